@@ -1,0 +1,1 @@
+"""From sound to features: reading, the short-time spectrum, MFCC, chroma."""

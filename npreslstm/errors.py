@@ -1,0 +1,8 @@
+"""The one exception that bad input raises."""
+
+
+class InputError(ValueError):
+    """Input that cannot be used: the message says the value, what was expected, and the remedy.
+
+    The command line prints the message as one line on stderr and exits with status 2.
+    """

@@ -1,0 +1,47 @@
+"""Writing files whole or not at all."""
+
+import contextlib
+import os
+import tempfile
+
+
+@contextlib.contextmanager
+def atomic_write(path, mode="wb", **open_options):
+    """Open a temporary file beside `path` and rename it to `path` when the block ends.
+
+    An exception or an interruption inside the block leaves the old file, or none, and no temporary file.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file to write; its folder must exist.
+    mode : {'wb', 'w'}
+        As of `open`.
+    **open_options
+        Passed on to `open` (``encoding``, ``newline``).
+
+    Yields
+    ------
+    file
+        The open temporary file.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist or cannot be written.
+    """
+    path = os.path.abspath(os.fspath(path))
+    descriptor, temporary = tempfile.mkstemp(prefix="." + os.path.basename(path) + ".", suffix=".part", dir=os.path.dirname(path))
+    try:
+        with open(descriptor, mode, **open_options) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes files private; a result file is not
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise

@@ -1,0 +1,1 @@
+"""The mathematics: one file a layer, forward and backward side by side; NumPy only."""

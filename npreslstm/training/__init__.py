@@ -1,0 +1,1 @@
+"""Data sets, augmentation, optimisers, the trainer, metrics and the protocol."""
