@@ -1,0 +1,75 @@
+"""Mel bands, decibels, cepstrum: (T, F) power spectra to (T, n_mfcc) MFCC, as ``librosa.feature.mfcc``.
+
+Source of the definitions: librosa 0.11 (``filters.mel`` with Slaney's scale and area normalisation,
+``power_to_db``, orthonormal DCT-II).
+"""
+
+import functools
+
+import numpy as np
+
+LINEAR_STEP = 200.0 / 3  # Hz a mel below BREAK_HZ
+BREAK_HZ = 1000.0
+BREAK_MEL = BREAK_HZ / LINEAR_STEP
+LOG_STEP = np.log(6.4) / 27.0  # above BREAK_HZ
+
+
+def hz_to_mel(hz):
+    """Slaney's mel scale: linear below 1 kHz, logarithmic above."""
+    hz = np.asarray(hz, np.float64)
+    return np.where(hz < BREAK_HZ, hz / LINEAR_STEP, BREAK_MEL + np.log(np.maximum(hz, BREAK_HZ) / BREAK_HZ) / LOG_STEP)
+
+
+def mel_to_hz(mel):
+    """Inverse of `hz_to_mel`."""
+    mel = np.asarray(mel, np.float64)
+    return np.where(mel < BREAK_MEL, mel * LINEAR_STEP, BREAK_HZ * np.exp(LOG_STEP * (np.maximum(mel, BREAK_MEL) - BREAK_MEL)))
+
+
+def mel_edges(n_mels, fmin, fmax):
+    """Corner frequencies in Hz, (n_mels + 2,): band m rises from edge m to m + 1 and falls to m + 2."""
+    return mel_to_hz(np.linspace(hz_to_mel(fmin), hz_to_mel(fmax), n_mels + 2))
+
+
+@functools.lru_cache(maxsize=16)
+def mel_filter_bank(sample_rate, n_fft, n_mels, fmin, fmax):
+    """Triangular mel filters of unit area (Slaney): (n_mels, F) float32, ``librosa.filters.mel``."""
+    hz = np.fft.rfftfreq(n_fft, 1.0 / sample_rate)  # (F,)
+    edges = mel_edges(n_mels, fmin, fmax)  # (n_mels + 2,)
+    width = np.diff(edges)
+    ramps = np.subtract.outer(edges, hz)  # (n_mels + 2, F)
+    rise = -ramps[:-2] / width[:-1, None]
+    fall = ramps[2:] / width[1:, None]
+    weights = np.maximum(0, np.minimum(rise, fall)).astype(np.float32)
+    weights *= (2.0 / (edges[2:] - edges[:-2]))[:, None]
+    weights.flags.writeable = False
+    return weights
+
+
+@functools.lru_cache(maxsize=16)
+def _mel_csr(sample_rate, n_fft, n_mels, fmin, fmax):
+    """The filter bank without its zeros: fewer than two weights a bin."""
+    import scipy.sparse
+
+    return scipy.sparse.csr_array(mel_filter_bank(sample_rate, n_fft, n_mels, fmin, fmax))
+
+
+def mel_spectrogram(power, sample_rate, n_mels, fmin, fmax):
+    """Energy in mel bands: (T, F) -> (T, n_mels)."""
+    bank = _mel_csr(sample_rate, 2 * (power.shape[1] - 1), n_mels, fmin, fmax)
+    return (bank @ power.T).T
+
+
+def power_to_db(power, floor_db=-100.0, top_db=None):
+    """Decibels with reference 1, not below `floor_db`, nor below the largest value less `top_db` if that is given."""
+    db = 10.0 * np.log10(np.maximum(power.dtype.type(10.0 ** (floor_db / 10.0)), power))
+    if top_db is not None:
+        np.maximum(db, db.max() - power.dtype.type(top_db), out=db)
+    return db
+
+
+def mfcc(log_mel, n_mfcc):
+    """Cepstral coefficients of a log-mel spectrogram, the first rows of an orthonormal DCT-II: (T, n_mels) -> (T, n_mfcc)."""
+    import scipy.fft
+
+    return scipy.fft.dct(log_mel, type=2, norm="ortho", axis=1)[:, :n_mfcc]
