@@ -13,7 +13,7 @@ _HOME = {
     "read_audio": "npreslstm.audio.reader",
     "InputError": "npreslstm.errors",
     "gradcheck": "npreslstm.gradcheck",
-    "ModelConfig": "npreslstm.model",
+    "ModelConfig": "npreslstm.schema",
     "ResLSTM": "npreslstm.model",
     "Checkpoint": "npreslstm.checkpoint",
     "load_checkpoint": "npreslstm.checkpoint",

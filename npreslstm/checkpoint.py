@@ -1,0 +1,242 @@
+"""Weights files: the native .npz, and other projects' formats by their content.
+
+The native file is an uncompressed NumPy archive without pickles:
+
+    header          JSON text: format, version, sha256, model (ModelConfig), features (FeatureConfig), classes, notes
+    mean, std       (D,) of the features over the training frames
+    state/<name>    the tensors, under PyTorch's names
+
+The hash covers every array and the header itself, so that damage of any kind is found when the file is loaded.
+"""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from npreslstm.errors import InputError
+from npreslstm.files import atomic_write
+from npreslstm.model import ResLSTM
+from npreslstm.schema import ModelConfig
+
+FORMAT, VERSION = "npreslstm", 1
+_LARGEST = 1 << 28  # bytes in one file; a weights file beyond that is not one of this model
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model's tensors and all that is needed to use them on audio.
+
+    Attributes
+    ----------
+    config : ModelConfig
+    state : dict of arrays
+        As `ResLSTM.state_dict` returns them.
+    features : FeatureConfig or None
+        How the features were made; None in files of other projects.
+    mean, std : (D,) float64 arrays or None
+        The z-scoring of the features.
+    classes : tuple of str or None
+        Names in the order of the logits.
+    notes : dict
+        Where the weights come from: data, split, seed, recipe, scores, licence. JSON values.
+    """
+
+    config: ModelConfig
+    state: dict
+    features: object = None
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+    classes: tuple[str, ...] | None = None
+    notes: dict = field(default_factory=dict)
+
+    def model(self, dtype=np.float32):
+        """A `ResLSTM` with these tensors."""
+        model = ResLSTM(self.config, dtype=dtype)
+        model.load_state_dict(self.state)
+        return model
+
+    @property
+    def sha256(self):
+        """Hex digest over header and arrays; names the weights wherever they are exported to."""
+        return _digest(_header(self), _arrays(self))
+
+
+def save_checkpoint(path, checkpoint):
+    """Write the native format, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    checkpoint : Checkpoint
+    """
+    header, arrays = _header(checkpoint), _arrays(checkpoint)
+    header["sha256"] = _digest(header, arrays)
+    with atomic_write(path) as file:
+        np.savez(file, header=np.array(json.dumps(header)), **arrays)
+
+
+def load_checkpoint(path=None):
+    """Read weights in any known format.
+
+    Parameters
+    ----------
+    path : str or os.PathLike, optional
+        A native .npz, a PyTorch .pt or .pth, a .safetensors, or the name of bundled weights ('paper', the default).
+
+    Returns
+    -------
+    Checkpoint
+        `features`, `mean`, `std` and `classes` are None for formats that do not carry them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    InputError
+        If the file is damaged, newer than this version, or not weights of this model.
+    """
+    path = _resolve(path)
+    if _is_native(path):
+        return _load_native(path)
+    from npreslstm.formats import safetensors, torch_pt
+
+    reader = safetensors if path.endswith(".safetensors") else torch_pt
+    state = reader.read_state_dict(path)
+    config = ModelConfig.from_state(state)
+    return _checked(path, Checkpoint(config, state))
+
+
+def load_model(path=None, dtype=np.float32):
+    """The model of a weights file; see `load_checkpoint` for `path`.
+
+    Parameters
+    ----------
+    path : str or os.PathLike, optional
+    dtype : float32 or float64
+
+    Returns
+    -------
+    ResLSTM
+    """
+    return load_checkpoint(path).model(dtype)
+
+
+def _resolve(path):
+    """The file meant by `path`: bundled weights go by name, without folder or ending."""
+    from npreslstm.assets import weights_path
+
+    path = "paper" if path is None else os.fspath(path)
+    if not os.path.exists(path) and not os.path.splitext(path)[1] and os.path.basename(path) == path:
+        return os.fspath(weights_path(path + ".npz"))
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path} is not a file; expected weights (.npz, .pt or .safetensors) or the name of bundled ones")
+    return path
+
+
+def _is_native(path):
+    """A zip archive that holds header.npy, or a file that is called .npz and so should be one."""
+    if path.endswith(".npz"):
+        return True
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "header.npy" in archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
+
+
+def _load_native(path):
+    try:
+        arrays = _read_archive(path)
+        header = json.loads(str(arrays.pop("header")))
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, MemoryError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{path} is not a readable weights file ({error}): it is truncated or damaged, fetch it again") from None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise InputError(f"{path} is not a weights file of this package: its header lacks format '{FORMAT}'")
+    if header.get("version") != VERSION:
+        raise InputError(f"{path} has format version {header.get('version')}; this version of npreslstm reads {VERSION}: upgrade npreslstm")
+    if header.pop("sha256", None) != _digest(header, arrays):
+        raise InputError(f"{path} does not match its own checksum: it was changed or damaged, fetch it again")
+    try:
+        checkpoint = _from_parts(header, arrays)
+    except (KeyError, TypeError, InputError) as error:
+        raise InputError(f"{path} contradicts itself: {error}") from None
+    return _checked(path, checkpoint)
+
+
+def _read_archive(path):
+    """{member: array}, with sizes checked before anything is unpacked."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > _LARGEST:
+            raise ValueError(f"it unpacks to more than {_LARGEST} bytes")
+        return {member.filename.removesuffix(".npy"): _read_array(archive, member) for member in members}
+
+
+def _read_array(archive, member):
+    data = archive.read(member)
+    stream = io.BytesIO(data)
+    array = np.lib.format.read_array(stream, allow_pickle=False, max_header_size=10_000)
+    if stream.tell() != len(data):
+        raise ValueError(f"{member.filename} has bytes after its array")
+    return array
+
+
+def _from_parts(header, arrays):
+    from npreslstm.audio.features import FeatureConfig
+
+    state = {name.removeprefix("state/"): array for name, array in arrays.items() if name.startswith("state/")}
+    features = None if header["features"] is None else FeatureConfig.from_dict(header["features"])
+    classes = None if header["classes"] is None else tuple(header["classes"])
+    config = ModelConfig.from_dict(header["model"])
+    return Checkpoint(config, state, features, arrays.get("mean"), arrays.get("std"), classes, header["notes"])
+
+
+def _checked(path, checkpoint):
+    """The checkpoint, if tensors, statistics and classes agree with its configuration."""
+    config = checkpoint.config
+    try:
+        model = checkpoint.model()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    if not all(np.isfinite(tensor).all() for tensor in model.tensors.values()):
+        raise InputError(f"{path} holds NaN or infinite weights; expected finite ones")
+    for name in ("mean", "std"):
+        value = getattr(checkpoint, name)
+        if value is not None and (value.shape != (config.input_size,) or not np.isfinite(value).all() or (name == "std" and not (value > 0).all())):
+            raise InputError(f"{path}: {name} is not a finite vector of {config.input_size} numbers (positive for std)")
+    if checkpoint.classes is not None and len(checkpoint.classes) != config.num_classes:
+        raise InputError(f"{path} names {len(checkpoint.classes)} classes; its model has {config.num_classes}")
+    if checkpoint.features is not None and checkpoint.features.n_features != config.input_size:
+        raise InputError(f"{path}: the features have {checkpoint.features.n_features} columns; its model takes {config.input_size}")
+    return checkpoint
+
+
+def _header(checkpoint):
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "model": checkpoint.config.to_dict(),
+        "features": None if checkpoint.features is None else checkpoint.features.to_dict(),
+        "classes": None if checkpoint.classes is None else list(checkpoint.classes),
+        "notes": checkpoint.notes,
+    }
+
+
+def _arrays(checkpoint):
+    statistics = {name: value for name in ("mean", "std") if (value := getattr(checkpoint, name)) is not None}
+    return statistics | {f"state/{name}": np.asarray(tensor) for name, tensor in checkpoint.state.items()}
+
+
+def _digest(header, arrays):
+    """SHA-256 over the header without its own hash, then each array's name, type, shape and bytes in order of name."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(f"{name} {little.dtype.str} {array.shape}".encode() + little.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,88 @@
+"""Packed batches: clips of different lengths side by side, without a padded frame.
+
+A padded batch (N, T, D) of clips with lengths l_n holds only M = sum l_n frames that mean anything. Packed, those
+frames are one matrix (M, D): the clips sorted by length, longest first, and their frames laid out time-major, as in
+PyTorch's ``PackedSequence``. For lengths 3, 1, 2 the rows are
+
+    frame 0: clip 0, clip 2, clip 1 | frame 1: clip 0, clip 2 | frame 2: clip 0          batch_sizes = 3, 2, 1
+
+so the clips that are still running at frame t are one contiguous block, its first rows continue the block before,
+and every product over all frames is one matrix product. No layer that works on packed rows can see padding.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npreslstm.errors import InputError
+
+
+class Packing(NamedTuple):
+    """Where the frames of a batch lie when packed.
+
+    Attributes
+    ----------
+    lengths : (N,) int array
+        Frames of each clip, in the caller's order.
+    order : (N,) int array
+        Clip numbers, longest first (ties in the caller's order).
+    batch_sizes : (T,) int array
+        Clips still running at each frame; T is the longest length.
+    offsets : (T + 1,) int array
+        Frame t is rows ``offsets[t]:offsets[t + 1]``.
+    clip, time : (M,) int arrays
+        Clip and frame of each row.
+    """
+
+    lengths: np.ndarray
+    order: np.ndarray
+    batch_sizes: np.ndarray
+    offsets: np.ndarray
+    clip: np.ndarray
+    time: np.ndarray
+
+    @property
+    def rows(self):
+        """M, the frames of all clips together."""
+        return len(self.clip)
+
+    def pack(self, x):
+        """Gather the valid frames of padded `x` (N, T, ...) into rows (M, ...)."""
+        return x[self.clip, self.time]
+
+    def unpack(self, rows, fill=0.0):
+        """Scatter `rows` (M, ...) into a padded array (N, T, ...) whose other entries are `fill`."""
+        padded = np.full((len(self.lengths), len(self.batch_sizes), *rows.shape[1:]), fill, dtype=rows.dtype)
+        padded[self.clip, self.time] = rows
+        return padded
+
+    def mask(self):
+        """Valid frames, (N, T) bool."""
+        return np.arange(len(self.batch_sizes)) < self.lengths[:, None]
+
+
+def packing(lengths):
+    """Lay out a batch of clips.
+
+    Parameters
+    ----------
+    lengths : (N,) int array-like, every entry >= 1, N >= 1
+
+    Returns
+    -------
+    Packing
+
+    Raises
+    ------
+    InputError
+        If `lengths` is not a non-empty vector of positive integers.
+    """
+    lengths = np.asarray(lengths)
+    if lengths.ndim != 1 or lengths.size == 0 or not np.issubdtype(lengths.dtype, np.integer) or lengths.min() < 1:
+        raise InputError(f"lengths are {lengths!r}; expected a non-empty vector of integers >= 1: leave empty clips out of the batch")
+    order = np.argsort(-lengths, kind="stable")  # (N,)
+    times = np.arange(lengths.max())  # (T,)
+    running = lengths[order] > times[:, None]  # (T, N), each row True for its first batch_sizes[t] clips
+    batch_sizes = running.sum(axis=1)  # (T,)
+    time, position = np.nonzero(running)  # (M,), (M,)
+    return Packing(lengths, order, batch_sizes, np.concatenate([[0], np.cumsum(batch_sizes)]), order[position], time)

@@ -1,0 +1,262 @@
+"""ResLSTM-SA and the LSTM-SA baseline: parameters, forward, backward.
+
+ResLSTM-SA, for one clip x (T, D) of z-scored features:
+
+    y = x + LSTM1(x)                    (R1)   D -> D, the residual connection
+    z = LSTM2(BatchNorm(y))             (R2)   D -> H
+    context = SoftAttention(z)          (R3)   T -> 1
+    logits = W dropout(BatchNorm(context)) + b     (R4)   H -> C
+
+The LSTM-SA baseline has one LSTM (D -> H) in place of (R1) and (R2).
+
+Source: Krasnoproshin & Vashkevich, DSPA 2026; parameter names, layouts and gate order are torch.nn's.
+Letters: N clips, T frames, M packed frames of all clips, D inputs, H hidden, C classes, K attention vectors.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npreslstm import initialisers
+from npreslstm.errors import InputError
+from npreslstm.layers.attention import AttentionCache, attention_backward, attention_forward
+from npreslstm.layers.batchnorm import BatchNormCache, batchnorm_backward, batchnorm_forward, batchnorm_frozen, running_statistics
+from npreslstm.layers.dense import dropout_mask, linear_backward, linear_forward
+from npreslstm.layers.lstm import LSTMCache, LSTMParams, lstm_backward, lstm_forward, lstm_infer
+from npreslstm.layers.packing import Packing, packing
+from npreslstm.schema import BUFFERS, ModelConfig
+
+PADDINGS = ("masked", "original")
+
+
+class ModelCache(NamedTuple):
+    """What `ResLSTM.backward` needs. `lstms` holds one cache a layer, in the order of the schema."""
+
+    packing: Packing
+    lstms: dict[str, list[LSTMCache]]
+    bn_residual: BatchNormCache | None
+    attention: AttentionCache
+    bn: BatchNormCache
+    head_input: np.ndarray  # (N, H)
+    dropout: np.ndarray | None  # (N, H)
+
+
+class ResLSTM:
+    """The model: a configuration and its tensors.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    rng : numpy.random.Generator, optional
+        Fills the weights as the paper's code does. Without it they are zero, to be loaded.
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    vector : (P,) array
+        All trainable parameters end to end; the tensors in `tensors` are views into it.
+    tensors : dict
+        Every tensor by its PyTorch name, running statistics included.
+    """
+
+    def __init__(self, config=None, rng=None, dtype=np.float32):
+        self.config = config or ModelConfig()
+        self.dtype = np.dtype(dtype)
+        self.vector = np.zeros(self.config.num_parameters, dtype=self.dtype)
+        views = self.named_views(self.vector)
+        self.tensors = {}
+        for name, (shape, initialiser) in self.config.schema.items():
+            counter = initialiser == "counter"
+            self.tensors[name] = views[name] if name in views else np.zeros(shape, dtype=np.int64 if counter else self.dtype)
+            if initialiser == "ones" or rng is not None:
+                self.tensors[name][...] = getattr(initialisers, initialiser)(shape, rng)
+
+    def named_views(self, vector):
+        """{parameter name: view of its shape} into a vector of P numbers laid out as `vector`."""
+        views, start = {}, 0
+        for name, shape in self.config.parameters.items():
+            size = int(np.prod(shape))
+            views[name] = vector[start : start + size].reshape(shape)
+            start += size
+        return views
+
+    def state_dict(self):
+        """Copies of all tensors under PyTorch's names."""
+        return {name: tensor.copy() for name, tensor in self.tensors.items()}
+
+    def load_state_dict(self, state):
+        """Take over all tensors of `state`, converted to the model's dtype.
+
+        Raises
+        ------
+        InputError
+            Naming the first tensor that is missing, unexpected or misshapen; nothing is changed then.
+        """
+        if missing := self.tensors.keys() - state.keys():
+            raise InputError(f"state_dict lacks {', '.join(sorted(missing))}: the weights are not of this configuration")
+        if extra := state.keys() - self.tensors.keys():
+            raise InputError(f"state_dict has unexpected {', '.join(sorted(extra))}: the weights are not of this configuration")
+        for name, tensor in self.tensors.items():
+            if np.shape(state[name]) != tensor.shape:
+                raise InputError(f"{name} is {np.shape(state[name])}; the configuration expects {tensor.shape}")
+        for name, tensor in self.tensors.items():
+            tensor[...] = state[name]
+
+    def forward(self, x, lengths, training=False, padding="masked", rng=None):
+        """Logits of a batch, and the cache for `backward`.
+
+        Parameters
+        ----------
+        x : (N, T, D) array
+            Z-scored features; entries past a clip's length are ignored.
+        lengths : (N,) int array, 1 <= lengths <= T
+        training : bool
+            Normalise by the statistics of the batch and update the running ones; otherwise use the running ones.
+        padding : {'masked', 'original'}
+            'masked' gives padded frames no part in attention and statistics, so a clip's result does not depend on its
+            neighbours in evaluation. 'original' lets them in as zeros, as the paper's code does.
+        rng : numpy.random.Generator, optional
+            Draws the dropout; no dropout without it.
+
+        Returns
+        -------
+        logits : (N, C) array
+        cache : ModelCache
+
+        Raises
+        ------
+        InputError
+            If a shape contradicts the configuration, a value of a valid frame is not finite, or a training batch has
+            a single clip.
+        """
+        layout, rows = self._pack(x, lengths, padding)
+        caches, bn_residual = {}, None
+        padded = len(layout.lengths) * len(layout.batch_sizes) - layout.rows if padding == "original" else 0
+        if self.config.kind == "reslstm-sa":
+            hidden, caches["lstm1"] = self._run_lstm("lstm1", rows, layout)
+            rows, bn_residual = self._normalise("bn_residual", rows + hidden, training, padded)  # (M, D)  (R1)
+        last = self._last_lstm
+        hidden, caches[last] = self._run_lstm(last, rows, layout)  # (M, H)  (R2)
+        context, attention = self._attend(hidden, layout, padding)  # (N, H)  (R3)
+        head_input, bn = self._normalise("bn", context, training)
+        mask = None
+        if rng is not None and self.config.dropout:
+            mask = dropout_mask(head_input.shape, self.config.dropout, rng, self.dtype.type)
+            head_input = head_input * mask
+        logits = linear_forward(head_input, self.tensors["fc.weight"], self.tensors["fc.bias"])  # (N, C)  (R4)
+        return logits, ModelCache(layout, caches, bn_residual, attention, bn, head_input, mask)
+
+    def infer(self, x, lengths, padding="masked"):
+        """Logits and attention of a batch in evaluation mode; keeps no cache.
+
+        Parameters
+        ----------
+        x, lengths, padding
+            As in `forward`.
+
+        Returns
+        -------
+        logits : (N, C) array
+        alpha : (N, max(lengths)) array
+            Attention weights; 0 past a clip's length when masked.
+        """
+        layout, rows = self._pack(x, lengths, padding)
+        if self.config.kind == "reslstm-sa":
+            rows, _ = self._normalise("bn_residual", rows + self._infer_lstm("lstm1", rows, layout), False)  # (R1)
+        hidden = self._infer_lstm(self._last_lstm, rows, layout)  # (M, H)  (R2)
+        context, attention = self._attend(hidden, layout, padding)  # (R3)
+        head_input, _ = self._normalise("bn", context, False)
+        return linear_forward(head_input, self.tensors["fc.weight"], self.tensors["fc.bias"]), attention.alpha  # (R4)
+
+    def backward(self, dlogits, cache, return_dx=False):
+        """Gradients of every parameter.
+
+        Parameters
+        ----------
+        dlogits : (N, C) array
+        cache : ModelCache
+            Of a `forward` in training (batch norms by batch statistics) or evaluation mode (batch norms frozen).
+        return_dx : bool
+            Whether the gradient of the features is wanted too.
+
+        Returns
+        -------
+        grads : dict
+            {parameter name: gradient}, shapes as in `state_dict`; views into one vector.
+        dx : (N, T, D) array
+            Only with `return_dx`; T is the longest length, padded frames are zero.
+        """
+        gradient = np.empty_like(self.vector)
+        grads = self.named_views(gradient)
+        dhead, grads["fc.weight"][...], grads["fc.bias"][...] = linear_backward(dlogits, cache.head_input, self.tensors["fc.weight"])  # (R4)
+        if cache.dropout is not None:
+            dhead = dhead * cache.dropout
+        dcontext, grads["bn.weight"][...], grads["bn.bias"][...] = batchnorm_backward(dhead, cache.bn)
+        dhidden, grads["attention_vector"][...], dw = attention_backward(dcontext, cache.attention)  # (R3)
+        if dw is not None:
+            grads["head_combine.weight"][...] = dw
+        residual = self.config.kind == "reslstm-sa"
+        drows = self._backward_lstm(self._last_lstm, cache.packing.pack(dhidden), cache, grads, residual or return_dx)  # (M, D)  (R2)
+        if residual:
+            drows, grads["bn_residual.weight"][...], grads["bn_residual.bias"][...] = batchnorm_backward(drows, cache.bn_residual)
+            through = self._backward_lstm("lstm1", drows, cache, grads, return_dx)
+            drows = drows + through if return_dx else None  # (R1)
+        return (grads, cache.packing.unpack(drows)) if return_dx else grads
+
+    @property
+    def _last_lstm(self):
+        return "lstm2" if self.config.kind == "reslstm-sa" else "lstm"
+
+    def _pack(self, x, lengths, padding):
+        """Check a batch and pack it: (layout, rows (M, D))."""
+        if padding not in PADDINGS:
+            raise InputError(f"padding is {padding!r}; expected one of {', '.join(PADDINGS)}")
+        x = np.asarray(x, dtype=self.dtype)
+        if x.ndim != 3 or x.shape[2] != self.config.input_size:
+            raise InputError(f"features are {x.shape}; expected (clips, frames, {self.config.input_size})")
+        layout = packing(lengths)
+        if len(layout.lengths) != len(x) or len(layout.batch_sizes) > x.shape[1]:
+            raise InputError(f"lengths are {len(layout.lengths)} up to {layout.lengths.max()}; expected {len(x)} up to {x.shape[1]}, as the features")
+        rows = layout.pack(x)
+        if not np.isfinite(rows).all():
+            raise InputError("features hold NaN or infinite values; expected finite ones: check the audio and the statistics")
+        return layout, rows
+
+    def _lstm_params(self, prefix):
+        """The layers of one stacked LSTM."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return [LSTMParams(*(self.tensors[f"{prefix}.{name}_l{k}"] for name in names)) for k in range(self.config.num_layers)]
+
+    def _run_lstm(self, prefix, rows, layout):
+        caches = []
+        for params in self._lstm_params(prefix):
+            rows, _, cache = lstm_forward(rows, params, layout)
+            caches.append(cache)
+        return rows, caches
+
+    def _infer_lstm(self, prefix, rows, layout):
+        for params in self._lstm_params(prefix):
+            rows, _ = lstm_infer(rows, params, layout)
+        return rows
+
+    def _backward_lstm(self, prefix, drows, cache, grads, need_dx):
+        """Write the gradients of one stacked LSTM into `grads`; return that of its input, or None if not needed."""
+        for k in reversed(range(self.config.num_layers)):
+            drows, _, d = lstm_backward(drows, cache.lstms[prefix][k], need_dx=need_dx or k > 0)
+            for name, gradient in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), d):
+                grads[f"{prefix}.{name}_l{k}"][...] = gradient
+        return drows
+
+    def _normalise(self, prefix, rows, training, zero_rows=0):
+        """One batch norm: by the batch, updating the running statistics, or frozen."""
+        gamma, beta, mean, var, count = (self.tensors[f"{prefix}.{name}"] for name in ("weight", "bias", *BUFFERS))
+        if not training:
+            return batchnorm_frozen(rows, gamma, beta, mean, var)
+        y, batch, cache = batchnorm_forward(rows, gamma, beta, zero_rows)
+        mean[...], var[...] = running_statistics(mean, var, batch, cache.n)
+        count += 1
+        return y, cache
+
+    def _attend(self, hidden, layout, padding):
+        mask = layout.mask() if padding == "masked" else None
+        return attention_forward(layout.unpack(hidden), self.tensors["attention_vector"], self.tensors.get("head_combine.weight"), mask)

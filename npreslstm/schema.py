@@ -1,0 +1,165 @@
+"""What the model is made of: its sizes, and every tensor by PyTorch's name, shape and initialiser.
+
+`SCHEMA` is the one list from which initialisation, loading, saving, export and tests follow.
+Letters: D inputs, H hidden, C classes, K attention vectors; "4H" are four gates of H rows.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from npreslstm.errors import InputError
+
+KINDS = ("reslstm-sa", "lstm-sa")
+
+
+class Entry(NamedTuple):
+    """One tensor of the model: its name, the letters of its shape, and the initialiser of `initialisers` that fills it."""
+
+    name: str
+    shape: tuple[str, ...]
+    initialiser: str
+
+
+def _lstm(prefix, inputs, hidden):
+    """Entries of one LSTM layer; {k} is the layer's number, and `inputs` holds for layer 0 (later ones take `hidden`)."""
+    gates = "4" + hidden
+    return (
+        Entry(prefix + ".weight_ih_l{k}", (gates, inputs), "xavier_normal"),
+        Entry(prefix + ".weight_hh_l{k}", (gates, hidden), "orthogonal"),
+        Entry(prefix + ".bias_ih_l{k}", (gates,), "forget_bias"),
+        Entry(prefix + ".bias_hh_l{k}", (gates,), "forget_bias"),
+    )
+
+
+def _batchnorm(prefix, features):
+    return (
+        Entry(prefix + ".weight", (features,), "ones"),
+        Entry(prefix + ".bias", (features,), "zeros"),
+        Entry(prefix + ".running_mean", (features,), "zeros"),
+        Entry(prefix + ".running_var", (features,), "ones"),
+        Entry(prefix + ".num_batches_tracked", (), "counter"),
+    )
+
+
+_ATTENTION = (Entry("attention_vector", ("H", "K"), "xavier_normal"), Entry("head_combine.weight", ("1", "K"), "xavier_uniform"))
+_HEAD = (*_batchnorm("bn", "H"), Entry("fc.weight", ("C", "H"), "xavier_uniform"), Entry("fc.bias", ("C",), "zeros"))
+
+SCHEMA = {
+    "reslstm-sa": (*_lstm("lstm1", "D", "D"), *_lstm("lstm2", "D", "H"), *_ATTENTION, *_batchnorm("bn_residual", "D"), *_HEAD),
+    "lstm-sa": (*_lstm("lstm", "D", "H"), *_ATTENTION, *_HEAD),
+}
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of a model.
+
+    Attributes
+    ----------
+    kind : {'reslstm-sa', 'lstm-sa'}
+    input_size : int
+        D, features a frame.
+    hidden_size : int
+        H of the last LSTM.
+    num_classes : int
+        C.
+    num_layers : int
+        Layers stacked in each LSTM.
+    attention_vectors : int
+        K.
+    head_combine : bool
+        Whether a bias-free linear layer combines the K scores; needed when K > 1.
+    dropout : float in [0, 1)
+        Probability before the last layer, in training.
+    """
+
+    kind: str = "reslstm-sa"
+    input_size: int = 46
+    hidden_size: int = 64
+    num_classes: int = 8
+    num_layers: int = 1
+    attention_vectors: int = 1
+    head_combine: bool = False
+    dropout: float = 0.5
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise InputError(f"kind is {self.kind!r}; expected one of {', '.join(KINDS)}")
+        for name in ("input_size", "hidden_size", "num_classes", "num_layers", "attention_vectors"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InputError(f"{name} is {value!r}; expected an integer of at least 1")
+        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
+            raise InputError(f"dropout is {self.dropout!r}; expected a probability in [0, 1)")
+        if self.attention_vectors > 1 and not self.head_combine:
+            raise InputError(f"attention_vectors is {self.attention_vectors} without head_combine; expected head_combine=True when there are several")
+
+    @property
+    def schema(self):
+        """{name: (shape, initialiser)} of every tensor, in state_dict order."""
+        D, H = self.input_size, self.hidden_size
+        letters = {"D": D, "4D": 4 * D, "H": H, "4H": 4 * H, "C": self.num_classes, "K": self.attention_vectors, "1": 1}
+        entries = {}
+        for entry in _stacked(SCHEMA[self.kind], self.num_layers):
+            if entry.name == "head_combine.weight" and not self.head_combine:
+                continue
+            entries[entry.name] = (tuple(letters[letter] for letter in entry.shape), entry.initialiser)
+        return entries
+
+    @property
+    def parameters(self):
+        """{name: shape} of what training changes: the schema without the running statistics."""
+        return {name: shape for name, (shape, _) in self.schema.items() if name.rpartition(".")[2] not in BUFFERS}
+
+    @property
+    def num_parameters(self):
+        """Count of trainable numbers: 46,772 for the default."""
+        return sum(int(np.prod(shape)) for shape in self.parameters.values())
+
+    def to_dict(self):
+        """Plain dictionary of the fields."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values):
+        """The inverse of `to_dict`; an unknown or missing field is an InputError."""
+        names = {field.name for field in fields(cls)}
+        if set(values) != names:
+            raise InputError(f"model configuration has fields {sorted(values)}; expected {sorted(names)}")
+        return cls(**values)
+
+    @classmethod
+    def from_state(cls, state, dropout=0.5):
+        """Read the sizes off the shapes of a state_dict.
+
+        Raises
+        ------
+        InputError
+            If the tensors are not those of a ResLSTM-SA or LSTM-SA model.
+        """
+        kind = "reslstm-sa" if "lstm1.weight_ih_l0" in state else "lstm-sa"
+        prefix = "lstm1" if kind == "reslstm-sa" else "lstm"
+        needed = (prefix + ".weight_ih_l0", "attention_vector", "fc.weight")
+        if absent := [name for name in needed if np.ndim(state.get(name)) != 2]:
+            raise InputError(f"state_dict lacks the matrix {absent[0]}; expected a ResLSTM-SA or LSTM-SA model; found {', '.join(sorted(state)) or 'nothing'}")
+        layers = sum(name.startswith(prefix + ".weight_ih_l") for name in state)
+        H, K = state["attention_vector"].shape
+        D, C = state[needed[0]].shape[1], len(state["fc.weight"])
+        return cls(kind, D, H, C, layers, K, "head_combine.weight" in state, dropout)
+
+
+def _stacked(entries, layers):
+    """The entries with every LSTM layer written out `layers` times, one whole layer after the other."""
+    written = []
+    for entry in entries:
+        if not entry.name.endswith("_l{k}"):
+            written.append(entry)
+        elif "weight_ih" in entry.name:
+            block = entries[entries.index(entry) : entries.index(entry) + 4]
+            hidden = block[1].shape[1]
+            for k in range(layers):
+                written += [Entry(e.name.format(k=k), (e.shape[0], hidden) if k and i == 0 else e.shape, e.initialiser) for i, e in enumerate(block)]
+    return written
