@@ -132,7 +132,7 @@ def _resolve(path):
 
     path = "paper" if path is None else os.fspath(path)
     if not os.path.exists(path) and not os.path.splitext(path)[1] and os.path.basename(path) == path:
-        return os.fspath(weights_path(path + ".npz"))
+        return os.fspath(weights_path(path))
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path} is not a file; expected weights (.npz, .pt or .safetensors) or the name of bundled ones")
     return path
