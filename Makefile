@@ -1,0 +1,62 @@
+# Set-up and checks. A virtual environment in $(VENV) is made on first use and again brought up to date when setup.py changes.
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+PYTEST_FLAGS ?= -q --durations=10
+
+bin := $(VENV)/bin
+pip := $(bin)/python -m pip --disable-pip-version-check -q install
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help demo test oracle lint bench clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-7s %s\n' "$$target" "$$text"; done
+	@printf '\n  PYTHON=%s  the interpreter that makes %s (3.10 or newer; after a change: make clean)\n' "$(PYTHON)" "$(VENV)"
+
+demo: $(VENV)/.base ## install and classify the demo clip
+	$(bin)/npreslstm predict --attention npreslstm/data/demo.wav
+
+test: $(VENV)/.test ## install the test extra and run the tests; those that need an oracle package skip
+	$(bin)/python -m pytest $(PYTEST_FLAGS)
+
+oracle: $(VENV)/.oracle ## install torch (CPU), librosa and the rest and run the tests that compare with them
+	$(bin)/python -m pytest -m oracle $(PYTEST_FLAGS)
+
+lint: $(VENV)/.lint ## check the code with ruff
+	$(bin)/ruff check .
+
+bench: $(VENV)/.oracle ## print speed as ratios to the peers, measured in the same run
+	$(bin)/python tools/bench_import.py
+
+clean: ## remove the virtual environment and everything that was built
+	rm -rf $(VENV) .matrix build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(bin)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is older than Python 3.10: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@echo "making $(VENV) with $(PYTHON)" >&2
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: setup.py pyproject.toml | $(bin)/python
+	@echo "installing npreslstm into $(VENV)" >&2
+	@$(pip) -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.base
+	@echo "installing the test extra" >&2
+	@$(pip) -e ".[test]"
+	@touch $@
+
+# torch first and by name: left to the extra, pip would choose a CUDA build of several GB.
+$(VENV)/.oracle: $(VENV)/.test
+	@echo "installing $(TORCH), librosa and the rest of the oracle extra" >&2
+	@$(pip) "$(TORCH)"
+	@$(pip) -e ".[test,oracle]"
+	@touch $@
+
+$(VENV)/.lint: pyproject.toml | $(bin)/python
+	@$(pip) "ruff==0.14.*"
+	@touch $@

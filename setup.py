@@ -1,0 +1,62 @@
+"""Metadata and extras. `weights/` lies at the top of the repository and is installed as `npreslstm.weights`.
+
+The network itself needs NumPy alone and reading PCM WAV needs SciPy besides; soundfile adds FLAC, OGG and the rest. Where there is no
+build of soundfile: `pip install --no-deps .` and `pip install numpy scipy`.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+README = HERE / "README.md"
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "npreslstm" / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE).group(1)
+
+setup(
+    name="npreslstm",
+    version=VERSION,
+    description="ResLSTM-SA in NumPy: speech emotion recognition by a residual LSTM with soft attention, without a framework",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    author="the npreslstm authors",
+    license="MIT",
+    license_files=["LICENSE"],
+    keywords=["speech emotion recognition", "LSTM", "attention", "NumPy", "MFCC", "chroma", "embedded", "golden vectors"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Education",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Multimedia :: Sound/Audio :: Speech",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    python_requires=">=3.10",
+    install_requires=["numpy>=1.26", "scipy>=1.11", "soundfile>=0.12"],
+    extras_require={
+        "plot": ["matplotlib>=3.8"],
+        "search": ["optuna>=4"],
+        "cluster": ["dask[distributed]>=2024.1"],
+        "progress": ["tqdm>=4.66"],
+        "onnx": ["onnx>=1.16"],
+        "safetensors": ["safetensors>=0.4.3"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "setuptools>=77"],
+        # Plain `torch` is a CUDA build of several GB on Linux: `make oracle` installs one named version before this extra.
+        "oracle": ["torch>=2.4", "librosa==0.11.*", "onnxruntime>=1.18", "onnx>=1.16", "safetensors>=0.4.3"],
+    },
+    packages=[*find_packages(include=["npreslstm", "npreslstm.*"]), "npreslstm.weights"],
+    package_dir={"npreslstm.weights": "weights"},
+    package_data={
+        "npreslstm": ["py.typed", "data/*.wav", "ports/c/*.[ch]", "report/assets/*"],
+        "npreslstm.weights": ["*.npz", "README.md"],
+    },
+    entry_points={"console_scripts": ["npreslstm = npreslstm.cli:main"]},
+    zip_safe=False,
+)

@@ -1,0 +1,88 @@
+"""atomic_write: the old file or the new one, never half of one."""
+
+import os
+import stat
+
+import pytest
+
+from npreslstm.files import atomic_write
+
+
+@pytest.fixture(params=[None, b"old"], ids=["new file", "old file"])
+def target(request, tmp_path):
+    path = tmp_path / "result.bin"
+    if request.param is not None:
+        path.write_bytes(request.param)
+    return path
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_whole_content_replaces_the_old_file(target):
+    with atomic_write(target) as file:
+        file.write(b"new")
+    assert content(target.parent) == {"result.bin": b"new"}
+
+
+def test_nothing_shows_before_the_block_ends(target):
+    before = target.read_bytes() if target.exists() else None
+    with atomic_write(target) as file:
+        file.write(b"new")
+        file.flush()
+        assert (target.read_bytes() if target.exists() else None) == before
+
+
+@pytest.mark.parametrize("interruption", [RuntimeError, KeyboardInterrupt, SystemExit, MemoryError])
+def test_an_interruption_leaves_the_folder_as_it_was(target, interruption):
+    before = content(target.parent)
+    with pytest.raises(interruption), atomic_write(target) as file:
+        file.write(b"half")
+        file.flush()
+        raise interruption
+    assert content(target.parent) == before
+
+
+def test_a_failed_rename_leaves_the_folder_as_it_was(target, monkeypatch):
+    def refuse(source, destination):
+        raise PermissionError(destination)
+
+    before = content(target.parent)
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError), atomic_write(target) as file:
+        file.write(b"new")
+    assert content(target.parent) == before
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_permissions_are_those_of_an_ordinary_new_file(target, mask):
+    old = os.umask(mask)
+    try:
+        with atomic_write(target) as file:
+            file.write(b"new")
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o666 & ~mask
+
+
+def test_text_with_encoding_and_newline(target):
+    with atomic_write(str(target), "w", encoding="utf-8", newline="\r\n") as file:
+        file.write("é\n")
+    assert target.read_bytes() == b"\xc3\xa9\r\n"
+
+
+def test_a_missing_folder_is_an_error_and_is_not_made(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "absent" / "result.bin"):
+        pytest.fail("the block must not run")
+    assert content(tmp_path) == {}
+
+
+def test_a_relative_path_is_taken_from_the_folder_at_the_start(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with atomic_write("result.bin") as file:
+        file.write(b"new")
+        os.chdir(tmp_path / "elsewhere")
+    assert (tmp_path / "result.bin").read_bytes() == b"new"
