@@ -1,0 +1,151 @@
+"""The package finds its weights and demo clip however it was installed; everything is built offline from a copy of the tree."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PROBE = """
+import json, wave
+import numpy, npreslstm
+from npreslstm import assets
+weights = assets.weights_path("standin")
+with numpy.load(weights, allow_pickle=False) as file, wave.open(str(assets.demo_clip_path())) as clip:
+    print(json.dumps({"package": npreslstm.__file__, "version": npreslstm.__version__, "weights": str(weights), "answer": file["answer"].tolist(),
+                      "rate": clip.getframerate(), "frames": clip.getnframes(), "width": clip.getsampwidth()}))
+"""
+
+
+def run(*command, cwd, **environment):
+    """Run a command away from the checkout and return its stdout; its output is the failure message."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_"))}
+    done = subprocess.run([str(part) for part in command], cwd=cwd, env=clean | environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of the source tree with stand-in weights."""
+    copy = tmp_path_factory.mktemp("source") / "tree"
+    skip = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info")
+    shutil.copytree(ROOT, copy, ignore=skip)
+    np.savez(copy / "weights" / "standin.npz", answer=[4, 2])
+    return copy
+
+
+@pytest.fixture(scope="module")
+def built(tree, tmp_path_factory):
+    """Folder with the wheel and the sdist of the tree."""
+    out = tmp_path_factory.mktemp("dist")
+    build = f"from setuptools.build_meta import build_sdist, build_wheel; build_sdist({str(out)!r}); build_wheel({str(out)!r})"
+    run(sys.executable, "-c", build, cwd=tree)
+    shutil.rmtree(tree / "build")
+    return out
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """Folder of a virtual environment that sees the packages of the running one, after its own."""
+    folder = tmp_path / "venv"
+    venv.create(folder, symlinks=True, with_pip=False)
+    site = run(folder / "bin" / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip()
+    (Path(site) / "zz_outer.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return folder
+
+
+def install(environment, *arguments):
+    pip = [sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "--disable-pip-version-check", "-q"]
+    flags = ["--no-index", "--no-deps", "--no-build-isolation", "--ignore-installed", "--no-warn-script-location"]
+    run(*pip, "install", *flags, *arguments, cwd=environment)
+
+
+def probe(python, cwd, **variables):
+    return json.loads(run(python, "-c", PROBE, cwd=cwd, **variables))
+
+
+def check(found, package, weights):
+    assert Path(found["package"]) == package / "__init__.py"
+    assert Path(found["weights"]) == weights / "standin.npz"
+    assert found["answer"] == [4, 2]
+    assert (found["rate"], found["width"]) == (48000, 2)
+    assert found["frames"] > 2 * 48000
+
+
+@pytest.mark.parametrize("kind", ["whl", "tar.gz"])
+def test_wheel_and_sdist_install(built, environment, kind):
+    [archive] = built.glob(f"*.{kind}")
+    install(environment, archive)
+    found = probe(environment / "bin" / "python", environment)
+    package = Path(found["package"]).parent
+    assert environment in package.parents
+    check(found, package, package / "weights")
+    assert "predict" in run(environment / "bin" / "npreslstm", "--help", cwd=environment)
+
+
+@pytest.mark.parametrize("mode", ["lenient", "compat"])
+def test_editable_install(tree, environment, mode):
+    install(environment, "-C", f"editable_mode={mode}", "-e", tree)
+    check(probe(environment / "bin" / "python", environment), tree / "npreslstm", tree / "weights")
+
+
+def test_checkout_on_the_path(tree, tmp_path):
+    check(probe(sys.executable, tmp_path, PYTHONPATH=str(tree)), tree / "npreslstm", tree / "weights")
+
+
+def wheel_content(built):
+    """Names in the wheel and its parsed metadata."""
+    [path] = built.glob("*.whl")
+    with zipfile.ZipFile(path) as wheel:
+        names = wheel.namelist()
+        [metadata] = [wheel.read(name).decode() for name in names if name.endswith(".dist-info/METADATA")]
+    return names, Parser().parsestr(metadata)
+
+
+def test_wheel_holds_the_package_and_nothing_else(tree, built):
+    names, metadata = wheel_content(built)
+    information = f"npreslstm-{metadata['Version']}.dist-info"
+    assert {name.split("/")[0] for name in names} == {"npreslstm", information}
+    assert f"{information}/licenses/LICENSE" in names
+    files = [*(tree / "npreslstm").rglob("*.*"), *(tree / "weights").glob("*.*")]
+    wanted = [path.relative_to(tree).as_posix().replace("weights/", "npreslstm/weights/") for path in files if "__pycache__" not in path.parts]
+    assert sorted(name for name in names if name.startswith("npreslstm/")) == sorted(wanted)
+
+
+def test_metadata(built):
+    _, metadata = wheel_content(built)
+    required = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
+    assert [re.match(r"\w+", line).group() for line in required] == ["numpy", "scipy", "soundfile"]
+    assert set(metadata.get_all("Provides-Extra")) == {"plot", "search", "cluster", "progress", "onnx", "safetensors", "test", "oracle"}
+    assert metadata["Requires-Python"] == ">=3.10"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+
+
+def test_sdist_holds_what_the_tests_need(built):
+    [path] = built.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"LICENSE", "CHANGELOG.md", "Makefile", "tests/conftest.py", "tools/make_demo_clip.sh", "weights/standin.npz"} <= names
+    assert not [name for name in names if name.endswith(".pyc")]
+
+
+def test_unknown_weights_are_an_error_that_lists_those_there_are():
+    from npreslstm.assets import weights_folder, weights_path
+
+    known = sorted(path.stem for path in weights_folder().glob("*.npz"))
+    with pytest.raises(FileNotFoundError, match="no bundled weights called 'absent'") as error:
+        weights_path("absent")
+    assert str(error.value).endswith(": " + (", ".join(known) or "none"))

@@ -1,0 +1,1 @@
+"""Bundled weights; `npreslstm.assets.weights_path` finds them, installed or in a checkout."""
