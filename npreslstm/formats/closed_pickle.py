@@ -1,0 +1,374 @@
+"""A closed interpreter for the pickles inside torch.save files.
+
+A pickle is a program for a stack machine, and Python's own machine lets that program import and call anything. This one knows 29 of the
+68 opcodes, imports nothing and calls nothing but the constructors it is given. It works in two passes over the program:
+
+1. `_instructions` is run to the end once without executing anything: an unknown opcode, a name outside the vocabulary, a truncated
+   operand or too many opcodes refuse the file;
+2. the opcodes are executed; each costs a bounded amount of memory, since only constructors can make something large, and those
+   have budgets of their own.
+
+Last, `_check_plain` walks what was built: cycles, deep nesting and structures that are small only because they share parts with
+themselves ("billion laughs") are refused, so that whoever walks the result cannot be caught by it.
+
+Protocol 2 only, the one torch.save has always used.
+"""
+
+import struct
+from typing import Callable, Mapping, NamedTuple
+
+from npreslstm.errors import InputError
+
+MAX_PROGRAM_BYTES = 8 * 2**20
+MAX_OPCODES = 300_000
+MAX_DEPTH = 100
+MAX_NAME_BYTES = 200
+
+_ALIASES = {"__builtin__": "builtins", "torch.tensor": "torch._tensor"}  # modules that were renamed
+
+
+class Global(NamedTuple):
+    """A name the pickle mentioned and the vocabulary knows; it stands for the object, which is never imported."""
+
+    name: str
+
+
+class Vocabulary(NamedTuple):
+    """What a pickle may say.
+
+    Parameters
+    ----------
+    constructors : mapping of str to callable or None
+        Qualified names; a callable is applied to the argument tuple on REDUCE, None may be mentioned but not called.
+    constants : mapping of str to object
+        Qualified names that stand for a plain value.
+    explain : callable
+        Given a refused name, returns what it probably is and the remedy.
+    persistent_load : callable
+        Turns a persistent id into a value.
+    leaves : tuple of type
+        Types of finished values besides Python's plain ones.
+    """
+
+    constructors: Mapping
+    constants: Mapping
+    explain: Callable
+    persistent_load: Callable
+    leaves: tuple
+
+
+def load(program, vocabulary, limit):
+    """Run a pickle program.
+
+    Parameters
+    ----------
+    program : bytes
+        A protocol-2 pickle.
+    vocabulary : Vocabulary
+        The names it may use.
+    limit : int
+        Bytes that the result may occupy if every shared part were written out.
+
+    Returns
+    -------
+    object
+        dict, list, tuple, set, str, bytes, bool, int, float, complex, None and `vocabulary.leaves`, nested.
+
+    Raises
+    ------
+    InputError
+        If the program is damaged, or does anything but build plain data.
+    """
+    if len(program) > MAX_PROGRAM_BYTES:
+        raise InputError(f"the pickle has {len(program)} bytes; at most {MAX_PROGRAM_BYTES} are read: save the state dict alone")
+    if program[:2] != b"\x80\x02":
+        found = f"protocol {program[1]}" if program[:1] == b"\x80" and len(program) > 1 else f"the bytes {program[:2]!r}"
+        raise InputError(f"the pickle starts with {found}; torch.save writes protocol 2: save again without pickle_protocol")
+    for action, operand in _instructions(program):
+        if action is _global:
+            _check_name(operand, vocabulary)
+    machine = _Machine(vocabulary)
+    for action, operand in _instructions(program):
+        action(machine, operand)
+    return _check_plain(machine.result(), vocabulary.leaves, limit)
+
+
+class _Machine:
+    """The stack, the marks in it and the memo."""
+
+    def __init__(self, vocabulary):
+        self.vocabulary = vocabulary
+        self.stack = []
+        self.marks = []
+        self.memo = {}
+
+    def pop(self):
+        self.need(1)
+        return self.stack.pop()
+
+    def top(self, *types):
+        """The topmost item, which must be of one of the types (any, if none is given)."""
+        self.need(1)
+        if types and type(self.stack[-1]) not in types:
+            raise InputError(f"the pickle treats a {type(self.stack[-1]).__name__} as a {types[0].__name__}: it is damaged or made to do harm")
+        return self.stack[-1]
+
+    def need(self, count):
+        """Refuse to reach below the last mark."""
+        if len(self.stack) - (self.marks[-1] if self.marks else 0) < count:
+            raise InputError("the pickle takes more from its stack than it put there: the file is damaged")
+
+    def pop_mark(self):
+        if not self.marks:
+            raise InputError("the pickle closes a group that it never opened: the file is damaged")
+        mark = self.marks.pop()
+        items = self.stack[mark:]
+        del self.stack[mark:]
+        return items
+
+    def result(self):
+        if len(self.stack) != 1 or self.marks:
+            raise InputError(f"the pickle leaves {len(self.stack)} values on its stack; expected 1: the file is damaged")
+        return self.stack[0]
+
+
+# --- actions: one for each opcode, (machine, operand) -> None ---
+
+
+def _push(machine, operand):
+    machine.stack.append(operand)
+
+
+def _push_new(machine, operand):
+    machine.stack.append(operand())
+
+
+def _mark(machine, _):
+    machine.marks.append(len(machine.stack))
+
+
+def _tuple_from_mark(machine, _):
+    machine.stack.append(tuple(machine.pop_mark()))
+
+
+def _tuple(machine, count):
+    machine.need(count)
+    machine.stack[-count:] = [tuple(machine.stack[-count:])]
+
+
+def _append(machine, _):
+    item = machine.pop()
+    machine.top(list).append(item)
+
+
+def _appends(machine, _):
+    items = machine.pop_mark()
+    machine.top(list).extend(items)
+
+
+def _setitem(machine, _):
+    value, key = machine.pop(), machine.pop()
+    machine.top(dict)[_checked_key(key)] = value
+
+
+def _setitems(machine, _):
+    items = machine.pop_mark()
+    if len(items) % 2:
+        raise InputError("the pickle sets a key without a value: the file is damaged")
+    target = machine.top(dict)
+    for key, value in zip(items[::2], items[1::2]):
+        target[_checked_key(key)] = value
+
+
+def _put(machine, index):
+    machine.memo[index] = machine.top()
+
+
+def _get(machine, index):
+    if index not in machine.memo:
+        raise InputError(f"the pickle recalls value {index}, which it never stored: the file is damaged")
+    machine.stack.append(machine.memo[index])
+
+
+def _global(machine, name):
+    constants = machine.vocabulary.constants
+    machine.stack.append(constants[name] if name in constants else Global(name))
+
+
+def _reduce(machine, _):
+    arguments = machine.pop()
+    name = machine.top(Global).name
+    constructor = machine.vocabulary.constructors[name]
+    if constructor is None or type(arguments) is not tuple:
+        raise InputError(f"the pickle calls {name} with a {type(arguments).__name__}; only named constructors with an argument tuple are called")
+    machine.stack[-1] = constructor(arguments)
+
+
+def _build(machine, _):
+    # state_dict() carries its modules' version numbers as an attribute of the OrderedDict: read, checked and dropped
+    state = machine.pop()
+    machine.top(dict)
+    if type(state) is not dict:
+        raise InputError(f"the pickle sets the state of a dict to a {type(state).__name__}; expected a dict: the file was made to do harm")
+
+
+def _persistent(machine, _):
+    machine.stack.append(machine.vocabulary.persistent_load(machine.pop()))
+
+
+def _stop(machine, _):
+    pass
+
+
+# --- operands: (program, position) -> (operand, position after it) ---
+
+
+def _constant(value):
+    return lambda program, at: (value, at)
+
+
+def _number(code):
+    layout = struct.Struct(code)
+    return lambda program, at: (layout.unpack_from(program, at)[0], at + layout.size)
+
+
+def _text(program, at):
+    end = at + 4 + struct.unpack_from("<I", program, at)[0]
+    if end > len(program):
+        raise InputError(f"a text in the pickle claims {end - at - 4} bytes, {len(program) - at - 4} are left: the file is damaged")
+    return program[at + 4 : end].decode("utf-8", "surrogatepass"), end
+
+
+def _long(program, at):
+    end = at + 1 + program[at]
+    return int.from_bytes(program[at + 1 : end], "little", signed=True), end
+
+
+def _name(program, at):
+    """Module and name, a line each."""
+    middle = program.find(b"\n", at, at + MAX_NAME_BYTES)
+    end = program.find(b"\n", middle + 1, middle + 1 + MAX_NAME_BYTES)
+    if middle < 0 or end < 0:
+        raise InputError(f"the pickle names something longer than {MAX_NAME_BYTES} bytes: the file was made to do harm")
+    module, name = program[at:middle].decode("utf-8"), program[middle + 1 : end].decode("utf-8")
+    return f"{_ALIASES.get(module, module)}.{name}", end + 1
+
+
+_OPCODES = {
+    ord(code): (action, operand)
+    for code, action, operand in [
+        (b"N", _push, _constant(None)),  # NONE
+        (b"\x88", _push, _constant(True)),  # NEWTRUE
+        (b"\x89", _push, _constant(False)),  # NEWFALSE
+        (b"K", _push, _number("<B")),  # BININT1
+        (b"M", _push, _number("<H")),  # BININT2
+        (b"J", _push, _number("<i")),  # BININT
+        (b"\x8a", _push, _long),  # LONG1
+        (b"G", _push, _number(">d")),  # BINFLOAT
+        (b"X", _push, _text),  # BINUNICODE
+        (b")", _push, _constant(())),  # EMPTY_TUPLE
+        (b"]", _push_new, _constant(list)),  # EMPTY_LIST
+        (b"}", _push_new, _constant(dict)),  # EMPTY_DICT
+        (b"(", _mark, _constant(None)),  # MARK
+        (b"t", _tuple_from_mark, _constant(None)),  # TUPLE
+        (b"\x85", _tuple, _constant(1)),  # TUPLE1
+        (b"\x86", _tuple, _constant(2)),  # TUPLE2
+        (b"\x87", _tuple, _constant(3)),  # TUPLE3
+        (b"a", _append, _constant(None)),  # APPEND
+        (b"e", _appends, _constant(None)),  # APPENDS
+        (b"s", _setitem, _constant(None)),  # SETITEM
+        (b"u", _setitems, _constant(None)),  # SETITEMS
+        (b"q", _put, _number("<B")),  # BINPUT
+        (b"r", _put, _number("<I")),  # LONG_BINPUT
+        (b"h", _get, _number("<B")),  # BINGET
+        (b"j", _get, _number("<I")),  # LONG_BINGET
+        (b"c", _global, _name),  # GLOBAL
+        (b"R", _reduce, _constant(None)),  # REDUCE
+        (b"b", _build, _constant(None)),  # BUILD
+        (b"Q", _persistent, _constant(None)),  # BINPERSID
+        (b".", _stop, _constant(None)),  # STOP
+    ]
+}
+
+_REFUSED = {  # names for the message; any other opcode is shown as its number
+    ord("P"): "PERSID", ord("i"): "INST", ord("o"): "OBJ", 0x81: "NEWOBJ", 0x92: "NEWOBJ_EX", 0x93: "STACK_GLOBAL",
+    0x82: "EXT1", 0x83: "EXT2", 0x84: "EXT4", 0x80: "PROTO", 0x8B: "LONG4", 0x94: "MEMOIZE", 0x95: "FRAME", ord("2"): "DUP",
+    ord("0"): "POP", ord("1"): "POP_MARK", ord("p"): "PUT", ord("g"): "GET",
+}  # fmt: skip
+
+
+def _instructions(program):
+    """Decode the program: yield (action, operand) up to and with STOP, which must be its last byte."""
+    at = 2  # after PROTO
+    for _ in range(MAX_OPCODES):
+        if at >= len(program):
+            raise InputError("the pickle ends without its STOP: the file is cut off")
+        code = program[at]
+        if code not in _OPCODES:
+            raise InputError(f"the pickle uses the opcode {_REFUSED.get(code, hex(code))}, which plain data does not need: refused")
+        action, decode = _OPCODES[code]
+        try:
+            operand, at = decode(program, at + 1)
+        except (struct.error, IndexError, UnicodeDecodeError):
+            raise InputError(f"the pickle has a damaged operand at byte {at}: the file is damaged") from None
+        yield action, operand
+        if action is _stop:
+            if at != len(program):
+                raise InputError(f"the pickle goes on for {len(program) - at} bytes after its STOP: the file was made to do harm")
+            return
+    raise InputError(f"the pickle has more than {MAX_OPCODES} opcodes: save the state dict alone, without histories")
+
+
+def _check_name(name, vocabulary):
+    if name not in vocabulary.constructors and name not in vocabulary.constants:
+        raise InputError(f"the pickle names {name!a}: {vocabulary.explain(name)}")
+
+
+def _checked_key(key):
+    """Keys are texts and single numbers: their hashes cannot be made to collide (ints beyond 60 bits could), nor be slow to compute."""
+    if type(key) not in (str, bytes, bool, float, int, type(None)):
+        raise InputError(f"the pickle uses a {type(key).__name__} as a dictionary key; expected a text or a number")
+    if type(key) is int and abs(key) >= 2**60:
+        raise InputError("the pickle uses an integer of more than 60 bits as a dictionary key; expected a smaller one")
+    return key
+
+
+def _check_plain(value, leaves, limit):
+    """Return the finished value if it is a finite tree of plain data that fits the limit when written out in full."""
+    open_ids, done = set(), {}  # done: id -> (bytes written out in full, height)
+
+    def visit(node, depth):
+        kind = type(node)
+        if kind in (str, bytes):
+            return len(node) + 8, 0
+        if kind in leaves:
+            return node.nbytes + 8, 0
+        if kind in (type(None), bool, int, float, complex):
+            return 8, 0
+        if kind not in (dict, list, tuple, set):
+            what = node.name if kind is Global else f"a bare {kind.__name__}"
+            raise InputError(f"the file holds {what} as a value; expected tensors and plain data: save the state dict alone")
+        if id(node) in open_ids:
+            raise InputError("the pickle builds a structure that contains itself; expected a tree")
+        if id(node) not in done:
+            open_ids.add(id(node))
+            done[id(node)] = children(node, depth)
+            open_ids.discard(id(node))
+        size, height = done[id(node)]
+        if depth + height > MAX_DEPTH:
+            raise InputError(f"the pickle nests deeper than {MAX_DEPTH} levels; save the state dict alone")
+        return size, height
+
+    def children(node, depth):
+        if depth >= MAX_DEPTH:
+            return 0, 1  # one level too many: refused by the caller
+        size, height = 8, 0
+        for item in [*node.keys(), *node.values()] if type(node) is dict else node:
+            item_size, item_height = visit(item, depth + 1)
+            size, height = size + item_size, max(height, item_height + 1)
+        if size > limit:
+            raise InputError(f"the pickle builds a structure of more than {limit} bytes out of shared parts: the file was made to do harm")
+        return size, height
+
+    visit(value, 0)
+    return value
