@@ -1,0 +1,118 @@
+"""The model frame by frame, in constant memory: what the C port mirrors.
+
+One clip is pushed in pieces of any size. What is kept from frame to frame does not grow:
+
+    h, c        of every LSTM layer                                      2 H (2 D in the first LSTM) numbers a layer
+    attention   largest score, sum of weights, weighted sum of h         H + 2 numbers
+
+so a clip may have any number of frames, and `result` may be asked after each. Push, result and reset are the three
+calls of the C port, in its order of work and with the equation tags of `model`, `layers.lstm` and `layers.attention`.
+The logits are those of `ResLSTM.infer` on the whole clip.
+
+Letters: T frames, D inputs, H hidden, C classes.
+"""
+
+import numpy as np
+
+from npreslstm.errors import InputError
+from npreslstm.layers.attention import attention_start, attention_step
+from npreslstm.layers.batchnorm import batchnorm_frozen
+from npreslstm.layers.dense import linear_forward
+from npreslstm.layers.lstm import LSTMParams, lstm_step
+
+
+class StreamingResLSTM:
+    """One clip through a model, frame by frame.
+
+    Parameters
+    ----------
+    model : ResLSTM
+        Its tensors are used, not copied.
+
+    Attributes
+    ----------
+    frames : int
+        Frames pushed since the start or the last `reset`.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        lstms = ("lstm1", "lstm2") if model.config.kind == "reslstm-sa" else ("lstm",)
+        self._layers = {lstm: [self._params(lstm, k) for k in range(model.config.num_layers)] for lstm in lstms}
+        self.reset()
+
+    def reset(self):
+        """Forget the clip: the next frame is the first of another."""
+        self.frames = 0
+        self._states = {lstm: [self._zero_state(params) for params in layers] for lstm, layers in self._layers.items()}
+        self._attention = attention_start(1, self.model.config.hidden_size, self.model.dtype)
+
+    def push(self, frames):
+        """Take in the next frame or frames.
+
+        Parameters
+        ----------
+        frames : (D,) or (T, D) array
+            Z-scored features, T >= 0.
+
+        Raises
+        ------
+        InputError
+            If the shape is another, or a value is not finite; nothing is taken in then.
+        """
+        x = np.asarray(frames, dtype=self.model.dtype)
+        D = self.model.config.input_size
+        if x.ndim not in (1, 2) or x.shape[-1] != D:
+            raise InputError(f"frames are {x.shape}; expected ({D},) or (frames, {D})")
+        if not np.isfinite(x).all():
+            raise InputError("frames hold NaN or infinite values; expected finite ones: check the audio and the statistics")
+        for row in x.reshape(-1, 1, D):
+            self._push_frame(row)
+
+    @property
+    def context(self):
+        """Attention's weighted mean of the hidden states so far: (H,) (A3)."""
+        if not self.frames:
+            raise InputError("no frame was pushed; expected at least one before a result")
+        return (self._attention.weighted / self._attention.total[:, None])[0]
+
+    def result(self):
+        """Logits of the clip so far: (C,). More frames may follow.
+
+        Raises
+        ------
+        InputError
+            Before the first frame.
+        """
+        head_input = self._normalise("bn", self.context[None])
+        return linear_forward(head_input, self.model.tensors["fc.weight"], self.model.tensors["fc.bias"])[0]  # (R4)
+
+    def _push_frame(self, x):
+        """One frame (1, D) through all layers."""
+        if "lstm1" in self._layers:
+            x = self._normalise("bn_residual", x + self._step("lstm1", x))  # (1, D)  (R1)
+        h = self._step("lstm2" if "lstm2" in self._layers else "lstm", x)  # (1, H)  (R2)
+        tensors = self.model.tensors
+        self._attention = attention_step(h, self._attention, tensors["attention_vector"], tensors.get("head_combine.weight"))  # (R3)
+        self.frames += 1
+
+    def _step(self, lstm, x):
+        """One frame through the stacked layers of one LSTM, whose states move on."""
+        states = self._states[lstm]
+        for k, params in enumerate(self._layers[lstm]):
+            states[k] = lstm_step(x, *states[k], params)
+            x = states[k][0]
+        return x
+
+    def _normalise(self, prefix, rows):
+        tensors = self.model.tensors
+        names = ("weight", "bias", "running_mean", "running_var")
+        return batchnorm_frozen(rows, *(tensors[f"{prefix}.{name}"] for name in names))[0]
+
+    def _params(self, lstm, k):
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return LSTMParams(*(self.model.tensors[f"{lstm}.{name}_l{k}"] for name in names))
+
+    def _zero_state(self, params):
+        shape = (1, params.W_hh.shape[1])
+        return np.zeros(shape, dtype=self.model.dtype), np.zeros(shape, dtype=self.model.dtype)
