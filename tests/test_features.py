@@ -6,8 +6,9 @@ import warnings
 import numpy as np
 import pytest
 
-from npreslstm.audio.features import FeatureConfig, extract_features, trim_silence
-from npreslstm.audio.reader import ResamplingWarning
+from npreslstm.audio.features import FeatureConfig, extract_features
+from npreslstm.audio.resampling import ResamplingWarning
+from npreslstm.audio.signal import trim_silence
 from npreslstm.errors import InputError
 
 MCU = FeatureConfig.named("mcu")

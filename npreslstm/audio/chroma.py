@@ -20,10 +20,10 @@ def hz_to_octaves(hz, tuning=0.0, n_chroma=12):
     return np.log2(hz / (440.0 * 2.0 ** (tuning / n_chroma) / 16))
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=128)
 def chroma_filter_bank(sample_rate, n_fft, n_chroma, tuning):
     """Weights of every bin in every pitch class: (n_chroma, F) float32, ``librosa.filters.chroma``."""
-    hz = np.linspace(0, sample_rate, n_fft, endpoint=False)[1 : n_fft // 2 + 2]
+    hz = np.linspace(0, sample_rate, n_fft, endpoint=False)[1 : n_fft // 2 + 2]  # bin 1 to one beyond the last
     pitch = n_chroma * hz_to_octaves(hz, tuning, n_chroma)
     pitch = np.concatenate(([pitch[0] - 1.5 * n_chroma], pitch))  # a made-up place for 0 Hz: far below, hence broad
     width = np.maximum(np.diff(pitch), 1.0)  # (F,), in pitch classes
@@ -33,13 +33,18 @@ def chroma_filter_bank(sample_rate, n_fft, n_chroma, tuning):
     weights = np.exp(-0.5 * (2 * distance / width) ** 2)
     weights /= np.sqrt(np.sum(weights**2, axis=0))
     weights *= np.exp(-0.5 * ((pitch / n_chroma - CENTRE_OCTAVE) / OCTAVE_WIDTH) ** 2)
-    weights = np.roll(weights, -3 * (n_chroma // 12), axis=0).astype(np.float32)  # from A to C as the first class
+    weights = np.roll(weights, -3 * (n_chroma // 12), axis=0).astype(np.float32)  # C instead of A as the first class
     weights.flags.writeable = False
     return weights
 
 
 def spectral_peaks(power, sample_rate):
     """Interpolated local maxima of every frame between 150 Hz and 4 kHz, as ``librosa.piptrack``.
+
+    Parameters
+    ----------
+    power : np.ndarray [shape=(T, F)]
+    sample_rate : int
 
     Returns
     -------
@@ -49,58 +54,49 @@ def spectral_peaks(power, sample_rate):
     n_fft = 2 * (power.shape[1] - 1)
     hz = np.fft.rfftfreq(n_fft, 1.0 / sample_rate)
     low, high = np.searchsorted(hz, (PITCH_RANGE[0], min(PITCH_RANGE[1], sample_rate / 2)))  # bins low to high - 1
-    start = max(low - 1, 0)
-    band = power[:, start : high + 1]  # one bin more on either side
-    band = np.where(band > PEAK_THRESHOLD * power.max(axis=1, keepdims=True), band, 0)
-    t, k = np.nonzero((band[:, 1:-1] > band[:, :-2]) & (band[:, 1:-1] >= band[:, 2:]))
-    k += start + 1
-    left, middle, right = power[t, k - 1], power[t, k], power[t, k + 1]
+    left, middle, right = power[:, low - 1 : high - 1], power[:, low:high], power[:, low + 1 : high + 1]
+    is_peak = (middle > PEAK_THRESHOLD * power.max(axis=1, keepdims=True)) & (middle > left) & (middle >= right)
+    t, k = np.nonzero(is_peak)
+    left, middle, right = left[t, k], middle[t, k], right[t, k]
+    # librosa sums in the type of the spectrum and goes on in float64; so do we, for the same roundings.
     curvature = (left + right).astype(np.float64) - 2.0 * middle
     slope = (right - left).astype(np.float64) / 2
     inside = np.abs(slope) < np.abs(curvature)  # otherwise the summit lies more than a bin away
     shift = np.where(inside, -slope / np.where(inside, curvature, 1), 0).astype(power.dtype)
     height = middle + 0.5 * ((right - left) / 2) * shift
-    return ((k + shift) * float(sample_rate) / n_fft).astype(power.dtype), height
+    return ((k + low + shift) * float(sample_rate) / n_fft).astype(power.dtype), height
 
 
-def estimate_tuning(power, sample_rate, n_chroma=12):
-    """Tuning of a whole clip: the fullest of 100 histogram bins, as ``librosa.estimate_tuning``.
-
-    Parameters
-    ----------
-    power : np.ndarray [shape=(T, F)]
-
-    Returns
-    -------
-    float
-        In [-0.5, 0.5), a multiple of 0.01; 0 where no peak is found (silence). The lowest of equally full bins.
-    """
-    hz, height = spectral_peaks(power, sample_rate)
+def tuning_of_peaks(hz, height, n_chroma):
+    """The fullest of 100 histogram bins of the deviations of the higher half of the peaks; see `estimate_tuning`."""
     hz, height = hz[hz > 0], height[hz > 0]
     if hz.size == 0:
         return 0.0
     hz = hz[height >= np.median(height)]
     deviation = np.mod(n_chroma * hz_to_octaves(hz), 1.0)
     deviation[deviation >= 0.5] -= 1.0
-    counts, _ = np.histogram(deviation, TUNING_EDGES)
-    return float(TUNING_EDGES[np.argmax(counts)])
+    below = np.searchsorted(np.sort(deviation).astype(np.float64), TUNING_EDGES)
+    return float(TUNING_EDGES[np.argmax(np.diff(below))])
 
 
-def chroma(power, sample_rate, n_chroma=12, tuning=None):
-    """Chroma of power spectra, each frame divided by its largest value.
+def estimate_tuning(power, sample_rate, n_chroma=12):
+    """Tuning of a whole clip, as ``librosa.estimate_tuning``.
 
     Parameters
     ----------
     power : np.ndarray [shape=(T, F)]
-    tuning : float or None
-        Estimated from all frames if None.
+    sample_rate, n_chroma : int
 
     Returns
     -------
-    np.ndarray [shape=(T, n_chroma), dtype of power]
+    float
+        In [-0.5, 0.5), a multiple of 0.01; the lowest of equally full bins; 0 where no peak is found (silence).
     """
-    if tuning is None:
-        tuning = estimate_tuning(power, sample_rate, n_chroma)
+    return tuning_of_peaks(*spectral_peaks(power, sample_rate), n_chroma)
+
+
+def chroma(power, sample_rate, n_chroma, tuning):
+    """Chroma of power spectra, each frame divided by its largest value: (T, F) -> (T, n_chroma)."""
     bank = chroma_filter_bank(sample_rate, 2 * (power.shape[1] - 1), n_chroma, tuning)
     raw = power @ bank.T  # (T, n_chroma)
     largest = raw.max(axis=1, keepdims=True)

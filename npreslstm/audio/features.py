@@ -1,143 +1,16 @@
-"""FeatureConfig, and `extract_features`: a signal in, (T, 46) raw features out."""
+"""A signal or a sound file in, (T, 46) raw features out."""
 
-import dataclasses
-import numbers
+import os
 
 import numpy as np
 
-from npreslstm.audio import chroma, mfcc, reader, spectrum
-from npreslstm.errors import InputError
+from npreslstm.audio import chroma, mfcc, reader, resampling, spectrum
+from npreslstm.audio.config import NAMED, FeatureConfig
+from npreslstm.audio.signal import TRIM_HOP, as_float, check_sample_rate, to_mono, trim_bounds, trim_energies, trim_silence
 
-TRIM_FRAME = 2048  # samples, of the loudness that trimming goes by
-TRIM_HOP = 512
+__all__ = ["FeatureConfig", "extract_features", "extract_file"]
 
-
-@dataclasses.dataclass(frozen=True)
-class FeatureConfig:
-    """What the features are, in full; the defaults are ``paper``: librosa 0.11's defaults at 48 kHz.
-
-    Parameters
-    ----------
-    sample_rate : int
-        Hz; signals at another rate are resampled.
-    n_fft, hop_length : int
-        Samples in a frame (even), and from one frame to the next (at most n_fft).
-    n_mels, n_mfcc, n_chroma : int
-        Mel bands, cepstral coefficients (at most n_mels), pitch classes.
-    fmin, fmax : float
-        Hz, the range of the mel bands; fmax None means half the sample rate.
-    top_db : float or None
-        Mel bands are not taken below the clip's loudest less this, in dB. None: no such floor.
-    floor_db : float
-        Absolute floor of a mel band, in dB: 0 dB is a band power of 1, see docs/frontend.md.
-    tuning : float or None
-        Deviation from A440 as a fraction of a pitch class, in [-0.5, 0.5). None: estimated from each clip.
-    framing : {'centered', 'causal'}
-        Whether frame t is centred on sample t * hop_length, or ends with sample (t + 1) * hop_length - 1.
-    trim_db : float or None
-        Leading and trailing silence is cut where frames (2048 samples, every 512) are this many dB below the
-        loudest. None: nothing is cut.
-
-    Raises
-    ------
-    InputError
-        If a value, or a combination of values, is impossible.
-    """
-
-    sample_rate: int = 48000
-    n_fft: int = 4096
-    hop_length: int = 2048
-    n_mels: int = 128
-    n_mfcc: int = 34
-    n_chroma: int = 12
-    fmin: float = 0.0
-    fmax: float | None = None
-    top_db: float | None = 80.0
-    floor_db: float = -100.0
-    tuning: float | None = None
-    framing: str = "centered"
-    trim_db: float | None = None
-
-    def __post_init__(self):
-        for name in ("sample_rate", "n_fft", "hop_length", "n_mels", "n_mfcc", "n_chroma"):
-            self._normalise_int(name)
-        for name in ("fmin", "floor_db"):
-            self._normalise_float(name)
-        for name in ("fmax", "top_db", "tuning", "trim_db"):
-            if getattr(self, name) is not None:
-                self._normalise_float(name)
-        self._check_ranges()
-
-    def _normalise_int(self, name):
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-            raise InputError(f"{name} is {value!r}; expected a positive whole number")
-        object.__setattr__(self, name, int(value))
-
-    def _normalise_float(self, name):
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not np.isfinite(value):
-            raise InputError(f"{name} is {value!r}; expected a finite number")
-        object.__setattr__(self, name, float(value))
-
-    def _check_ranges(self):
-        reader.check_sample_rate(self.sample_rate, "sample_rate")
-        nyquist = self.sample_rate / 2
-        checks = [
-            (self.n_fft % 2 == 0, f"n_fft is {self.n_fft}; expected an even number"),
-            (self.hop_length <= self.n_fft, f"hop_length is {self.hop_length}; expected at most n_fft = {self.n_fft}"),
-            (self.n_mfcc <= self.n_mels, f"n_mfcc is {self.n_mfcc}; expected at most n_mels = {self.n_mels}"),
-            (0 <= self.fmin < self.upper_hz, f"fmin is {self.fmin:g} Hz; expected from 0 to below fmax = {self.upper_hz:g} Hz"),
-            (self.upper_hz <= nyquist, f"fmax is {self.upper_hz:g} Hz; expected at most half the sample rate, {nyquist:g} Hz"),
-            (self.top_db is None or self.top_db >= 0, f"top_db is {self.top_db}; expected 0 or more, or None"),
-            (-300 <= self.floor_db <= 100, f"floor_db is {self.floor_db:g}; expected -300 to 100"),
-            (self.tuning is None or -0.5 <= self.tuning < 0.5, f"tuning is {self.tuning}; expected from -0.5 to below 0.5, or None"),
-            (self.framing in ("centered", "causal"), f"framing is {self.framing!r}; expected 'centered' or 'causal'"),
-            (self.trim_db is None or self.trim_db > 0, f"trim_db is {self.trim_db}; expected above 0, or None"),
-        ]
-        for good, message in checks:
-            if not good:
-                raise InputError(message)
-
-    @property
-    def upper_hz(self):
-        """The upper end of the mel bands in Hz."""
-        return self.sample_rate / 2 if self.fmax is None else self.fmax
-
-    @property
-    def n_features(self):
-        """Columns of the features: n_mfcc + n_chroma."""
-        return self.n_mfcc + self.n_chroma
-
-    def to_dict(self):
-        """All fields, as plain values for JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields):
-        """The inverse of `to_dict`; fields that are left out keep their defaults, unknown ones are an InputError."""
-        if not isinstance(fields, dict):
-            raise InputError(f"a feature configuration is {type(fields).__name__}; expected a table of fields")
-        known = [field.name for field in dataclasses.fields(cls)]
-        for name in fields:
-            if name not in known:
-                raise InputError(f"unknown field {name!r} in the feature configuration; expected some of {', '.join(known)}")
-        return cls(**fields)
-
-    @classmethod
-    def named(cls, name):
-        """The configuration ``paper`` or ``mcu``."""
-        if name not in NAMED:
-            raise InputError(f"no feature configuration {name!r}; expected {' or '.join(NAMED)}")
-        return NAMED[name]
-
-
-NAMED = {
-    "paper": FeatureConfig(),
-    "mcu": FeatureConfig(
-        sample_rate=16000, n_fft=1024, hop_length=512, n_mels=64, top_db=None, floor_db=-80.0, tuning=0.0, framing="causal"
-    ),
-}
+FRAMES_AT_ONCE = 512  # of a long signal: 4 MB of power spectra at n_fft 4096
 
 
 def extract_features(signal, sample_rate, config=NAMED["paper"], dtype=np.float32):
@@ -163,46 +36,125 @@ def extract_features(signal, sample_rate, config=NAMED["paper"], dtype=np.float3
     InputError
         If the signal is empty, not finite, or of another type or shape, or if the rate is impossible.
     """
-    y = prepare_signal(signal, sample_rate, config, dtype)
-    frames = spectrum.frame(y, config.n_fft, config.hop_length, config.framing)
-    return features_from_power(spectrum.power_spectrum(frames), config)
-
-
-def features_from_power(power, config):
-    """Features of power spectra: (T, F) -> (T, n_mfcc + n_chroma)."""
-    mel = mfcc.mel_spectrogram(power, config.sample_rate, config.n_mels, config.fmin, config.upper_hz)
-    log_mel = mfcc.power_to_db(mel, config.floor_db, config.top_db)
-    columns = mfcc.mfcc(log_mel, config.n_mfcc), chroma.chroma(power, config.sample_rate, config.n_chroma, config.tuning)
-    return np.concatenate(columns, axis=1)
-
-
-def prepare_signal(signal, sample_rate, config, dtype=np.float32):
-    """What comes before the frames: floats, mono, the configuration's rate, silence trimmed: (n,)."""
-    reader.check_sample_rate(sample_rate)
-    y = reader.to_mono(reader.as_float(signal, dtype))
+    check_sample_rate(sample_rate)
+    y = to_mono(as_float(signal, dtype))
     if sample_rate != config.sample_rate:
-        reader.warn_resampling(sample_rate, config.sample_rate, empty_bands(sample_rate, config), config.n_mels)
-        y = reader.resample(y, sample_rate, config.sample_rate)
-    return y if config.trim_db is None else trim_silence(y, config.trim_db)
+        _warn_resampling(sample_rate, config, stacklevel=2)
+        y = resampling.resample(y, sample_rate, config.sample_rate)
+    if config.trim_db is not None:
+        y = trim_silence(y, config.trim_db)
+    shape = config.n_fft, config.hop_length, config.framing
+    return _features_of_blocks(lambda: spectrum.frame_blocks(y, *shape, FRAMES_AT_ONCE), config)
 
 
-def empty_bands(sample_rate, config):
-    """How many mel bands begin above half of `sample_rate`, and so have nothing to hear."""
-    edges = mfcc.mel_edges(config.n_mels, config.fmin, config.upper_hz)
-    return int(np.count_nonzero(edges[:-2] >= sample_rate / 2))
+def extract_file(path, config=NAMED["paper"]):
+    """Raw features of a sound file of any length, in constant memory but for the result.
 
+    A file that `extract_features` would take in more than one block is read in blocks, several times if need be: trimming
+    takes one pass to find the bounds, and an estimated tuning one pass before the chroma can be computed. `top_db` and the
+    tuning stay those of the whole file; log-mel bands are kept (n_mels float32 a frame) until its loudest is known.
 
-def trim_silence(y, trim_db):
-    """Cut leading and trailing frames more than `trim_db` below the loudest, as ``librosa.effects.trim``.
+    Parameters
+    ----------
+    path : str or os.PathLike
+    config : FeatureConfig
 
-    A frame is 2048 samples centred on a multiple of 512; the loudness of a frame is the mean of its squares, and
-    nothing is taken as quieter than 1e-10 of full scale.
+    Returns
+    -------
+    np.ndarray [shape=(T, n_mfcc + n_chroma), dtype=float32]
+        As ``extract_features(*read_audio(path), config)``.
+
+    Raises
+    ------
+    FileNotFoundError, InputError
+        As `read_audio` and `extract_features`.
     """
-    padded = np.zeros((len(y) + TRIM_FRAME) // TRIM_HOP * TRIM_HOP)
-    stop = min(len(y), len(padded) - TRIM_FRAME // 2)
-    padded[TRIM_FRAME // 2 : TRIM_FRAME // 2 + stop] = y[:stop]
-    energy = np.square(padded).reshape(-1, TRIM_HOP).sum(axis=1)
-    power = np.convolve(energy, np.ones(TRIM_FRAME // TRIM_HOP), mode="valid") / TRIM_FRAME
-    db = 10 * np.log10(np.maximum(power, 1e-10))
-    loud = np.flatnonzero(db - db.max() > -trim_db)
-    return y[loud[0] * TRIM_HOP : (loud[-1] + 1) * TRIM_HOP]
+    path = os.fspath(path)
+    with reader.open_audio(path) as file:
+        rate, seconds = file.samplerate, file.frames / file.samplerate
+    if seconds * config.sample_rate <= FRAMES_AT_ONCE * config.hop_length:
+        signal, rate = reader.read_audio(path)
+        return extract_features(signal, rate, config)
+    if rate != config.sample_rate:
+        _warn_resampling(rate, config, stacklevel=2)
+    start, stop = 0, None
+    if config.trim_db is not None:
+        start, stop = trim_bounds(*trim_energies(_pieces(path, config, TRIM_HOP)), config.trim_db)
+    return _features_of_blocks(lambda: _file_frames(path, config, start, stop), config)
+
+
+def _features_of_blocks(blocks, config):
+    """Features of frames that come in blocks; `blocks()` starts the iteration anew, over (B, n_fft) arrays."""
+    spectra = _Spectra(blocks)
+    tuning = config.tuning
+    if tuning is None:
+        peaks = [chroma.spectral_peaks(power, config.sample_rate) for power in spectra]
+        tuning = chroma.tuning_of_peaks(*map(np.concatenate, zip(*peaks)), config.n_chroma)
+    log_mel, pitch = zip(*(_frame_features(power, config, tuning) for power in spectra))
+    loudest = max(block.max() for block in log_mel)
+    cepstrum = [mfcc.mfcc(_apply_top_db(block, loudest, config.top_db), config.n_mfcc) for block in log_mel]
+    return np.concatenate([np.concatenate(pair, axis=1) for pair in zip(cepstrum, pitch)])
+
+
+class _Spectra:
+    """Power spectra of blocks of frames; the spectra of an only block are kept, those of several are computed anew."""
+
+    def __init__(self, blocks):
+        self._blocks = blocks
+        self._only = None
+
+    def __iter__(self):
+        if self._only is not None:
+            yield self._only
+            return
+        power, count = None, 0
+        for frames in self._blocks():
+            power = spectrum.power_spectrum(frames)
+            count += 1
+            yield power
+        self._only = power if count == 1 else None
+
+
+def _frame_features(power, config, tuning):
+    """What each frame gives by itself: log-mel bands (T, n_mels) and chroma (T, n_chroma)."""
+    mel = mfcc.mel_spectrogram(power, config.sample_rate, config.n_mels, config.fmin, config.upper_hz)
+    return mfcc.power_to_db(mel, config.floor_db), chroma.chroma(power, config.sample_rate, config.n_chroma, tuning)
+
+
+def _apply_top_db(log_mel, loudest, top_db):
+    return log_mel if top_db is None else np.maximum(log_mel, loudest - log_mel.dtype.type(top_db))
+
+
+def _file_frames(path, config, start, stop):
+    """Frames of samples `start` to `stop` of a file, in blocks."""
+    framer = spectrum.Framer(config.n_fft, config.hop_length, config.framing)
+    position = 0
+    for piece in _pieces(path, config, config.hop_length):
+        low, high = max(start - position, 0), len(piece) if stop is None else max(stop - position, 0)
+        position += len(piece)
+        frames = framer.push(piece[low:high])
+        if len(frames):
+            yield frames
+    frames = framer.flush()
+    if len(frames):
+        yield frames
+
+
+def _pieces(path, config, multiple):
+    """A file's samples, mono and at the configuration's rate, in pieces of a multiple of `multiple`, but for the last."""
+    size = -(-FRAMES_AT_ONCE * config.hop_length // multiple) * multiple
+    held = np.zeros(0, np.float32)
+    with reader.open_audio(path) as file:
+        mono = map(to_mono, reader.read_blocks(file, path, size))
+        for block in resampling.resample_blocks(mono, file.samplerate, config.sample_rate):
+            held = np.concatenate((held, block))
+            ready = len(held) // multiple * multiple
+            yield held[:ready]
+            held = held[ready:]
+    yield held
+
+
+def _warn_resampling(sample_rate, config, stacklevel):
+    edges = mfcc.mel_edges(config.n_mels, config.fmin, config.upper_hz)
+    empty = int(np.count_nonzero(edges[:-2] >= sample_rate / 2))  # bands that begin above all there is to hear
+    resampling.warn_resampling(sample_rate, config.sample_rate, empty, config.n_mels, stacklevel + 1)

@@ -8,36 +8,91 @@ import functools
 
 import numpy as np
 
-BLOCK = 16  # frames transformed at once: the block stays in the second-level cache
+TRANSFORMED_AT_ONCE = 16  # frames: they stay in the second-level cache
 
 
 @functools.lru_cache(maxsize=16)
 def hann(n_fft):
-    """Periodic Hann window: (n_fft,) float64, the last sample of the period left out."""
+    """Periodic Hann window, (n_fft,) float64: the last sample of the period is left out."""
     window = 0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, n_fft + 1)[:-1])
     window.flags.writeable = False
     return window
 
 
-def n_frames(n, n_fft, hop_length, framing):
-    """How many frames n > 0 samples give.
+def lead_in(n_fft, hop_length, framing):
+    """Zeros before the first sample.
 
-    ``centered``: frame t is centred on sample t * hop, zeros before and after, as librosa does by default.
-    ``causal``: frame t ends with sample (t + 1) * hop - 1, zeros before the first sample and after the last; it is
-    ready as soon as hop more samples are there.
+    ``centered``: n_fft / 2, so that frame t is centred on sample t * hop_length, as librosa does by default.
+    ``causal``: n_fft - hop_length, so that frame t ends with sample (t + 1) * hop_length - 1.
     """
-    if framing == "centered":
-        return 1 + (n + 2 * (n_fft // 2) - n_fft) // hop_length
-    return -(-n // hop_length)
+    return n_fft // 2 if framing == "centered" else n_fft - hop_length
 
 
-def frame(y, n_fft, hop_length, framing):
-    """Cut a signal into overlapping frames, see `n_frames`: (n,) -> (T, n_fft), a read-only view of a padded copy."""
-    count = n_frames(len(y), n_fft, hop_length, framing)
-    before = n_fft // 2 if framing == "centered" else n_fft - hop_length
-    padded = np.zeros(max((count - 1) * hop_length + n_fft, before + len(y)), y.dtype)
-    padded[before : before + len(y)] = y
-    return np.lib.stride_tricks.sliding_window_view(padded, n_fft)[: (count - 1) * hop_length + 1 : hop_length]
+def lead_out(n, n_fft, hop_length, framing):
+    """Zeros after the last of n samples: n_fft / 2, or what is missing to a whole hop."""
+    return n_fft // 2 if framing == "centered" else -n % hop_length
+
+
+def n_frames(n, n_fft, hop_length, framing):
+    """How many frames n > 0 samples give: 1 + n // hop_length centered, ceil(n / hop_length) causal."""
+    padded = lead_in(n_fft, hop_length, framing) + n + lead_out(n, n_fft, hop_length, framing)
+    return 1 + (padded - n_fft) // hop_length
+
+
+def frame_blocks(y, n_fft, hop_length, framing, size):
+    """Cut a signal into overlapping frames, `size` at a time.
+
+    Yields
+    ------
+    np.ndarray [shape=(<= size, n_fft)]
+        A view of `y`, or of a padded copy at its ends.
+    """
+    before, count = lead_in(n_fft, hop_length, framing), n_frames(len(y), n_fft, hop_length, framing)
+    for first in range(0, count, size):
+        start = first * hop_length - before
+        stop = (min(first + size, count) - 1) * hop_length - before + n_fft
+        piece = y[max(start, 0) : stop]
+        if start < 0 or stop > len(y):
+            piece = np.pad(piece, (max(-start, 0), max(stop - len(y), 0)))
+        yield _windows(piece, n_fft, hop_length)
+
+
+class Framer:
+    """Cuts a signal that comes in pieces into the frames that `frame_blocks` cuts the whole into, in constant memory."""
+
+    def __init__(self, n_fft, hop_length, framing, dtype=np.float32):
+        self._shape = n_fft, hop_length, framing
+        self._dtype = dtype
+        self.reset()
+
+    def reset(self):
+        """Forget all samples."""
+        self._held = np.zeros(lead_in(*self._shape), self._dtype)
+        self._taken = 0
+
+    def push(self, y):
+        """Take in samples (k,), give the frames that are complete by now, (m, n_fft)."""
+        self._taken += len(y)
+        return self._cut(np.concatenate((self._held, y)))
+
+    def flush(self):
+        """Take the signal as ended: give the frames that zeros complete, and reset."""
+        frames = self._cut(np.concatenate((self._held, np.zeros(lead_out(self._taken, *self._shape), self._dtype))))
+        self.reset()
+        return frames
+
+    def _cut(self, samples):
+        n_fft, hop_length, _ = self._shape
+        frames = _windows(samples, n_fft, hop_length)
+        self._held = samples[len(frames) * hop_length :].copy()
+        return frames
+
+
+def _windows(samples, n_fft, hop_length):
+    """All whole frames in `samples`: (n,) -> (m, n_fft), a view."""
+    count = max(0, 1 + (len(samples) - n_fft) // hop_length)
+    stride = samples.strides[0]
+    return np.lib.stride_tricks.as_strided(samples, (count, n_fft), (hop_length * stride, stride), writeable=False)
 
 
 def power_spectrum(frames):
@@ -51,13 +106,17 @@ def power_spectrum(frames):
     -------
     np.ndarray [shape=(T, n_fft // 2 + 1), dtype of frames]
     """
-    import scipy.fft
+    from scipy.fft import rfft
 
-    window = hann(frames.shape[1])
-    complex_type = np.result_type(frames.dtype, np.complex64)
-    power = np.empty((len(frames), frames.shape[1] // 2 + 1), frames.dtype)
-    for start in range(0, len(frames), BLOCK):
-        spectrum = scipy.fft.rfft(frames[start : start + BLOCK] * window, overwrite_x=True)
-        magnitude = np.abs(spectrum.astype(complex_type, copy=False))
-        np.square(magnitude, out=power[start : start + BLOCK])
+    n_fft = frames.shape[1]
+    window = hann(n_fft)
+    power = np.empty((len(frames), n_fft // 2 + 1), frames.dtype)
+    windowed = np.empty((TRANSFORMED_AT_ONCE, n_fft))
+    spectrum = np.empty((TRANSFORMED_AT_ONCE, n_fft // 2 + 1), np.result_type(frames.dtype, np.complex64))
+    for start in range(0, len(frames), TRANSFORMED_AT_ONCE):
+        out = power[start : start + TRANSFORMED_AT_ONCE]
+        rows = slice(0, len(out))
+        np.multiply(frames[start : start + TRANSFORMED_AT_ONCE], window, out=windowed[rows])
+        spectrum[rows] = rfft(windowed[rows], overwrite_x=True)
+        np.square(np.abs(spectrum[rows], out=out), out=out)  # by way of the magnitude: librosa's roundings
     return power

@@ -1,0 +1,155 @@
+"""FeatureConfig: what the features are, in full, and the two named ones."""
+
+import dataclasses
+import numbers
+
+import numpy as np
+
+from npreslstm.audio.signal import check_sample_rate
+from npreslstm.errors import InputError
+
+PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+@dataclasses.dataclass(frozen=True)
+class FeatureConfig:
+    """What the features are, in full; the defaults are ``paper``: librosa 0.11's defaults at 48 kHz.
+
+    Parameters
+    ----------
+    sample_rate : int
+        Hz; signals at another rate are resampled.
+    n_fft, hop_length : int
+        Samples in a frame (even), and from one frame to the next (at most n_fft).
+    n_mels, n_mfcc, n_chroma : int
+        Mel bands, cepstral coefficients (at most n_mels), pitch classes.
+    fmin, fmax : float
+        Hz, the range of the mel bands; fmax None means half the sample rate.
+    top_db : float or None
+        Mel bands are not taken below the clip's loudest less this, in dB. None: no such floor.
+    floor_db : float
+        Absolute floor of a mel band, in dB: 0 dB is a band power of 1, see docs/frontend.md.
+    tuning : float or None
+        Deviation from A440 as a fraction of a pitch class, in [-0.5, 0.5). None: estimated from each clip.
+    framing : {'centered', 'causal'}
+        Whether frame t is centred on sample t * hop_length, or ends with sample (t + 1) * hop_length - 1.
+    trim_db : float or None
+        Leading and trailing silence is cut where frames (2048 samples, every 512) are this many dB below the
+        loudest. None: nothing is cut.
+
+    Raises
+    ------
+    InputError
+        If a value, or a combination of values, is impossible.
+    """
+
+    sample_rate: int = 48000
+    n_fft: int = 4096
+    hop_length: int = 2048
+    n_mels: int = 128
+    n_mfcc: int = 34
+    n_chroma: int = 12
+    fmin: float = 0.0
+    fmax: float | None = None
+    top_db: float | None = 80.0
+    floor_db: float = -100.0
+    tuning: float | None = None
+    framing: str = "centered"
+    trim_db: float | None = None
+
+    def __post_init__(self):
+        for name in ("sample_rate", "n_fft", "hop_length", "n_mels", "n_mfcc", "n_chroma"):
+            self._normalise_int(name)
+        for name in ("fmin", "floor_db"):
+            self._normalise_float(name)
+        for name in ("fmax", "top_db", "tuning", "trim_db"):
+            if getattr(self, name) is not None:
+                self._normalise_float(name)
+        self._check_ranges()
+
+    def _normalise_int(self, name):
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+            raise InputError(f"{name} is {value!r}; expected a positive whole number")
+        object.__setattr__(self, name, int(value))
+
+    def _normalise_float(self, name):
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not np.isfinite(value):
+            raise InputError(f"{name} is {value!r}; expected a finite number")
+        object.__setattr__(self, name, float(value))
+
+    def _check_ranges(self):
+        check_sample_rate(self.sample_rate, "sample_rate")
+        nyquist = self.sample_rate / 2
+        checks = [
+            (self.n_fft % 2 == 0, f"n_fft is {self.n_fft}; expected an even number"),
+            (self.hop_length <= self.n_fft, f"hop_length is {self.hop_length}; expected at most n_fft = {self.n_fft}"),
+            (self.n_mfcc <= self.n_mels, f"n_mfcc is {self.n_mfcc}; expected at most n_mels = {self.n_mels}"),
+            (0 <= self.fmin < self.upper_hz, f"fmin is {self.fmin:g} Hz; expected from 0 to below fmax = {self.upper_hz:g} Hz"),
+            (self.upper_hz <= nyquist, f"fmax is {self.upper_hz:g} Hz; expected at most half the sample rate, {nyquist:g} Hz"),
+            (self.top_db is None or self.top_db >= 0, f"top_db is {self.top_db}; expected 0 or more, or None"),
+            (-300 <= self.floor_db <= 100, f"floor_db is {self.floor_db:g}; expected -300 to 100"),
+            (self.tuning is None or -0.5 <= self.tuning < 0.5, f"tuning is {self.tuning}; expected from -0.5 to below 0.5, or None"),
+            (self.framing in ("centered", "causal"), f"framing is {self.framing!r}; expected 'centered' or 'causal'"),
+            (self.trim_db is None or self.trim_db > 0, f"trim_db is {self.trim_db}; expected above 0, or None"),
+        ]
+        for good, message in checks:
+            if not good:
+                raise InputError(message)
+
+    @property
+    def upper_hz(self):
+        """The upper end of the mel bands in Hz."""
+        return self.sample_rate / 2 if self.fmax is None else self.fmax
+
+    @property
+    def noncausal_steps(self):
+        """The steps that need samples still to come, in words; empty if features can be computed as the sound comes in."""
+        steps = {
+            "trim_db (the loudest frame of the clip)": self.trim_db is not None,
+            f"framing='centered' ({self.n_fft // 2} samples after the frame's centre)": self.framing == "centered",
+            "top_db (the loudest mel band of the clip)": self.top_db is not None,
+            "tuning=None (the spectral peaks of the whole clip)": self.tuning is None,
+        }
+        return [step for step, needed in steps.items() if needed]
+
+    @property
+    def columns(self):
+        """Names of the features: mfcc_0, ..., chroma_0, ...; with 12 pitch classes chroma_C to chroma_B."""
+        classes = PITCH_NAMES if self.n_chroma == 12 else range(self.n_chroma)
+        return [f"mfcc_{k}" for k in range(self.n_mfcc)] + [f"chroma_{k}" for k in classes]
+
+    @property
+    def n_features(self):
+        """Columns of the features: n_mfcc + n_chroma."""
+        return self.n_mfcc + self.n_chroma
+
+    def to_dict(self):
+        """All fields, as plain values for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields):
+        """The inverse of `to_dict`; fields that are left out keep their defaults, unknown ones are an InputError."""
+        if not isinstance(fields, dict):
+            raise InputError(f"a feature configuration is {type(fields).__name__}; expected a table of fields")
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in fields:
+            if name not in known:
+                raise InputError(f"unknown field {name!r} in the feature configuration; expected some of {', '.join(known)}")
+        return cls(**fields)
+
+    @classmethod
+    def named(cls, name):
+        """The configuration ``paper`` or ``mcu``."""
+        if name not in NAMED:
+            raise InputError(f"no feature configuration {name!r}; expected {' or '.join(NAMED)}")
+        return NAMED[name]
+
+
+NAMED = {
+    "paper": FeatureConfig(),
+    "mcu": FeatureConfig(
+        sample_rate=16000, n_fft=1024, hop_length=512, n_mels=64, top_db=None, floor_db=-80.0, tuning=0.0, framing="causal"
+    ),
+}

@@ -1,0 +1,104 @@
+"""Resampling by a polyphase filter, of a whole signal or of one that comes in blocks."""
+
+import functools
+import warnings
+from fractions import Fraction
+
+import numpy as np
+
+from npreslstm.audio.signal import check_sample_rate
+
+ZERO_CROSSINGS = 64  # of the kernel, on each side
+KAISER_BETA = 10.0  # side lobes of the kernel at -100 dB
+ROLLOFF = 0.945  # cut-off of the kernel, as a share of the lower Nyquist frequency
+MAX_TERM = 50_000  # of the ratio as a fraction: 128 * 50,000 taps are 51 MB
+
+
+class ResamplingWarning(UserWarning):
+    """The signal was resampled to the rate of the configuration."""
+
+
+def resample(signal, from_rate, to_rate):
+    """Resample by a Kaiser-windowed sinc of 64 zero crossings a side.
+
+    Flat within 0.01 dB up to 0.9 of the lower Nyquist frequency; what would alias is 99 dB down. The ratio of the rates is
+    exact if it is a fraction of terms up to 50,000, as between all rates in use; otherwise (999,983 to 48,000 Hz) it is the
+    nearest such fraction, off by less than 2e-5.
+
+    Parameters
+    ----------
+    signal : np.ndarray [shape=(n,), dtype=float32 or float64]
+    from_rate, to_rate : int
+        In Hz.
+
+    Returns
+    -------
+    np.ndarray [shape=(ceil(n * ratio),), dtype of signal]
+        Filtered in float64.
+    """
+    return np.concatenate(list(resample_blocks([signal], from_rate, to_rate)))
+
+
+def resample_blocks(blocks, from_rate, to_rate):
+    """As `resample`, for a signal in pieces: yields the resampled signal in other pieces, in constant memory."""
+    check_sample_rate(from_rate)
+    check_sample_rate(to_rate)
+    if from_rate == to_rate:
+        yield from blocks
+        return
+    up, down = _ratio(int(from_rate), int(to_rate))
+    context = -(-ZERO_CROSSINGS * max(up, down) // (up * down)) * down  # samples that the kernel reaches, in whole periods
+    held, taken, given = np.zeros(context), 0, 0
+    for block in blocks:
+        taken += len(block)
+        held = np.concatenate((held, block.astype(np.float64, copy=False)))
+        ready = (len(held) - 2 * context) // down * down
+        if ready > 0:
+            yield _filter(held[: ready + 2 * context], up, down, context, ready).astype(block.dtype)
+            given += ready // down * up
+            held = held[ready:]
+    rest = -(-taken * up // down) - given
+    ready = -(-rest // up) * down
+    held = np.concatenate((held, np.zeros(max(0, ready + 2 * context - len(held)))))
+    yield _filter(held[: ready + 2 * context], up, down, context, ready)[:rest].astype(block.dtype)
+
+
+def _filter(padded, up, down, context, ready):
+    """The output that belongs to `ready` samples with `context` more on either side."""
+    from scipy.signal import oaconvolve, resample_poly
+
+    kernel = _kernel(up, down)
+    if up == 1:  # decimation: by the fast Fourier transform, five times as fast
+        start = (len(kernel) - 1) // 2 + context
+        return oaconvolve(padded, kernel)[start : start + ready : down]
+    start, count = context // down * up, ready // down * up
+    return resample_poly(padded, up, down, window=kernel)[start : start + count]
+
+
+def _ratio(from_rate, to_rate):
+    """Up and down factors: the ratio of the rates, or the nearest with terms up to MAX_TERM."""
+    ratio = Fraction(to_rate, from_rate)
+    if ratio > 1:
+        down, up = _ratio(to_rate, from_rate)
+        return up, down
+    largest = max(1, int(MAX_TERM * ratio))  # numerator, for which the denominator stays within MAX_TERM
+    inverse = (1 / ratio).limit_denominator(largest)
+    return inverse.denominator, inverse.numerator
+
+
+@functools.lru_cache(maxsize=8)
+def _kernel(up, down):
+    """Kaiser-windowed sinc at `up` times the input rate; `resample_poly` scales it by `up`."""
+    longest = max(up, down)
+    half = ZERO_CROSSINGS * longest
+    t = np.arange(-half, half + 1) * (ROLLOFF / longest)
+    kernel = np.sinc(t) * np.kaiser(2 * half + 1, KAISER_BETA)
+    return kernel / kernel.sum()
+
+
+def warn_resampling(from_rate, to_rate, empty_bands, n_mels, stacklevel):
+    """One line that says what resampling does: `empty_bands` of the `n_mels` mel bands are left without signal."""
+    text = f"audio at {from_rate} Hz is resampled to {to_rate} Hz"
+    if empty_bands:
+        text += f": nothing is above {from_rate / 2:g} Hz, so mel bands {n_mels - empty_bands} to {n_mels - 1} of {n_mels} are empty"
+    warnings.warn(text, ResamplingWarning, stacklevel=stacklevel + 1)

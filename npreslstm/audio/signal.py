@@ -1,0 +1,122 @@
+"""What happens to samples before they are cut into frames: checks, floats, mono, trimming."""
+
+import numpy as np
+
+from npreslstm.errors import InputError
+
+MAX_SAMPLE_RATE = 1_000_000  # Hz
+MAX_PEAK = 100.0  # 40 dB above full scale: no recording reaches it, integers kept in floats do
+TRIM_FRAME = 2048  # samples, of the loudness that trimming goes by
+TRIM_HOP = 512
+QUIETEST = 1e-10  # mean square of full scale below which trimming tells no differences
+
+
+def check_sample_rate(sample_rate, name="audio"):
+    """Raise InputError unless `sample_rate` is a whole number of Hz from 1 to 1 MHz."""
+    whole = isinstance(sample_rate, (int, float, np.integer, np.floating)) and not isinstance(sample_rate, bool) and sample_rate % 1 == 0
+    if not whole:
+        raise InputError(f"{name}: sample rate {sample_rate!r}; expected a whole number of Hz")
+    if not 1 <= sample_rate <= MAX_SAMPLE_RATE:
+        raise InputError(f"{name}: sample rate {sample_rate} Hz; expected 1 to {MAX_SAMPLE_RATE}")
+
+
+def check_samples(signal, name="audio"):
+    """Raise InputError unless `signal` is a float array (n,) or (n, channels) with n > 0 and finite values in range."""
+    if signal.ndim not in (1, 2):
+        raise InputError(f"{name}: an array of shape {signal.shape}; expected (n,) or (n, channels)")
+    if signal.size == 0:
+        raise InputError(f"{name}: no samples")
+    peak = max(signal.max(), -signal.min())
+    if not np.isfinite(peak):
+        raise InputError(f"{name}: NaN or infinite samples; expected finite values in [-1, 1]")
+    if peak > MAX_PEAK:
+        raise InputError(f"{name}: samples up to {peak:.6g}; expected floats in [-1, 1]: divide by the full scale (32768 for 16 bits)")
+
+
+def as_float(signal, dtype=np.float32):
+    """A signal as floats in [-1, 1].
+
+    Parameters
+    ----------
+    signal : array_like [shape=(n,) or (n, channels)]
+        Floats are taken as they are; int16 is divided by 2**15, int32 by 2**31.
+    dtype : {np.float32, np.float64}
+        Of the result.
+
+    Returns
+    -------
+    np.ndarray [shape=signal.shape, dtype=dtype]
+
+    Raises
+    ------
+    InputError
+        If the type or the shape is another, there are no samples, or they are NaN, infinite, or integers kept
+        in floats.
+    """
+    signal = np.asarray(signal)
+    if signal.dtype in (np.int16, np.int32):
+        signal = (signal / 2.0 ** (8 * signal.itemsize - 1)).astype(dtype)
+    elif not np.issubdtype(signal.dtype, np.floating):
+        raise InputError(f"audio is {signal.dtype}; expected floats in [-1, 1], int16 or int32: convert it, or use read_audio()")
+    check_samples(signal)
+    return signal.astype(dtype, copy=False)
+
+
+def to_mono(signal):
+    """The mean of the channels: (n,) or (n, channels) -> (n,), as ``librosa.to_mono``."""
+    return signal if signal.ndim == 1 else signal.mean(axis=1)
+
+
+def trim_energies(blocks):
+    """Energy of each run of TRIM_HOP samples, the last one maybe shorter, and how many samples there are.
+
+    Parameters
+    ----------
+    blocks : iterable of np.ndarray [shape=(k,)]
+        The signal in pieces, each but the last a multiple of TRIM_HOP long.
+
+    Returns
+    -------
+    energies : np.ndarray [shape=(ceil(n / TRIM_HOP),), dtype=float64]
+    n : int
+    """
+    energies, n = [np.zeros(0)], 0
+    for block in blocks:
+        whole = np.zeros(-(-len(block) // TRIM_HOP) * TRIM_HOP)
+        whole[: len(block)] = block
+        energies.append(np.square(whole).reshape(-1, TRIM_HOP).sum(axis=1))
+        n += len(block)
+    return np.concatenate(energies), n
+
+
+def trim_bounds(energies, n, trim_db):
+    """Where the sound starts and stops, as ``librosa.effects.trim`` finds it.
+
+    Frame i is the 2048 samples centred on sample 512 i, zeros beyond the ends; its loudness is its mean square. Kept are
+    the samples from the first to the last frame that is at most `trim_db` below the loudest.
+
+    Parameters
+    ----------
+    energies : np.ndarray [shape=(ceil(n / TRIM_HOP),)]
+    n : int
+        Samples.
+    trim_db : float
+
+    Returns
+    -------
+    start, stop : int
+    """
+    reach = TRIM_FRAME // TRIM_HOP // 2  # runs that a frame spans on either side of its centre
+    padded = np.zeros(n // TRIM_HOP + 2 * reach)  # one frame for each multiple of TRIM_HOP from 0 to n
+    inner = padded[reach:]
+    inner[: min(len(energies), len(inner))] = energies[: len(inner)]
+    power = np.convolve(padded, np.ones(2 * reach), mode="valid") / TRIM_FRAME
+    db = 10 * np.log10(np.maximum(power, QUIETEST))
+    loud = np.flatnonzero(db - db.max() > -trim_db)
+    return int(loud[0]) * TRIM_HOP, min(n, (int(loud[-1]) + 1) * TRIM_HOP)
+
+
+def trim_silence(y, trim_db):
+    """`y` without leading and trailing silence, see `trim_bounds`: (n,) -> (m,)."""
+    start, stop = trim_bounds(*trim_energies([y]), trim_db)
+    return y[start:stop]
