@@ -36,15 +36,21 @@ def extract_features(signal, sample_rate, config=NAMED["paper"], dtype=np.float3
     InputError
         If the signal is empty, not finite, or of another type or shape, or if the rate is impossible.
     """
-    check_sample_rate(sample_rate)
-    y = to_mono(as_float(signal, dtype))
-    if sample_rate != config.sample_rate:
-        _warn_resampling(sample_rate, config, stacklevel=2)
-        y = resampling.resample(y, sample_rate, config.sample_rate)
+    y = prepare_signal(signal, sample_rate, config, dtype, stacklevel=3)
     if config.trim_db is not None:
         y = trim_silence(y, config.trim_db)
     shape = config.n_fft, config.hop_length, config.framing
     return _features_of_blocks(lambda: spectrum.frame_blocks(y, *shape, FRAMES_AT_ONCE), config)
+
+
+def prepare_signal(signal, sample_rate, config, dtype=np.float32, stacklevel=2):
+    """What comes before trimming: a signal as floats, mono, at the configuration's rate: (n,); see `extract_features`."""
+    check_sample_rate(sample_rate)
+    y = to_mono(as_float(signal, dtype))
+    if sample_rate != config.sample_rate:
+        _warn_resampling(sample_rate, config, stacklevel)
+        y = resampling.resample(y, sample_rate, config.sample_rate)
+    return y
 
 
 def extract_file(path, config=NAMED["paper"]):
