@@ -35,13 +35,14 @@ clean: ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) .matrix build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(bin)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is older than Python 3.10: make PYTHON=python3.12 ..." >&2; exit 2; }
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is not Python 3.10 or newer; name one that is: make PYTHON=python3.12 demo" >&2; exit 2; }
 	@echo "making $(VENV) with $(PYTHON)" >&2
 	@$(PYTHON) -m venv $(VENV)
+	@touch $@
 
-$(VENV)/.base: setup.py pyproject.toml | $(bin)/python
-	@echo "installing npreslstm into $(VENV)" >&2
+$(VENV)/.base: setup.py pyproject.toml | $(VENV)/.made
+	@echo "installing npreslstm into $(VENV): a minute or so" >&2
 	@$(pip) -e .
 	@touch $@
 
@@ -57,6 +58,6 @@ $(VENV)/.oracle: $(VENV)/.test
 	@$(pip) -e ".[test,oracle]"
 	@touch $@
 
-$(VENV)/.lint: pyproject.toml | $(bin)/python
+$(VENV)/.lint: pyproject.toml | $(VENV)/.made
 	@$(pip) "ruff==0.14.*"
 	@touch $@

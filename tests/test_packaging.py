@@ -98,7 +98,7 @@ def test_wheel_and_sdist_install(built, environment, kind):
 
 @pytest.mark.parametrize("mode", ["lenient", "compat"])
 def test_editable_install(tree, environment, mode):
-    install(environment, "-C", f"editable_mode={mode}", "-e", tree)
+    install(environment, "--config-settings", f"editable_mode={mode}", "-e", tree)
     check(probe(environment / "bin" / "python", environment), tree / "npreslstm", tree / "weights")
 
 

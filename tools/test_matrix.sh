@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Run the tests on every Python from 3.10 to 3.13 that is found, each with the oldest and the newest NumPy it supports, and print a table.
+# Run the tests on every Python from 3.10 to 3.13 that is found, each with the oldest and the newest NumPy, SciPy and soundfile it supports,
+# and print a table.
 #
 #   tools/test_matrix.sh [PYTEST ARGUMENT ...]
 #
-# Interpreters come from PATH and from pyenv. The virtual environments stay in .matrix/, so that a second run is quick; logs are beside them.
+# Interpreters come from pyenv and from PATH. The virtual environments stay in .matrix/, so that a second run is quick; logs are beside them.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
+
+row() { printf '%-8s %-7s %-7s %-10s %-7s %s\n' "$@"; }
 
 find_python() {  # VERSION -> path, or nothing
   local candidate
@@ -18,40 +21,37 @@ find_python() {  # VERSION -> path, or nothing
   done
 }
 
-run_one() {  # VERSION PYTHON NUMPY_REQUIREMENT PYTEST_ARGUMENT ... -> one line of the table
-  local version=$1 python=$2 numpy=$3 name venv log summary
-  shift 3
-  name="py$version-${numpy//[^0-9.]/}"
-  venv=.matrix/$name
-  log=.matrix/$name.log
-  if [ ! -x "$venv/bin/python" ]; then
-    "$python" -m venv "$venv" || return 1
-  fi
-  if ! "$venv/bin/python" -m pip --disable-pip-version-check -q install "$numpy" -e ".[test]" >"$log" 2>&1; then
-    printf '%-8s %-10s %s\n' "$version" "$numpy" "not installable, see $log"
+run_one() {  # VERSION NAME PYTHON "REQUIREMENTS" PYTEST_ARGUMENT ... -> one row
+  local version=$1 venv=.matrix/$1-$2 python=$3 requirements=$4 status
+  shift 4
+  [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || return 1
+  # shellcheck disable=SC2086  # the requirements are words
+  if ! "$venv/bin/python" -m pip --disable-pip-version-check install --upgrade $requirements -e ".[test]" >"$venv.log" 2>&1; then
+    row "$version" - - - - "not installable, see $venv.log"
     return 1
   fi
-  "$venv/bin/python" -m pytest -q "$@" >"$log" 2>&1
-  local status=$?
-  summary=$(tail -n 1 "$log")
-  printf '%-8s %-8s %-8s %s\n' "$version" "$("$venv/bin/python" -c 'import numpy; print(numpy.__version__)')" \
-    "$("$venv/bin/python" -c 'import scipy; print(scipy.__version__)')" "$summary"
+  "$venv/bin/python" -m pytest -q "$@" >"$venv.log" 2>&1
+  status=$?
+  # shellcheck disable=SC2046  # four words
+  row $("$venv/bin/python" -c 'import platform as p, importlib.metadata as m; print(p.python_version(), *map(m.version, ["numpy", "scipy", "soundfile", "pytest"]))') \
+    "$(tail -n 1 "$venv.log")"
   return $status
 }
 
 mkdir -p .matrix
 failed=0
-printf '%-8s %-8s %-8s %s\n' Python NumPy SciPy tests
+row Python NumPy SciPy soundfile pytest tests
 for version in 3.10 3.11 3.12 3.13; do
   python=$(find_python "$version")
   if [ -z "$python" ]; then
-    printf '%-8s %s\n' "$version" "not found"
+    row "$version" - - - - "not found"
     continue
   fi
-  oldest="numpy==1.26.*"
-  [ "$version" = 3.13 ] && oldest="numpy==2.1.*"  # the first NumPy with wheels for it
-  for numpy in "$oldest" "numpy>=2.2"; do
-    run_one "$version" "$python" "$numpy" "$@" || failed=1
-  done
+  case $version in
+    3.13) oldest="numpy==2.1.* scipy==1.14.* soundfile==0.12.*" ;;  # the first with wheels for it
+    *) oldest="numpy==1.26.* scipy==1.11.* soundfile==0.12.*" ;;
+  esac
+  run_one "$version" oldest "$python" "$oldest" "$@" || failed=1
+  run_one "$version" newest "$python" "numpy scipy soundfile" "$@" || failed=1
 done
 exit $failed
