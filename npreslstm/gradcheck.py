@@ -49,7 +49,7 @@ def relative_error(analytic, numeric):
     return float(np.abs(analytic - numeric).max() / scale) if scale else 0.0
 
 
-def gradcheck(config=None, rng=None, N=4, T=5, padding="masked", training=True):
+def gradcheck(config=None, rng=None, N=4, T=3, padding="masked", training=True):
     """Check `ResLSTM.backward` on random weights and input.
 
     Parameters

@@ -168,7 +168,7 @@ class ResLSTM:
         head_input, _ = self._normalise("bn", context, False)
         return linear_forward(head_input, self.tensors["fc.weight"], self.tensors["fc.bias"]), attention.alpha  # (R4)
 
-    def backward(self, dlogits, cache, return_dx=False):
+    def backward(self, dlogits, cache, return_dx=False, out=None):
         """Gradients of every parameter.
 
         Parameters
@@ -178,16 +178,17 @@ class ResLSTM:
             Of a `forward` in training (batch norms by batch statistics) or evaluation mode (batch norms frozen).
         return_dx : bool
             Whether the gradient of the features is wanted too.
+        out : (P,) array, optional
+            Where to write the gradients, laid out as `vector`.
 
         Returns
         -------
         grads : dict
-            {parameter name: gradient}, shapes as in `state_dict`; views into one vector.
+            {parameter name: gradient}, shapes as in `state_dict`; views into `out` or a new vector.
         dx : (N, T, D) array
             Only with `return_dx`; T is the longest length, padded frames are zero.
         """
-        gradient = np.empty_like(self.vector)
-        grads = self.named_views(gradient)
+        grads = self.named_views(np.empty_like(self.vector) if out is None else out)
         dhead, grads["fc.weight"][...], grads["fc.bias"][...] = linear_backward(dlogits, cache.head_input, self.tensors["fc.weight"])  # (R4)
         if cache.dropout is not None:
             dhead = dhead * cache.dropout

@@ -1,0 +1,288 @@
+"""One training run: from z-scored features and a recipe to a model. Bit-reproducible from its seed on one machine."""
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from npreslstm.errors import InputError
+from npreslstm.files import atomic_write
+from npreslstm.layers.loss import cross_entropy, one_hot
+from npreslstm.model import ResLSTM
+from npreslstm.training import augment
+from npreslstm.training.metrics import confusion_matrix, uar
+from npreslstm.training.optimizer import Adam, clip_gradient, learning_rate
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. The defaults are the recipe of the bundled weights.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+    optimizer : {'adamw', 'adam'}
+        Decoupled or coupled weight decay.
+    lr, weight_decay : float
+    schedule : {'cosine', 'warm-restarts', 'constant'}
+        Of the rate, per epoch; `period` epochs between restarts, `floor` the lowest share of `lr`.
+    clip_norm : float
+        Longest gradient.
+    dropout : float
+        Before the last layer.
+    label_smoothing : float
+    ema : float
+        Decay of the moving average of the weights that is kept; 0 keeps the weights themselves.
+    speeds : tuple of float
+        Playback speeds; each epoch takes one at random for each clip. 1.0 comes first: it is what statistics and
+        validation use.
+    noise, offset : float
+        Standard deviations, see `augment`.
+    crop : float
+        Largest share of a clip that is left out.
+    time_masks, longest_mask, column_masks, widest_mask : int
+    mixup : float
+        Alpha of `augment.mixup`; 0 is none.
+    padding : {'masked', 'original'}
+    keep : {'last', 'best'}
+        The last epoch, or the one with the best validation UAR.
+    """
+
+    epochs: int = 150
+    batch_size: int = 32
+    optimizer: str = "adamw"
+    lr: float = 2e-3
+    weight_decay: float = 0.1
+    schedule: str = "cosine"
+    period: int = 1
+    floor: float = 0.0
+    clip_norm: float = 1.0
+    dropout: float = 0.5
+    label_smoothing: float = 0.1
+    ema: float = 0.998
+    speeds: tuple[float, ...] = (1.0, 0.85, 0.9, 0.95, 1.05, 1.1, 1.15)
+    noise: float = 0.2
+    offset: float = 0.2
+    crop: float = 0.2
+    time_masks: int = 2
+    longest_mask: int = 10
+    column_masks: int = 0
+    widest_mask: int = 0
+    mixup: float = 0.3
+    padding: str = "masked"
+    keep: str = "last"
+
+    def to_dict(self):
+        """All fields, as plain values for JSON."""
+        return asdict(self) | {"speeds": list(self.speeds)}
+
+
+class Epoch(NamedTuple):
+    """What is reported after an epoch; `uar` is None without validation clips."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    uar: float | None
+    seconds_left: float
+
+
+def make_batches(order, size):
+    """Cut clip numbers into batches of `size`; a last batch of one clip, whose statistics would mean nothing, joins the one before."""
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [np.concatenate(batches[-2:])]
+    return batches
+
+
+def pad(clips, dtype=np.float32):
+    """Clips [(T_n, D)] as a batch: x (N, T, D), zero past each end, and lengths (N,)."""
+    lengths = np.array([len(frames) for frames in clips])
+    x = np.zeros((len(clips), lengths.max(), clips[0].shape[1]), dtype=dtype)
+    for row, frames in zip(x, clips):
+        row[: len(frames)] = frames
+    return x, lengths
+
+
+def predict(model, clips, padding="masked", batch_size=64):
+    """Logits (N, C) of z-scored clips [(T_n, D)], computed in batches of similar length."""
+    logits = np.empty((len(clips), model.config.num_classes), dtype=model.dtype)
+    order = np.argsort([len(frames) for frames in clips], kind="stable")
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        logits[batch] = model.infer(*pad([clips[n] for n in batch], model.dtype), padding)[0]
+    return logits
+
+
+class Trainer:
+    """The state of a run between two epochs.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Its dropout is replaced by the recipe's.
+    recipe : Recipe
+    clips : list of lists of (T, D) float32 arrays
+        For each clip its z-scored variants, in the order of ``recipe.speeds``.
+    labels : (N,) int array
+    seed : int
+        Everything random follows from it: the weights, and epoch by epoch the order and the distortions.
+    """
+
+    def __init__(self, config, recipe, clips, labels, seed):
+        if len(clips) < 2:
+            raise InputError(f"{len(clips)} clips to train on; expected at least 2, for the batch statistics")
+        self.recipe, self.clips, self.labels, self.seed = recipe, clips, np.asarray(labels), seed
+        self.model = ResLSTM(replace(config, dropout=recipe.dropout), np.random.default_rng([seed, 0]))
+        self.gradient = np.empty_like(self.model.vector)
+        self.optimizer = Adam(len(self.model.vector), recipe.weight_decay, recipe.optimizer == "adamw")
+        self.average = ResLSTM(self.model.config)
+        self.average.load_state_dict(self.model.state_dict())
+        self.epoch = 0
+
+    def run_epoch(self):
+        """Train one epoch; returns the mean loss."""
+        recipe = self.recipe
+        rng = np.random.default_rng([self.seed, 1 + self.epoch])
+        lr = learning_rate(recipe.schedule, recipe.lr, self.epoch, recipe.epochs, recipe.period, recipe.floor)
+        total = 0.0
+        for batch in make_batches(rng.permutation(len(self.clips)), recipe.batch_size):
+            total += self._step(batch, lr, rng) * len(batch)
+        self.epoch += 1
+        return total / len(self.clips)
+
+    def _step(self, batch, lr, rng):
+        x, lengths, targets = self._distorted(batch, rng)
+        logits, cache = self.model.forward(x, lengths, True, self.recipe.padding, rng)
+        loss, dlogits = cross_entropy(logits, targets)
+        self.model.backward(dlogits, cache, out=self.gradient)
+        clip_gradient(self.gradient, self.recipe.clip_norm)
+        self.optimizer.update(self.model.vector, self.gradient, lr)
+        self._update_average()
+        return loss
+
+    def _distorted(self, batch, rng):
+        """One batch with all the recipe's distortions: x (N, T, D), lengths (N,), targets (N, C)."""
+        recipe = self.recipe
+        chosen = rng.integers(len(recipe.speeds), size=len(batch))
+        clips = [self.clips[n][variant] for n, variant in zip(batch, chosen)]
+        if recipe.crop:
+            clips = [augment.crop(frames, recipe.crop, rng) for frames in clips]
+        x, lengths = pad(clips)
+        targets = one_hot(self.labels[batch], self.model.config.num_classes, x.dtype, recipe.label_smoothing)
+        if recipe.mixup:
+            x, targets = augment.mixup(x, lengths, targets, recipe.mixup, rng)
+        if recipe.noise:
+            augment.add_noise(x, recipe.noise, rng)
+        if recipe.offset:
+            augment.add_offset(x, recipe.offset, rng)
+        augment.mask_time(x, lengths, recipe.time_masks, recipe.longest_mask, rng)
+        augment.mask_columns(x, recipe.column_masks, recipe.widest_mask, rng)
+        return x, lengths, targets
+
+    def _update_average(self):
+        """Move the averaged tensors towards the model's; early on faster, so that the first weights are soon forgotten."""
+        k = self.optimizer.steps
+        decay = min(self.recipe.ema, (1 + k) / (10 + k)) if self.recipe.ema else 0.0
+        mine, theirs = self.average, self.model
+        pairs = [(mine.vector, theirs.vector)]
+        pairs += [(mine.tensors[name], theirs.tensors[name]) for name in theirs.tensors if ".running_" in name]
+        for average, current in pairs:
+            average += (1 - decay) * (current - average)
+
+    def save(self, path, **more):
+        """Write all of the state (with `more` arrays) so that `restore` goes on with the same bits."""
+        arrays = {f"model/{name}": tensor for name, tensor in self.model.tensors.items()}
+        arrays |= {f"average/{name}": tensor for name, tensor in self.average.tensors.items()}
+        with atomic_write(path) as file:
+            what = np.array(json.dumps(self._identity()))
+            np.savez(file, what=what, epoch=self.epoch, steps=self.optimizer.steps, m=self.optimizer.m, v=self.optimizer.v, **arrays, **more)
+
+    def restore(self, path):
+        """Go on from a file of `save`; returns {name: array} of what else was in it.
+
+        Raises
+        ------
+        InputError
+            If the file belongs to another run: another recipe, model, seed or other clips.
+        """
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        if json.loads(str(arrays.pop("what"))) != self._identity():
+            raise InputError(f"{path} is the state of a different run; delete it, or train with the same data, recipe and seed")
+        for model, prefix in ((self.model, "model/"), (self.average, "average/")):
+            model.load_state_dict({name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)})
+        self.epoch, self.optimizer.steps = int(arrays.pop("epoch")), int(arrays.pop("steps"))
+        self.optimizer.m, self.optimizer.v = arrays.pop("m"), arrays.pop("v")
+        return arrays
+
+    def _identity(self):
+        frames = [int(sum(len(variant) for variant in clip)) for clip in self.clips]
+        return [self.recipe.to_dict(), self.model.config.to_dict(), self.seed, self.labels.tolist(), frames]
+
+
+def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_seconds=30.0):
+    """Run a trainer to the end of its recipe.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    validation : (clips, labels), optional
+        Z-scored clips [(T, D)] of other speakers, scored after every epoch.
+    on_epoch : callable, optional
+        Called with an `Epoch`.
+    snapshot : path, optional
+        State file: continued from if it is there, written every `snapshot_seconds`, deleted at the end.
+
+    Returns
+    -------
+    ResLSTM
+        The averaged weights of the last epoch, or of the best one on the validation speakers.
+    """
+    recipe, best = trainer.recipe, _Best(trainer.average)
+    if recipe.keep == "best" and validation is None:
+        raise InputError("keep is 'best' without validation speakers; expected some to choose the epoch by")
+    if snapshot and os.path.exists(snapshot):
+        best.restore(trainer.restore(snapshot))
+    started, first, saved = time.monotonic(), trainer.epoch, time.monotonic()
+    while trainer.epoch < recipe.epochs:
+        loss = trainer.run_epoch()
+        score = _score(trainer.average, validation, recipe.padding)
+        if recipe.keep == "last" or score > best.uar:
+            best = _Best(trainer.average, score)
+        now = time.monotonic()
+        if on_epoch:
+            on_epoch(Epoch(trainer.epoch, recipe.epochs, loss, score, (now - started) / (trainer.epoch - first) * (recipe.epochs - trainer.epoch)))
+        if snapshot and now - saved > snapshot_seconds:
+            trainer.save(snapshot, **best.arrays())
+            saved = now
+    if snapshot and os.path.exists(snapshot):
+        os.remove(snapshot)
+    model = ResLSTM(trainer.model.config)
+    model.load_state_dict(best.state)
+    return model
+
+
+class _Best:
+    """The weights to keep so far, and their validation UAR."""
+
+    def __init__(self, model, score=None):
+        self.state, self.uar = model.state_dict(), -1.0 if score is None else score
+
+    def arrays(self):
+        return {"best/" + name: tensor for name, tensor in self.state.items()} | {"best_uar": np.float64(self.uar)}
+
+    def restore(self, arrays):
+        self.uar = float(arrays.pop("best_uar"))
+        self.state = {name.removeprefix("best/"): tensor for name, tensor in arrays.items()}
+
+
+def _score(model, validation, padding):
+    if validation is None:
+        return None
+    clips, labels = validation
+    predicted = predict(model, clips, padding).argmax(axis=1)
+    return uar(confusion_matrix(labels, predicted, model.config.num_classes))
