@@ -3,8 +3,8 @@
 A pickle is a program for a stack machine, and Python's own machine lets that program import and call anything. This one knows 29 of the
 68 opcodes, imports nothing and calls nothing but the constructors it is given. It works in two passes over the program:
 
-1. `_instructions` is run to the end once without executing anything: an unknown opcode, a name outside the vocabulary, a truncated
-   operand or too many opcodes refuse the file;
+1. the whole program is decoded without executing anything: an unknown opcode, a name outside the vocabulary, a truncated operand or
+   too many opcodes refuse the file;
 2. the opcodes are executed; each costs a bounded amount of memory, since only constructors can make something large, and those
    have budgets of their own.
 
@@ -15,15 +15,17 @@ Protocol 2 only, the one torch.save has always used.
 """
 
 import struct
-from typing import Callable, Mapping, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from npreslstm.errors import InputError
 
 MAX_PROGRAM_BYTES = 8 * 2**20
-MAX_OPCODES = 300_000
+MAX_OPCODES = 100_000
 MAX_DEPTH = 100
 MAX_NAME_BYTES = 200
 
+_SCALARS = (type(None), bool, int, float, complex)
 _ALIASES = {"__builtin__": "builtins", "torch.tensor": "torch._tensor"}  # modules that were renamed
 
 
@@ -84,11 +86,9 @@ def load(program, vocabulary, limit):
     if program[:2] != b"\x80\x02":
         found = f"protocol {program[1]}" if program[:1] == b"\x80" and len(program) > 1 else f"the bytes {program[:2]!r}"
         raise InputError(f"the pickle starts with {found}; torch.save writes protocol 2: save again without pickle_protocol")
-    for action, operand in _instructions(program):
-        if action is _global:
-            _check_name(operand, vocabulary)
+    instructions = _decode(program, vocabulary)
     machine = _Machine(vocabulary)
-    for action, operand in _instructions(program):
+    for action, operand in instructions:
         action(machine, operand)
     return _check_plain(machine.result(), vocabulary.leaves, limit)
 
@@ -297,31 +297,29 @@ _REFUSED = {  # names for the message; any other opcode is shown as its number
 }  # fmt: skip
 
 
-def _instructions(program):
-    """Decode the program: yield (action, operand) up to and with STOP, which must be its last byte."""
-    at = 2  # after PROTO
-    for _ in range(MAX_OPCODES):
-        if at >= len(program):
-            raise InputError("the pickle ends without its STOP: the file is cut off")
-        code = program[at]
-        if code not in _OPCODES:
-            raise InputError(f"the pickle uses the opcode {_REFUSED.get(code, hex(code))}, which plain data does not need: refused")
-        action, decode = _OPCODES[code]
-        try:
+def _decode(program, vocabulary):
+    """(action, operand) of the whole program, up to and with STOP, which must be its last byte."""
+    known = {*vocabulary.constructors, *vocabulary.constants}
+    actions, operands = [], []
+    at, action = 2, None  # after PROTO
+    try:
+        while action is not _stop:
+            action, decode = _OPCODES[program[at]]
             operand, at = decode(program, at + 1)
-        except (struct.error, IndexError, UnicodeDecodeError):
-            raise InputError(f"the pickle has a damaged operand at byte {at}: the file is damaged") from None
-        yield action, operand
-        if action is _stop:
-            if at != len(program):
-                raise InputError(f"the pickle goes on for {len(program) - at} bytes after its STOP: the file was made to do harm")
-            return
-    raise InputError(f"the pickle has more than {MAX_OPCODES} opcodes: save the state dict alone, without histories")
-
-
-def _check_name(name, vocabulary):
-    if name not in vocabulary.constructors and name not in vocabulary.constants:
-        raise InputError(f"the pickle names {name!a}: {vocabulary.explain(name)}")
+            if action is _global and operand not in known:
+                raise InputError(f"the pickle names {operand!a}: {vocabulary.explain(operand)}")
+            actions.append(action)
+            operands.append(operand)
+            if len(actions) > MAX_OPCODES:
+                raise InputError(f"the pickle has more than {MAX_OPCODES} opcodes: save the state dict alone, without histories")
+    except KeyError as error:
+        name = _REFUSED.get(error.args[0], hex(error.args[0]))
+        raise InputError(f"the pickle uses the opcode {name}, which plain data does not need: refused") from None
+    except (struct.error, IndexError, UnicodeDecodeError):
+        raise InputError(f"the pickle breaks off or is garbled at byte {at} of {len(program)}: the file is damaged") from None
+    if at != len(program):
+        raise InputError(f"the pickle goes on for {len(program) - at} bytes after its STOP: the file was made to do harm")
+    return zip(actions, operands)
 
 
 def _checked_key(key):
@@ -335,40 +333,39 @@ def _checked_key(key):
 
 def _check_plain(value, leaves, limit):
     """Return the finished value if it is a finite tree of plain data that fits the limit when written out in full."""
-    open_ids, done = set(), {}  # done: id -> (bytes written out in full, height)
+    being_visited, done = set(), {}  # done: id -> (bytes written out in full, height)
 
-    def visit(node, depth):
+    def measure(node, depth):
         kind = type(node)
-        if kind in (str, bytes):
-            return len(node) + 8, 0
-        if kind in leaves:
-            return node.nbytes + 8, 0
-        if kind in (type(None), bool, int, float, complex):
-            return 8, 0
+        if kind in _SCALARS:
+            return 0, 0
+        if kind in (str, bytes) or kind in leaves:
+            return node.nbytes if kind in leaves else len(node), 0
         if kind not in (dict, list, tuple, set):
             what = node.name if kind is Global else f"a bare {kind.__name__}"
             raise InputError(f"the file holds {what} as a value; expected tensors and plain data: save the state dict alone")
-        if id(node) in open_ids:
+        if id(node) in being_visited:
             raise InputError("the pickle builds a structure that contains itself; expected a tree")
         if id(node) not in done:
-            open_ids.add(id(node))
-            done[id(node)] = children(node, depth)
-            open_ids.discard(id(node))
-        size, height = done[id(node)]
-        if depth + height > MAX_DEPTH:
+            being_visited.add(id(node))
+            done[id(node)] = measure_items(node, depth)
+            being_visited.discard(id(node))
+        if depth + done[id(node)][1] > MAX_DEPTH:
             raise InputError(f"the pickle nests deeper than {MAX_DEPTH} levels; save the state dict alone")
-        return size, height
+        return done[id(node)]
 
-    def children(node, depth):
+    def measure_items(node, depth):
         if depth >= MAX_DEPTH:
             return 0, 1  # one level too many: refused by the caller
-        size, height = 8, 0
-        for item in [*node.keys(), *node.values()] if type(node) is dict else node:
-            item_size, item_height = visit(item, depth + 1)
-            size, height = size + item_size, max(height, item_height + 1)
+        items = [*node.keys(), *node.values()] if type(node) is dict else node
+        size, height = 8 * len(items), 0
+        for item in items:
+            if type(item) not in _SCALARS:
+                item_size, item_height = measure(item, depth + 1)
+                size, height = size + item_size, max(height, item_height + 1)
         if size > limit:
             raise InputError(f"the pickle builds a structure of more than {limit} bytes out of shared parts: the file was made to do harm")
         return size, height
 
-    visit(value, 0)
+    measure(value, 0)
     return value

@@ -4,10 +4,11 @@ import numpy as np
 
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
+from npreslstm.formats.state_dicts import widen_bfloat16, writable_arrays
 
 # the format's dtype names -> NumPy dtype of the stored, little-endian bytes; BF16 is widened after
 _DTYPES = {
-    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "C64": "<c8", "BOOL": "?",
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?",
     "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",
 }  # fmt: skip
 _WRITABLE = {np.dtype(code).name for name, code in _DTYPES.items() if name != "BF16"}
@@ -31,7 +32,7 @@ def read_state_dict(path):
     FileNotFoundError
         If there is no such file.
     InputError
-        If the safetensors library is absent, the file is damaged, or a dtype is one that NumPy lacks.
+        If the safetensors library is absent, the file is damaged, or a dtype is not read (float8, complex).
     """
     library = _library()
     with open(path, "rb") as file:
@@ -77,7 +78,7 @@ def write_state_dict(path, state, metadata=None):
     path : str or os.PathLike
         The file to write; its folder must exist.
     state : mapping of str to numpy.ndarray
-        Float16/32/64, integer, bool or complex64 arrays of any shape, strides and byte order.
+        Float16/32/64, integer or bool arrays of any shape, strides and byte order.
     metadata : mapping of str to str, optional
         Texts kept in the header.
 
@@ -87,21 +88,16 @@ def write_state_dict(path, state, metadata=None):
         If the safetensors library is absent, or a name, an array or the metadata cannot be stored.
     """
     library = _library()
-    arrays = {_checked_name(name): _checked_array(name, value) for name, value in state.items()}
+    arrays = writable_arrays(state, _WRITABLE, "safetensors")
     if metadata is not None and not all(type(text) is str for item in metadata.items() for text in item):
         raise InputError("safetensors metadata holds texts only; encode other values, for example with json.dumps")
-    specs = {
-        name: library.TensorSpec(dtype=array.dtype.name, shape=array.shape, data_ptr=array.ctypes.data, data_len=array.nbytes)
-        for name, array in arrays.items()
-    }
-    data = bytes(library.serialize(specs, metadata=dict(metadata) if metadata else None))
     with atomic_write(path) as file:
-        file.write(data)
+        file.write(library.numpy.save(arrays, metadata=dict(metadata) if metadata else None))
 
 
 def _library():
     try:
-        import safetensors
+        import safetensors.numpy
     except ImportError:
         raise InputError("safetensors files need the safetensors library: pip install npreslstm[safetensors]") from None
     return safetensors
@@ -109,23 +105,8 @@ def _library():
 
 def _array(path, name, tensor):
     if tensor["dtype"] not in _DTYPES:
-        raise InputError(f"{path}: {name!a} has the dtype {tensor['dtype']}, which NumPy lacks; convert it to F32 before saving")
+        raise InputError(f"{path}: {name!a} has the dtype {tensor['dtype']}; expected one of {', '.join(_DTYPES)}: convert it before saving")
     stored = np.frombuffer(tensor["data"], _DTYPES[tensor["dtype"]]).reshape(tensor["shape"])
-    if tensor["dtype"] == "BF16":  # the upper half of a float32
-        return (stored.astype("u4") << np.uint32(16)).view("f4")
+    if tensor["dtype"] == "BF16":
+        return widen_bfloat16(stored)
     return stored.astype(stored.dtype.newbyteorder("="))
-
-
-def _checked_name(name):
-    if type(name) is not str:
-        raise InputError(f"a state dict's names are texts; got {name!a:.60}, a {type(name).__name__}")
-    return name
-
-
-def _checked_array(name, value):
-    """Little-endian and C-contiguous."""
-    if not isinstance(value, (np.ndarray, np.generic)):
-        raise InputError(f"{name!a} is a {type(value).__name__}; expected a NumPy array: np.asarray(value)")
-    if value.dtype.name not in _WRITABLE:
-        raise InputError(f"{name!a} has the dtype {value.dtype}, which safetensors lacks; convert it first: value.astype('float32')")
-    return np.asarray(value, value.dtype.newbyteorder("<"), order="C")

@@ -1,4 +1,4 @@
-"""Finding a model's state dict inside a training checkpoint."""
+"""State dicts, whatever file they come from: finding one in a checkpoint, and what the writers and readers share."""
 
 import numpy as np
 
@@ -28,18 +28,17 @@ def find_state_dict(value, key=None):
     InputError
         If there is none, or several of which not exactly one has a name in `MODEL_KEYS`; the message lists what was found.
     """
-    found = dict(_candidates(value, "", 0))
-    if key is not None:
-        if key not in found:
-            raise InputError(f"no state dict at {key!a}; found {_listing(found) or _summary(value)}")
-        return strip_prefixes(found[key])
+    found = list(_candidates(value, "", 0))
     if not found:
         raise InputError(f"no state dict (names with tensors) in it; found {_summary(value)}: in PyTorch torch.save(model.state_dict(), new_path)")
-    named = [path for path in found if path.split(".")[-1] in MODEL_KEYS]
-    choice = list(found) if len(found) == 1 else named
+    named = [item for item in found if item[0].rpartition(".")[2] in MODEL_KEYS]
+    choice = found if len(found) == 1 else named
+    if key is not None:
+        choice = [item for item in found if item[0] == key]
     if len(choice) != 1:
-        raise InputError(f"several state dicts: {_listing(found)}; choose one with key=...")
-    return strip_prefixes(found[choice[0]])
+        at = "" if key is None else f" at {key!a}"
+        raise InputError(f"not exactly one state dict{at}; found {_listing(found)}: name one with key=")
+    return strip_prefixes(choice[0][1])
 
 
 def strip_prefixes(state):
@@ -62,10 +61,49 @@ def strip_prefixes(state):
     names = [".".join(part for part in name.split(".") if part != "_orig_mod") for name in state]
     while names and all(name.startswith("module.") for name in names):
         names = [name.removeprefix("module.") for name in names]
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"two tensors are called {twice!a} once the prefixes '_orig_mod.' and 'module.' are removed")
-    return dict(zip(names, state.values()))
+    stripped = dict(zip(names, state.values()))
+    if len(stripped) != len(state):
+        raise InputError("two tensors have the same name once the prefixes '_orig_mod.' and 'module.' are removed: save the unwrapped model")
+    return stripped
+
+
+def writable_arrays(state, dtypes, file_format):
+    """A state dict's arrays as a writer needs them: C-contiguous and little-endian.
+
+    Parameters
+    ----------
+    state : mapping of str to numpy.ndarray
+    dtypes : collection of str
+        Names of the NumPy dtypes that the format has.
+    file_format : str
+        Its name, for the message.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+
+    Raises
+    ------
+    InputError
+        If a name is not a str, a value not an array, or a dtype not among `dtypes`.
+    """
+    arrays = {}
+    for name, value in state.items():
+        if type(name) is not str:
+            raise InputError(f"{name!a:.60} is a {type(name).__name__}; the names in a state dict are str")
+        if not isinstance(value, (np.ndarray, np.generic)):
+            raise InputError(f"{name!a} is a {type(value).__name__}; expected a NumPy array: np.asarray(value)")
+        if value.dtype.name not in dtypes:
+            raise InputError(f"{name!a} has the dtype {value.dtype}, which {file_format} lacks; convert it first: value.astype('float32')")
+        arrays[name] = np.asarray(value, value.dtype.newbyteorder("<"), order="C")
+    return arrays
+
+
+def widen_bfloat16(bits):
+    """The float32 array whose upper halves are the given uint16 bit patterns: exact, since bfloat16 is a truncated float32."""
+    wide = bits.astype("u4", order="C")
+    wide <<= 16
+    return wide.view("f4")
 
 
 def _is_state_dict(value):
@@ -84,7 +122,7 @@ def _candidates(value, path, depth):
 
 
 def _listing(found):
-    shown = [f"{path!a} ({len(state)} tensors)" for path, state in list(found.items())[:8]]
+    shown = [f"{path!a:.60} ({len(state)} tensors)" for path, state in found[:8]]
     return ", ".join(shown) + (", ..." if len(found) > 8 else "")
 
 

@@ -89,7 +89,7 @@ def _read(file):
 
 
 def _byteorder(archive):
-    """Of the storages; files from before PyTorch 2.1 carry no record and are little-endian."""
+    """Of the storages; files from before PyTorch 2.1 have no such record and are little-endian."""
     order = archive.read("byteorder") if "byteorder" in archive and archive.size("byteorder") < 20 else b"little"
     if order not in (b"little", b"big"):
         raise InputError(f"byte order {order!r}; expected b'little' or b'big': the file is damaged")
@@ -104,7 +104,7 @@ def _check_magic(file):
     if head.startswith(_LEGACY_MAGIC):
         raise InputError(f"this is the pickle stream of PyTorch before 1.6 (or _use_new_zipfile_serialization=False); {_SAVE_AGAIN}")
     if head[257:262] == b"ustar":
-        raise InputError(f"this is the tar format of PyTorch before 0.2; {_SAVE_AGAIN}")
+        raise InputError(f"this is the tar format of the first PyTorch releases; {_SAVE_AGAIN}")
     if head[:1] == b"\x80":
         raise InputError("this is a bare pickle, not a torch.save file; no pickle is executed: save with torch.save(model.state_dict(), new_path)")
     if head[8:10] in (b'{"', b"{ ", b"{}"):

@@ -7,10 +7,8 @@ import io
 import struct
 import zipfile
 
-import numpy as np
-
-from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
+from npreslstm.formats.state_dicts import writable_arrays
 from npreslstm.formats.torch_tensors import STORAGES
 
 ALIGNMENT = 64  # of every storage in the file, as PyTorch does, so that it can be memory-mapped
@@ -37,28 +35,13 @@ def write_state_dict(path, state):
     InputError
         If a name is not a str, a value not an array, or a dtype one that PyTorch lacks.
     """
-    arrays = {_checked_name(name): _checked_array(name, value) for name, value in state.items()}
+    arrays = writable_arrays(state, [*_STORAGE_OF, *_WITHOUT_STORAGE], "PyTorch")
     with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         _write_record(archive, "data.pkl", _program(arrays))
         _write_record(archive, "byteorder", b"little")
         for number, array in enumerate(arrays.values()):
             _write_record(archive, f"data/{number}", array.tobytes())
         _write_record(archive, "version", b"3\n")
-
-
-def _checked_name(name):
-    if type(name) is not str:
-        raise InputError(f"a state dict's names are texts; got {name!a:.60}, a {type(name).__name__}")
-    return name
-
-
-def _checked_array(name, value):
-    """Little-endian and C-contiguous."""
-    if not isinstance(value, (np.ndarray, np.generic)):
-        raise InputError(f"{name!a} is a {type(value).__name__}; expected a NumPy array: np.asarray(value)")
-    if value.dtype.name not in _STORAGE_OF and value.dtype.name not in _WITHOUT_STORAGE:
-        raise InputError(f"{name!a} has the dtype {value.dtype}, which PyTorch lacks; convert it first: value.astype('float32')")
-    return np.asarray(value, value.dtype.newbyteorder("<"), order="C")
 
 
 def _write_record(archive, name, data):
@@ -112,7 +95,7 @@ def _global(module, name):
 
 
 def _text(text):
-    data = text.encode("utf-8")
+    data = text.encode("utf-8", "surrogatepass")
     return b"X" + struct.pack("<I", len(data)) + data
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from npreslstm.errors import InputError
 from npreslstm.formats.closed_pickle import MAX_PROGRAM_BYTES, Global, Vocabulary
+from npreslstm.formats.state_dicts import widen_bfloat16
 
 MAX_DIMENSIONS = 32  # of NumPy 1.26
 BUDGET_FACTOR, BUDGET_BYTES = 16, 16 * 2**20  # weights that are shared or expanded may grow a file by this much
@@ -64,7 +65,6 @@ class TensorReader:
         """The `Vocabulary` of torch.save files."""
         utils = "torch._utils."
         constructors = {
-            utils + "_rebuild_tensor": self._tensor,
             utils + "_rebuild_tensor_v2": self._tensor_v2,
             utils + "_rebuild_tensor_v3": self._tensor_v3,
             utils + "_rebuild_parameter": _parameter,
@@ -91,14 +91,10 @@ class TensorReader:
             raise InputError(f"the pickle asks for something other than a storage of tensor elements: {persistent_id[0]!a:.40} {key!a:.40}")
         name, itemsize = f"data/{key}", np.dtype(DTYPES[STORAGES[kind.name]]).itemsize
         if count != self._archive.size(name) // itemsize:
-            raise InputError(f"storage {key} claims {count} elements of {itemsize} bytes; its record has {self._archive.size(name)} bytes")
+            raise InputError(f"storage {key} claims {_short(count)} elements of {itemsize} bytes; its record has {self._archive.size(name)} bytes")
         if key not in self._data:
             self._data[key] = self._archive.read(name)
         return Storage(self._data[key], STORAGES[kind.name])
-
-    def _tensor(self, arguments):
-        storage, offset, size, stride = _checked("_rebuild_tensor", arguments, [Storage, int, tuple, tuple])
-        return self._array(storage.data, storage.dtype, offset, size, stride)
 
     def _tensor_v2(self, arguments):
         storage, offset, size, stride = _checked("_rebuild_tensor_v2", arguments[:4], [Storage, int, tuple, tuple])
@@ -137,9 +133,7 @@ class TensorReader:
         if 0 in size:
             return np.empty(size, final)
         view = np.ndarray(size, stored, data, offset * stored.itemsize, [step * stored.itemsize for step in stride])
-        if dtype == "bfloat16":  # the upper half of a float32
-            return (view.astype("u4", order="C") << np.uint32(16)).view("f4")
-        return view.astype(final, order="C")
+        return widen_bfloat16(view) if dtype == "bfloat16" else view.astype(final, order="C")
 
     def _encoded(self, arguments):
         """How protocol 2 writes bytes: _codecs.encode(text, 'latin1')."""
@@ -206,7 +200,7 @@ def _checked(name, arguments, kinds, optional=()):
 
 
 def _check_bits(metadata):
-    if metadata and any(metadata[0].values()):
+    if metadata and any(bit is not False for bit in metadata[0].values()):
         raise InputError("a tensor with a pending conjugation or negation; in PyTorch save x.resolve_conj().resolve_neg() instead")
 
 

@@ -158,7 +158,7 @@ def _record(file, entry, directory):
 
 def _inner_name(name, root):
     parts = name.split("/")
-    if not name.startswith(root) or "\\" in name or not name.isprintable() or any(part in ("", ".", "..") for part in parts):
+    if not name.startswith(root) or "\\" in name or "\0" in name or any(part in ("", ".", "..") for part in parts):
         raise InputError(f"the record name {name!a} is not one that torch.save writes (all in one folder, no '..'): the file is not to be trusted")
     return name[len(root) :]
 
