@@ -38,6 +38,13 @@ def chroma_filter_bank(sample_rate, n_fft, n_chroma, tuning):
     return weights
 
 
+@functools.lru_cache(maxsize=16)
+def _pitch_bins(sample_rate, n_fft):
+    """The first bin of PITCH_RANGE and the first one beyond it; bins 0 and F - 1 are never inside."""
+    hz = np.fft.rfftfreq(n_fft, 1.0 / sample_rate)
+    return np.searchsorted(hz, (PITCH_RANGE[0], min(PITCH_RANGE[1], sample_rate / 2)))
+
+
 def spectral_peaks(power, sample_rate):
     """Interpolated local maxima of every frame between 150 Hz and 4 kHz, as ``librosa.piptrack``.
 
@@ -52,19 +59,23 @@ def spectral_peaks(power, sample_rate):
         Frequency and power of each peak, by a parabola through three bins.
     """
     n_fft = 2 * (power.shape[1] - 1)
-    hz = np.fft.rfftfreq(n_fft, 1.0 / sample_rate)
-    low, high = np.searchsorted(hz, (PITCH_RANGE[0], min(PITCH_RANGE[1], sample_rate / 2)))  # bins low to high - 1
-    left, middle, right = power[:, low - 1 : high - 1], power[:, low:high], power[:, low + 1 : high + 1]
-    is_peak = (middle > PEAK_THRESHOLD * power.max(axis=1, keepdims=True)) & (middle > left) & (middle >= right)
-    t, k = np.nonzero(is_peak)
-    left, middle, right = left[t, k], middle[t, k], right[t, k]
+    low, high = _pitch_bins(sample_rate, n_fft)
+    band = np.ascontiguousarray(power[:, low - 1 : high + 1])  # with a neighbour on either side
+    is_peak = band > PEAK_THRESHOLD * power.max(axis=1, keepdims=True)
+    is_peak[:, 0] = is_peak[:, -1] = False
+    flat = band.ravel()
+    rises = flat[1:] > flat[:-1]
+    peaks = 1 + np.flatnonzero((rises[:-1] > rises[1:]) & is_peak.ravel()[1:-1])  # higher than the left, not lower than the right
+    left, middle, right = flat[peaks - 1], flat[peaks], flat[peaks + 1]
     # librosa sums in the type of the spectrum and goes on in float64; so do we, for the same roundings.
     curvature = (left + right).astype(np.float64) - 2.0 * middle
-    slope = (right - left).astype(np.float64) / 2
+    difference = right - left
+    slope = difference.astype(np.float64) / 2
     inside = np.abs(slope) < np.abs(curvature)  # otherwise the summit lies more than a bin away
     shift = np.where(inside, -slope / np.where(inside, curvature, 1), 0).astype(power.dtype)
-    height = middle + 0.5 * ((right - left) / 2) * shift
-    return ((k + low + shift) * float(sample_rate) / n_fft).astype(power.dtype), height
+    height = middle + 0.5 * (difference / 2) * shift
+    hz = (peaks % band.shape[1] + (low - 1) + shift) * float(sample_rate) / n_fft
+    return hz.astype(power.dtype), height
 
 
 def tuning_of_peaks(hz, height, n_chroma):
@@ -72,11 +83,20 @@ def tuning_of_peaks(hz, height, n_chroma):
     hz, height = hz[hz > 0], height[hz > 0]
     if hz.size == 0:
         return 0.0
-    hz = hz[height >= np.median(height)]
+    hz = hz[height >= _median(height)]
     deviation = np.mod(n_chroma * hz_to_octaves(hz), 1.0)
     deviation[deviation >= 0.5] -= 1.0
     below = np.searchsorted(np.sort(deviation).astype(np.float64), TUNING_EDGES)
     return float(TUNING_EDGES[np.argmax(np.diff(below))])
+
+
+def _median(values):
+    """As ``np.median``, without its checks."""
+    half = len(values) // 2
+    if len(values) % 2:
+        return np.partition(values, half)[half]
+    low, high = np.partition(values, [half - 1, half])[half - 1 : half + 1]
+    return (low + high) / 2
 
 
 def estimate_tuning(power, sample_rate, n_chroma=12):

