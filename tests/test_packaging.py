@@ -120,8 +120,8 @@ def test_wheel_holds_the_package_and_nothing_else(tree, built):
     information = f"npreslstm-{metadata['Version']}.dist-info"
     assert {name.split("/")[0] for name in names} == {"npreslstm", information}
     assert f"{information}/licenses/LICENSE" in names
-    files = [*(tree / "npreslstm").rglob("*.*"), *(tree / "weights").glob("*.*")]
-    wanted = [path.relative_to(tree).as_posix().replace("weights/", "npreslstm/weights/") for path in files if "__pycache__" not in path.parts]
+    files = [path for folder in ("npreslstm", "weights") for path in (tree / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    wanted = [path.relative_to(tree).as_posix().replace("weights/", "npreslstm/weights/") for path in files]
     assert sorted(name for name in names if name.startswith("npreslstm/")) == sorted(wanted)
 
 
