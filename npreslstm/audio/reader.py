@@ -63,7 +63,7 @@ def open_audio(path):
         With ``samplerate``, ``channels`` and ``frames``; pass it to `read_blocks`.
     """
     path = os.fspath(path)
-    _check_file(path)
+    check_file(path)
     with _open(path) as file:
         check_sample_rate(file.samplerate, path)
         if file.frames == 0:
@@ -123,7 +123,8 @@ def _expand(path):
     return matches
 
 
-def _check_file(path):
+def check_file(path):
+    """Raise FileNotFoundError or InputError unless there is a file, with content, that may be read."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path}: no such file")
     if not os.path.isfile(path):

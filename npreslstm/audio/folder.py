@@ -1,0 +1,188 @@
+"""Features of many sound files: over processes, cached, one bad file not spoiling the rest."""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from npreslstm.audio.config import NAMED
+from npreslstm.audio.features import extract_file
+from npreslstm.audio.reader import check_file
+from npreslstm.audio.statistics import FrameStatistics
+from npreslstm.errors import InputError
+from npreslstm.files import atomic_write
+
+CACHE_VERSION = 1  # raised whenever the same file and configuration give other numbers
+
+
+class FileFeatures(NamedTuple):
+    """What became of one file: `features` (T, D) float32, or None and the `error` that says why."""
+
+    path: str
+    features: np.ndarray | None
+    error: str | None
+
+
+def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progress=None):
+    """Raw features of many sound files.
+
+    Parameters
+    ----------
+    paths : sequence of str or os.PathLike
+        Sound files; `npreslstm.audio.reader.find_audio` lists those of a folder.
+    config : FeatureConfig
+    jobs : int
+        Processes; the features do not depend on it.
+    cache_dir : str or os.PathLike, optional
+        A folder, made if needed, that remembers the features of every file done. An entry is found by the content of the
+        file and the configuration, so neither a changed file nor a changed configuration is ever answered from it; it is
+        written whole or not at all, so the work can be interrupted at any time and taken up again.
+    progress : callable, optional
+        Called with (files done, files in all) after each.
+
+    Returns
+    -------
+    list of FileFeatures
+        In the order of `paths`.
+
+    Raises
+    ------
+    InputError
+        If `jobs` is not positive.
+    OSError
+        If the cache cannot be written, or a worker process was killed.
+    """
+    if jobs < 1:
+        raise InputError(f"jobs is {jobs}; expected at least 1")
+    paths = list(map(os.fspath, paths))
+    if cache_dir is not None:
+        cache_dir = os.fspath(cache_dir)
+        os.makedirs(cache_dir, exist_ok=True)
+    done = {}
+    for index, features, error, raised in _results([(index, path, config, cache_dir) for index, path in enumerate(paths)], jobs):
+        for category, message in raised:
+            warnings.warn(message, category, stacklevel=2)
+        done[index] = FileFeatures(paths[index], features, error)
+        if progress is not None:
+            progress(len(done), len(paths))
+    return [done[index] for index in range(len(paths))]
+
+
+def folder_statistics(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progress=None):
+    """Statistics of all frames of many sound files; the same bits for any order of `paths` and any number of jobs.
+
+    Parameters
+    ----------
+    paths, config, jobs, cache_dir, progress
+        As of `extract_folder`.
+
+    Returns
+    -------
+    FrameStatistics
+        Each file's own statistics, merged in the order of the sorted paths.
+
+    Raises
+    ------
+    InputError
+        If there are no files, or one cannot be read: statistics must not silently lack a file.
+    OSError
+        As of `extract_folder`.
+    """
+    total = FrameStatistics()
+    for file in extract_folder(sorted(map(os.fspath, paths)), config, jobs, cache_dir, progress):
+        if file.error is not None:
+            raise InputError(file.error)
+        total.merge(FrameStatistics().update(file.features))
+    if total.count == 0:
+        raise InputError("no sound files; expected at least one")
+    return total
+
+
+def _results(tasks, jobs):
+    """Yield what `_work` gives for each task, as it is done."""
+    jobs = min(jobs, len(tasks))
+    if jobs <= 1:
+        yield from map(_work, tasks)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+
+    context = multiprocessing.get_context("spawn")  # the same on every system, and no threads are copied
+    with _one_thread_each(), ProcessPoolExecutor(jobs, context, _ignore_interrupts) as pool:
+        try:
+            for future in as_completed([pool.submit(_work, task) for task in tasks]):
+                yield future.result()
+        except BrokenProcessPool:
+            raise OSError("a worker process was killed, maybe for want of memory: try fewer jobs") from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _one_thread_each():
+    """One BLAS thread in processes started meanwhile: the matrices are small, and processes would fight for the cores."""
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _ignore_interrupts():
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and tells the workers to stop
+
+
+def _work(task):
+    """One file: its index, features or error, and the warnings that came up as (category, text)."""
+    index, path, config, cache_dir = task
+    features = error = None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            features = extract_file(path, config) if cache_dir is None else _cached(path, config, cache_dir)
+        except (InputError, FileNotFoundError) as failure:
+            error = str(failure)
+    return index, features, error, [(warning.category, str(warning.message)) for warning in caught]
+
+
+def _cached(path, config, cache_dir):
+    check_file(path)
+    entry = os.path.join(cache_dir, _key(path, config) + ".npy")
+    features = _load(entry, config)
+    if features is None:
+        features = extract_file(path, config)
+        buffer = io.BytesIO()
+        np.save(buffer, features)
+        with atomic_write(entry) as file:
+            file.write(buffer.getbuffer())
+    return features
+
+
+def _key(path, config):
+    """Name of the cache entry: a digest of the file's bytes and of everything that decides the features."""
+    digest = hashlib.blake2b(json.dumps([CACHE_VERSION, config.to_dict()], sort_keys=True).encode(), digest_size=20)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _load(entry, config):
+    """Features from the cache; None if they are not there or not as they were written."""
+    try:
+        features = np.load(entry, allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    good = features.dtype == np.float32 and features.ndim == 2 and features.shape[1] == config.n_features
+    return features if good else None
