@@ -1,0 +1,145 @@
+/* ResLSTM-SA: features of a clip in, frame by frame; probabilities of its emotions out.
+ *
+ *     npr_state state;                                     // the caller's memory, about 1 KB
+ *     npr_init(&npr_weights, &state);                      // once for each clip
+ *     npr_push_frame(&npr_weights, &state, features, 46);  // for each frame
+ *     npr_result(&npr_weights, &state, probabilities, 8, &label);
+ *
+ * Weights are const and lie in flash; npr_state is all that changes. No function allocates, recurses or uses double.
+ * Every function returns a status; after any other than NPR_OK the state and the outputs are as they were.
+ * Equation tags (L1), (A2) ... are those of the Python package. Letters: D inputs, H hidden, C classes.
+ */
+#ifndef NPR_H
+#define NPR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "npr_sizes.h" /* generated: NPR_INT8, NPR_INPUTS, NPR_UNITS, NPR_HIDDEN, NPR_WIDEST, NPR_CLASSES */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NPR_FORMAT 1u                   /* of npr_model; a model of another format is refused */
+#define NPR_MAX_FRAMES ((uint32_t)1 << 21) /* longer clips are refused: the sums of attention would overflow */
+
+typedef enum {
+    NPR_OK = 0,
+    NPR_ERROR_NULL,    /* a pointer is NULL */
+    NPR_ERROR_SIZE,    /* a count is not the one that the model has */
+    NPR_ERROR_FORMAT,  /* the model is of another format, or of other sizes than this code was compiled for */
+    NPR_ERROR_STATE,   /* the state was not made by npr_init with this model */
+    NPR_ERROR_VALUE,   /* a feature is NaN or infinite */
+    NPR_ERROR_EMPTY,   /* a result was asked for before the first frame */
+    NPR_ERROR_FULL,    /* NPR_MAX_FRAMES were pushed */
+    NPR_ERROR_DAMAGED  /* the weights do not match their checksum */
+} npr_status;
+
+#if NPR_INT8
+
+typedef int16_t npr_value; /* x and y: 2^-x_bits; h and context: 2^-15; c: 2^-c_bits of its layer */
+typedef int32_t npr_logit; /* 2^-16 */
+
+/* One LSTM layer. A panel is four rows, their weights side by side: first those of h, then those of x. */
+typedef struct {
+    uint16_t inputs, hidden;
+    uint8_t c_bits;
+    const int8_t *weights;          /* (H panels) (H + D) x 4 */
+    const int32_t *bias;            /* (4H) in the unit of the accumulator */
+    const int32_t *multiplier;      /* (4H) accumulator -> 2^-15: multiply, */
+    const uint8_t *shift;           /* (4H) then shift right */
+    const uint8_t *recurrent_shift; /* (4H) what brings the sum over h to the unit of the sum over x */
+} npr_lstm;
+
+typedef struct {
+    uint32_t format, crc;
+    uint16_t inputs, hidden, classes, layers;
+    uint16_t residual;             /* layers before the features are added (R1); 0: they are not */
+    uint8_t x_bits;
+    uint8_t score_shift;
+    int32_t score_multiplier;      /* attention sum -> 2^-16, base-2 logarithm */
+    const float *mean, *inverse_std; /* (D) */
+    const npr_lstm *lstms;
+    const int16_t *attention;      /* (H) */
+    const int16_t *head_weights;   /* (C, H) */
+    const int32_t *head_bias;      /* (C) 2^-16 */
+    const int32_t *head_multiplier;
+    const uint8_t *head_shift;
+    const char *const *labels;
+} npr_model;
+
+typedef struct {
+    int64_t total;                 /* sum of weights, 2^-24 */
+    int64_t weighted[NPR_HIDDEN];  /* sum of weights * h, 2^-39 */
+    uint32_t model, frames;
+    int32_t maximum;               /* of the scores' integer parts */
+    npr_value h[NPR_UNITS], c[NPR_UNITS]; /* of all layers, one after the other */
+} npr_state;
+
+#else
+
+typedef float npr_value;
+typedef float npr_logit;
+
+/* One LSTM layer. */
+typedef struct {
+    uint16_t inputs, hidden;
+    const float *weights; /* (H + D, 4H): the columns of W_h, then those of W_x */
+    const float *bias;    /* (4H) */
+} npr_lstm;
+
+typedef struct {
+    uint32_t format, crc;
+    uint16_t inputs, hidden, classes, layers;
+    uint16_t residual;             /* layers before the features are added (R1); 0: they are not */
+    const float *mean, *inverse_std; /* (D) */
+    const npr_lstm *lstms;
+    const float *attention;        /* (H) */
+    const float *head_weights;     /* (C, H) */
+    const float *head_bias;        /* (C) */
+    const char *const *labels;
+} npr_model;
+
+typedef struct {
+    uint32_t model, frames;
+    float maximum, total;
+    float weighted[NPR_HIDDEN];
+    float h[NPR_UNITS], c[NPR_UNITS]; /* of all layers, one after the other */
+} npr_state;
+
+#endif
+
+extern const npr_model npr_weights; /* generated */
+
+/* Begin a clip. Checks that the model fits the compiled sizes; npr_verify checks every weight. */
+npr_status npr_init(const npr_model *model, npr_state *state);
+
+/* Forget the clip; the next frame is the first of another. */
+npr_status npr_reset(const npr_model *model, npr_state *state);
+
+/* Take in the raw features of one frame: count = D. */
+npr_status npr_push_frame(const npr_model *model, npr_state *state, const float *features, size_t count);
+
+/* The two halves of npr_push_frame: z-score (and quantise) the raw features of one frame; take in what that gives, of one
+ * frame or of several, one after the other: count is a multiple of D. */
+npr_status npr_normalise(const npr_model *model, const float *features, size_t count, npr_value *x);
+npr_status npr_push_values(const npr_model *model, npr_state *state, const npr_value *x, size_t count);
+
+/* Probabilities (count = C) and the number of the largest, of the clip so far; more frames may follow. */
+npr_status npr_result(const npr_model *model, const npr_state *state, float *probabilities, size_t count, size_t *label);
+
+/* What they come from: logits (C) and, unless NULL, the context of attention (H). */
+npr_status npr_logits(const npr_model *model, const npr_state *state, npr_logit *logits, npr_value *context);
+
+/* Recompute the checksum over all weights. */
+npr_status npr_verify(const npr_model *model);
+
+/* One line in English. */
+const char *npr_status_text(npr_status status);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,59 @@
+/* 16-bit PCM in, raw features (NPR_MFCC cepstral coefficients, NPR_CHROMA pitch classes) out: audio/ of the Python package.
+ *
+ *     npr_frontend frontend;                                         // the caller's memory
+ *     npr_frontend_init(&frontend);                                  // once for each clip
+ *     npr_frontend_push(&frontend, pcm, NPR_HOP, features, NPR_INPUTS);  // for every NPR_HOP samples: one frame
+ *
+ * A frame ends with the newest sample; before the first sample there are zeros. A push of fewer samples than NPR_HOP ends
+ * the clip: the rest of its frame is zeros.
+ */
+#ifndef NPR_FRONTEND_H
+#define NPR_FRONTEND_H
+
+#include "npr.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NPR_BINS (NPR_FFT / 2 + 1)
+
+/* Memory of one frame's transforms. */
+typedef struct {
+    float frame[NPR_FFT];
+    float power[NPR_BINS];
+    float mel[NPR_MELS];
+} npr_spectrum;
+
+typedef struct {
+    npr_spectrum spectrum;
+    int16_t samples[NPR_FFT];
+} npr_frontend;
+
+/* Begin a clip. */
+npr_status npr_frontend_init(npr_frontend *frontend);
+
+/* Take in 1 to NPR_HOP samples; write the features of the frame that they complete: count = NPR_MFCC + NPR_CHROMA. */
+npr_status npr_frontend_push(npr_frontend *frontend, const int16_t *pcm, size_t samples, float *features, size_t count);
+
+/* The steps: window and transform `frame` into `power`; `power` into `mel` in decibels; their cosine transform; pitch classes. */
+void npr_power_spectrum(npr_spectrum *spectrum);
+void npr_log_mel(npr_spectrum *spectrum);
+void npr_mfcc(const float *log_mel, float *mfcc);
+void npr_chroma(const float *power, float *chroma);
+void npr_normalise_chroma(float *chroma);
+
+/* Generated. */
+extern const float npr_cosine[NPR_FFT / 2 + 1];      /* cos(2 pi k / NPR_FFT) */
+extern const uint16_t npr_mel_start[NPR_MELS], npr_mel_count[NPR_MELS];
+extern const float npr_mel_weights[];                /* of npr_mel_count[m] bins from npr_mel_start[m] on, band after band */
+#ifdef NPR_TUNING_FIXED
+extern const uint8_t npr_chroma_start[NPR_BINS], npr_chroma_count[NPR_BINS];
+extern const float npr_chroma_weights[];             /* of npr_chroma_count[k] classes from npr_chroma_start[k] on, cyclic */
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

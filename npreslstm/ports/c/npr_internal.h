@@ -1,0 +1,38 @@
+/* Between the files of the network; not for callers. */
+#ifndef NPR_INTERNAL_H
+#define NPR_INTERNAL_H
+
+#include "npr.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* layers/lstm.py: advance one layer by one frame (L1)-(L4). x (D), h and c (H) in place. */
+void npr_lstm_step(const npr_lstm *lstm, const npr_value *x, npr_value *h, npr_value *c);
+
+/* layers/attention.py: before the first frame; take in one frame; the weighted mean so far (A1)-(A3). */
+void npr_attention_start(npr_state *state);
+void npr_attention_step(const npr_model *model, npr_state *state, const npr_value *h);
+void npr_attention_context(const npr_state *state, npr_value *context);
+
+/* layers/dense.py: logits of a context (D1). */
+void npr_head(const npr_model *model, const npr_value *context, npr_logit *logits);
+
+/* y = x + h (R1), the features and the first LSTM's output. */
+void npr_residual(const npr_model *model, const npr_value *x, const npr_value *h, npr_value *y);
+
+/* The checksum over the weights of a layer, and over those that are not of a layer. */
+uint32_t npr_crc(uint32_t crc, const void *data, size_t bytes);
+uint32_t npr_crc_lstm(uint32_t crc, const npr_lstm *lstm);
+uint32_t npr_crc_model(uint32_t crc, const npr_model *model);
+
+/* One z-scored feature as npr_value. */
+npr_value npr_quantise(const npr_model *model, float z);
+float npr_logit_value(npr_logit logit);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,269 @@
+"""`export_c`: a folder of C99 that computes what a checkpoint's model computes, with the proof to go with it.
+
+The hand-written sources of ``ports/c`` are copied. Generated beside them are the sizes (``npr_sizes.h``), the weights
+(``npr_weights.c``), vectors for the self-test (``npr_vectors.[ch]``) and a README; every one of them names the weights
+by their SHA-256.
+"""
+
+import dataclasses
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from npreslstm.audio.features import FeatureConfig
+from npreslstm.errors import InputError
+from npreslstm.files import atomic_write
+from npreslstm.ports import c_readme, c_tables, c_text, fixed_point
+from npreslstm.ports.fold import fold
+from npreslstm.ports.quantize import QuantizedModel
+
+SOURCES = Path(__file__).resolve().parent / "c"
+TYPES = ("float32", "int8")
+COMMON = ("npr.h", "npr_internal.h", "npr_math.h", "npr_model.c", "npr_selftest.c", "Makefile", "CMakeLists.txt")
+FRONTEND = ("npr_frontend.h", "npr_spectrum.c", "npr_features.c")
+CLIP = ("npr_clip.h", "npr_clip.c")
+FORMAT = 1  # NPR_FORMAT in npr.h
+VECTOR_FRAMES, VECTOR_SEED = 24, 6
+FLOAT_TOLERANCE = 1e-5
+
+
+def export_c(checkpoint, folder, type="float32", config=None):
+    """Write the C sources of a model.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    folder : str or os.PathLike
+        Made if it is not there; files of the same names are replaced.
+    type : {'float32', 'int8'}
+        'int8' is the integer model of `quantize`.
+    config : {'paper', 'mcu'}, optional
+        The features, for a checkpoint that does not say how they are made; without either only the network is written.
+
+    Returns
+    -------
+    list of str
+        Names of the files, sorted.
+
+    Raises
+    ------
+    InputError
+        If the type is another, `config` contradicts the checkpoint, the model cannot be quantised, or the C frontend
+        cannot compute its features.
+    """
+    if type not in TYPES:
+        raise InputError(f"type is {type!r}; expected {' or '.join(TYPES)}")
+    checkpoint = _with_features(checkpoint, config)
+    files = generated_files(checkpoint, type)
+    for name in (*COMMON, "npr_int8.c" if type == "int8" else "npr_float.c", *_frontend_sources(checkpoint.features)):
+        files[name] = (SOURCES / name).read_text(encoding="utf-8")
+    os.makedirs(folder, exist_ok=True)
+    for name, text in files.items():
+        with atomic_write(os.path.join(folder, name), "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    return sorted(files)
+
+
+def _with_features(checkpoint, config):
+    if config is None:
+        return checkpoint
+    named = FeatureConfig.named(config)
+    if checkpoint.features not in (None, named):
+        raise InputError(f"the weights are for other features than {config!r}; expected the configuration they carry: leave config out")
+    if named.n_features != checkpoint.config.input_size:
+        raise InputError(f"{config!r} has {named.n_features} features; the model takes {checkpoint.config.input_size}")
+    return dataclasses.replace(checkpoint, features=named)
+
+
+def _frontend_sources(features):
+    if features is None:
+        return ()
+    c_tables.check_supported(features)
+    return FRONTEND if c_tables.is_streaming(features) else (*FRONTEND, *CLIP)
+
+
+def generated_files(checkpoint, type):
+    """{file name: text} of what is generated for a model."""
+    folded = fold(checkpoint)
+    quantized = QuantizedModel.from_checkpoint(checkpoint) if type == "int8" else None
+    weights, crc = (_int8_weights if quantized else _float_weights)(checkpoint, quantized or folded)
+    features = vector_features(checkpoint)
+    trace = int8_trace(quantized, _z_score(checkpoint, features)) if quantized else float_trace(checkpoint, _z_score(checkpoint, features))
+    bodies = {
+        "npr_sizes.h": _sizes(checkpoint, folded, type),
+        "npr_weights.c": weights,
+        "npr_vectors.h": _vector_declarations(),
+        "npr_vectors.c": _vector_definitions(features, trace),
+    }
+    if checkpoint.features is not None:
+        bodies["npr_tables.c"] = c_tables.definitions(checkpoint.features)
+    head = c_readme.notice(checkpoint, type)
+    return {name: head + body for name, body in bodies.items()} | {"README.md": c_readme.readme(checkpoint, type, crc), "LICENSE": c_readme.licence()}
+
+
+def vector_features(checkpoint):
+    """Raw features (VECTOR_FRAMES, D) float32 for the self-test: slow random walks about the mean, from a fixed seed."""
+    rng = np.random.default_rng(VECTOR_SEED)
+    z = np.zeros((VECTOR_FRAMES, checkpoint.config.input_size))
+    drift = np.zeros(z.shape[1])
+    for row in z:
+        drift = 0.8 * drift + rng.normal(size=len(drift))
+        row[...] = drift
+    mean, inverse_std = _statistics(checkpoint)
+    return (z / inverse_std + mean).astype(np.float32)
+
+
+def float_trace(checkpoint, x):
+    """h, c (T, units), context (T, H) and logits (T, C) after every frame of x (T, D), by the float64 reference."""
+    from npreslstm.layers.packing import packing
+
+    model = checkpoint.model(np.float64)
+    T = len(x)
+    clips = np.repeat(x[None].astype(np.float64), T, axis=0)  # clip n is the first n + 1 frames
+    logits, cache = model.forward(clips, np.arange(1, T + 1))
+    last = packing([T])
+    states = {"h": [], "c": []}
+    _, whole = model.forward(x[None], np.array([last.rows]))
+    for layers in whole.lstms.values():
+        for layer in layers:
+            states["h"].append(layer.h[1:])
+            states["c"].append(layer.c[1:])
+    context = (cache.attention.alpha[:, None, :] @ cache.attention.h)[:, 0]
+    return {
+        "x": x, "h": np.concatenate(states["h"], axis=1).astype(np.float32), "c": np.concatenate(states["c"], axis=1).astype(np.float32),
+        "context": context.astype(np.float32), "logits": logits.astype(np.float32),
+    }  # fmt: skip
+
+
+def int8_trace(quantized, z):
+    """The same by the integer model, for z-scored features z (T, D)."""
+    x = quantized.quantize(z)  # (T, D)
+    state = quantized.start(1)
+    rows = {"h": [], "c": [], "context": [], "logits": []}
+    for frame in x:
+        quantized.step(frame[None], state)
+        context = quantized.context(state)
+        rows["h"].append(np.concatenate(state.h, axis=1)[0])
+        rows["c"].append(np.concatenate(state.c, axis=1)[0])
+        rows["context"].append(context[0])
+        rows["logits"].append(quantized.logits(context)[0])
+    dtypes = {"h": np.int16, "c": np.int16, "context": np.int16, "logits": np.int32}
+    return {"x": x} | {name: np.array(values).astype(dtypes[name]) for name, values in rows.items()}
+
+
+def _statistics(checkpoint):
+    """mean and 1 / std, float32; 0 and 1 where the checkpoint has none, so that features are taken as they are."""
+    D = checkpoint.config.input_size
+    mean = np.zeros(D) if checkpoint.mean is None else checkpoint.mean
+    std = np.ones(D) if checkpoint.std is None else checkpoint.std
+    return mean.astype(np.float32), (1 / std).astype(np.float32)
+
+
+def _z_score(checkpoint, features):
+    mean, inverse_std = _statistics(checkpoint)
+    return (features - mean) * inverse_std  # float32, as in C
+
+
+def _labels(checkpoint):
+    return checkpoint.classes or tuple(f"class {k}" for k in range(checkpoint.config.num_classes))
+
+
+def _sizes(checkpoint, folded, type):
+    hidden = [lstm.W_h.shape[1] for lstm in folded.lstms]
+    values = {
+        "NPR_INT8": int(type == "int8"),
+        "NPR_INPUTS": folded.lstms[0].W_x.shape[1],
+        "NPR_HIDDEN": hidden[-1],
+        "NPR_CLASSES": len(folded.head_b),
+        "NPR_LAYERS": len(hidden),
+        "NPR_RESIDUAL": folded.residual,
+        "NPR_UNITS": sum(hidden),
+        "NPR_WIDEST": max(hidden),
+    }
+    if checkpoint.features is not None:
+        values |= c_tables.sizes(checkpoint.features)
+    lines = ["#ifndef NPR_SIZES_H", "#define NPR_SIZES_H", "", *(f"#define {name} {value}" for name, value in values.items())]
+    lines += [f'#define NPR_TYPE "{type}"', f'#define NPR_SHA256 "{checkpoint.sha256}"', "", "#endif", ""]
+    return "\n".join(lines)
+
+
+def _panels(W_h, W_x):
+    """Weights in the order that integer C reads them: four rows side by side, first of h, then of x."""
+    both = np.concatenate([W_h, W_x], axis=1)  # (4H, H + D)
+    return both.reshape(-1, 4, both.shape[1]).transpose(0, 2, 1).reshape(-1)
+
+
+class _Weights:
+    """Collects the text of npr_weights.c and the checksum over the arrays, in the order that npr_verify reads them."""
+
+    def __init__(self, checkpoint):
+        self.text = '#include "npr.h"\n\n'
+        self.crc = 0
+        for name, values in zip(("mean", "inverse_std"), _statistics(checkpoint)):
+            self.add(name, values)
+        self.text += "static const char *const labels[] = {" + ", ".join(map(c_text.string, _labels(checkpoint))) + "};\n\n"
+
+    def add(self, name, values, storage="static const"):
+        self.text += c_text.array(name, values, storage) + "\n"
+        self.crc = zlib.crc32(np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes(), self.crc)
+
+    def lstms(self, rows):
+        self.text += "static const npr_lstm lstms[] = {\n" + ",\n".join("    {" + row + "}" for row in rows) + "};\n\n"
+
+    def model(self, checkpoint, folded_residual, layers, fields):
+        config = checkpoint.config
+        head = f"{FORMAT}u, {self.crc:#010x}u, {config.input_size}, {config.hidden_size}, {config.num_classes}, {layers}, {folded_residual}"
+        self.text += f"const npr_model npr_weights = {{\n    {head},\n    {fields}, labels}};\n"
+
+
+def _float_weights(checkpoint, folded):
+    out, rows = _Weights(checkpoint), []
+    for k, lstm in enumerate(folded.lstms):
+        out.add(f"weights_{k}", np.concatenate([lstm.W_h, lstm.W_x], axis=1).T.astype(np.float32).reshape(-1))
+        out.add(f"bias_{k}", lstm.b.astype(np.float32))
+        rows.append(f"{lstm.W_x.shape[1]}, {lstm.W_h.shape[1]}, weights_{k}, bias_{k}")
+    out.add("attention", folded.attention.astype(np.float32))
+    out.add("head_weights", folded.head_W.astype(np.float32).reshape(-1))
+    out.add("head_bias", folded.head_b.astype(np.float32))
+    out.lstms(rows)
+    out.model(checkpoint, folded.residual, len(rows), "mean, inverse_std, lstms, attention, head_weights, head_bias")
+    return out.text, out.crc
+
+
+def _int8_weights(checkpoint, quantized):
+    out, rows = _Weights(checkpoint), []
+    for k, lstm in enumerate(quantized.lstms):
+        out.add(f"weights_{k}", _panels(lstm.W_h, lstm.W_x))
+        for name in ("bias", "multiplier", "shift", "recurrent_shift"):
+            out.add(f"{name}_{k}", getattr(lstm, name))
+        arrays = ", ".join(f"{name}_{k}" for name in ("weights", "bias", "multiplier", "shift", "recurrent_shift"))
+        rows.append(f"{lstm.W_x.shape[1]}, {lstm.W_h.shape[1]}, {lstm.c_bits}, {arrays}")
+    head = quantized.head
+    out.add("attention", head.attention)
+    out.add("head_weights", head.W.reshape(-1))
+    for name in ("bias", "multiplier", "shift"):
+        out.add(f"head_{name}", getattr(head, name))
+    for name, table in (("npr_tanh_table", fixed_point.TANH_TABLE), ("npr_exp2_table", fixed_point.EXP2_TABLE)):
+        declared = f"extern const {c_text.C_TYPES[table.dtype.name]} {name}[{len(table)}];\n"
+        out.text += declared
+        out.add(name, table, "const")
+    out.lstms(rows)
+    fields = f"{quantized.x_bits}, {head.score_shift}, {head.score_multiplier}, mean, inverse_std, lstms"
+    out.model(checkpoint, quantized.residual, len(rows), fields + ", attention, head_weights, head_bias, head_multiplier, head_shift")
+    return out.text, out.crc
+
+
+def _vector_declarations():
+    rows = [("float", "features", "NPR_INPUTS"), ("npr_value", "x", "NPR_INPUTS"), ("npr_value", "h", "NPR_UNITS"), ("npr_value", "c", "NPR_UNITS")]
+    rows += [("npr_value", "context", "NPR_HIDDEN"), ("npr_logit", "logits", "NPR_CLASSES")]
+    lines = ["#ifndef NPR_VECTORS_H", "#define NPR_VECTORS_H", "", '#include "npr.h"', ""]
+    lines += [f"#define NPR_VECTOR_FRAMES {VECTOR_FRAMES}", f"#define NPR_TOLERANCE {c_text.literal(np.float32(FLOAT_TOLERANCE))}", ""]
+    lines += [f"extern const {kind} npr_vector_{name}[NPR_VECTOR_FRAMES][{size}];" for kind, name, size in rows]
+    return "\n".join([*lines, "", "#endif", ""])
+
+
+def _vector_definitions(features, trace):
+    arrays = {"features": features} | trace
+    return '#include "npr_vectors.h"\n\n' + "\n".join(c_text.array(f"npr_vector_{name}", values) for name, values in arrays.items())

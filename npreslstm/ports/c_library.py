@@ -1,0 +1,145 @@
+"""An exported folder as a shared library, called from Python through ctypes: for tests, and for speed on a host."""
+
+import ctypes
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from npreslstm.errors import InputError
+
+HOST_FLAGS = "-O3 -march=native -ffp-contract=fast"
+
+
+def build(folder, cc="cc", cflags=HOST_FLAGS):
+    """Compile ``libnpr.so`` in an exported folder.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        As `export_c` writes it.
+    cc, cflags : str
+        Compiler and flags; what the Makefile always adds makes every warning an error.
+
+    Returns
+    -------
+    pathlib.Path
+        The library.
+
+    Raises
+    ------
+    InputError
+        With the compiler's first line if it fails.
+    """
+    done = subprocess.run(["make", "-s", "-C", os.fspath(folder), "libnpr.so", f"CC={cc}", f"CFLAGS={cflags}"], capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(f"{folder} does not compile with {cc}: {(done.stderr or done.stdout).strip().splitlines()[0]}")
+    return Path(folder) / "libnpr.so"
+
+
+class CLibrary:
+    """The functions of an exported folder on NumPy arrays. One object is one clip at a time.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        With ``npr_sizes.h`` and ``libnpr.so``.
+
+    Attributes
+    ----------
+    sizes : dict
+        The macros of ``npr_sizes.h`` that are integers.
+    state : ctypes.Structure
+        ``npr_state``; its fields can be read after every frame.
+    """
+
+    def __init__(self, folder):
+        self.sizes = _sizes(Path(folder) / "npr_sizes.h")
+        self.lib = ctypes.CDLL(os.path.abspath(os.path.join(folder, "libnpr.so")))
+        self.lib.npr_status_text.restype = ctypes.c_char_p
+        self.model = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.in_dll(self.lib, "npr_weights")))
+        self.value = np.dtype(np.int16 if self.sizes["NPR_INT8"] else np.float32)
+        self.logit = np.dtype(np.int32 if self.sizes["NPR_INT8"] else np.float32)
+        self.state = _state_type(self.sizes)()
+        self.call("npr_init")
+
+    def call(self, name, *arguments, state=True):
+        """Call ``name(model, state, arguments...)``; arrays become pointers, integers size_t.
+
+        Raises
+        ------
+        InputError
+            If the status is not NPR_OK.
+        """
+        first = (self.model, ctypes.byref(self.state)) if state else (self.model,)
+        self.check(getattr(self.lib, name)(*first, *map(_argument, arguments)))
+
+    def check(self, status):
+        """Raise InputError with the text of a status other than NPR_OK."""
+        if status:
+            raise InputError(self.lib.npr_status_text(status).decode())
+
+    def normalise(self, features):
+        """``npr_normalise``: raw features (D,) -> z-scored, and quantised in int8 models."""
+        x = np.empty(self.sizes["NPR_INPUTS"], self.value)
+        self.call("npr_normalise", np.ascontiguousarray(features, np.float32), len(features), x, state=False)
+        return x
+
+    def push(self, x):
+        """``npr_push_values``: one normalised frame (D,), or several (T, D)."""
+        x = np.ascontiguousarray(x, self.value)
+        self.call("npr_push_values", x, x.size)
+
+    def logits(self):
+        """``npr_logits``: (logits (C,), context (H,)) of the frames so far."""
+        logits, context = np.empty(self.sizes["NPR_CLASSES"], self.logit), np.empty(self.sizes["NPR_HIDDEN"], self.value)
+        self.call("npr_logits", logits, context)
+        return logits, context
+
+    def result(self):
+        """``npr_result``: (probabilities (C,), number of the largest)."""
+        probabilities, label = np.empty(self.sizes["NPR_CLASSES"], np.float32), ctypes.c_size_t()
+        self.call("npr_result", probabilities, len(probabilities), ctypes.byref(label))
+        return probabilities, label.value
+
+    def infer(self, x):
+        """Logits (C,) of one clip of normalised frames x (T, D)."""
+        self.call("npr_init")
+        self.push(x)
+        return self.logits()[0]
+
+    def features(self, pcm):
+        """Raw features (T, D) float32 of int16 samples, by the streaming frontend."""
+        pcm, hop = np.ascontiguousarray(pcm, np.int16), self.sizes["NPR_HOP"]
+        frontend = ctypes.create_string_buffer(4 * (self.sizes["NPR_FFT"] * 2 + 1 + self.sizes["NPR_MELS"]))
+        rows = np.empty((-(-len(pcm) // hop), self.sizes["NPR_INPUTS"]), np.float32)
+        self.check(self.lib.npr_frontend_init(frontend))
+        for t, row in enumerate(rows):
+            piece = pcm[t * hop : (t + 1) * hop]
+            self.check(self.lib.npr_frontend_push(frontend, *map(_argument, (piece, len(piece), row, len(row)))))
+        return rows
+
+
+def _argument(value):
+    if isinstance(value, np.ndarray):
+        return ctypes.c_void_p(value.ctypes.data)
+    return ctypes.c_size_t(value) if isinstance(value, int) else value
+
+
+def _sizes(path):
+    found = re.findall(r"^#define (NPR_\w+) (\d+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {name: int(value) for name, value in found}
+
+
+def _state_type(sizes):
+    """``npr_state`` of npr.h."""
+    units, hidden = sizes["NPR_UNITS"], sizes["NPR_HIDDEN"]
+    if sizes["NPR_INT8"]:
+        fields = [("total", ctypes.c_int64), ("weighted", ctypes.c_int64 * hidden), ("model", ctypes.c_uint32), ("frames", ctypes.c_uint32)]
+        fields += [("maximum", ctypes.c_int32), ("h", ctypes.c_int16 * units), ("c", ctypes.c_int16 * units)]
+    else:
+        fields = [("model", ctypes.c_uint32), ("frames", ctypes.c_uint32), ("maximum", ctypes.c_float), ("total", ctypes.c_float)]
+        fields += [("weighted", ctypes.c_float * hidden), ("h", ctypes.c_float * units), ("c", ctypes.c_float * units)]
+    return type("npr_state", (ctypes.Structure,), {"_fields_": fields})

@@ -1,0 +1,97 @@
+"""Tables of the C frontend for a feature configuration: cosines, mel bands and pitch classes without their zeros."""
+
+import numpy as np
+
+from npreslstm.audio.chroma import chroma_filter_bank
+from npreslstm.audio.mfcc import mel_filter_bank
+from npreslstm.errors import InputError
+from npreslstm.ports import c_text
+
+NEGLIGIBLE = 1e-7  # chroma weights below this share of their bin's largest are left out
+
+
+def check_supported(config):
+    """Raise InputError if the C frontend cannot compute the features of `config`."""
+    power_of_two = config.n_fft & (config.n_fft - 1) == 0
+    checks = [
+        (power_of_two and config.n_fft >= 8, f"n_fft is {config.n_fft}; expected a power of two"),
+        (config.n_fft % (4 * config.n_mels) == 0, f"n_mels is {config.n_mels}; expected a divisor of n_fft / 4 = {config.n_fft // 4}"),
+        (config.trim_db is None, f"trim_db is {config.trim_db}; expected None: trim before the frontend"),
+        (is_streaming(config) or is_clip(config), "expected causal framing with fixed tuning and no top_db, or all three as in `paper`"),
+    ]
+    for good, message in checks:
+        if not good:
+            raise InputError(f"the C frontend cannot compute these features: {message}")
+
+
+def is_streaming(config):
+    """Whether every frame can be computed by itself, as soon as its samples are there."""
+    return config.framing == "causal" and config.tuning is not None and config.top_db is None
+
+
+def is_clip(config):
+    """Whether the features are those of clip mode: centred frames, tuning and top_db of the whole clip."""
+    return config.framing == "centered" and config.tuning is None and config.top_db is not None
+
+
+def sizes(config):
+    """{macro: value} for npr_sizes.h."""
+    values = {
+        "NPR_SAMPLE_RATE": config.sample_rate,
+        "NPR_FFT": config.n_fft,
+        "NPR_HOP": config.hop_length,
+        "NPR_MELS": config.n_mels,
+        "NPR_MFCC": config.n_mfcc,
+        "NPR_CHROMA": config.n_chroma,
+        "NPR_FLOOR": 10.0 ** (config.floor_db / 10),
+        "NPR_DCT_FIRST": np.sqrt(1 / config.n_mels),
+        "NPR_DCT_OTHERS": np.sqrt(2 / config.n_mels),
+    }
+    if config.tuning is not None:
+        values["NPR_TUNING_FIXED"] = 1
+    if config.top_db is not None:
+        values["NPR_TOP_DB"] = float(config.top_db)
+    return {name: c_text.literal(value if isinstance(value, int) else np.float32(value)) for name, value in values.items()}
+
+
+def tables(config):
+    """{name: array} of npr_tables.c."""
+    bank = mel_filter_bank(config.sample_rate, config.n_fft, config.n_mels, config.fmin, config.upper_hz)  # (n_mels, F)
+    mel_start, mel_count, mel_weights = _runs(bank > 0, bank)
+    cosine = np.cos(2 * np.pi * np.arange(config.n_fft // 2 + 1) / config.n_fft)
+    arrays = {
+        "npr_cosine": cosine.astype(np.float32),
+        "npr_mel_start": mel_start.astype(np.uint16),
+        "npr_mel_count": mel_count.astype(np.uint16),
+        "npr_mel_weights": mel_weights,
+    }
+    if config.tuning is None:
+        return arrays
+    columns = chroma_filter_bank(config.sample_rate, config.n_fft, config.n_chroma, config.tuning).T  # (F, n_chroma)
+    start, count, weights = _cyclic_runs(columns > NEGLIGIBLE * columns.max(axis=1, keepdims=True), columns)
+    return arrays | {"npr_chroma_start": start.astype(np.uint8), "npr_chroma_count": count.astype(np.uint8), "npr_chroma_weights": weights}
+
+
+def definitions(config):
+    """Text of npr_tables.c."""
+    return '#include "npr_frontend.h"\n\n' + "\n".join(c_text.array(name, values) for name, values in tables(config).items())
+
+
+def _runs(wanted, weights):
+    """First wanted column of each row, how many from there to the last wanted one, and their weights end to end."""
+    start = np.where(wanted.any(axis=1), wanted.argmax(axis=1), 0)
+    stop = np.where(wanted.any(axis=1), wanted.shape[1] - wanted[:, ::-1].argmax(axis=1), 0)
+    return start, stop - start, np.concatenate([row[a:b] for row, a, b in zip(weights, start, stop)])
+
+
+def _cyclic_runs(wanted, weights):
+    """The same for rows that close on themselves: each run is the shortest that has all wanted columns."""
+    n = wanted.shape[1]
+    starts, counts, kept = [], [], []
+    for row, values in zip(wanted, weights):
+        spans = [(np.flatnonzero(np.roll(row, -first)).max(initial=-1) + 1, first) for first in range(n)]
+        count, first = min(spans)
+        starts.append(first)
+        counts.append(count)
+        kept.append(np.roll(values, -first)[:count])
+    return np.array(starts), np.array(counts), np.concatenate(kept)
