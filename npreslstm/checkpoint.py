@@ -100,8 +100,8 @@ def load_checkpoint(path=None):
     InputError
         If the file is damaged, newer than this version, or not weights of this model.
     """
-    path = _resolve(path)
-    if _is_native(path):
+    path = find_weights(path)
+    if is_native(path):
         return _load_native(path)
     from npreslstm.formats import safetensors, torch_pt
 
@@ -126,8 +126,8 @@ def load_model(path=None, dtype=np.float32):
     return load_checkpoint(path).model(dtype)
 
 
-def _resolve(path):
-    """The file meant by `path`: bundled weights go by name, without folder or ending."""
+def find_weights(path=None):
+    """The file meant by `path` in `load_checkpoint`: bundled weights go by name, without folder or ending; None is 'paper'."""
     from npreslstm.assets import weights_path
 
     path = "paper" if path is None else os.fspath(path)
@@ -138,7 +138,7 @@ def _resolve(path):
     return path
 
 
-def _is_native(path):
+def is_native(path):
     """A zip archive that holds header.npy, or a file that is called .npz and so should be one."""
     if path.endswith(".npz"):
         return True
