@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,69 +15,7 @@ from npreslstm.model import ResLSTM
 from npreslstm.training import augment
 from npreslstm.training.metrics import confusion_matrix, uar
 from npreslstm.training.optimizer import Adam, clip_gradient, learning_rate
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train. The defaults are the recipe of the bundled weights.
-
-    Attributes
-    ----------
-    epochs, batch_size : int
-    optimizer : {'adamw', 'adam'}
-        Decoupled or coupled weight decay.
-    lr, weight_decay : float
-    schedule : {'cosine', 'warm-restarts', 'constant'}
-        Of the rate, per epoch; `period` epochs between restarts, `floor` the lowest share of `lr`.
-    clip_norm : float
-        Longest gradient.
-    dropout : float
-        Before the last layer.
-    label_smoothing : float
-    ema : float
-        Decay of the moving average of the weights that is kept; 0 keeps the weights themselves.
-    speeds : tuple of float
-        Playback speeds; each epoch takes one at random for each clip. 1.0 comes first: it is what statistics and
-        validation use.
-    noise, offset : float
-        Standard deviations, see `augment`.
-    crop : float
-        Largest share of a clip that is left out.
-    time_masks, longest_mask, column_masks, widest_mask : int
-    mixup : float
-        Alpha of `augment.mixup`; 0 is none.
-    padding : {'masked', 'original'}
-    keep : {'last', 'best'}
-        The last epoch, or the one with the best validation UAR.
-    """
-
-    epochs: int = 150
-    batch_size: int = 32
-    optimizer: str = "adamw"
-    lr: float = 2e-3
-    weight_decay: float = 0.1
-    schedule: str = "cosine"
-    period: int = 1
-    floor: float = 0.0
-    clip_norm: float = 1.0
-    dropout: float = 0.5
-    label_smoothing: float = 0.1
-    ema: float = 0.998
-    speeds: tuple[float, ...] = (1.0, 0.85, 0.9, 0.95, 1.05, 1.1, 1.15)
-    noise: float = 0.2
-    offset: float = 0.2
-    crop: float = 0.2
-    time_masks: int = 2
-    longest_mask: int = 10
-    column_masks: int = 0
-    widest_mask: int = 0
-    mixup: float = 0.3
-    padding: str = "masked"
-    keep: str = "last"
-
-    def to_dict(self):
-        """All fields, as plain values for JSON."""
-        return asdict(self) | {"speeds": list(self.speeds)}
+from npreslstm.training.recipe import Recipe
 
 
 class Epoch(NamedTuple):

@@ -1,0 +1,110 @@
+"""npreslstm train: a weights file from a corpus."""
+
+import os
+import sys
+
+HELP = "train a model on a RAVDESS folder, on your own corpus, or on synthetic tones"
+EXAMPLES = """\
+examples:
+  npreslstm train --synthetic --out tones.npz
+  npreslstm train ravdess/ --test 2,5,14,15,16 --out mine.npz --jobs 2 --cache features/
+  npreslstm train corpus.csv --validation anna,ben --config mcu --set epochs=100 --set keep=best --out mine.npz
+
+A corpus of your own is a CSV file with the columns file (relative to it), label and speaker. The feature statistics and the
+weights come from the training speakers alone; the test speakers are scored once, at the end. A run that was interrupted goes
+on where it was when it is started again with the same arguments.
+"""
+
+
+def add_arguments(parser):
+    parser.add_argument("data", nargs="?", help="RAVDESS folder or manifest CSV")
+    parser.add_argument("--synthetic", action="store_true", help="train on tones and chirps that the package makes, in under a minute")
+    parser.add_argument("--out", required=True, metavar="W.npz", help="weights file to write")
+    parser.add_argument("--test", default="", metavar="SPEAKERS", help="speakers to hold out and score at the end, with commas")
+    parser.add_argument("--validation", default="", metavar="SPEAKERS", help="speakers to score after every epoch, with commas")
+    parser.add_argument("--config", default="paper", help="features: paper, mcu, or a JSON file of FeatureConfig fields (default: paper)")
+    parser.add_argument("--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa")
+    parser.add_argument("--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default: 64)")
+    parser.add_argument("--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default: 1)")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; may be repeated")
+    parser.add_argument("--seed", type=int, default=0, help="everything random follows from it (default: 0)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that extract features (default: 1)")
+    parser.add_argument("--cache", metavar="DIR", help="keep extracted features here for the next run")
+
+
+def run(args):
+    from npreslstm.checkpoint import save_checkpoint
+    from npreslstm.errors import InputError
+    from npreslstm.schema import ModelConfig
+    from npreslstm.training.fit import fit, split_by_speaker
+    from npreslstm.training.recipe import SYNTHETIC, Recipe, with_settings
+
+    if bool(args.data) == args.synthetic:
+        raise InputError("give either DATA (a RAVDESS folder or a manifest CSV) or --synthetic")
+    if args.seed < 0:
+        raise InputError(f"--seed is {args.seed}; expected 0 or more")
+    if not os.path.isdir(os.path.dirname(os.path.abspath(args.out))):
+        raise InputError(f"--out {args.out}: its folder does not exist; make it first")
+    recipe = with_settings(SYNTHETIC if args.synthetic else Recipe(), args.set)
+    model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
+    examples, validation = _examples(args, recipe)
+    split = split_by_speaker(examples.speakers, validation, _speakers(args.test))
+    print(f"training on {len(split.train)} clips of {len(set(examples.speakers[split.train]))} speakers, seed {args.seed}", file=sys.stderr)
+    checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), args.out + ".training")
+    save_checkpoint(args.out, checkpoint)
+    _report(args.out, checkpoint.notes)
+
+
+def _examples(args, recipe):
+    """The corpus as features, and the speakers of validation."""
+    from npreslstm.training.fit import prepare_examples, synthetic_examples
+    from npreslstm.training.synthetic import VALIDATION
+
+    if args.synthetic:
+        return synthetic_examples(args.seed), _speakers(args.validation) or VALIDATION
+    from npreslstm.audio.features import FeatureConfig
+    from npreslstm.training.dataset import load_dataset
+    from npreslstm.training.recipe import training_features
+
+    dataset = load_dataset(args.data)
+    config = FeatureConfig.from_file(args.config) if args.config.endswith(".json") else training_features(args.config)
+    return prepare_examples(dataset, config, recipe.speeds, args.jobs, args.cache, ClipLine()), _speakers(args.validation)
+
+
+def _speakers(text):
+    return tuple(name for name in text.split(",") if name)
+
+
+def _report(path, notes):
+    print(f"wrote {path}")
+    for what in ("scores validation", "scores held out"):
+        if what in notes:
+            scores = notes[what]
+            found = ", ".join(f"{name} {'-' if value is None else format(value, '.3f')}" for name, value in scores["recalls"].items())
+            print(f"{what.removeprefix('scores ')}: UAR {scores['uar']:.4f} on {scores['clips']} clips of speakers not trained on; recall {found}")
+
+
+class _Line:
+    """A line on stderr that is written over on a terminal, and now and then repeated elsewhere."""
+
+    def show(self, text, done, total):
+        if sys.stderr.isatty():
+            print("\r\x1b[K" + text, end="\n" if done == total else "", file=sys.stderr, flush=True)
+        elif done == total or done % max(1, total // 20) == 0:
+            print(text, file=sys.stderr, flush=True)
+
+
+class ClipLine(_Line):
+    """Progress of feature extraction."""
+
+    def __call__(self, done, total):
+        self.show(f"features of clip {done}/{total}", done, total)
+
+
+class EpochLine(_Line):
+    """Progress of training."""
+
+    def __call__(self, epoch):
+        uar = "" if epoch.uar is None else f"  validation UAR {epoch.uar:.4f}"
+        minutes, seconds = divmod(round(epoch.seconds_left), 60)
+        self.show(f"epoch {epoch.epoch}/{epoch.epochs}  loss {epoch.loss:.4f}{uar}  {minutes}:{seconds:02d} left", epoch.epoch, epoch.epochs)

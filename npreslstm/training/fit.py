@@ -1,0 +1,141 @@
+"""From a corpus to a weights file: split by speaker, statistics, training, scores."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npreslstm import __version__
+from npreslstm.audio.features import extract_features
+from npreslstm.checkpoint import Checkpoint
+from npreslstm.errors import InputError
+from npreslstm.schema import ModelConfig
+from npreslstm.training.metrics import confusion_matrix, recalls, uar
+from npreslstm.training.prepare import prepare, statistics
+from npreslstm.training.trainer import Trainer, predict, train
+
+
+class Examples(NamedTuple):
+    """Features of a corpus, clip by clip; `variants` are as `prepare` returns them, `config` is what they were made with."""
+
+    name: str
+    classes: tuple[str, ...]
+    config: object
+    variants: list
+    labels: np.ndarray  # (N,) int
+    speakers: np.ndarray  # (N,) str
+
+
+def prepare_examples(dataset, config, speeds=(1.0,), jobs=1, cache=None, progress=None):
+    """`Examples` of a `Dataset`; see `prepare` for the other arguments."""
+    clips = dataset.clips
+    variants = prepare([clip.path for clip in clips], config, speeds, jobs, cache, progress)
+    labels, speakers = np.array([clip.label for clip in clips]), np.array([clip.speaker for clip in clips])
+    return Examples(dataset.name, dataset.classes, config, variants, labels, speakers)
+
+
+def synthetic_examples(seed):
+    """`Examples` of the synthetic corpus."""
+    from npreslstm.training import synthetic
+
+    clips = list(synthetic.synthetic_clips(np.random.default_rng(seed)))
+    variants = [[extract_features(signal, synthetic.CONFIG.sample_rate, synthetic.CONFIG)] for signal, _, _ in clips]
+    labels, speakers = np.array([label for _, label, _ in clips]), np.array([speaker for _, _, speaker in clips])
+    return Examples(f"synthetic tones, seed {seed}", synthetic.CLASSES, synthetic.CONFIG, variants, labels, speakers)
+
+
+class Split(NamedTuple):
+    """Clip numbers of three disjoint sets of speakers."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def split_by_speaker(speakers, validation=(), test=()):
+    """Divide clips by who speaks; everybody not named is trained on.
+
+    Parameters
+    ----------
+    speakers : (N,) str array
+    validation, test : sequences of str
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    InputError
+        If a speaker is unknown or in both sets, or nobody is left to train on.
+    """
+    speakers = np.asarray(speakers)
+    if unknown := sorted({*validation, *test} - set(speakers.tolist())):
+        raise InputError(f"no clips of speaker {', '.join(unknown)}; the corpus has {', '.join(sorted(set(speakers.tolist())))}")
+    if both := sorted(set(validation) & set(test)):
+        raise InputError(f"speaker {', '.join(both)} is in both validation and test; expected disjoint sets")
+    in_validation, in_test = np.isin(speakers, list(validation)), np.isin(speakers, list(test))
+    rest = ~(in_validation | in_test)
+    if not rest.any():
+        raise InputError("no speakers are left to train on: hold out fewer")
+    return Split(np.flatnonzero(rest), np.flatnonzero(in_validation), np.flatnonzero(in_test))
+
+
+def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=None):
+    """Train on the training speakers and score the others.
+
+    Parameters
+    ----------
+    examples : Examples
+    split : Split
+    model_config : ModelConfig
+        Its input size and number of classes are replaced by those of the examples.
+    recipe : Recipe
+    seed : int
+    on_epoch : callable, optional
+        Called with an `Epoch`.
+    snapshot : path, optional
+        As in `train`.
+
+    Returns
+    -------
+    Checkpoint
+        Its notes say the data, split, seed, recipe and scores.
+    """
+    mean, std = statistics(examples.variants[n][0] for n in split.train)
+    scaled = [[((frames - mean) / std).astype(np.float32) for frames in variants] for variants in examples.variants]
+    config = ModelConfig.from_dict(
+        model_config.to_dict() | {"input_size": len(mean), "num_classes": len(examples.classes), "dropout": recipe.dropout}
+    )
+    trainer = Trainer(config, recipe, [scaled[n] for n in split.train], examples.labels[split.train], seed)
+    watched = _plain(scaled, examples, split.validation) if len(split.validation) else None
+    model = train(trainer, watched, on_epoch, snapshot)
+    notes = {
+        "made by": f"npreslstm {__version__}",
+        "data": examples.name,
+        "speakers trained on": _names(examples, split.train),
+        "speakers of validation": _names(examples, split.validation),
+        "speakers held out": _names(examples, split.test),
+        "seed": seed,
+        "recipe": recipe.to_dict(),
+    }
+    for what, clips in (("validation", split.validation), ("held out", split.test)):
+        if len(clips):
+            notes[f"scores {what}"] = score(model, *_plain(scaled, examples, clips), examples.classes, recipe.padding)
+    return Checkpoint(model.config, model.state_dict(), examples.config, mean, std, examples.classes, notes)
+
+
+def score(model, clips, labels, classes, padding="masked"):
+    """{'clips', 'uar', 'accuracy', 'recalls': {class: recall}, 'confusion': rows} of z-scored clips."""
+    predicted = predict(model, clips, padding).argmax(axis=1)
+    confusion = confusion_matrix(labels, predicted, len(classes))
+    by_class = {name: None if np.isnan(value) else float(value) for name, value in zip(classes, recalls(confusion))}
+    accuracy = float((predicted == labels).mean())
+    return {"clips": len(clips), "uar": uar(confusion), "accuracy": accuracy, "recalls": by_class, "confusion": confusion.tolist()}
+
+
+def _plain(scaled, examples, clips):
+    return [scaled[n][0] for n in clips], examples.labels[clips]
+
+
+def _names(examples, clips):
+    return sorted(set(examples.speakers[clips].tolist()), key=lambda name: (len(name), name))

@@ -1,0 +1,130 @@
+"""How to train: the recipe, its named forms, and changes to it from text."""
+
+from dataclasses import asdict, dataclass, fields, replace
+
+from npreslstm.errors import InputError
+from npreslstm.training.optimizer import OPTIMIZERS, SCHEDULES
+
+TRIM_DB = 30.0  # silence cut off the clips that the bundled `paper` weights are trained on
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. The defaults are the recipe of the bundled weights.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+    optimizer : {'adamw', 'adam'}
+        Decoupled or coupled weight decay.
+    lr, weight_decay : float
+    schedule : {'cosine', 'warm-restarts', 'constant'}
+        Of the rate, per epoch; `period` epochs between restarts, `floor` the lowest share of `lr`.
+    clip_norm : float
+        Longest gradient.
+    dropout : float
+        Before the last layer.
+    label_smoothing : float
+    ema : float
+        Decay of the moving average of the weights that is kept; 0 keeps the weights themselves.
+    speeds : tuple of float
+        Playback speeds; each epoch takes one at random for each clip. 1.0 comes first: it is what statistics and
+        validation use.
+    noise, offset : float
+        Standard deviations, see `augment`.
+    crop : float
+        Largest share of a clip that is left out.
+    time_masks, longest_mask, column_masks, widest_mask : int
+    mixup : float
+        Alpha of `augment.mixup`; 0 is none.
+    padding : {'masked', 'original'}
+    keep : {'last', 'best'}
+        The last epoch, or the one with the best validation UAR.
+    """
+
+    epochs: int = 150
+    batch_size: int = 32
+    optimizer: str = "adamw"
+    lr: float = 2e-3
+    weight_decay: float = 0.1
+    schedule: str = "cosine"
+    period: int = 1
+    floor: float = 0.0
+    clip_norm: float = 1.0
+    dropout: float = 0.5
+    label_smoothing: float = 0.1
+    ema: float = 0.998
+    speeds: tuple[float, ...] = (1.0, 0.85, 0.9, 0.95, 1.05, 1.1, 1.15)
+    noise: float = 0.2
+    offset: float = 0.2
+    crop: float = 0.2
+    time_masks: int = 2
+    longest_mask: int = 10
+    column_masks: int = 0
+    widest_mask: int = 0
+    mixup: float = 0.3
+    padding: str = "masked"
+    keep: str = "last"
+
+    def __post_init__(self):
+        choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "padding": ("masked", "original"), "keep": ("last", "best")}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(allowed)}")
+        for name, least in (("epochs", 1), ("batch_size", 2), ("period", 1), ("time_masks", 0), ("longest_mask", 0), ("column_masks", 0), ("widest_mask", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} is {getattr(self, name)}; expected an integer of at least {least}")
+        for name in ("dropout", "label_smoothing", "ema", "crop"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected a share in [0, 1)")
+        for name in ("lr", "weight_decay", "floor", "clip_norm", "noise", "offset", "mixup"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more")
+        if not self.speeds or self.speeds[0] != 1.0 or not all(0.5 <= speed <= 2 for speed in self.speeds):
+            raise InputError(f"speeds are {self.speeds}; expected 1.0 first, and all in [0.5, 2]")
+
+    def to_dict(self):
+        """All fields, as plain values for JSON."""
+        return asdict(self) | {"speeds": list(self.speeds)}
+
+
+SYNTHETIC = Recipe(epochs=30, batch_size=16, speeds=(1.0,), weight_decay=0.01, dropout=0.1, mixup=0.0, ema=0.95, time_masks=0)
+
+
+def with_settings(recipe, settings):
+    """Change fields of a recipe by text.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    settings : list of str
+        ``"lr=1e-3"``, ``"speeds=1,0.9,1.1"``.
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    InputError
+        If a field is unknown or a value does not fit it.
+    """
+    types = {field.name: type(getattr(recipe, field.name)) for field in fields(Recipe)}
+    changes = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if name not in types:
+            raise InputError(f"the recipe has no field {name!r}; expected one of {', '.join(types)}")
+        try:
+            changes[name] = tuple(float(part) for part in text.split(",")) if types[name] is tuple else types[name](text)
+        except ValueError:
+            raise InputError(f"{name} is {text!r}; expected a value such as {getattr(recipe, name)!r}") from None
+    return replace(recipe, **changes)
+
+
+def training_features(name):
+    """The `FeatureConfig` that weights called `name` are trained on: `paper` with its silence trimmed, or `mcu`."""
+    from npreslstm.audio.features import FeatureConfig
+
+    config = FeatureConfig.named(name)
+    return replace(config, trim_db=TRIM_DB) if name == "paper" else config
