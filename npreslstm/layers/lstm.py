@@ -7,10 +7,13 @@ For one clip, with gates in PyTorch's order i, f, g, o stacked to 4H rows:
     c_t = f * c_{t-1} + i * g                                         (L3)
     h_t = o * tanh(c_t)                                               (L4)
 
-`lstm_step` is these four lines. `lstm_forward` runs them over a packed batch (see `packing`): the input half of (L1) is
-one product for all frames, the recurrent half one product a frame. The sigmoid gates' rows of W and b are halved
-beforehand, which is exact, so that one tanh serves all four gates: sigmoid(a) = 0.5 + 0.5 tanh(a / 2). `lstm_backward`
-computes the local derivatives of all frames at once; what remains inside its loop is the chain rule through time.
+`lstm_step` is these four lines. `lstm_forward` runs them over a packed batch (see `packing`), whose runs of frames with
+the same n clips are dense. A run's gates are one array (frames, 4, n, H): each gate of a frame is a block of memory, so
+that NumPy does every operation on it in one go, and a product with weights (4, H, H) makes all four. The input half of
+(L1) is such a product for all frames of the run, the recurrent half one for each frame. The sigmoid gates' rows of W
+and b are halved beforehand, which is exact, so that one tanh serves all four gates: sigmoid(a) = 0.5 + 0.5 tanh(a / 2).
+`lstm_backward` computes the local derivatives of a run's frames at once; what remains for each frame is the chain rule
+through time.
 
 Letters: N clips, T frames, M packed rows (all frames of all clips), D inputs, H hidden. The cache of M rows takes
 (D + 7H) M + 2NH numbers, of which DM are the input itself.
@@ -18,6 +21,7 @@ Letters: N clips, T frames, M packed rows (all frames of all clips), D inputs, H
 Source: Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000, parametrised as torch.nn.LSTM.
 """
 
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -44,7 +48,7 @@ class LSTMCache(NamedTuple):
     x: np.ndarray  # (M, D)
     params: LSTMParams
     packing: Packing
-    gates: np.ndarray  # (M, 4H) i, f, g, o after their non-linearities
+    gates: list[np.ndarray]  # (frames, 4, n, H) a run: i, f, o, g after their non-linearities
     tanh_c: np.ndarray  # (M, H)
     h: np.ndarray  # (N + M, H)
     c: np.ndarray  # (N + M, H)
@@ -103,18 +107,16 @@ def lstm_forward(x, params, packing, h0=None, c0=None):
     InputError
         If a shape contradicts the weights or the packing.
     """
-    gates, W, h, c = _prepare(x, params, packing, h0, c0, packing.rows)
+    _check(x, params, packing)
     N, H = len(packing.order), params.W_hh.shape[1]
+    W_ih, W_hh, b = _gate_blocks(params, x.dtype)
+    h, c = _states(h0, packing, H, x.dtype), _states(c0, packing, H, x.dtype)  # (N + M, H)
     tanh_c = np.empty((packing.rows, H), dtype=x.dtype)
-    recurrent = np.empty((N, 4 * H), dtype=x.dtype)
-    scale, shift = _tanh_to_gates(H, x.dtype)
-    before = 0  # where the states of the frame before begin
-    for start, n in zip(packing.offsets.tolist(), packing.batch_sizes.tolist()):
-        after = N + start
-        a = gates[start : start + n]  # (n, 4H)
-        a += np.matmul(h[before : before + n], W, out=recurrent[:n])  # (L1)
-        _cell(a, c[before : before + n], scale, shift, c[after : after + n], tanh_c[start : start + n], h[after : after + n])
-        before = after
+    gates = []
+    h_t, c_t = h[:N], c[:N]
+    for run in packing.runs:
+        gates.append(_project(run, x, W_ih, b))
+        h_t, c_t = _advance(gates[-1], W_hh, h_t[: run.n], c_t[: run.n], run.dense(h[N:]), run.dense(c[N:]), run.dense(tanh_c))
     last = _last_rows(packing)
     return h[N:], (h[last], c[last]), LSTMCache(x, params, packing, gates, tanh_c, h, c)
 
@@ -127,19 +129,17 @@ def lstm_infer(x, params, packing, h0=None, c0=None):
     y : (M, H) array
     (h_n, c_n) : (N, H) arrays
     """
-    gates, W, h, c = _prepare(x, params, packing, h0, c0, 0)
-    N, H = h.shape
+    _check(x, params, packing)
+    N, H = len(packing.order), params.W_hh.shape[1]
+    W_ih, W_hh, b = _gate_blocks(params, x.dtype)
     y = np.empty((packing.rows, H), dtype=x.dtype)
-    recurrent = np.empty((N, 4 * H), dtype=x.dtype)
-    scratch = np.empty((N, H), dtype=x.dtype)
-    scale, shift = _tanh_to_gates(H, x.dtype)
-    for start, n in zip(packing.offsets.tolist(), packing.batch_sizes.tolist()):
-        a = gates[start : start + n]  # (n, 4H)
-        a += np.matmul(h[:n], W, out=recurrent[:n])  # (L1)
-        _cell(a, c[:n], scale, shift, c[:n], scratch[:n], h[:n])
-        y[start : start + n] = h[:n]
-    back = np.argsort(packing.order)
-    return y, (h[back], c[back])
+    h, c = _in_packed_order(h0, packing, (N, H), x.dtype), _in_packed_order(c0, packing, (N, H), x.dtype)
+    tanh_c = np.empty((N, H), dtype=x.dtype)
+    h_t = h
+    for run in packing.runs:
+        n = run.n
+        h_t, _ = _advance(_project(run, x, W_ih, b), W_hh, h_t[:n], c[:n], run.dense(y), repeat(c[:n]), repeat(tanh_c[:n]))
+    return y, (y[_last_rows(packing) - N], c[np.argsort(packing.order)])
 
 
 def lstm_backward(dy, cache, dh_n=None, dc_n=None, need_dx=True):
@@ -164,84 +164,143 @@ def lstm_backward(dy, cache, dh_n=None, dc_n=None, need_dx=True):
         Gradients of the weights. Those of the two biases are equal and share one array.
     """
     x, params, packing, gates, tanh_c, h, c = cache
-    N, H = len(packing.order), params.W_hh.shape[1]
+    N, H, D = len(packing.order), params.W_hh.shape[1], x.shape[1]
+    W_hh = params.W_hh.reshape(4, H, H)
     previous = _previous_rows(packing)  # (M,) where each frame's preceding state lies in h and c
-    da, through_h, f = _local_derivatives(gates, tanh_c, c[previous])
+    c_before = c[previous]
+    da = np.empty((packing.rows, 4 * H), dtype=x.dtype)
     dh = _in_packed_order(dh_n, packing, (N, H), x.dtype)
     dc = _in_packed_order(dc_n, packing, (N, H), x.dtype)
-    dh_in, dc_in = np.empty((N, H), dtype=x.dtype), np.empty((N, H), dtype=x.dtype)
-    for start, n in zip(packing.offsets[-2::-1].tolist(), packing.batch_sizes[::-1].tolist()):
-        rows = slice(start, start + n)
-        d, dh_t, dc_t = da[rows], dh[:n], dc[:n]
-        dh_t += dy[rows]
-        dc_t += np.multiply(dh_t, through_h[rows], out=dc_in[:n])  # dc += dh * o * (1 - tanh(c)^2)  (L4)
-        ifg = d[:, : 3 * H].reshape(n, 3, H)
-        ifg *= dc_t[:, None, :]  # (L3), (L2)
-        d[:, 3 * H :] *= dh_t  # (L4), (L2)
-        dc_t *= f[rows]  # (L3)
-        np.matmul(d, params.W_hh, out=dh_in[:n])  # (L1)
-        dh_t[...] = dh_in[:n]
+    for run, run_gates in zip(packing.runs[::-1], gates[::-1]):
+        local = _local_derivatives(run_gates, run.dense(c_before), run.dense(tanh_c))  # (frames, 6, n, H)
+        _go_back(local, W_hh, run.dense(dy), dh[: run.n], dc[: run.n])
+        run.dense(da).reshape(run.frames, run.n, 4, H)[...] = local[:, 1:5].transpose(0, 2, 1, 3)
+    dW = da.T @ np.concatenate([x, h[previous], np.ones((len(x), 1), dtype=x.dtype)], axis=1)  # (4H, D + H + 1)  (L1)
     back = np.argsort(packing.order)
-    db = da.sum(axis=0)  # (4H,)
-    grads = LSTMParams(da.T @ x, da.T @ h[previous], db, db)  # (L1)
+    grads = LSTMParams(dW[:, :D], dW[:, D:-1], dW[:, -1], dW[:, -1])
     return (da @ params.W_ih if need_dx else None), (dh[back], dc[back]), grads
 
 
-def _prepare(x, params, packing, h0, c0, frames):
-    """Input half of (L1) for all rows, the recurrent weights to go with it, and room for N + `frames` states."""
-    N, H = len(packing.order), params.W_hh.shape[1]
+def _check(x, params, packing):
     if x.shape != (packing.rows, params.W_ih.shape[1]):
         raise InputError(f"packed input is {x.shape}; expected ({packing.rows}, {params.W_ih.shape[1]}): rows of the packing, columns of W_ih")
-    half, _ = _tanh_to_gates(H, x.dtype)
-    gates = x @ (params.W_ih * half[:, None]).T  # (M, 4H)
-    gates += (params.b_ih + params.b_hh) * half
-    h, c = np.empty((N + frames, H), dtype=x.dtype), np.empty((N + frames, H), dtype=x.dtype)
-    h[:N] = _in_packed_order(h0, packing, (N, H), x.dtype)
-    c[:N] = _in_packed_order(c0, packing, (N, H), x.dtype)
-    return gates, np.ascontiguousarray((params.W_hh * half[:, None]).T), h, c
 
 
-def _tanh_to_gates(H, dtype):
-    """scale, shift (4H,) with gate = scale * tanh(scale * a) + shift: 1/2, 1/2 for the sigmoids, 1, 0 for g."""
-    scale, shift = np.full(4 * H, 0.5, dtype=dtype), np.full(4 * H, 0.5, dtype=dtype)
-    g = gate_slices(H)["g"]
-    scale[g], shift[g] = 1.0, 0.0
-    return scale, shift
+def _gate_blocks(params, dtype):
+    """W_ih (4, D, H), W_hh (4, H, H) and b (4, 1, H) with one block a gate, in the order i, f, o, g.
+
+    The sigmoids come first so that one call serves the three; theirs are halved, see the header.
+    """
+    H = params.W_hh.shape[1]
+    order, half = [0, 1, 3, 2], np.array([0.5, 0.5, 0.5, 1.0], dtype=dtype).reshape(4, 1, 1)
+    W_ih, W_hh, b = (p.reshape(4, H, -1)[order] * half for p in (params.W_ih, params.W_hh, params.b_ih + params.b_hh))
+    return tuple(np.ascontiguousarray(p.transpose(0, 2, 1)) for p in (W_ih, W_hh, b))
 
 
-def _cell(a, c_before, scale, shift, c, tanh_c, h):
-    """(L2)-(L4) in place for n running clips: `a` becomes the gates, `c`, `tanh_c` and `h` are written."""
-    H = c.shape[1]
-    np.tanh(a, out=a)  # (L2)
-    a *= scale
-    a += shift
-    np.multiply(a[:, :H], a[:, 2 * H : 3 * H], out=tanh_c)  # i * g, parked in tanh_c
-    np.multiply(a[:, H : 2 * H], c_before, out=c)  # (L3)
-    c += tanh_c
-    np.tanh(c, out=tanh_c)
-    np.multiply(a[:, 3 * H :], tanh_c, out=h)  # (L4)
+def _project(run, x, W_ih, b):
+    """Input half of (L1) for the frames of a run: (frames, 4, n, H)."""
+    a = np.matmul(run.dense(x)[:, None], W_ih)
+    a += b
+    return a
 
 
-def _local_derivatives(gates, tanh_c, c_before):
-    """Derivatives within one frame, for all frames at once.
+def _advance(gates, W_hh, h, c, hs, cs, tanh_cs):
+    """(L1)-(L4) for the frames of a run.
+
+    Parameters
+    ----------
+    gates : (frames, 4, n, H) array
+        Holds the input half of (L1), becomes the gates.
+    W_hh : (4, H, H) array
+    h, c : (n, H) arrays
+        State before the run.
+    hs, cs, tanh_cs : iterables of (n, H) arrays
+        Where the state of each frame is written, and the hyperbolic tangent of c.
 
     Returns
     -------
-    da : (M, 4H) array
-        What dc (for i, f, g) and dh (for o) are to be multiplied by to give the gradient of `a` (L2).
-    through_h : (M, H) array
-        o * (1 - tanh(c)^2), by which dh enters dc (L4).
-    f : (M, H) array
-        The forget gate, by which dc goes back one frame (L3).
+    h, c : (n, H) arrays
+        State after the run.
     """
-    H = tanh_c.shape[1]
-    i, f, g, o = (gates[:, rows] for rows in gate_slices(H).values())
-    da = np.empty_like(gates)
-    np.multiply(g, i * (1 - i), out=da[:, :H])
-    np.multiply(c_before, f * (1 - f), out=da[:, H : 2 * H])
-    np.multiply(i, 1 - g * g, out=da[:, 2 * H : 3 * H])
-    np.multiply(tanh_c, o * (1 - o), out=da[:, 3 * H :])
-    return da, o * (1 - tanh_c * tanh_c), f
+    recurrent = np.empty_like(gates[0])
+    half = np.array(0.5, dtype=gates.dtype)  # an array, which NumPy need not convert in every call as it does a float
+    for a, h_t, c_t, tanh_c in zip(gates, hs, cs, tanh_cs):
+        a += np.matmul(h, W_hh, out=recurrent)  # (4, n, H)  (L1)
+        np.tanh(a, out=a)  # (L2)
+        sigmoids = a[:3]
+        sigmoids *= half
+        sigmoids += half
+        i, f, o, g = a
+        np.multiply(f, c, out=c_t)  # (L3)
+        c_t += np.multiply(i, g, out=tanh_c)
+        np.tanh(c_t, out=tanh_c)
+        np.multiply(o, tanh_c, out=h_t)  # (L4)
+        h, c = h_t, c_t
+    return h, c
+
+
+def _local_derivatives(gates, c_before, tanh_c):
+    """Derivatives within one frame, for all frames of a run at once.
+
+    Parameters
+    ----------
+    gates : (frames, 4, n, H) array
+    c_before, tanh_c : (frames, n, H) arrays
+
+    Returns
+    -------
+    (frames, 6, n, H) array
+        The factors that take dc to the dc of the frame before (L3) and to da_i, da_f, da_g (L2), and those that take dh
+        to da_o (L2) and to dc (L4): f, i'g, f'c, g'i, o'tanh(c), o(1 - tanh(c)^2), where i' = i(1 - i) and g' = 1 - g^2.
+    """
+    frames, _, n, H = gates.shape
+    local = np.empty((frames, 6, n, H), dtype=gates.dtype)
+    i, f, o, g = (gates[:, k] for k in range(4))
+    local[:, 0] = f
+    for k, gate, partner in ((1, i, g), (2, f, c_before), (4, o, tanh_c)):
+        derivative = np.subtract(1, gate, out=local[:, k])
+        derivative *= gate
+        derivative *= partner
+    for k, tanh, partner in ((3, g, i), (5, tanh_c, o)):
+        derivative = np.multiply(tanh, tanh, out=local[:, k])
+        np.subtract(1, derivative, out=derivative)
+        derivative *= partner
+    return local
+
+
+def _go_back(local, W_hh, dy, dh, dc):
+    """The chain rule through the frames of a run, last frame first.
+
+    Parameters
+    ----------
+    local : (frames, 6, n, H) array
+        Of `_local_derivatives`; its blocks 1 to 4 become da_i, da_f, da_g, da_o.
+    W_hh : (4, H, H) array
+    dy : (frames, n, H) array
+    dh, dc : (n, H) arrays
+        Gradients of the state after the run; become those of the state before it.
+    """
+    parts = np.empty_like(local[0, 1:5])
+    for factors, dy_t in zip(local[::-1], dy[::-1]):
+        f, da_i, da_f, da_g, da_o, through = factors
+        dh += dy_t
+        da_o *= dh  # (L4), (L2)
+        through *= dh  # (L4)
+        dc += through
+        da_i *= dc  # (L3), (L2)
+        da_f *= dc
+        da_g *= dc
+        dc *= f  # (L3)
+        np.matmul(factors[1:5], W_hh, out=parts)  # (4, n, H)  (L1)
+        np.add.reduce(parts, axis=0, out=dh)
+
+
+def _states(initial, packing, H, dtype):
+    """Room for N initial states, which are filled in, and those of all frames: (N + M, H)."""
+    N = len(packing.order)
+    states = np.empty((N + packing.rows, H), dtype=dtype)
+    states[:N] = _in_packed_order(initial, packing, (N, H), dtype)
+    return states
 
 
 def _in_packed_order(state, packing, shape, dtype):

@@ -8,6 +8,8 @@ PyTorch's ``PackedSequence``. For lengths 3, 1, 2 the rows are
 
 so the clips that are still running at frame t are one contiguous block, its first rows continue the block before,
 and every product over all frames is one matrix product. No layer that works on packed rows can see padding.
+
+Frames over which the same n clips run make a run: its rows are a dense (frames, n, ...) array by themselves.
 """
 
 from typing import NamedTuple
@@ -15,6 +17,26 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.errors import InputError
+
+
+RUN_ROWS = 512  # most rows of a run of several frames: what a layer computes for a whole run stays in the processor's cache
+
+
+class Run(NamedTuple):
+    """Successive frames of the same clips: rows `start` to `start + frames * n` of the packed batch."""
+
+    start: int
+    frames: int
+    n: int
+
+    @property
+    def rows(self):
+        """The slice of the packed rows."""
+        return slice(self.start, self.start + self.frames * self.n)
+
+    def dense(self, packed):
+        """The run's part of packed rows (M, F), as a view (frames, n, F)."""
+        return packed[self.rows].reshape(self.frames, self.n, -1)
 
 
 class Packing(NamedTuple):
@@ -32,6 +54,8 @@ class Packing(NamedTuple):
         Frame t is rows ``offsets[t]:offsets[t + 1]``.
     clip, time : (M,) int arrays
         Clip and frame of each row.
+    runs : tuple of Run
+        The rows in order, cut wherever a clip ends (and where a run would exceed `RUN_ROWS`).
     """
 
     lengths: np.ndarray
@@ -40,6 +64,7 @@ class Packing(NamedTuple):
     offsets: np.ndarray
     clip: np.ndarray
     time: np.ndarray
+    runs: tuple[Run, ...]
 
     @property
     def rows(self):
@@ -85,4 +110,18 @@ def packing(lengths):
     running = lengths[order] > times[:, None]  # (T, N), each row True for its first batch_sizes[t] clips
     batch_sizes = running.sum(axis=1)  # (T,)
     time, position = np.nonzero(running)  # (M,), (M,)
-    return Packing(lengths, order, batch_sizes, np.concatenate([[0], np.cumsum(batch_sizes)]), order[position], time)
+    offsets = np.concatenate([[0], np.cumsum(batch_sizes)])
+    return Packing(lengths, order, batch_sizes, offsets, order[position], time, _runs(lengths[order]))
+
+
+def _runs(lengths):
+    """Cut the rows of a packed batch into runs; `lengths` from longest to shortest."""
+    runs, start, t = [], 0, 0
+    ends = lengths[::-1].tolist()  # where the running clips end, the next to end first
+    for k, end in enumerate(ends):
+        n = len(ends) - k  # clips that run until then
+        while t < end:
+            frames = min(end - t, max(1, RUN_ROWS // n))
+            runs.append(Run(start, frames, n))
+            start, t = start + frames * n, t + frames
+    return tuple(runs)

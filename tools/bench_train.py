@@ -1,0 +1,121 @@
+"""Time one training step (forward, backward, Adam with coupled L2) beside PyTorch's, in turns, one thread each.
+
+    python tools/bench_train.py [--batch 8 16 32 64] [--rounds 15] [--format table|csv|json]
+
+Columns: milliseconds a step (medians). npreslstm; torch with nn.LSTM on packed sequences and its default Adam; the same
+with its fused Adam; torch on padded sequences (oneDNN's LSTM) with fused Adam; the step's matrix products alone in
+NumPy. Then torch / npreslstm for each of the three, and products / npreslstm, the share of the matrix-product limit.
+"""
+
+import argparse
+import sys
+
+import bench_lib
+import numpy as np
+
+from npreslstm.layers.loss import cross_entropy, one_hot
+from npreslstm.layers.packing import packing
+from npreslstm.model import ResLSTM
+from npreslstm.training.optimizer import Adam
+
+LR, WEIGHT_DECAY = 1e-4, 1.6e-3
+PEERS = ("torch", "torch fused", "torch padded")
+
+
+def numpy_step(model, batches):
+    optimizer = Adam(len(model.vector), WEIGHT_DECAY)
+    gradient = np.empty_like(model.vector)
+    rng = np.random.default_rng(0)
+
+    def step(k):
+        x, lengths, labels = batches[k % len(batches)]
+        logits, cache = model.forward(x, lengths, training=True, rng=rng)
+        _, dlogits = cross_entropy(logits, one_hot(labels, model.config.num_classes))
+        model.backward(dlogits, cache, out=gradient)
+        optimizer.update(model.vector, gradient, LR)
+
+    return step
+
+
+def torch_step(kind, model, batches, fused):
+    import torch
+    import torch_reslstm
+
+    torch.set_num_threads(1)
+    net = torch_reslstm.load(getattr(torch_reslstm, kind), model).train()
+    optimizer = torch.optim.Adam(net.parameters(), lr=LR, weight_decay=WEIGHT_DECAY, fused=fused or None)
+    loss = torch.nn.CrossEntropyLoss()
+    tensors = [tuple(map(torch.as_tensor, batch)) for batch in batches]
+
+    def step(k):
+        x, lengths, labels = tensors[k % len(tensors)]
+        optimizer.zero_grad()
+        loss(net(x, lengths), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def products(config, batches):
+    """The matrix products of a step and nothing else: operands of the right shapes, results into arrays that exist."""
+    rng = np.random.default_rng(0)
+    D, H = config.input_size, config.hidden_size
+
+    def operand(*shape):
+        return rng.standard_normal(shape, dtype=np.float32)
+
+    def calls(lengths, inputs, hidden, need_dx):
+        layout = packing(lengths)
+        M = layout.rows
+        x, h, a, W_ih, W_hh = operand(M, inputs), operand(M, hidden), operand(M, 4 * hidden), operand(4 * hidden, inputs), operand(4 * hidden, hidden)
+        whole = [(x, W_ih.T.copy()), (a.T, x), (a.T, h)] + [(a, W_ih)] * need_dx
+        steps = [(h[:n], W_hh.T.copy()) for n in layout.batch_sizes] + [(a[:n], W_hh) for n in layout.batch_sizes]
+        return [(left, right, left @ right) for left, right in whole + steps]
+
+    prepared = [calls(lengths, D, D, False) + calls(lengths, D, H, True) for _, lengths, _ in batches]
+
+    def step(k):
+        for left, right, result in prepared[k % len(prepared)]:
+            np.matmul(left, right, out=result)
+
+    return step
+
+
+def measure(N, features, rounds):
+    """One row of the table."""
+    rng = np.random.default_rng(N)
+    batches = []
+    for _ in range(max(1, min(4, len(features) // N))):
+        chosen = rng.choice(len(features), N, replace=False)
+        batches.append((*bench_lib.pad([features[k] for k in chosen]), rng.integers(8, size=N)))
+    model = ResLSTM(rng=np.random.default_rng(1))
+    times = bench_lib.interleave(
+        {
+            "npreslstm": numpy_step(model, batches),
+            "torch": torch_step("Packed", model, batches, False),
+            "torch fused": torch_step("Packed", model, batches, True),
+            "torch padded": torch_step("Padded", model, batches, True),
+            "products": products(model.config, batches),
+        },
+        rounds,
+    )
+    ours = times["npreslstm"]
+    ratios = {f"{peer} /": times[peer] / ours for peer in PEERS}
+    return {"batch": N, **times, **ratios, "share": times["products"] / ours}
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, nargs="+", default=[8, 16, 32, 64], help="clips a batch")
+    parser.add_argument("--rounds", type=int, default=15, help="turns, of which the median is taken")
+    parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
+    args = parser.parse_args(argv)
+    what, features = bench_lib.clips(2 * max(args.batch))
+    rows = [measure(N, features, args.rounds) for N in args.batch]
+    frames = [len(x) for x in features]
+    data = f"{what}, {min(frames)} to {max(frames)} frames, mean {np.mean(frames):.1f}"
+    bench_lib.report(rows, {"data": data, **bench_lib.environment()}, args.format)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
