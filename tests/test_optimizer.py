@@ -45,10 +45,14 @@ def test_clipping():
     np.testing.assert_allclose(g, [0.6, 0.8], rtol=1e-15)
 
 
-@pytest.mark.parametrize("dtype, losses, weights", [(np.float64, 1e-9, 1e-5), (np.float32, 3e-6, 1e-3)])
+@pytest.mark.parametrize("dtype, losses, weights", [(np.float64, 2e-14, 5e-13), (np.float32, 3e-6, 1.6e-4)])
 @pytest.mark.parametrize("padding", PADDINGS)
 def test_five_steps_of_the_original(golden_npz, padding, dtype, losses, weights):
-    """Losses, rates and every tensor after five coupled-decay steps; Adam divides by small numbers, which magnifies rounding."""
+    """Losses, rates and every tensor after five coupled-decay steps.
+
+    Achieved: losses 1.8e-15 and 2.9e-7; tensors, over the largest entry of each, 5.1e-14 and 1.6e-5, since Adam divides by
+    small numbers, which magnifies rounding.
+    """
     state = {name.removeprefix("state/"): tensor for name, tensor in golden_npz.items() if name.startswith("state/")}
     model = ResLSTM(ModelConfig.from_state(state), dtype=dtype)
     model.load_state_dict(state)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.audio.config import NAMED
-from npreslstm.audio.features import extract_file
-from npreslstm.audio.reader import check_file
+from npreslstm.audio.features import extract_features, extract_file
+from npreslstm.audio.reader import check_file, read_audio
 from npreslstm.audio.statistics import FrameStatistics
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
@@ -28,7 +28,7 @@ class FileFeatures(NamedTuple):
     error: str | None
 
 
-def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progress=None):
+def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progress=None, speed=1.0):
     """Raw features of many sound files.
 
     Parameters
@@ -44,6 +44,8 @@ def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progres
         written whole or not at all, so the work can be interrupted at any time and taken up again.
     progress : callable, optional
         Called with (files done, files in all) after each.
+    speed : float
+        Play the clips at another speed, pitch and tempo together: 1.1 makes them a tenth faster and higher.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progres
         cache_dir = os.fspath(cache_dir)
         os.makedirs(cache_dir, exist_ok=True)
     done = {}
-    for index, features, error, raised in _results([(index, path, config, cache_dir) for index, path in enumerate(paths)], jobs):
+    for index, features, error, raised in _results([(index, path, config, cache_dir, speed) for index, path in enumerate(paths)], jobs):
         for category, message in raised:
             warnings.warn(message, category, stacklevel=2)
         done[index] = FileFeatures(paths[index], features, error)
@@ -145,23 +147,32 @@ def _ignore_interrupts():
 
 def _work(task):
     """One file: its index, features or error, and the warnings that came up as (category, text)."""
-    index, path, config, cache_dir = task
+    index, path, config, cache_dir, speed = task
     features = error = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
-            features = extract_file(path, config) if cache_dir is None else _cached(path, config, cache_dir)
+            features = _extract(path, config, speed) if cache_dir is None else _cached(path, config, cache_dir, speed)
         except (InputError, FileNotFoundError) as failure:
             error = str(failure)
     return index, features, error, [(warning.category, str(warning.message)) for warning in caught]
 
 
-def _cached(path, config, cache_dir):
+def _extract(path, config, speed):
+    if speed == 1.0:
+        return extract_file(path, config)
+    signal, rate = read_audio(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a speed is made by resampling: that is no news
+        return extract_features(signal, round(rate * speed), config)
+
+
+def _cached(path, config, cache_dir, speed):
     check_file(path)
-    entry = os.path.join(cache_dir, _key(path, config) + ".npy")
+    entry = os.path.join(cache_dir, _key(path, config, speed) + ".npy")
     features = _load(entry, config)
     if features is None:
-        features = extract_file(path, config)
+        features = _extract(path, config, speed)
         buffer = io.BytesIO()
         np.save(buffer, features)
         with atomic_write(entry) as file:
@@ -169,9 +180,9 @@ def _cached(path, config, cache_dir):
     return features
 
 
-def _key(path, config):
+def _key(path, config, speed):
     """Name of the cache entry: a digest of the file's bytes and of everything that decides the features."""
-    digest = hashlib.blake2b(json.dumps([CACHE_VERSION, config.to_dict()], sort_keys=True).encode(), digest_size=20)
+    digest = hashlib.blake2b(json.dumps([CACHE_VERSION, config.to_dict(), speed], sort_keys=True).encode(), digest_size=20)
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
