@@ -1,0 +1,320 @@
+"""Recognizer: sound in, Prediction out.
+
+Every clip, or window of a long one, goes the same way: features as the weights file says, z-scored by its statistics,
+the model, softmax. Windows are run through the model BATCH at a time; since padding is masked, a window's result does
+not depend on its neighbours (1e-5 in float32).
+"""
+
+import dataclasses
+import os
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from npreslstm.checkpoint import Checkpoint, load_checkpoint
+from npreslstm.errors import InputError
+from npreslstm.layers.activations import softmax
+
+BATCH = 32  # windows run through the model at once: one clip at a time takes about ten times as long for each
+SILENCE = 1e-4  # root mean square about the mean, of full scale: -80 dB, below the noise of any microphone
+
+
+class RecognitionWarning(UserWarning):
+    """The result is defined, but means little."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What was heard in a clip, or in a window of a long one.
+
+    Attributes
+    ----------
+    file : str or None
+        As given; None for a signal.
+    start, end : float
+        Seconds from the beginning of the file.
+    label : str
+        The most probable class.
+    probabilities : dict
+        {class: probability} in the order of the classes; of a clip in windows, the mean of theirs.
+    attention : (T,) float32 array
+        Weight of each frame in the result; they add up to 1.
+    times : (T,) float64 array
+        Middle of each frame, in seconds from the beginning of the file. Trimmed silence has no frames.
+    windows : tuple of Prediction
+        The windows of a long clip in order; empty where the clip is one window.
+    """
+
+    file: str | None
+    start: float
+    end: float
+    label: str
+    probabilities: dict[str, float]
+    attention: np.ndarray = field(repr=False)
+    times: np.ndarray = field(repr=False)
+    windows: tuple["Prediction", ...] = field(default=(), repr=False)
+
+
+class Recognizer:
+    """A model with everything it needs to hear: features, statistics, classes.
+
+    Parameters
+    ----------
+    weights : str, os.PathLike or Checkpoint, optional
+        As `load_checkpoint` takes them; default: the bundled ``"paper"``.
+
+    Attributes
+    ----------
+    checkpoint : Checkpoint
+    model : ResLSTM
+        In float32.
+    classes : tuple of str
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    InputError
+        If the file is damaged, or lacks statistics, feature configuration or classes.
+
+    Examples
+    --------
+    >>> rec = Recognizer()
+    >>> p = rec.process_file("clip.wav")
+    >>> p.label, p.probabilities, p.attention
+    """
+
+    def __init__(self, weights=None):
+        self.checkpoint = weights if isinstance(weights, Checkpoint) else load_checkpoint(weights)
+        _require_all(self.checkpoint, "the checkpoint" if isinstance(weights, Checkpoint) else weights)
+        self.model = self.checkpoint.model()
+        self.classes = self.checkpoint.classes
+
+    def process_signal(self, signal, sample_rate, window=None, hop=None):
+        """Predict an array of samples.
+
+        Parameters
+        ----------
+        signal : array_like [shape=(n,) or (n, channels)]
+            Floats in [-1, 1], int16 or int32.
+        sample_rate : int
+            Hz. Another rate than the features' means resampling, and a `ResamplingWarning`.
+        window, hop : float, optional
+            Seconds. Default window: the whole clip up to 10 s, else 4 s every 2 s; default hop: half a window. The last
+            window ends with the clip.
+
+        Returns
+        -------
+        Prediction
+
+        Warns
+        -----
+        RecognitionWarning
+            If the clip, or a window, is silent or shorter than a frame.
+
+        Raises
+        ------
+        InputError
+            If the signal cannot be used, or `window` and `hop` make no sense.
+        """
+        from npreslstm.audio.windows import check_windows, signal_windows
+
+        check_windows(window, hop)
+        windows = ((start, y, sample_rate) for start, y in signal_windows(signal, sample_rate, window, hop))
+        queue = _Queue(self)
+        clip = queue.add_clip(None, windows)
+        return queue.finish([clip])[0]
+
+    def process_file(self, path, window=None, hop=None):
+        """Predict a sound file, read in pieces if it is long.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+        window, hop
+            As in `process_signal`.
+
+        Returns
+        -------
+        Prediction
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        InputError
+            If it is not sound that can be used.
+        """
+        return self.process_files([path], window, hop)[0]
+
+    def process_files(self, paths, window=None, hop=None, on_error=None, progress=None):
+        """Predict several sound files.
+
+        Parameters
+        ----------
+        paths : iterable of str or os.PathLike
+        window, hop
+            As in `process_signal`.
+        on_error : callable, optional
+            Called with the path and the exception for a file that cannot be used; the others are done. Without it the
+            exception is raised.
+        progress : callable, optional
+            Called with a line about every window that was heard: ``"talk.flac 38 s"``.
+
+        Returns
+        -------
+        list of Prediction
+            In the order of `paths`; None for a file that `on_error` was called for.
+        """
+        from npreslstm.audio.windows import check_windows, file_windows
+
+        check_windows(window, hop)
+        queue, clips = _Queue(self, progress), []
+        for path in map(os.fspath, paths):
+            try:
+                clips.append(queue.add_clip(path, file_windows(path, window, hop)))
+            except (InputError, OSError) as error:
+                if on_error is None:
+                    raise
+                on_error(path, error)
+                clips.append(None)
+        return queue.finish(clips)
+
+    def process_folder(self, folder, window=None, hop=None, on_error=None):
+        """Predict all sound files in a folder and the folders in it, sorted by name.
+
+        Parameters
+        ----------
+        folder : str or os.PathLike
+        window, hop, on_error
+            As in `process_files`.
+
+        Returns
+        -------
+        list of Prediction
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder.
+        InputError
+            If it holds no sound files.
+        """
+        from npreslstm.audio.reader import find_audio
+
+        return self.process_files(find_audio([folder]), window, hop, on_error)
+
+    def _features(self, signal, sample_rate):
+        """Z-scored features (T, D) float32 of one window, the middle of each frame in seconds, and what is odd about it."""
+        from npreslstm.audio.features import extract_features, prepare_signal
+        from npreslstm.audio.signal import trim_bounds, trim_energies
+
+        config = self.checkpoint.features
+        y = prepare_signal(signal, sample_rate, config)
+        first, last = (0, len(y)) if config.trim_db is None else trim_bounds(*trim_energies([y]), config.trim_db)
+        features = extract_features(y[first:last], config.sample_rate, dataclasses.replace(config, trim_db=None))
+        z = ((features - self.checkpoint.mean) / self.checkpoint.std).astype(np.float32)  # (T, D)
+        return z, (first + _frame_middles(len(z), config)) / config.sample_rate, _oddity(y, config)
+
+    def _infer(self, clips):
+        """Class probabilities (C,) and attention (T,) of each of some clips of z-scored features (T, D)."""
+        lengths = np.array([len(x) for x in clips])
+        batch = np.zeros((len(clips), lengths.max(), clips[0].shape[1]), np.float32)  # (N, T, D)
+        for x, row in zip(clips, batch):
+            row[: len(x)] = x
+        logits, alpha = self.model.infer(batch, lengths)
+        return [(p, a[:T].copy()) for p, a, T in zip(softmax(logits), alpha, lengths)]
+
+
+class _Window:
+    """A window on its way: its features until the model has run, then its probabilities and attention."""
+
+    def __init__(self, start, end, features, times):
+        self.start, self.end, self.times, self.features = start, end, times, features
+        self.probabilities = self.attention = None
+
+
+class _Queue:
+    """Collects the windows of many clips and runs the model on BATCH of them at a time."""
+
+    def __init__(self, recognizer, progress=None):
+        self._recognizer, self._progress = recognizer, progress
+        self._waiting = []
+
+    def add_clip(self, file, windows):
+        """Take in the windows (start, samples, rate) of one clip; returns what `finish` is to be given for it."""
+        done, oddities = [], []
+        for start, y, rate in windows:
+            features, times, oddity = self._recognizer._features(y, rate)
+            window = _Window(start / rate, (start + len(y)) / rate, features, start / rate + times)
+            done.append(window)
+            oddities.append(oddity)
+            self._waiting.append(window)
+            if len(self._waiting) == BATCH:
+                self._run()
+            if self._progress:
+                self._progress(f"{file} {window.end:.0f} s")
+        _warn(file, oddities)
+        return file, done
+
+    def finish(self, clips):
+        """The prediction of each clip; None stays None."""
+        if self._waiting:
+            self._run()
+        return [clip and self._prediction(*clip) for clip in clips]
+
+    def _run(self):
+        for window, result in zip(self._waiting, self._recognizer._infer([window.features for window in self._waiting])):
+            window.probabilities, window.attention = result
+            window.features = None
+        self._waiting = []
+
+    def _prediction(self, file, windows):
+        parts = tuple(self._labelled(file, w.start, w.end, w.probabilities, w.attention, w.times) for w in windows)
+        if len(parts) == 1:
+            return parts[0]
+        mean = np.mean([w.probabilities for w in windows], axis=0)
+        attention = np.concatenate([w.attention for w in windows]) / np.float32(len(windows))
+        times = np.concatenate([w.times for w in windows])
+        return self._labelled(file, 0.0, parts[-1].end, mean, attention, times, parts)
+
+    def _labelled(self, file, start, end, probabilities, *rest):
+        classes = self._recognizer.classes
+        return Prediction(file, start, end, classes[int(probabilities.argmax())], dict(zip(classes, probabilities.tolist())), *rest)
+
+
+def _require_all(checkpoint, name):
+    parts = {
+        "statistics": checkpoint.mean is not None and checkpoint.std is not None,
+        "feature configuration": checkpoint.features is not None,
+        "classes": checkpoint.classes is not None,
+    }
+    if missing := [part for part, there in parts.items() if not there]:
+        remedy = f"npreslstm convert {name} OUT.npz --like OTHER.npz"
+        raise InputError(f"{name} has no {', no '.join(missing)}; Recognizer needs them: take them from other weights with `{remedy}`")
+
+
+def _frame_middles(T, config):
+    """Sample in the middle of each frame: (T,)."""
+    t = np.arange(T)
+    return t * config.hop_length if config.framing == "centered" else (t + 1) * config.hop_length - config.n_fft // 2
+
+
+def _oddity(y, config):
+    """Why the result of a window means little, or None."""
+    if np.std(y, dtype=np.float64) < SILENCE and len(y) > 1:
+        return "silent"
+    if len(y) < config.n_fft:
+        return f"shorter than a frame ({1000 * config.n_fft / config.sample_rate:.0f} ms)"
+    return None
+
+
+def _warn(file, oddities):
+    """One warning for each kind of oddity in a clip."""
+    name = "the signal" if file is None else file
+    for oddity in sorted(set(oddities) - {None}):
+        count = oddities.count(oddity)
+        what = name if len(oddities) == 1 else f"{count} of {len(oddities)} windows of {name}"
+        verb = "is" if len(oddities) == 1 or count == 1 else "are"
+        warnings.warn(f"{what} {verb} {oddity}: the label means little", RecognitionWarning, stacklevel=4)

@@ -1,0 +1,304 @@
+"""Recognizer: the same numbers as its parts, whatever the container, the window or the company."""
+
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import CLASSES, FEATURES, checkpoint, voice, write_wav, write_weights
+
+from npreslstm.audio.features import FeatureConfig, extract_features
+from npreslstm.audio.resampling import ResamplingWarning
+from npreslstm.audio.windows import file_windows, window_starts
+from npreslstm.checkpoint import Checkpoint, load_model
+from npreslstm.errors import InputError
+from npreslstm.layers.activations import softmax
+from npreslstm.recognizer import BATCH, Prediction, RecognitionWarning, Recognizer
+
+ALONE_OR_BATCHED = 2e-6  # largest difference of a probability or weight found: 2.4e-7
+
+
+@pytest.fixture(scope="module")
+def rec():
+    return Recognizer(checkpoint())
+
+
+def values(prediction):
+    return np.array(list(prediction.probabilities.values()))
+
+
+def same(a, b, tolerance=0.0):
+    """Whether two predictions agree in everything but the file."""
+    return (
+        (a.start, a.end, a.label, len(a.windows)) == (b.start, b.end, b.label, len(b.windows))
+        and np.abs(values(a) - values(b)).max() <= tolerance
+        and np.abs(a.attention - b.attention).max() <= tolerance
+        and np.array_equal(a.times, b.times)
+    )
+
+
+@pytest.mark.parametrize("features", [FEATURES, FeatureConfig.named("mcu"), FeatureConfig.named("paper")], ids=["trimmed", "mcu", "paper"])
+def test_equals_its_parts(features):
+    weights = checkpoint(features)
+    y = voice(sample_rate=features.sample_rate)
+    p = Recognizer(weights).process_signal(y, features.sample_rate)
+    x = (extract_features(y, features.sample_rate, features) - weights.mean) / weights.std
+    logits, alpha = weights.model().infer(x[None], [len(x)])
+    assert list(p.probabilities) == list(CLASSES)
+    assert np.array_equal(values(p), softmax(logits)[0])
+    assert np.array_equal(p.attention, alpha[0])
+    assert p.label == CLASSES[logits.argmax()]
+    assert (p.file, p.start, p.end, p.windows) == (None, 0.0, 1.0, ())
+    assert len(p.times) == len(x)
+
+
+def test_probabilities_and_attention_add_up(rec):
+    for seconds in (0.5, 11.0):
+        p = rec.process_signal(voice(seconds), 16000)
+        assert abs(sum(p.probabilities.values()) - 1) < 5e-7 and abs(p.attention.sum() - 1) < 5e-7  # 6e-8
+
+
+def test_weights_by_path(tmp_path, rec):
+    y = voice()
+    assert same(Recognizer(write_weights(tmp_path / "w.npz")).process_signal(y, 16000), rec.process_signal(y, 16000))
+
+
+def test_different_sounds_differ(rec):
+    assert np.abs(values(rec.process_signal(voice(seed=1), 16000)) - values(rec.process_signal(voice(seed=2), 16000))).max() > 1e-3
+
+
+@pytest.mark.parametrize("seconds", [1.0, 10.5])
+def test_file_and_signal_agree(rec, tmp_path, seconds):
+    pcm = np.round(voice(seconds) * 32768).astype(np.int16)
+    p = rec.process_file(write_wav(tmp_path / "a.wav", pcm))
+    assert p.file == str(tmp_path / "a.wav")
+    assert same(p, rec.process_signal(pcm, 16000))
+    assert same(p, rec.process_signal(pcm / np.float32(32768), 16000))
+
+
+def test_flac_and_wav_agree(rec, tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    pcm = np.round(voice(11) * 32768).astype(np.int16)
+    soundfile.write(tmp_path / "a.flac", pcm, 16000)
+    assert same(rec.process_file(tmp_path / "a.flac"), rec.process_file(write_wav(tmp_path / "a.wav", pcm)))
+
+
+def test_company_does_not_matter(rec, tmp_path):
+    seconds = np.linspace(0.2, 3, BATCH + 5)
+    paths = [write_wav(tmp_path / f"{k:02}.wav", voice(s, seed=k)) for k, s in enumerate(seconds)]
+    together = rec.process_files(paths)
+    for path, p in zip(paths, together):
+        assert p.file == str(path)
+        assert same(p, rec.process_file(path), ALONE_OR_BATCHED)
+
+
+class TestWindows:
+    """Long recordings."""
+
+    @given(n=st.integers(1, 3000), window=st.integers(1, 400), data=st.data())
+    def test_starts_cover_everything(self, n, window, data):
+        hop = data.draw(st.integers(1, window))
+        starts, size = window_starts(n, 100, window / 100, hop / 100)
+        assert starts[0] == 0 and starts[-1] + size == n and size == min(n, window)
+        assert all(start == k * hop for k, start in enumerate(starts[:-1]))
+        assert all(b - a <= hop for a, b in zip(starts, starts[1:])) and starts == sorted(set(starts))
+
+    @pytest.mark.parametrize("n, count", [(1000, 1), (1001, 5), (1200, 5), (1201, 6)])
+    def test_default(self, n, count):
+        starts, size = window_starts(n, 100)
+        assert (len(starts), size) == (count, 400 if count > 1 else n)
+
+    def test_default_hop_is_half_a_window(self):
+        assert window_starts(900, 100, window=3.0) == window_starts(900, 100, 3.0, 1.5)
+
+    def test_a_window_is_its_part_of_the_clip(self, rec):
+        y = voice(5.3)
+        p = rec.process_signal(y, 16000, window=2, hop=1)
+        assert [(w.start, w.end) for w in p.windows] == [(0, 2), (1, 3), (2, 4), (3, 5), (3.3, 5.3)]
+        for w in p.windows:
+            first = round(w.start * 16000)
+            alone = rec.process_signal(y[first : first + 32000], 16000)
+            assert np.abs(values(w) - values(alone)).max() <= ALONE_OR_BATCHED and w.label == alone.label
+            assert np.allclose(w.times, w.start + alone.times, rtol=0, atol=1e-12)
+
+    def test_the_whole_is_the_mean(self, rec):
+        p = rec.process_signal(voice(12), 16000)
+        assert (p.start, p.end, len(p.windows)) == (0, 12, 5)
+        assert np.allclose(values(p), np.mean([values(w) for w in p.windows], axis=0), rtol=0, atol=1e-7)
+        assert p.label == CLASSES[values(p).argmax()]
+        assert len(p.attention) == len(p.times) == sum(len(w.times) for w in p.windows)
+
+    def test_window_on_a_short_clip(self, rec):
+        y = voice(1)
+        assert same(rec.process_signal(y, 16000, window=4, hop=2), rec.process_signal(y, 16000))
+
+    def test_files_are_read_in_pieces(self, tmp_path):
+        path = write_wav(tmp_path / "long.wav", np.tile(voice(10), 12))
+        next(file_windows(path))  # soundfile's own set-up
+        tracemalloc.start()
+        total = sum(len(y) for _, y, _ in file_windows(path))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        window = 4 * 16000 * 4  # bytes
+        assert total == 59 * 64000 and peak < 5 * window  # 4.02; the file is 30
+
+    @pytest.mark.parametrize(
+        "window, hop, words",
+        [
+            (0, None, "window is 0; expected seconds above 0"),
+            (float("nan"), None, "window is nan"),
+            (2, -1, "hop is -1"),
+            (2, 3, "hop is 3 s; expected at most the window of 2 s"),
+            (None, 1, "hop is 1 without a window"),
+        ],
+    )
+    def test_nonsense(self, rec, tmp_path, window, hop, words):
+        with pytest.raises(InputError, match=words):
+            rec.process_signal(voice(), 16000, window, hop)
+        with pytest.raises(InputError, match=words):
+            rec.process_files([], window, hop)
+
+
+class TestTimes:
+    """Where the frames lie in the file."""
+
+    def test_centred(self):
+        p = Recognizer(checkpoint(FeatureConfig.named("paper"))).process_signal(voice(1, 48000), 48000)
+        assert np.allclose(p.times, np.arange(24) * 2048 / 48000)
+
+    def test_causal(self):
+        p = Recognizer(checkpoint(FeatureConfig.named("mcu"))).process_signal(voice(1), 16000)
+        assert np.allclose(p.times, (np.arange(32) * 512) / 16000)  # frame t spans samples 512 (t - 1) to 512 (t + 1)
+
+    def test_trimmed_silence_has_no_frames(self, rec):
+        y = np.concatenate([np.zeros(16000), voice(1), np.zeros(8000)]).astype(np.float32)
+        p = rec.process_signal(y, 16000)
+        assert 0.9 < p.times[0] < 1.1 and 1.9 < p.times[-1] < 2.1
+        assert p.end == 2.5
+
+
+class TestOddSounds:
+    """Accepted with a defined result; a warning where it means little."""
+
+    def quiet(self, rec, y, rate=16000):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return rec.process_signal(y, rate)
+
+    @pytest.mark.parametrize("y", [np.zeros(16000), np.full(16000, 0.5), np.full(16000, -1.0), 5e-5 * np.ones(16000)], ids=["0", "dc", "-1", "tiny"])
+    def test_silence_and_dc(self, rec, y):
+        with pytest.warns(RecognitionWarning, match="the signal is silent: the label means little"):
+            p = rec.process_signal(y.astype(np.float32), 16000)
+        assert p.label in CLASSES and np.isfinite(values(p)).all() and abs(p.attention.sum() - 1) < 1e-6
+
+    @pytest.mark.parametrize("n", [1, 2, 511, 1023])
+    def test_less_than_a_frame(self, rec, n):
+        with pytest.warns(RecognitionWarning, match=r"shorter than a frame \(64 ms\)"):
+            p = rec.process_signal(voice()[3000 : 3000 + n], 16000)
+        assert p.label in CLASSES and p.end == n / 16000
+
+    def test_one_frame_is_enough(self, rec):
+        self.quiet(rec, voice()[3000:4024])
+
+    def test_eight_channels_are_averaged(self, rec, tmp_path):
+        y = np.stack([np.roll(voice(), k) for k in range(8)], axis=1)
+        p = self.quiet(rec, y)
+        assert same(p, rec.process_signal(y.mean(axis=1), 16000))
+        assert rec.process_file(write_wav(tmp_path / "8.wav", y)).label == p.label
+
+    def test_clipping(self, rec):
+        assert np.isfinite(values(self.quiet(rec, np.clip(100 * voice(), -1, 1)))).all()
+
+    def test_dc_offset(self, rec):
+        assert np.isfinite(values(self.quiet(rec, voice() + 0.3))).all()
+
+    def test_silent_windows_are_counted(self, rec):
+        y = np.concatenate([voice(4), np.zeros(7 * 16000)]).astype(np.float32)
+        with pytest.warns(RecognitionWarning, match="^3 of 5 windows of the signal are silent: "):
+            rec.process_signal(y, 16000)
+
+    def test_warnings_name_the_file(self, rec, tmp_path):
+        path = write_wav(tmp_path / "still.wav", np.zeros(16000))
+        with pytest.warns(RecognitionWarning, match="still.wav is silent"):
+            rec.process_file(path)
+
+    @pytest.mark.parametrize("rate", [8000, 44100])
+    def test_other_rates_are_resampled(self, rec, rate):
+        y = voice(1, rate)
+        with pytest.warns(ResamplingWarning, match=f"audio at {rate} Hz is resampled to 16000 Hz"):
+            p = rec.process_signal(y, rate)
+        with pytest.warns(ResamplingWarning):
+            x = (extract_features(y, rate, FEATURES) - rec.checkpoint.mean) / rec.checkpoint.std
+        assert np.array_equal(values(p), softmax(rec.model.infer(x[None], [len(x)])[0])[0])
+        assert p.end == 1.0
+
+    @pytest.mark.parametrize("rate, words", [(0, "sample rate 0"), (2_000_000, "sample rate 2000000"), ("fast", "sample rate 'fast'")])
+    def test_impossible_rate(self, rec, rate, words):
+        with pytest.raises(InputError, match=words):
+            rec.process_signal(voice(), rate)
+
+    @pytest.mark.parametrize(
+        "y, words",
+        [([], "no samples"), ([0.0, np.nan], "NaN"), ([np.inf], "infinite"), (np.zeros((2, 2, 2)), "shape"), (3.0, "shape"), (["a"], "audio is")],
+    )
+    def test_unusable_signal(self, rec, y, words):
+        with pytest.raises(InputError, match=words):
+            rec.process_signal(y, 16000)
+
+
+class TestFiles:
+    """Several files, and the bad ones among them."""
+
+    def test_a_bad_file_is_raised(self, rec, tmp_path):
+        good = write_wav(tmp_path / "good.wav", voice())
+        with pytest.raises(FileNotFoundError, match="gone.wav"):
+            rec.process_files([good, tmp_path / "gone.wav"])
+
+    def test_or_reported(self, rec, tmp_path):
+        good = write_wav(tmp_path / "good.wav", voice())
+        (tmp_path / "text.wav").write_text("not audio")
+        errors = {}
+        predictions = rec.process_files([tmp_path / "text.wav", good, "gone.wav"], on_error=errors.__setitem__)
+        assert predictions[0] is predictions[2] is None
+        assert same(predictions[1], rec.process_file(good))
+        assert list(errors) == [str(tmp_path / "text.wav"), "gone.wav"]
+        assert isinstance(errors["gone.wav"], FileNotFoundError)
+
+    def test_folder(self, rec, tmp_path):
+        (tmp_path / "b").mkdir()
+        for name in ("c.wav", "b/a.wav", "a.WAV"):
+            write_wav(tmp_path / name, voice(0.2))
+        (tmp_path / "notes.txt").write_text("not audio")
+        assert [p.file for p in rec.process_folder(tmp_path)] == [str(tmp_path / name) for name in ("a.WAV", "b/a.wav", "c.wav")]
+
+    def test_folder_without_audio(self, rec, tmp_path):
+        with pytest.raises(InputError, match="without sound files"):
+            rec.process_folder(tmp_path)
+
+    def test_progress(self, rec, tmp_path):
+        said = []
+        rec.process_files([write_wav(tmp_path / "a.wav", voice(11))], progress=said.append)
+        assert said == [f"{tmp_path / 'a.wav'} {end} s" for end in (4, 6, 8, 10, 11)]
+
+
+@pytest.mark.parametrize("lacking, words", [("mean", "statistics"), ("std", "statistics"), ("features", "feature configuration"), ("classes", "classes")])
+def test_incomplete_weights_name_the_remedy(lacking, words):
+    parts = {**vars(checkpoint()), lacking: None}
+    with pytest.raises(InputError, match=rf"the checkpoint has no {words}; .*npreslstm convert .* --like OTHER.npz"):
+        Recognizer(Checkpoint(**parts))
+
+
+def test_pytorch_weights_name_the_remedy(golden):
+    path = golden / "reslstm_sa_h64.pt"
+    with pytest.raises(InputError, match="has no statistics, no feature configuration, no classes; .*--like OTHER.npz"):
+        Recognizer(path)
+    assert load_model(path).config.hidden_size == 64
+
+
+def test_prediction_is_frozen_and_prints_short(rec):
+    p = rec.process_signal(voice(), 16000)
+    with pytest.raises(AttributeError):
+        p.label = "sad"
+    assert isinstance(p, Prediction) and "attention" not in repr(p)
