@@ -1,0 +1,150 @@
+"""The command line: finds the command, runs it, and turns every failure into one line and an exit status.
+
+Exit status: 0 done; 1 done, but something was wrong that the output names; 2 bad use or bad input, nothing written;
+130 interrupted; 141 the reader of the output went away.
+"""
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+import warnings
+
+from npreslstm import __version__
+from npreslstm.errors import InputError
+from npreslstm.report.text import CLEAR_LINE
+
+COMMANDS = ("predict", "info", "gradcheck")  # the modules of npreslstm.commands, in the order of --help
+
+EPILOG = """\
+examples:
+  npreslstm clip.wav                          short for: npreslstm predict clip.wav
+  npreslstm predict recordings/ --format csv --output emotions.csv
+  npreslstm COMMAND --help                    options and examples of a command
+"""
+
+INTERRUPTED, BROKEN_PIPE = 130, 141  # as a shell reports SIGINT and SIGPIPE
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Examples as they are written, and room for an option and its value beside its description."""
+
+    def __init__(self, prog):
+        super().__init__(prog, max_help_position=26)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=_HelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message):
+        say(f"error: {message}; see {self.prog} --help")
+        raise SystemExit(2)
+
+
+def main(argv=None):
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Arguments; default ``sys.argv[1:]``.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # None if closed by the caller
+    with _warnings_as_lines():
+        try:
+            status = _run(argv)
+            sys.stdout.flush()  # a full disk or a closed pipe shows here, not after main
+        except SystemExit as end:  # argparse, after --help or an error
+            status = end.code
+        except KeyboardInterrupt:
+            say("interrupted")
+            status = INTERRUPTED
+        except BrokenPipeError:
+            _drop_output()
+            status = BROKEN_PIPE
+        except (InputError, OSError, MemoryError) as error:
+            _drop_output()
+            say(f"error: {reason(error)}")
+            status = 2
+    return status or 0
+
+
+def _run(argv):
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not fit the terminal's encoding
+    parser = _parser()
+    if not argv:
+        parser.print_help()
+        return 0
+    if _looks_like_a_path(argv[0]):
+        argv = ["predict", *argv]
+    args = parser.parse_args(argv)
+    return args.run(args)
+
+
+def _parser():
+    parser = _Parser(prog="npreslstm", description="Speech emotion recognition with ResLSTM-SA, in NumPy.", epilog=EPILOG)
+    parser.add_argument("--version", action="version", version=f"npreslstm {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f"npreslstm.commands.{name}")
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP, epilog=module.EXAMPLES)
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def _looks_like_a_path(argument):
+    """Whether a first argument that may be a command is a file, a folder or a pattern instead."""
+    if argument.startswith("-") or argument in COMMANDS:
+        return False
+    return os.path.exists(argument) or any(mark in argument for mark in (".", "*", "?", "/", os.sep))
+
+
+@contextlib.contextmanager
+def _warnings_as_lines():
+    """Show each warning once, as one line; those that only concern developers not at all."""
+    seen = set()
+
+    def show(message, *where, **more):
+        if str(message) not in seen:
+            seen.add(str(message))
+            say(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for category in (UserWarning, RuntimeWarning):
+            warnings.simplefilter("always", category)
+        warnings.showwarning = show
+        yield
+
+
+def say(message):
+    """Print one line on standard error, over a progress line if there is one."""
+    clear = CLEAR_LINE if sys.stderr.isatty() else ""
+    print(clear + f"npreslstm: {message}".replace("\n", " "), file=sys.stderr)
+
+
+def reason(error):
+    """What went wrong with which file, in one line and without the error number."""
+    if getattr(error, "strerror", None) is None:
+        return str(error) or type(error).__name__
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+
+
+def _drop_output():
+    """Let nothing that is still unwritten fail again when the interpreter ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,216 @@
+"""``npreslstm predict``: emotions of sound files."""
+
+import contextlib
+import os
+import signal
+import sys
+import warnings
+
+HELP = "predict the emotion in sound files"
+
+EXAMPLES = """\
+examples:
+  npreslstm predict clip.wav --attention
+  npreslstm predict recordings/ --format csv --output emotions.csv --jobs 2
+  npreslstm predict interview.flac --window 4 --hop 2
+  npreslstm predict 'takes/*.wav' --weights my.npz --format json
+
+exit status: 0 all done; 1 some files could not be read and have an empty row; 2 nothing was written
+"""
+
+FORMATS = ("table", "csv", "json")
+FILES_AT_ONCE, BYTES_AT_ONCE = 8, 4_000_000  # a worker's task: enough clips for one batch, but a long recording by itself
+
+
+def add_arguments(parser):
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="sound file, folder (searched through and through) or quoted pattern")
+    parser.add_argument("--weights", metavar="W", help=".npz, .pt or .safetensors, or the name of bundled weights (default paper)")
+    parser.add_argument("--window", type=float, metavar="S", help="seconds a window (default: files up to 10 s whole, longer ones 4)")
+    parser.add_argument("--hop", type=float, metavar="S", help="seconds from window to window (default: half a window)")
+    parser.add_argument("--format", choices=FORMATS, help="default: table, or by the ending of --output")
+    parser.add_argument("--output", metavar="FILE", help="write there instead of standard output, whole or not at all")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1); the result does not depend on it")
+    parser.add_argument("--attention", action="store_true", help="show where in time the model listened (table and json)")
+
+
+def run(args):
+    with _one_thread():
+        return _run(args)
+
+
+@contextlib.contextmanager
+def _one_thread():
+    """One BLAS thread in this process, if it has not loaded NumPy yet, and in those that it starts.
+
+    The matrices are small, processes would fight for the cores, and the last digits depend on the number of threads.
+    """
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _run(args):
+    from npreslstm.audio.windows import check_windows
+    from npreslstm.cli import say
+    from npreslstm.errors import InputError
+    from npreslstm.recognizer import Recognizer
+
+    if args.jobs < 1:
+        raise InputError(f"--jobs is {args.jobs}; expected at least 1")
+    check_windows(args.window, args.hop)
+    files = _files(args.paths)
+    _check_output(args.output, files)
+    recognizer = Recognizer(args.weights)
+    results = _predict(recognizer, files, args)
+    errors = [error for _, _, error in results if error]
+    if len(errors) == len(results):
+        for error in errors[:-1]:
+            say(f"error: {error}")
+        raise InputError(errors[-1])
+    _write(results, recognizer.classes, args)
+    for error in errors:
+        say(f"error: {error}")
+    return 1 if errors else 0
+
+
+def _files(paths):
+    """The files behind the arguments; one that does not exist stays in its place, to be named when its turn comes."""
+    from npreslstm.audio.reader import find_audio
+
+    files = {}
+    for path in paths:
+        try:
+            files.update(dict.fromkeys(find_audio([path])))
+        except FileNotFoundError:
+            files[path] = None
+    return list(files)
+
+
+def _check_output(output, files):
+    """Find out before the work what would go wrong after it."""
+    from npreslstm.errors import InputError
+
+    if output is None:
+        return
+    folder = os.path.dirname(output) or "."
+    if not os.path.isdir(folder):
+        raise InputError(f"--output is {output}; there is no folder {folder}: make it first")
+    if os.path.exists(output) and not os.path.isfile(output):
+        raise InputError(f"--output is {output}; expected a regular file")
+    if os.path.realpath(output) in map(os.path.realpath, files):
+        raise InputError(f"--output is {output}, which is also to be read; give another name")
+
+
+def _write(results, classes, args):
+    from npreslstm.files import atomic_write
+    from npreslstm.report import predictions, text
+
+    kind = args.format or ({".csv": "csv", ".json": "json"}.get(os.path.splitext(args.output or "")[1].lower(), "table"))
+    if kind == "csv":
+        written = predictions.as_csv(results, classes)
+    elif kind == "json":
+        written = predictions.as_json(results, args.attention)
+    else:
+        written = predictions.as_table(results, classes, args.attention, bool(args.output) or text.can_draw(sys.stdout))
+    if args.output is None:
+        sys.stdout.write(written)
+    else:
+        with atomic_write(args.output, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(written)
+
+
+def _predict(recognizer, files, args):
+    """(file, Prediction or None, error or None) of every file, in order."""
+    from npreslstm.report.text import Progress
+
+    chunks = list(_chunks(files))
+    results = []
+    with Progress(len(files), "files") as progress, _chunk_results(recognizer, chunks, args, progress) as done:
+        for chunk, raised in done:
+            results += chunk
+            progress.step(len(chunk))
+            for category, message in raised:
+                warnings.warn(message, category, stacklevel=2)
+    return results
+
+
+def _chunks(files):
+    chunk, size = [], 0
+    for file in files:
+        chunk.append(file)
+        size += os.path.getsize(file) if os.path.isfile(file) else 0
+        if len(chunk) == FILES_AT_ONCE or size >= BYTES_AT_ONCE:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+@contextlib.contextmanager
+def _chunk_results(recognizer, chunks, args, progress):
+    """An iterator over what `_predict_chunk` gives for each chunk, here or in worker processes."""
+    jobs = min(args.jobs, len(chunks))
+    if jobs == 1:
+        yield (_predict_chunk(recognizer, chunk, args.window, args.hop, progress.note) for chunk in chunks)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    context = multiprocessing.get_context("spawn")  # the same on every system, and no threads are copied
+    setup = recognizer.checkpoint, args.window, args.hop
+    with ProcessPoolExecutor(jobs, context, _start_worker, setup) as pool:
+        try:
+            with _interrupts_held():  # the processes start here
+                done = pool.map(_work, chunks)
+            yield done
+        except BrokenProcessPool:
+            raise OSError("a worker process was killed, maybe for want of memory: try fewer --jobs") from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _interrupts_held():
+    """Processes started inside never hear Ctrl-C, which a terminal sends to all; this one hears it afterwards, and stops them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # started later, it would let interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_worker = {}  # what a worker process works with
+
+
+def _start_worker(checkpoint, window, hop):
+    from npreslstm.recognizer import Recognizer
+
+    _worker.update(recognizer=Recognizer(checkpoint), window=window, hop=hop)
+
+
+def _work(chunk):
+    return _predict_chunk(chunk=chunk, **_worker)
+
+
+def _predict_chunk(recognizer, chunk, window, hop, progress=None):
+    """Results of some files, and the warnings that came up as (category, text)."""
+    from npreslstm.cli import reason
+
+    errors = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        predictions = recognizer.process_files(chunk, window, hop, errors.__setitem__, progress)
+    results = [(file, prediction, reason(errors[file]) if file in errors else None) for file, prediction in zip(chunk, predictions)]
+    return results, [(warning.category, str(warning.message)) for warning in caught]

@@ -1,0 +1,1 @@
+"""What people look at: text on a terminal, pictures, pages."""

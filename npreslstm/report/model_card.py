@@ -1,0 +1,75 @@
+"""The model card of the bundled weights, written from what the weights files themselves say."""
+
+_CARD = """\
+# Bundled weights
+
+{overview}
+
+Recall of each class on the held-out speakers:
+
+{recalls}
+
+## What they are
+ResLSTM-SA with 64 hidden units (46,772 parameters, float32), trained by this package's own NumPy code on RAVDESS speech
+(Livingstone & Russo 2018, PLoS ONE 13(5): e0196391): 1,440 clips of 24 professional actors, 12 female and 12 male, who speak
+two English sentences in eight emotions. `npreslstm info NAME` prints everything that a file holds: sizes, feature
+configuration, statistics, classes, speakers, recipe and scores.
+
+## How they were made
+{commands}
+
+The recipe is the default of `npreslstm.training.recipe.Recipe`. The speakers that were held out had no part in training, in
+the feature statistics, or in any choice; there is no choice of an epoch either: the weights are the moving average at the
+last one. The numbers above are those of the very files; `tests/test_weights.py` computes them again where the corpus is at
+hand.
+
+## Licence
+RAVDESS is CC BY-NC-SA 4.0. Weights trained on it are offered under the same terms: attribution, no commercial use, share
+alike. The code is MIT.
+
+## Limits of use
+- Acted emotion, two sentences, North American English, studio sound: expect much less on spontaneous speech, other
+  languages, noise or a distant microphone.
+- About two of five clips of an unseen speaker are labelled wrongly, and probabilities are not calibrated.
+- What a voice sounds like is not what a person feels. Do not use this to judge people.
+"""
+
+
+def model_card(checkpoints):
+    """Text of the card.
+
+    Parameters
+    ----------
+    checkpoints : dict
+        {name: Checkpoint} with notes as `npreslstm.training.fit.fit` writes them.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    return _CARD.format(overview=_overview(checkpoints), recalls=_recalls(checkpoints), commands=_commands(checkpoints))
+
+
+def _overview(checkpoints):
+    rows = ["| file | features | held-out actors | clips | UAR | accuracy | seed | SHA-256 |", "|---|---|---|---|---|---|---|---|"]
+    for name, checkpoint in checkpoints.items():
+        notes, scores = checkpoint.notes, checkpoint.notes["scores held out"]
+        rate = f"{checkpoint.features.sample_rate / 1000:g} kHz"
+        held_out = ", ".join(notes["speakers held out"])
+        figures = f"{scores['clips']} | {scores['uar']:.4f} | {scores['accuracy']:.4f} | {notes['seed']}"
+        rows.append(f"| `{name}.npz` | `{name}`, {rate} | {held_out} | {figures} | `{checkpoint.sha256[:16]}` |")
+    return "\n".join(rows)
+
+
+def _recalls(checkpoints):
+    names = list(checkpoints)
+    rows = ["| class | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for label in checkpoints[names[0]].classes:
+        found = " | ".join(f"{checkpoints[name].notes['scores held out']['recalls'][label]:.3f}" for name in names)
+        rows.append(f"| {label} | {found} |")
+    return "\n".join(rows)
+
+
+def _commands(checkpoints):
+    return "\n".join(f"    {checkpoint.notes['command']}" for checkpoint in checkpoints.values())

@@ -1,0 +1,83 @@
+"""Predictions as a table, CSV or JSON: ``file, start, end, <one column a class>, predicted``, one row a window.
+
+The functions take results: for each file its name, its `Prediction` or None, and what was wrong with it or None. A file
+without a prediction has a row with its name alone.
+"""
+
+import csv
+import io
+import json
+
+import numpy as np
+
+from npreslstm.report.text import bar, sparkline, table
+
+LONGEST_SPARKLINE = 60  # characters
+
+
+def as_csv(results, classes):
+    """CSV with a header; probabilities to 6 decimals, times in seconds to the millisecond."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "start", "end", *classes, "predicted"])
+    writer.writerows(_cells(file, row, classes, "{:.3f}", "{:.6f}") for file, row, _ in _rows(results))
+    return text.getvalue()
+
+
+def as_json(results, attention=False):
+    """A JSON list with one object a row; `attention` adds the frames' times and weights."""
+    return json.dumps([_record(file, row, error, attention) for file, row, error in _rows(results)], indent=1) + "\n"
+
+
+def as_table(results, classes, attention=False, blocks=True):
+    """For people: one clip in detail, several rows as a table; `attention` adds a sparkline over time."""
+    rows = list(_rows(results))
+    if len(rows) == 1 and rows[0][1] is not None:
+        return _card(rows[0][1], attention, blocks)
+    header = ["file", "start", "end", *classes, "predicted"]
+    cells = [_cells(file, row, classes, "{:.2f}", "{:.3f}") for file, row, _ in rows]
+    if attention:
+        header.append("attention")
+        cells = [[*cell, attention_sparkline(row, 20, blocks) if row else ""] for cell, (_, row, _) in zip(cells, rows)]
+    return table(header, cells, right=range(1, 3 + len(classes))) + "\n"
+
+
+def attention_sparkline(prediction, longest=LONGEST_SPARKLINE, blocks=True):
+    """Attention over time from start to end, at most `longest` characters; time without frames (trimmed silence) is blank."""
+    span = prediction.end - prediction.start
+    step = np.diff(prediction.times).min() if len(prediction.times) > 1 else span
+    width = int(np.clip(span / step, 1, longest))
+    place = ((prediction.times - prediction.start) / span * width).astype(int).clip(0, width - 1)  # (T,)
+    weights = np.bincount(place, prediction.attention, width)
+    return sparkline([weight if k in place else None for k, weight in enumerate(weights)], blocks)
+
+
+def _rows(results):
+    for file, prediction, error in results:
+        for row in [None] if prediction is None else prediction.windows or [prediction]:
+            yield file, row, error
+
+
+def _cells(file, row, classes, time, probability):
+    if row is None:
+        return [file] + [""] * (3 + len(classes))
+    return [file, time.format(row.start), time.format(row.end), *map(probability.format, row.probabilities.values()), row.label]
+
+
+def _record(file, row, error, attention):
+    if row is None:
+        return {"file": file, "start": None, "end": None, "probabilities": None, "predicted": None, "error": error}
+    probabilities = {name: round(p, 6) for name, p in row.probabilities.items()}
+    record = {"file": file, "start": round(row.start, 6), "end": round(row.end, 6), "probabilities": probabilities, "predicted": row.label}
+    if attention:
+        record["attention"] = {"times": row.times.round(4).tolist(), "weights": [float(f"{weight:.6g}") for weight in row.attention]}
+    return record
+
+
+def _card(row, attention, blocks):
+    ranked = sorted(row.probabilities.items(), key=lambda item: -item[1])
+    lines = [f"{row.file}  {row.start:.2f}-{row.end:.2f} s  {row.label}", ""]
+    lines += table(("", "", "", ""), [("", name, f"{p:.3f}", bar(p, blocks=blocks)) for name, p in ranked]).split("\n")[1:]
+    if attention:
+        lines += ["", f"  attention over time: |{attention_sparkline(row, blocks=blocks)}|"]
+    return "\n".join(lines) + "\n"
