@@ -89,10 +89,10 @@ def _read_manifest(path):
     with open(path, newline="", encoding="utf-8-sig") as file:
         try:
             reader = csv.DictReader(file, strict=True)
-            rows = list(reader)
+            columns, rows = reader.fieldnames or [], list(reader)
         except (csv.Error, UnicodeDecodeError) as error:
             raise InputError(f"{path} is not a CSV file in UTF-8 ({error}); expected columns {', '.join(MANIFEST_COLUMNS)}") from None
-    if missing := [column for column in MANIFEST_COLUMNS if column not in (reader.fieldnames or ())]:
+    if missing := [column for column in MANIFEST_COLUMNS if column not in columns]:
         raise InputError(f"{path} lacks the column {', '.join(missing)}; expected {', '.join(MANIFEST_COLUMNS)} in its first line")
     _refuse([f"line {k}" for k, row in enumerate(rows, 2) if not all(row[column] for column in MANIFEST_COLUMNS)], f"{path} has empty fields")
     if not rows:

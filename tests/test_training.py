@@ -1,0 +1,177 @@
+"""Training: batches, distortions, the trainer's reproducibility and resumption, the synthetic task."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from npreslstm.errors import InputError
+from npreslstm.schema import ModelConfig
+from npreslstm.training import augment
+from npreslstm.training.fit import Examples, fit, score, split_by_speaker
+from npreslstm.training.metrics import confusion_matrix, recalls, uar
+from npreslstm.training.recipe import Recipe, training_features, with_settings
+from npreslstm.training.synthetic import CLASSES, CONFIG, synthetic_clips
+from npreslstm.training.trainer import Trainer, make_batches, pad, predict, train
+
+QUICK = Recipe(epochs=4, batch_size=4, speeds=(1.0, 1.1), ema=0.5, lr=0.01, time_masks=1, longest_mask=2, column_masks=1, widest_mask=2)
+SMALL = ModelConfig(input_size=3, hidden_size=4, num_classes=2)
+
+
+def toy_clips(count=9, seed=0):
+    """Two classes told apart by the sign of the first column, in two variants a clip."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    clips = []
+    for label in labels:
+        frames = rng.normal(size=(rng.integers(4, 9), 3)).astype(np.float32)
+        frames[:, 0] += 2 * label - 1
+        clips.append([frames, 0.9 * frames[:-1]])
+    return clips, labels
+
+
+def test_a_last_batch_of_one_clip_joins_the_one_before():
+    assert [batch.tolist() for batch in make_batches(np.arange(9), 4)] == [[0, 1, 2, 3], [4, 5, 6, 7, 8]]
+    assert [len(batch) for batch in make_batches(np.arange(10), 4)] == [4, 4, 2]
+    assert [len(batch) for batch in make_batches(np.arange(1), 4)] == [1]
+
+
+def test_predictions_do_not_depend_on_the_batches():
+    model = Trainer(SMALL, QUICK, *toy_clips(), seed=0).model
+    clips = [variants[0] for variants in toy_clips()[0]]
+    one_by_one = np.concatenate([predict(model, [frames]) for frames in clips])
+    np.testing.assert_allclose(predict(model, clips, batch_size=4), one_by_one, rtol=0, atol=2e-6)  # achieved 3e-7
+
+
+def test_same_seed_same_bits_and_another_seed_another_model():
+    runs = [train(Trainer(SMALL, QUICK, *toy_clips(), seed=seed)).state_dict() for seed in (1, 1, 2)]
+    assert all((runs[0][name] == runs[1][name]).all() for name in runs[0])
+    assert any((runs[0][name] != runs[2][name]).any() for name in runs[0])
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, keep):
+    recipe = replace(QUICK, keep=keep)
+    validation = [variants[0] for variants in toy_clips(6, seed=1)[0]], toy_clips(6, seed=1)[1]
+    whole = train(Trainer(SMALL, recipe, *toy_clips(), seed=3), validation).state_dict()
+
+    def stop(epoch):
+        if epoch.epoch == 3:
+            raise KeyboardInterrupt
+
+    snapshot = tmp_path / "run.training"
+    with pytest.raises(KeyboardInterrupt):
+        train(Trainer(SMALL, recipe, *toy_clips(), seed=3), validation, stop, snapshot, snapshot_seconds=0)
+    assert snapshot.exists()
+    seen = []
+    resumed = train(Trainer(SMALL, recipe, *toy_clips(), seed=3), validation, seen.append, snapshot, snapshot_seconds=0).state_dict()
+    assert [epoch.epoch for epoch in seen] == [3, 4]  # the snapshot is of epoch 2, the last that was finished
+    assert all((resumed[name] == whole[name]).all() for name in whole)
+    assert not snapshot.exists()
+
+
+def test_the_state_of_another_run_is_refused(tmp_path):
+    Trainer(SMALL, QUICK, *toy_clips(), seed=1).save(tmp_path / "state")
+    with pytest.raises(InputError, match="state of a different run; delete it, or train with the same data, recipe and seed"):
+        Trainer(SMALL, QUICK, *toy_clips(), seed=2).restore(tmp_path / "state")
+
+
+def test_the_toy_task_is_learnt():
+    recipe = replace(QUICK, epochs=30, mixup=0.0, noise=0.1, offset=0.1, dropout=0.0)
+    model = train(Trainer(SMALL, recipe, *toy_clips(40), seed=0))
+    clips, labels = toy_clips(40, seed=5)
+    assert score(model, [variants[0] for variants in clips], labels, ("down", "up"))["uar"] > 0.9  # achieved 0.95 to 1
+
+
+def test_best_epoch_needs_validation_speakers():
+    with pytest.raises(InputError, match="keep is 'best' without validation speakers"):
+        train(Trainer(SMALL, replace(QUICK, keep="best"), *toy_clips(), seed=0))
+
+
+def test_one_clip_is_too_few():
+    with pytest.raises(InputError, match="1 clips to train on; expected at least 2"):
+        Trainer(SMALL, QUICK, *toy_clips(1), seed=0)
+
+
+def test_held_out_speakers_have_no_influence_on_the_weights():
+    clips, labels = toy_clips(12)
+    speakers = np.repeat(["a", "b", "c"], 4)
+    split = split_by_speaker(speakers, test=["c"])
+    results = []
+    for spoilt in (False, True):
+        variants = [[100 * frames if spoilt and who == "c" else frames for frames in clip] for clip, who in zip(clips, speakers)]
+        examples = Examples("toy", ("down", "up"), None, variants, labels, speakers)
+        results.append(fit(examples, split, SMALL, QUICK, seed=0))
+    for name in results[0].state:
+        np.testing.assert_array_equal(results[0].state[name], results[1].state[name])
+    np.testing.assert_array_equal(results[0].mean, results[1].mean)
+    assert results[0].notes["speakers held out"] == ["c"] and results[0].notes["scores held out"]["clips"] == 4
+
+
+def test_distortions_keep_shapes_and_touch_what_they_say():
+    rng = np.random.default_rng(0)
+    x, lengths = pad([np.ones((5, 4), np.float32), np.ones((3, 4), np.float32)])
+    masked = x.copy()
+    augment.mask_time(masked, lengths, 3, 2, rng)
+    assert set(np.unique(masked)) == {0, 1} and (masked[0].min(axis=1) == masked[0].max(axis=1)).all()  # whole frames
+    assert masked[0].any() and masked[1].any()
+    columns = x.copy()
+    augment.mask_columns(columns, 2, 2, rng)
+    assert (columns[0].min(axis=0) == columns[0].max(axis=0)).all()
+    shifted = x.copy()
+    augment.add_offset(shifted, 0.5, rng)
+    assert np.ptp(shifted[0] - x[0], axis=0).max() < 1e-6 and np.ptp(shifted[0, 0]) > 0.1
+    cropped = augment.crop(np.arange(20).reshape(10, 2), 0.4, rng)
+    assert 6 <= len(cropped) <= 10 and (np.diff(cropped[:, 0]) == 2).all()
+
+
+def test_mixup_mixes_clips_and_targets_alike():
+    x, lengths = pad([np.full((4, 1), value, np.float32) for value in (1, 2, 4)])
+    targets = np.eye(3, dtype=np.float32)
+    mixed, labels = augment.mixup(x, lengths, targets, 0.4, np.random.default_rng(0))
+    np.testing.assert_allclose(labels.sum(axis=1), 1, rtol=0, atol=2e-7)
+    np.testing.assert_allclose(mixed[:, 0, 0], labels @ [1, 2, 4], rtol=2e-7)
+    assert (np.diag(labels) >= 0.5).all() and (labels.max(axis=1) < 1).any()
+
+
+def test_scores():
+    confusion = confusion_matrix([0, 0, 1, 1], [0, 1, 1, 1], 3)
+    assert confusion.tolist() == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
+    np.testing.assert_array_equal(recalls(confusion), [0.5, 1.0, np.nan])
+    assert uar(confusion) == 0.75
+
+
+@pytest.mark.parametrize(
+    "setting, message",
+    [
+        ("speed=1", "the recipe has no field 'speed'; expected one of epochs"),
+        ("lr=fast", "lr is 'fast'; expected a value such as 0.002"),
+        ("epochs=0", "epochs is 0; expected an integer of at least 1"),
+        ("keep=first", "keep is 'first'; expected one of last, best"),
+        ("dropout=1", "dropout is 1.0; expected a share"),
+        ("lr=-1", "lr is -1.0; expected 0 or more"),
+        ("lr=nan", "lr is nan; expected 0 or more"),
+        ("speeds=0.9,1.1", "expected 1.0 first"),
+    ],
+)
+def test_wrong_settings_are_refused(setting, message):
+    with pytest.raises(InputError, match=message):
+        with_settings(Recipe(), [setting])
+
+
+def test_settings_change_the_recipe():
+    recipe = with_settings(Recipe(), ["lr=1e-3", "epochs=7", "speeds=1,1.2", "keep=best"])
+    assert (recipe.lr, recipe.epochs, recipe.speeds, recipe.keep) == (1e-3, 7, (1.0, 1.2), "best")
+
+
+def test_bundled_features():
+    assert training_features("paper").trim_db == 30.0 and training_features("mcu").trim_db is None
+    assert training_features("paper").n_features == training_features("mcu").n_features == 46
+
+
+def test_synthetic_speech_is_seeded_and_audible():
+    clips = list(synthetic_clips(np.random.default_rng(0), speakers=2, takes=1))
+    assert [(label, speaker) for _, label, speaker in clips] == [(k, s) for s in "12" for k in range(len(CLASSES))]
+    for (signal, *_), (again, *_) in zip(clips, synthetic_clips(np.random.default_rng(0), speakers=2, takes=1)):
+        np.testing.assert_array_equal(signal, again)
+        assert 0.8 * CONFIG.sample_rate <= len(signal) <= 1.2 * CONFIG.sample_rate and 0.05 < np.abs(signal).max() < 1
