@@ -13,7 +13,6 @@ import pytest
 from torch_files import dictionary, integers, record, storage, tensor, text, torch_file, torch_records, zip_bytes
 
 from npreslstm.errors import InputError
-from npreslstm.formats.state_dicts import find_state_dict, strip_prefixes
 from npreslstm.formats.torch_pt import read_state_dict, read_torch, write_state_dict
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -144,7 +143,7 @@ def tar_file():
 
 
 FOREIGN = {
-    "whole module": ((GOLDENS / "torch_module.pt").read_bytes(), r"'torch\.nn\.modules\.linear\.Linear': the file holds a whole module.*state_dict\(\)"),
+    "whole module": ((GOLDENS / "torch_module.pt").read_bytes(), r"'torch\.nn\.modules\.linear\.Linear': the file holds a whole module"),
     "pickle stream": ((GOLDENS / "torch_stream.pt").read_bytes(), r"before 1\.6.*save it again"),
     "TorchScript": ((GOLDENS / "torch_script.pt").read_bytes(), r"TorchScript.*torch\.jit\.load\(path\)\.state_dict\(\)"),
     "tar": (tar_file(), "tar format.*save it again"),
@@ -181,83 +180,22 @@ def test_no_damaged_byte_changes_the_weights_silently(tmp_path):
     data = bytearray((GOLDENS / "torch_state.pt").read_bytes())
     wanted = read_torch(GOLDENS / "torch_state.pt")
     refused = 0
-    for position in range(0, len(data), 7):
+    for position in range(0, len(data), 19):
         data[position] ^= 0x55
         try:
             assert_same(read_torch(write(tmp_path, data)), wanted)  # padding, or a field that does not matter
         except InputError:
             refused += 1
         data[position] ^= 0x55
-    assert refused > 300  # of 1,136: the rest is alignment padding and fields of the headers that nothing depends on
+    assert refused > 100  # of 419: the rest is alignment padding and fields of the headers that nothing depends on
 
 
-# --- finding the weights ---
-
-W = {"fc.weight": np.ones((2, 2), np.float32), "fc.bias": np.zeros(2, np.float32)}
-OTHER = {"fc.weight": np.full((2, 2), 3.0, np.float32)}
-
-
-@pytest.mark.parametrize(
-    "checkpoint",
-    [
-        W,
-        {"state_dict": W, "epoch": 3},
-        {"model": W, "optimizer": {"state": {0: {"exp_avg": np.ones(2)}}, "param_groups": []}},
-        {"model_state_dict": W, "ema": OTHER},
-        {"trainer": {"net": W}},
-        {"anything": W},
-        (W, 12),
-    ],
-    ids=["itself", "state_dict", "model and optimizer", "model and ema", "two levels", "any name", "tuple"],
-)
-def test_the_state_dict_is_found(checkpoint):
-    assert find_state_dict(checkpoint) is not checkpoint
-    assert_same(find_state_dict(checkpoint), W)
-
-
-def test_a_key_chooses_among_several():
-    checkpoint = {"model": W, "ema": {"module": OTHER}}
-    assert_same(find_state_dict(checkpoint, key="ema.module"), OTHER)
-    with pytest.raises(InputError, match=r"not exactly one state dict; found 'model' \(2 tensors\), 'ema\.module' \(1 tensors\): name one with key="):
-        find_state_dict(checkpoint)
-    with pytest.raises(InputError, match=r"not exactly one state dict at 'best'; found 'model'"):
-        find_state_dict(checkpoint, key="best")
-
-
-@pytest.mark.parametrize(
-    "checkpoint, message",
-    [
-        ({"generator": W, "discriminator": W}, r"'generator' \(2 tensors\), 'discriminator' \(2 tensors\)"),
-        ({"epoch": 3, "names": ["a"]}, r"no state dict .* found \{'epoch': int, 'names': list\}"),
-        ({"fc.weight": W["fc.weight"], "epoch": 3}, r"found \{'fc\.weight': ndarray, 'epoch': int\}"),
-        ({"state": {0: W}}, "no state dict"),
-        ({}, "no state dict"),
-        (W["fc.weight"], "found a ndarray"),
-    ],
-)
-def test_ambiguity_and_absence_list_what_was_found(checkpoint, message):
-    with pytest.raises(InputError, match=message):
-        find_state_dict(checkpoint)
-
-
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "module.module.", "_orig_mod._orig_mod.module."])
-def test_prefixes_are_stripped_repeated_and_combined(prefix):
-    assert_same(strip_prefixes({prefix + name: array for name, array in W.items()}), W)
-
-
-def test_only_wrappers_are_stripped():
-    assert list(strip_prefixes({"module.a": 0, "head.module.b": 1})) == ["module.a", "head.module.b"]
-    assert list(strip_prefixes({"lstm1._orig_mod.weight": 0, "my_orig_mod.b": 1})) == ["lstm1.weight", "my_orig_mod.b"]
-    with pytest.raises(InputError, match="same name"):
-        strip_prefixes({"a._orig_mod.b": 0, "a.b": 1})
+# --- reading state dicts and writing them ---
 
 
 def test_the_error_of_read_state_dict_names_the_file(tmp_path):
     with pytest.raises(InputError, match=r"file\.pt: no state dict"):
         read_state_dict(write(tmp_path, torch_file(dictionary({"note": text("x")}))))
-
-
-# --- writing ---
 
 
 def awkward_state():
@@ -367,7 +305,7 @@ def test_live_layouts_agree_with_torch(tmp_path):
         (lambda torch: torch.ones(2, dtype=torch.complex64).conj(), r"resolve_conj\(\)"),
         (lambda torch: np.float64(3.0), r"numpy.*a NumPy value; save float\(x\)"),
         (lambda torch: torch.nn.LSTM(2, 2), "whole module"),
-        (lambda torch: torch.ones(3).untyped_storage(), "holds a bare Storage as a value"),
+        (lambda torch: torch.ones(3).untyped_storage(), r"holds Storage\(key='0', dtype='uint8', nbytes=12\) as a value"),
         (lambda torch: torch.FloatTensor, r"'torch\.FloatTensor': refused, since only tensors and plain data are read"),
     ],
     ids=["sparse", "meta", "float8", "conjugated", "numpy scalar", "module", "storage", "class"],

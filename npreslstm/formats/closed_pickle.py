@@ -1,6 +1,6 @@
 """A closed interpreter for the pickles inside torch.save files.
 
-A pickle is a program for a stack machine, and Python's own machine lets that program import and call anything. This one knows 29 of the
+A pickle is a program for a stack machine, and Python's own machine lets that program import and call anything. This one knows 31 of the
 68 opcodes, imports nothing and calls nothing but the constructors it is given. It works in two passes over the program:
 
 1. the whole program is decoded without executing anything: an unknown opcode, a name outside the vocabulary, a truncated operand or
@@ -8,7 +8,7 @@ A pickle is a program for a stack machine, and Python's own machine lets that pr
 2. the opcodes are executed; each costs a bounded amount of memory, since only constructors can make something large, and those
    have budgets of their own.
 
-Last, `_check_plain` walks what was built: cycles, deep nesting and structures that are small only because they share parts with
+Last, `plain_data.check_plain` walks what was built: cycles, deep nesting and structures that are small only because they share parts with
 themselves ("billion laughs") are refused, so that whoever walks the result cannot be caught by it.
 
 Protocol 2 only, the one torch.save has always used.
@@ -19,13 +19,12 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from npreslstm.errors import InputError
+from npreslstm.formats.plain_data import check_plain, checked_key
 
 MAX_PROGRAM_BYTES = 8 * 2**20
 MAX_OPCODES = 100_000
-MAX_DEPTH = 100
 MAX_NAME_BYTES = 200
 
-_SCALARS = (type(None), bool, int, float, complex)
 _ALIASES = {"__builtin__": "builtins", "torch.tensor": "torch._tensor"}  # modules that were renamed
 
 
@@ -49,7 +48,7 @@ class Vocabulary(NamedTuple):
     persistent_load : callable
         Turns a persistent id into a value.
     leaves : tuple of type
-        Types of finished values besides Python's plain ones.
+        Types of finished values besides Python's plain ones; they have `nbytes`.
     """
 
     constructors: Mapping
@@ -90,7 +89,7 @@ def load(program, vocabulary, limit):
     machine = _Machine(vocabulary)
     for action, operand in instructions:
         action(machine, operand)
-    return _check_plain(machine.result(), vocabulary.leaves, limit)
+    return check_plain(machine.result(), vocabulary.leaves, limit)
 
 
 class _Machine:
@@ -110,7 +109,7 @@ class _Machine:
         """The topmost item, which must be of one of the types (any, if none is given)."""
         self.need(1)
         if types and type(self.stack[-1]) not in types:
-            raise InputError(f"the pickle treats a {type(self.stack[-1]).__name__} as a {types[0].__name__}: it is damaged or made to do harm")
+            raise InputError(f"the pickle treats a {type(self.stack[-1]).__name__} as a {types[0].__name__}: it is damaged or was made to do harm")
         return self.stack[-1]
 
     def need(self, count):
@@ -168,7 +167,7 @@ def _appends(machine, _):
 
 def _setitem(machine, _):
     value, key = machine.pop(), machine.pop()
-    machine.top(dict)[_checked_key(key)] = value
+    machine.top(dict)[checked_key(key)] = value
 
 
 def _setitems(machine, _):
@@ -177,7 +176,7 @@ def _setitems(machine, _):
         raise InputError("the pickle sets a key without a value: the file is damaged")
     target = machine.top(dict)
     for key, value in zip(items[::2], items[1::2]):
-        target[_checked_key(key)] = value
+        target[checked_key(key)] = value
 
 
 def _put(machine, index):
@@ -223,10 +222,6 @@ def _stop(machine, _):
 # --- operands: (program, position) -> (operand, position after it) ---
 
 
-def _constant(value):
-    return lambda program, at: (value, at)
-
-
 def _number(code):
     layout = struct.Struct(code)
     return lambda program, at: (layout.unpack_from(program, at)[0], at + layout.size)
@@ -254,39 +249,39 @@ def _name(program, at):
     return f"{_ALIASES.get(module, module)}.{name}", end + 1
 
 
-_OPCODES = {
-    ord(code): (action, operand)
-    for code, action, operand in [
-        (b"N", _push, _constant(None)),  # NONE
-        (b"\x88", _push, _constant(True)),  # NEWTRUE
-        (b"\x89", _push, _constant(False)),  # NEWFALSE
-        (b"K", _push, _number("<B")),  # BININT1
-        (b"M", _push, _number("<H")),  # BININT2
-        (b"J", _push, _number("<i")),  # BININT
-        (b"\x8a", _push, _long),  # LONG1
-        (b"G", _push, _number(">d")),  # BINFLOAT
-        (b"X", _push, _text),  # BINUNICODE
-        (b")", _push, _constant(())),  # EMPTY_TUPLE
-        (b"]", _push_new, _constant(list)),  # EMPTY_LIST
-        (b"}", _push_new, _constant(dict)),  # EMPTY_DICT
-        (b"(", _mark, _constant(None)),  # MARK
-        (b"t", _tuple_from_mark, _constant(None)),  # TUPLE
-        (b"\x85", _tuple, _constant(1)),  # TUPLE1
-        (b"\x86", _tuple, _constant(2)),  # TUPLE2
-        (b"\x87", _tuple, _constant(3)),  # TUPLE3
-        (b"a", _append, _constant(None)),  # APPEND
-        (b"e", _appends, _constant(None)),  # APPENDS
-        (b"s", _setitem, _constant(None)),  # SETITEM
-        (b"u", _setitems, _constant(None)),  # SETITEMS
-        (b"q", _put, _number("<B")),  # BINPUT
-        (b"r", _put, _number("<I")),  # LONG_BINPUT
-        (b"h", _get, _number("<B")),  # BINGET
-        (b"j", _get, _number("<I")),  # LONG_BINGET
-        (b"c", _global, _name),  # GLOBAL
-        (b"R", _reduce, _constant(None)),  # REDUCE
-        (b"b", _build, _constant(None)),  # BUILD
-        (b"Q", _persistent, _constant(None)),  # BINPERSID
-        (b".", _stop, _constant(None)),  # STOP
+_OPCODES = {  # byte: (action, decoder of the operand or None, the operand if there is no decoder)
+    ord(code): row
+    for code, *row in [
+        (b"N", _push, None, None),  # NONE
+        (b"\x88", _push, None, True),  # NEWTRUE
+        (b"\x89", _push, None, False),  # NEWFALSE
+        (b"K", _push, _number("<B"), None),  # BININT1
+        (b"M", _push, _number("<H"), None),  # BININT2
+        (b"J", _push, _number("<i"), None),  # BININT
+        (b"\x8a", _push, _long, None),  # LONG1
+        (b"G", _push, _number(">d"), None),  # BINFLOAT
+        (b"X", _push, _text, None),  # BINUNICODE
+        (b")", _push, None, ()),  # EMPTY_TUPLE
+        (b"]", _push_new, None, list),  # EMPTY_LIST
+        (b"}", _push_new, None, dict),  # EMPTY_DICT
+        (b"(", _mark, None, None),  # MARK
+        (b"t", _tuple_from_mark, None, None),  # TUPLE
+        (b"\x85", _tuple, None, 1),  # TUPLE1
+        (b"\x86", _tuple, None, 2),  # TUPLE2
+        (b"\x87", _tuple, None, 3),  # TUPLE3
+        (b"a", _append, None, None),  # APPEND
+        (b"e", _appends, None, None),  # APPENDS
+        (b"s", _setitem, None, None),  # SETITEM
+        (b"u", _setitems, None, None),  # SETITEMS
+        (b"q", _put, _number("<B"), None),  # BINPUT
+        (b"r", _put, _number("<I"), None),  # LONG_BINPUT
+        (b"h", _get, _number("<B"), None),  # BINGET
+        (b"j", _get, _number("<I"), None),  # LONG_BINGET
+        (b"c", _global, _name, None),  # GLOBAL
+        (b"R", _reduce, None, None),  # REDUCE
+        (b"b", _build, None, None),  # BUILD
+        (b"Q", _persistent, None, None),  # BINPERSID
+        (b".", _stop, None, None),  # STOP
     ]
 }
 
@@ -304,8 +299,10 @@ def _decode(program, vocabulary):
     at, action = 2, None  # after PROTO
     try:
         while action is not _stop:
-            action, decode = _OPCODES[program[at]]
-            operand, at = decode(program, at + 1)
+            action, decode, operand = _OPCODES[program[at]]
+            at += 1
+            if decode:
+                operand, at = decode(program, at)
             if action is _global and operand not in known:
                 raise InputError(f"the pickle names {operand!a}: {vocabulary.explain(operand)}")
             actions.append(action)
@@ -314,58 +311,9 @@ def _decode(program, vocabulary):
                 raise InputError(f"the pickle has more than {MAX_OPCODES} opcodes: save the state dict alone, without histories")
     except KeyError as error:
         name = _REFUSED.get(error.args[0], hex(error.args[0]))
-        raise InputError(f"the pickle uses the opcode {name}, which plain data does not need: refused") from None
+        raise InputError(f"the pickle uses the opcode {name}, which plain data does not need: refused; save the state dict alone") from None
     except (struct.error, IndexError, UnicodeDecodeError):
-        raise InputError(f"the pickle breaks off or is garbled at byte {at} of {len(program)}: the file is damaged") from None
+        raise InputError(f"the pickle breaks off or is garbled near byte {min(at, len(program))} of {len(program)}: the file is damaged") from None
     if at != len(program):
         raise InputError(f"the pickle goes on for {len(program) - at} bytes after its STOP: the file was made to do harm")
     return zip(actions, operands)
-
-
-def _checked_key(key):
-    """Keys are texts and single numbers: their hashes cannot be made to collide (ints beyond 60 bits could), nor be slow to compute."""
-    if type(key) not in (str, bytes, bool, float, int, type(None)):
-        raise InputError(f"the pickle uses a {type(key).__name__} as a dictionary key; expected a text or a number")
-    if type(key) is int and abs(key) >= 2**60:
-        raise InputError("the pickle uses an integer of more than 60 bits as a dictionary key; expected a smaller one")
-    return key
-
-
-def _check_plain(value, leaves, limit):
-    """Return the finished value if it is a finite tree of plain data that fits the limit when written out in full."""
-    being_visited, done = set(), {}  # done: id -> (bytes written out in full, height)
-
-    def measure(node, depth):
-        kind = type(node)
-        if kind in _SCALARS:
-            return 0, 0
-        if kind in (str, bytes) or kind in leaves:
-            return node.nbytes if kind in leaves else len(node), 0
-        if kind not in (dict, list, tuple, set):
-            what = node.name if kind is Global else f"a bare {kind.__name__}"
-            raise InputError(f"the file holds {what} as a value; expected tensors and plain data: save the state dict alone")
-        if id(node) in being_visited:
-            raise InputError("the pickle builds a structure that contains itself; expected a tree")
-        if id(node) not in done:
-            being_visited.add(id(node))
-            done[id(node)] = measure_items(node, depth)
-            being_visited.discard(id(node))
-        if depth + done[id(node)][1] > MAX_DEPTH:
-            raise InputError(f"the pickle nests deeper than {MAX_DEPTH} levels; save the state dict alone")
-        return done[id(node)]
-
-    def measure_items(node, depth):
-        if depth >= MAX_DEPTH:
-            return 0, 1  # one level too many: refused by the caller
-        items = [*node.keys(), *node.values()] if type(node) is dict else node
-        size, height = 8 * len(items), 0
-        for item in items:
-            if type(item) not in _SCALARS:
-                item_size, item_height = measure(item, depth + 1)
-                size, height = size + item_size, max(height, item_height + 1)
-        if size > limit:
-            raise InputError(f"the pickle builds a structure of more than {limit} bytes out of shared parts: the file was made to do harm")
-        return size, height
-
-    measure(value, 0)
-    return value

@@ -8,12 +8,13 @@ from npreslstm.errors import InputError
 from npreslstm.formats.closed_pickle import load
 from npreslstm.formats.state_dicts import find_state_dict
 from npreslstm.formats.torch_pt_write import write_state_dict
-from npreslstm.formats.torch_tensors import BUDGET_BYTES, BUDGET_FACTOR, TensorReader
+from npreslstm.formats.torch_tensors import TensorReader
 from npreslstm.formats.torch_zip import TorchArchive
 
 __all__ = ["read_torch", "read_state_dict", "write_state_dict"]
 
 VERSIONS = range(1, 11)  # torch.save writes 3 since 1.6; torch.load of 2.13 reads up to 10
+EXPANSION, ALLOWANCE = 16, 16 * 2**20  # shared and expanded tensors may take 16 times what the file stores, and 16 MiB besides
 
 _SAVE_AGAIN = "in PyTorch save it again: torch.save(torch.load(path, map_location='cpu'), new_path)"
 _LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number 0x1950a86a20f9469cfc6c
@@ -80,20 +81,25 @@ def read_state_dict(path, key=None):
 def _read(file):
     _check_magic(file)
     archive = TorchArchive(file)
-    version = archive.read("version") if archive.size("version") < 20 else b""
+    version = _short_record(archive, "version")
     if not version.strip().isdigit() or int(version) not in VERSIONS:
         raise InputError(f"file version {version!r}; expected {VERSIONS[0]} to {VERSIONS[-1]}: {_SAVE_AGAIN}")
     stored = archive.size("data.pkl") + sum(archive.size(name) for name in archive.names() if name.startswith("data/"))
-    limit = BUDGET_FACTOR * stored + BUDGET_BYTES
-    return load(archive.read("data.pkl"), TensorReader(archive, _byteorder(archive), limit).vocabulary(), limit)
+    reader = TensorReader(archive, _byteorder(archive))
+    return reader.arrays(load(archive.read("data.pkl"), reader.vocabulary(), EXPANSION * stored + ALLOWANCE))
 
 
 def _byteorder(archive):
     """Of the storages; files from before PyTorch 2.1 have no such record and are little-endian."""
-    order = archive.read("byteorder") if "byteorder" in archive and archive.size("byteorder") < 20 else b"little"
+    order = _short_record(archive, "byteorder") if "byteorder" in archive else b"little"
     if order not in (b"little", b"big"):
         raise InputError(f"byte order {order!r}; expected b'little' or b'big': the file is damaged")
     return "<" if order == b"little" else ">"
+
+
+def _short_record(archive, name):
+    """The text of a record of a word or two; empty, which fits nothing, if it is longer."""
+    return archive.read(name) if archive.size(name) < 20 else b""
 
 
 def _check_magic(file):

@@ -1,7 +1,7 @@
 """What a torch.save pickle may name, and the NumPy values it becomes: storages, tensors, and the few plain types around them.
 
-Nothing here is torch's code, nor called by a name that the file chooses freely: each name below has one function that checks its
-arguments before it allocates anything.
+Nothing here is torch's code, nor called by a name that the file chooses freely: each name below has one function, which checks its
+arguments. Tensors are only described while the pickle runs; storages are read and arrays made once all of it has been accepted.
 """
 
 import math
@@ -11,10 +11,11 @@ import numpy as np
 
 from npreslstm.errors import InputError
 from npreslstm.formats.closed_pickle import MAX_PROGRAM_BYTES, Global, Vocabulary
+from npreslstm.formats.plain_data import checked_key
 from npreslstm.formats.state_dicts import widen_bfloat16
 
 MAX_DIMENSIONS = 32  # of NumPy 1.26
-BUDGET_FACTOR, BUDGET_BYTES = 16, 16 * 2**20  # weights that are shared or expanded may grow a file by this much
+_HARM = "the file is damaged or was made to do harm"
 
 # name in torch -> NumPy dtype of the stored bytes
 DTYPES = {
@@ -34,14 +35,35 @@ _TENSOR_TYPES = ("torch.Tensor", "torch.nn.parameter.Parameter")
 
 
 class Storage(NamedTuple):
-    """A run of elements that tensors are views of."""
+    """A run of elements that tensors are views of: a record of the file, not read yet."""
 
-    data: bytes
+    key: str
     dtype: str  # torch's name
+    nbytes: int
+
+
+class Tensor(NamedTuple):
+    """A view of a storage, known to lie inside it; it becomes an array once the whole pickle has been found harmless."""
+
+    key: str
+    dtype: str  # torch's name
+    offset: int  # this and the strides in elements
+    size: tuple
+    stride: tuple
+
+    @property
+    def final(self):
+        """NumPy dtype of the array: bfloat16 is widened."""
+        return np.dtype("f4" if self.dtype == "bfloat16" else DTYPES[self.dtype])
+
+    @property
+    def nbytes(self):
+        """Of the array; sizes of 0 count as 1, so that no size is too large for NumPy."""
+        return math.prod(max(n, 1) for n in self.size) * self.final.itemsize
 
 
 class TensorReader:
-    """Turns storages and tensor rebuilders into NumPy arrays.
+    """Turns storages and tensor rebuilders into `Tensor` views, and those into NumPy arrays.
 
     Parameters
     ----------
@@ -49,16 +71,12 @@ class TensorReader:
         Where the storages are.
     byteorder : {'<', '>'}
         Of the stored elements.
-    limit : int
-        Bytes that all tensors together may take.
     """
 
-    def __init__(self, archive, byteorder, limit):
+    def __init__(self, archive, byteorder):
         self._archive = archive
         self._byteorder = byteorder
-        self._limit = limit
-        self._spent = 0  # bytes of tensors
-        self._spent_plain = 0  # bytes of byte strings and sets
+        self._spent = 0  # bytes of byte strings and sets
         self._data = {}  # storage key -> bytes
 
     def vocabulary(self):
@@ -69,7 +87,7 @@ class TensorReader:
             utils + "_rebuild_tensor_v3": self._tensor_v3,
             utils + "_rebuild_parameter": _parameter,
             utils + "_rebuild_parameter_with_state": _parameter,
-            "torch._tensor._rebuild_from_type_v2": self._tensor_subclass,
+            "torch._tensor._rebuild_from_type_v2": self._tensor_with_attributes,
             "torch.Size": _size,
             "torch.device": _device,
             "collections.OrderedDict": _ordered_dict,
@@ -82,80 +100,84 @@ class TensorReader:
         }
         constructors.update(dict.fromkeys([*STORAGES, *_TENSOR_TYPES]))  # may be mentioned, not called
         constants = {f"torch.{name}": f"torch.{name}" for name in DTYPES}  # a dtype is its name
-        return Vocabulary(constructors, constants, explain, self._storage, (np.ndarray,))
+        return Vocabulary(constructors, constants, explain, self._storage, (Tensor,))
+
+    def arrays(self, value, done=None):
+        """The structure that the pickle built, with arrays for `Tensor` views. What was one object stays one object."""
+        done = {} if done is None else done  # id -> its replacement; the ids stay valid while `value` holds the originals
+        if type(value) not in (Tensor, dict, list, tuple):
+            return value
+        if id(value) not in done:
+            if type(value) is Tensor:
+                done[id(value)] = self._array(value)
+            elif type(value) is dict:
+                done[id(value)] = {key: self.arrays(item, done) for key, item in value.items()}
+            else:
+                done[id(value)] = type(value)(self.arrays(item, done) for item in value)
+        return done[id(value)]
+
+    def _array(self, tensor):
+        """A C-contiguous array in native byte order that owns its memory."""
+        if 0 in tensor.size:
+            return np.empty(tensor.size, tensor.final)
+        if tensor.key not in self._data:
+            self._data[tensor.key] = self._archive.read(f"data/{tensor.key}")
+        stored = np.dtype(DTYPES[tensor.dtype]).newbyteorder(self._byteorder)
+        strides = [step * stored.itemsize for step in tensor.stride]
+        view = np.ndarray(tensor.size, stored, self._data[tensor.key], tensor.offset * stored.itemsize, strides)
+        return widen_bfloat16(view) if tensor.dtype == "bfloat16" else view.astype(tensor.final, order="C")
 
     def _storage(self, persistent_id):
-        """('storage', class, key, location, number of elements) -> Storage; the size is checked before a byte is read."""
-        _, kind, key, _, count = _checked("a storage", persistent_id, [str, Global, str, str, int])
-        if persistent_id[0] != "storage" or kind.name not in STORAGES or not (key.isascii() and key.isalnum()):
-            raise InputError(f"the pickle asks for something other than a storage of tensor elements: {persistent_id[0]!a:.40} {key!a:.40}")
-        name, itemsize = f"data/{key}", np.dtype(DTYPES[STORAGES[kind.name]]).itemsize
-        if count != self._archive.size(name) // itemsize:
-            raise InputError(f"storage {key} claims {_short(count)} elements of {itemsize} bytes; its record has {self._archive.size(name)} bytes")
-        if key not in self._data:
-            self._data[key] = self._archive.read(name)
-        return Storage(self._data[key], STORAGES[kind.name])
+        """('storage', class, key, location, number of elements) -> Storage; the number must be what the record holds."""
+        word, kind, key, _, count = _checked("a storage", persistent_id, [str, Global, str, str, int])
+        if word != "storage" or kind.name not in STORAGES or not (key.isascii() and key.isalnum()):
+            raise InputError(f"the pickle asks for something other than a storage of tensor elements: {word!a:.40} {key!a:.40}; {_HARM}")
+        dtype, nbytes = STORAGES[kind.name], self._archive.size(f"data/{key}")
+        if count != nbytes // np.dtype(DTYPES[dtype]).itemsize:
+            raise InputError(f"storage {key:.40} claims {_short(count)} elements of {dtype}; its record has {nbytes} bytes: {_HARM}")
+        return Storage(key, dtype, nbytes)
 
     def _tensor_v2(self, arguments):
         storage, offset, size, stride = _checked("_rebuild_tensor_v2", arguments[:4], [Storage, int, tuple, tuple])
         _checked("_rebuild_tensor_v2", arguments[4:], [bool, _HOOKS], [dict])
         _check_bits(arguments[6:])
-        return self._array(storage.data, storage.dtype, offset, size, stride)
+        return _view(storage, storage.dtype, offset, size, stride)
 
     def _tensor_v3(self, arguments):
         storage, offset, size, stride = _checked("_rebuild_tensor_v3", arguments[:4], [Storage, int, tuple, tuple])
         dtype = _checked("_rebuild_tensor_v3", arguments[4:], [bool, _HOOKS, str], [dict])[2].removeprefix("torch.")
         _check_bits(arguments[7:])
         if dtype not in DTYPES:
-            raise InputError(f"_rebuild_tensor_v3 with the dtype {dtype!a:.40}; expected one of {', '.join(DTYPES)}")
-        return self._array(storage.data, dtype, offset, size, stride)
+            raise InputError(f"_rebuild_tensor_v3 with the dtype {dtype!a:.40}; expected one of {', '.join(DTYPES)}: {_HARM}")
+        return _view(storage, dtype, offset, size, stride)
 
-    def _tensor_subclass(self, arguments):
-        """A tensor or Parameter with Python attributes: (rebuilder, type, its arguments, attributes); the attributes are dropped."""
+    def _tensor_with_attributes(self, arguments):
+        """(rebuilder, type, its arguments, Python attributes) -> Tensor; the attributes are dropped."""
         rebuilder, kind, inner, _ = _checked("_rebuild_from_type_v2", arguments, [Global, Global, tuple, (dict, tuple)])
-        constructor = self.vocabulary().constructors[rebuilder.name]
         if kind.name not in _TENSOR_TYPES or not rebuilder.name.startswith("torch._utils."):
-            raise InputError(f"_rebuild_from_type_v2 of {kind.name} by {rebuilder.name}; expected a tensor: save x.detach().clone()")
-        return constructor(inner)
-
-    def _array(self, data, dtype, offset, size, stride):
-        """A C-contiguous array in native byte order that owns its memory; every element is known to lie in `data`."""
-        stored = np.dtype(DTYPES[dtype]).newbyteorder(self._byteorder)
-        if len(size) != len(stride) or len(size) > MAX_DIMENSIONS or not all(type(n) is int and n >= 0 for n in (offset, *size, *stride)):
-            raise InputError(f"a tensor of {len(size)} sizes, {len(stride)} strides; expected at most {MAX_DIMENSIONS} of each, none negative")
-        last = offset + sum((n - 1) * step for n, step in zip(size, stride))  # meaningless if some n is 0
-        if 0 not in size and last >= len(data) // stored.itemsize:
-            raise InputError(f"a tensor reaches element {_short(last)} of a storage with {len(data) // stored.itemsize}: the file was tampered with")
-        final = np.dtype("f4") if dtype == "bfloat16" else stored.newbyteorder("=")
-        self._spent += math.prod(max(n, 1) for n in size) * final.itemsize
-        if self._spent > self._limit:
-            raise InputError(f"the tensors take {_short(self._spent)} bytes in all; this file may make at most {self._limit}")
-        if 0 in size:
-            return np.empty(size, final)
-        view = np.ndarray(size, stored, data, offset * stored.itemsize, [step * stored.itemsize for step in stride])
-        return widen_bfloat16(view) if dtype == "bfloat16" else view.astype(final, order="C")
+            raise InputError(f"_rebuild_from_type_v2 of {kind.name} by {rebuilder.name}; expected a tensor: {_HARM}")
+        return self.vocabulary().constructors[rebuilder.name](inner)
 
     def _encoded(self, arguments):
         """How protocol 2 writes bytes: _codecs.encode(text, 'latin1')."""
         text, codec = _checked("_codecs.encode", arguments, [str, str])
         if codec not in ("latin1", "latin-1"):
-            raise InputError(f"_codecs.encode to {codec!a:.40}; expected 'latin1'")
-        self._spend_plain(len(text))
+            raise InputError(f"_codecs.encode to {codec!a:.40}; expected 'latin1': {_HARM}")
+        self._spend(len(text))
         try:
             return text.encode("latin1")
         except UnicodeEncodeError:
-            raise InputError("_codecs.encode of characters beyond latin1: the file is damaged") from None
+            raise InputError(f"_codecs.encode of characters beyond latin1: {_HARM}") from None
 
     def _set(self, arguments):
         (items,) = _checked("set", arguments, [list])
-        if not all(type(item) in (str, bytes, bool, float, type(None)) or type(item) is int and abs(item) < 2**60 for item in items):
-            raise InputError("a set of something other than texts and numbers; save a list instead")
-        self._spend_plain(64 * len(items))
-        return set(items)
+        self._spend(64 * len(items))
+        return {checked_key(item) for item in items}
 
-    def _spend_plain(self, count):
-        self._spent_plain += count
-        if self._spent_plain > MAX_PROGRAM_BYTES:
+    def _spend(self, count):
+        """Bound what copying one part of the pickle over and over can take."""
+        self._spent += count
+        if self._spent > MAX_PROGRAM_BYTES:
             raise InputError(f"the byte strings and sets take more than {MAX_PROGRAM_BYTES} bytes: save the state dict alone")
 
 
@@ -195,18 +217,31 @@ def _checked(name, arguments, kinds, optional=()):
     fits = len(kinds) <= len(kinds_given) <= len(wanted) and type(arguments) is tuple
     if not fits or not all(kind in (want if type(want) is tuple else (want,)) for kind, want in zip(kinds_given, wanted)):
         given = ", ".join(kind.__name__ for kind in kinds_given[:8])
-        raise InputError(f"{name} is given ({given}), which PyTorch never writes: the file is damaged or made to do harm")
+        raise InputError(f"{name} is given ({given}), which PyTorch never writes: {_HARM}")
     return arguments
+
+
+def _view(storage, dtype, offset, size, stride):
+    """A Tensor, if it has sane dimensions and its last element lies in the storage."""
+    numbers = (offset, *size, *stride)
+    if len(size) != len(stride) or len(size) > MAX_DIMENSIONS or not all(type(number) is int and number >= 0 for number in numbers):
+        found = f"{len(size)} sizes and {len(stride)} strides"
+        raise InputError(f"a tensor of {found}; expected as many, at most {MAX_DIMENSIONS}, whole numbers, none negative: {_HARM}")
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride))  # meaningless if some n is 0
+    available = storage.nbytes // np.dtype(DTYPES[dtype]).itemsize
+    if 0 not in size and last >= available:
+        raise InputError(f"a tensor reaches element {_short(last)} of a storage of {available}: {_HARM}")
+    return Tensor(storage.key, dtype, offset, size, stride)
 
 
 def _check_bits(metadata):
     if metadata and any(bit is not False for bit in metadata[0].values()):
-        raise InputError("a tensor with a pending conjugation or negation; in PyTorch save x.resolve_conj().resolve_neg() instead")
+        raise InputError("it holds a tensor with a pending conjugation or negation; in PyTorch save x.resolve_conj().resolve_neg() instead")
 
 
 def _parameter(arguments):
     """(data, requires_grad, hooks[, attributes]) -> data"""
-    return _checked("_rebuild_parameter", arguments, [np.ndarray, bool, _HOOKS], [(dict, tuple)])[0]
+    return _checked("_rebuild_parameter", arguments, [Tensor, bool, _HOOKS], [(dict, tuple)])[0]
 
 
 def _size(arguments):
