@@ -26,6 +26,7 @@ def add_arguments(parser):
     parser.add_argument("--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa")
     parser.add_argument("--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default: 64)")
     parser.add_argument("--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default: 1)")
+    parser.add_argument("--recipe", metavar="R", help="default, original (the paper's settings) or a JSON file of fields")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; may be repeated")
     parser.add_argument("--seed", type=int, default=0, help="everything random follows from it (default: 0)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that extract features (default: 1)")
@@ -36,8 +37,8 @@ def run(args):
     from npreslstm.checkpoint import save_checkpoint
     from npreslstm.errors import InputError
     from npreslstm.schema import ModelConfig
-    from npreslstm.training.fit import fit, split_by_speaker
-    from npreslstm.training.recipe import SYNTHETIC, Recipe, with_settings
+    from npreslstm.training.fit import fit
+    from npreslstm.training.recipe import SYNTHETIC, load_recipe, with_settings
 
     if bool(args.data) == args.synthetic:
         raise InputError("give either DATA (a RAVDESS folder or a manifest CSV) or --synthetic")
@@ -45,30 +46,34 @@ def run(args):
         raise InputError(f"--seed is {args.seed}; expected 0 or more")
     if not os.path.isdir(os.path.dirname(os.path.abspath(args.out))):
         raise InputError(f"--out {args.out}: its folder does not exist; make it first")
-    recipe = with_settings(SYNTHETIC if args.synthetic else Recipe(), args.set)
+    recipe = with_settings(SYNTHETIC if args.synthetic and not args.recipe else load_recipe(args.recipe or "default"), args.set)
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
-    examples, validation = _examples(args, recipe)
-    split = split_by_speaker(examples.speakers, validation, _speakers(args.test))
+    examples, split = _synthetic(args) if args.synthetic else _corpus(args, recipe)
     print(f"training on {len(split.train)} clips of {len(set(examples.speakers[split.train]))} speakers, seed {args.seed}", file=sys.stderr)
     checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), args.out + ".training")
     save_checkpoint(args.out, checkpoint)
     _report(args.out, checkpoint.notes)
 
 
-def _examples(args, recipe):
-    """The corpus as features, and the speakers of validation."""
-    from npreslstm.training.fit import prepare_examples, synthetic_examples
+def _synthetic(args):
+    from npreslstm.training.fit import split_by_speaker, synthetic_examples
     from npreslstm.training.synthetic import VALIDATION
 
-    if args.synthetic:
-        return synthetic_examples(args.seed), _speakers(args.validation) or VALIDATION
+    examples = synthetic_examples(args.seed)
+    return examples, split_by_speaker(examples.speakers, _speakers(args.validation) or VALIDATION, _speakers(args.test))
+
+
+def _corpus(args, recipe):
+    """Examples and split of DATA; whatever is wrong with the call shows before the features are extracted."""
     from npreslstm.audio.features import FeatureConfig
     from npreslstm.training.dataset import load_dataset
+    from npreslstm.training.fit import prepare_examples, split_by_speaker
     from npreslstm.training.recipe import training_features
 
-    dataset = load_dataset(args.data)
     config = FeatureConfig.from_file(args.config) if args.config.endswith(".json") else training_features(args.config)
-    return prepare_examples(dataset, config, recipe.speeds, args.jobs, args.cache, ClipLine()), _speakers(args.validation)
+    dataset = load_dataset(args.data)
+    split = split_by_speaker([clip.speaker for clip in dataset.clips], _speakers(args.validation), _speakers(args.test))
+    return prepare_examples(dataset, config, recipe.speeds, args.jobs, args.cache, ClipLine()), split
 
 
 def _speakers(text):

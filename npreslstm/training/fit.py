@@ -83,6 +83,8 @@ def split_by_speaker(speakers, validation=(), test=()):
 def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=None):
     """Train on the training speakers and score the others.
 
+    The feature statistics are those of the training speakers, unless ``recipe.statistics`` says otherwise.
+
     Parameters
     ----------
     examples : Examples
@@ -99,9 +101,10 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     Returns
     -------
     Checkpoint
-        Its notes say the data, split, seed, recipe and scores.
+        Its notes say the data, split, seed, recipe, history and scores.
     """
-    mean, std = statistics(examples.variants[n][0] for n in split.train)
+    seen = split.train if recipe.statistics == "training" else range(len(examples.variants))
+    mean, std = statistics(examples.variants[n][0] for n in seen)
     scaled = [[((frames - mean) / std).astype(np.float32) for frames in variants] for variants in examples.variants]
     config = ModelConfig.from_dict(
         model_config.to_dict() | {"input_size": len(mean), "num_classes": len(examples.classes), "dropout": recipe.dropout}
@@ -117,11 +120,18 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         "speakers held out": _names(examples, split.test),
         "seed": seed,
         "recipe": recipe.to_dict(),
+        "history": _history(trainer.history, watched is not None),
     }
     for what, clips in (("validation", split.validation), ("held out", split.test)):
         if len(clips):
             notes[f"scores {what}"] = score(model, *_plain(scaled, examples, clips), examples.classes, recipe.padding)
     return Checkpoint(model.config, model.state_dict(), examples.config, mean, std, examples.classes, notes)
+
+
+def _history(epochs, watched):
+    """The curves of training: {'loss': [...], 'validation UAR': [...]}, one number an epoch."""
+    curves = {"loss": [round(float(loss), 6) for loss, _ in epochs]}
+    return curves | {"validation UAR": [round(float(value), 6) for _, value in epochs]} if watched else curves
 
 
 def score(model, clips, labels, classes, padding="masked"):

@@ -68,6 +68,11 @@ class Trainer:
     labels : (N,) int array
     seed : int
         Everything random follows from it: the weights, and epoch by epoch the order and the distortions.
+
+    Attributes
+    ----------
+    history : list of (float, float)
+        Loss and validation UAR (NaN without validation clips) of each epoch so far.
     """
 
     def __init__(self, config, recipe, clips, labels, seed):
@@ -79,7 +84,7 @@ class Trainer:
         self.optimizer = Adam(len(self.model.vector), recipe.weight_decay, recipe.optimizer == "adamw")
         self.average = ResLSTM(self.model.config)
         self.average.load_state_dict(self.model.state_dict())
-        self.epoch = 0
+        self.epoch, self.history = 0, []
 
     def run_epoch(self):
         """Train one epoch; returns the mean loss."""
@@ -97,7 +102,8 @@ class Trainer:
         logits, cache = self.model.forward(x, lengths, True, self.recipe.padding, rng)
         loss, dlogits = cross_entropy(logits, targets)
         self.model.backward(dlogits, cache, out=self.gradient)
-        clip_gradient(self.gradient, self.recipe.clip_norm)
+        if self.recipe.clip_norm:
+            clip_gradient(self.gradient, self.recipe.clip_norm)
         self.optimizer.update(self.model.vector, self.gradient, lr)
         self._update_average()
         return loss
@@ -136,8 +142,8 @@ class Trainer:
         arrays = {f"model/{name}": tensor for name, tensor in self.model.tensors.items()}
         arrays |= {f"average/{name}": tensor for name, tensor in self.average.tensors.items()}
         with atomic_write(path) as file:
-            what = np.array(json.dumps(self._identity()))
-            np.savez(file, what=what, epoch=self.epoch, steps=self.optimizer.steps, m=self.optimizer.m, v=self.optimizer.v, **arrays, **more)
+            arrays |= {"what": np.array(json.dumps(self._identity())), "history": np.array(self.history)}
+            np.savez(file, epoch=self.epoch, steps=self.optimizer.steps, m=self.optimizer.m, v=self.optimizer.v, **arrays, **more)
 
     def restore(self, path):
         """Go on from a file of `save`; returns {name: array} of what else was in it.
@@ -155,6 +161,7 @@ class Trainer:
             model.load_state_dict({name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)})
         self.epoch, self.optimizer.steps = int(arrays.pop("epoch")), int(arrays.pop("steps"))
         self.optimizer.m, self.optimizer.v = arrays.pop("m"), arrays.pop("v")
+        self.history = list(map(tuple, arrays.pop("history").tolist()))
         return arrays
 
     def _identity(self):
@@ -189,6 +196,7 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     while trainer.epoch < recipe.epochs:
         loss = trainer.run_epoch()
         score = _score(trainer.average, validation, recipe.padding)
+        trainer.history.append((loss, np.nan if score is None else score))
         if recipe.keep == "last" or score > best.uar:
             best = _Best(trainer.average, score)
         now = time.monotonic()
