@@ -9,12 +9,12 @@ import numpy as np
 from npreslstm.audio.features import FeatureConfig
 
 CLASSES = ("calm", "happy", "sad", "fear")
-SPEAKERS = 10
-VALIDATION = ("9", "10")  # speakers
+SPEAKERS = 20
+VALIDATION = ("17", "18", "19", "20")  # speakers
 CONFIG = FeatureConfig.named("mcu")
 
 
-def synthetic_clips(rng, speakers=SPEAKERS, takes=6):
+def synthetic_clips(rng, speakers=SPEAKERS, takes=3):
     """Signals of every speaker and class.
 
     Parameters

@@ -1,0 +1,129 @@
+"""Work for several processes, or for a cluster, through one `concurrent.futures.Executor`."""
+
+import contextlib
+import os
+
+from npreslstm.errors import InputError
+
+
+def available_cores():
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def open_executor(workers=1, dask=None):
+    """An executor that ends with the block, and with this process, however that ends.
+
+    Parameters
+    ----------
+    workers : int
+        Processes, each with one BLAS thread: the matrices are small, and processes would fight for the cores.
+    dask : str, optional
+        Address of a dask.distributed scheduler (``tcp://host:8786``) whose workers are used instead. They need this
+        package and the same folders; start them with ``--nthreads 1``.
+
+    Yields
+    ------
+    concurrent.futures.Executor
+
+    Raises
+    ------
+    InputError
+        If `workers` is not positive, or dask.distributed is not installed.
+    OSError
+        If there is no scheduler at the address.
+    """
+    if workers < 1:
+        raise InputError(f"workers is {workers}; expected at least 1")
+    with _processes(workers) if dask is None else _cluster(dask) as executor:
+        yield executor
+
+
+@contextlib.contextmanager
+def _processes(workers):
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    from npreslstm.audio.folder import one_thread_each
+
+    context = multiprocessing.get_context("spawn")  # the same on every system, and no threads are copied
+    watched, held = context.Pipe(duplex=False)
+    with one_thread_each():
+        pool = ProcessPoolExecutor(workers, context, _end_with, (watched,))
+        try:
+            yield pool
+            pool.shutdown()
+        finally:
+            held.close()  # ends workers that are still at it: an interruption need not wait for them
+            pool.shutdown(cancel_futures=True)
+            watched.close()
+
+
+def _end_with(connection):
+    """In a worker: ignore the interruption that the parent gets too, and end at once when the other end of `connection` closes.
+
+    It closes when the parent gives up and when the parent is killed: no worker is left behind that would go on writing.
+    """
+    import signal
+    import threading
+
+    def wait():
+        with contextlib.suppress(EOFError, OSError):
+            connection.recv()
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _cluster(address):
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError("--dask needs dask.distributed: pip install 'dask[distributed]', or npreslstm[cluster]") from None
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise OSError(f"no dask scheduler answers at {address} ({error}); start one with: dask scheduler") from None
+    with client, client.get_executor(pure=False) as executor:
+        yield executor
+
+
+def run_all(function, tasks, workers=1, dask=None):
+    """Yield (task, result) of ``function(task)`` for every task, as they are done.
+
+    A worker of a cluster that is lost is replaced by another one. A process that is killed takes its pool with it: the
+    rest of the tasks go to a new pool, as long as every pool gets something done.
+
+    Parameters
+    ----------
+    function : callable
+        Of a module, so that it can be found by its name in another process.
+    tasks : list
+        Hashable and small.
+    workers, dask
+        As of `open_executor`.
+
+    Raises
+    ------
+    OSError
+        If processes are killed again and again.
+    """
+    from concurrent.futures import as_completed
+    from concurrent.futures.process import BrokenProcessPool
+
+    left = dict.fromkeys(tasks)
+    while left:
+        before = len(left)
+        try:
+            with open_executor(min(workers, before), dask) as executor:
+                futures = {executor.submit(function, task): task for task in left}
+                for future in as_completed(futures):
+                    result = future.result()
+                    del left[futures[future]]
+                    yield futures[future], result
+        except BrokenProcessPool:
+            if len(left) == before:
+                raise OSError("a worker process was killed, maybe for want of memory: try fewer workers") from None

@@ -1,0 +1,102 @@
+"""Who is tested when: folds of speakers. No speaker is ever on both sides."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npreslstm.errors import InputError
+from npreslstm.training.dataset import RAVDESS_CLASSES
+
+
+class Fold(NamedTuple):
+    """The speakers that are tested, and those that may choose an epoch or a recipe; the rest train."""
+
+    test: tuple[str, ...]
+    validation: tuple[str, ...]
+
+
+def _speakers(*groups):
+    return [tuple(str(actor) for actor in group) for group in groups]
+
+
+PAPER_TEST = _speakers((2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22))
+PAPER_VALIDATION = _speakers((3, 6), (10, 11), (8, 17), (1, 14), (2, 5))
+EMOBOX_TEST = _speakers((1, 11, 20, 21), (4, 10, 12, 14), (8, 9, 19, 23), (3, 5, 7, 24), (2, 15, 16, 18), (6, 13, 17, 22))
+
+
+def _rotated(groups):
+    """Folds that test one group each and validate on the next one."""
+    return tuple(Fold(test, groups[(k + 1) % len(groups)]) for k, test in enumerate(groups))
+
+
+TABLES = {
+    "paper": tuple(map(Fold, PAPER_TEST, PAPER_VALIDATION)),  # Krasnoproshin & Vashkevich 2026
+    "emobox": _rotated(EMOBOX_TEST),  # Ma et al. 2024, EmoBox; it names no validation speakers
+}
+
+
+def make_folds(name, dataset):
+    """Folds of a corpus.
+
+    Parameters
+    ----------
+    name : str
+        'paper' or 'emobox', for RAVDESS's 24 actors, or a number of folds: the speakers are then shared out so that the
+        folds have about as many clips; the same speakers and counts always give the same folds.
+    dataset : Dataset
+
+    Returns
+    -------
+    tuple of Fold
+
+    Raises
+    ------
+    InputError
+        If the corpus lacks speakers of the table or has others, has too few for the number, or a class is spoken by too
+        few to be trained on in every fold.
+    """
+    folds = _from_table(name, dataset) if name in TABLES else _grouped(name, dataset)
+    _check_classes(folds, dataset)
+    return folds
+
+
+def missing_clips(dataset):
+    """File name stems of RAVDESS speech that a RAVDESS dataset lacks, sorted."""
+    found = {clip.path.replace("\\", "/").rpartition("/")[2].rpartition(".")[0] for clip in dataset.clips}
+    emotions = [(e, i) for e in range(1, len(RAVDESS_CLASSES) + 1) for i in (1, 2) if (e, i) != (1, 2)]  # neutral is never strong
+    whole = {f"03-01-{e:02}-{i:02}-{s:02}-{r:02}-{a:02}" for e, i in emotions for s in (1, 2) for r in (1, 2) for a in range(1, 25)}
+    return sorted(whole - found)
+
+
+def _from_table(name, dataset):
+    folds = TABLES[name]
+    wanted = [speaker for fold in folds for speaker in fold.test]
+    lacking, others = sorted(set(wanted) - set(dataset.speakers), key=int), sorted(set(dataset.speakers) - set(wanted))
+    wrong = [f"it lacks {', '.join(lacking)}"] if lacking else []
+    wrong += [f"it also has {', '.join(others)}"] if others else []
+    if wrong:
+        raise InputError(f"the folds '{name}' need RAVDESS's actors 1 to 24, but of {dataset.name} {' and '.join(wrong)}; take a number of folds, e.g. 5")
+    return folds
+
+
+def _grouped(name, dataset):
+    speakers = dataset.speakers
+    if not name.isdigit() or int(name) < 2:
+        raise InputError(f"folds are {name!r}; expected {', '.join(TABLES)} or a number of at least 2")
+    if int(name) > len(speakers):
+        raise InputError(f"{dataset.name} has {len(speakers)} speakers ({', '.join(speakers)}): too few for {name} folds")
+    clips = {speaker: len(dataset.of({speaker})) for speaker in speakers}
+    # In a fixed random order, since neighbouring numbers often are alike (RAVDESS alternates men and women); the longest
+    # lists of clips first, each to the fold that has least so far.
+    order = [speakers[k] for k in np.random.default_rng(0).permutation(len(speakers))]
+    groups = [[] for _ in range(int(name))]
+    for speaker in sorted(order, key=lambda speaker: -clips[speaker]):
+        min(groups, key=lambda group: sum(clips[member] for member in group)).append(speaker)
+    return _rotated([tuple(sorted(group, key=speakers.index)) for group in groups])
+
+
+def _check_classes(folds, dataset):
+    for k, fold in enumerate(folds):
+        left = {clip.label for clip in dataset.clips if clip.speaker not in fold.test}
+        if absent := [label for n, label in enumerate(dataset.classes) if n not in left]:
+            raise InputError(f"without the test speakers of fold {k} ({', '.join(fold.test)}) nobody speaks {', '.join(absent)}; take fewer or other folds")

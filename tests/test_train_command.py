@@ -1,0 +1,87 @@
+"""npreslstm train, through the command line."""
+
+import wave
+
+import numpy as np
+import pytest
+
+from npreslstm.checkpoint import load_checkpoint
+from npreslstm.cli import main
+
+FEW = ["--set", "epochs=2", "--set", "speeds=1", "--set", "batch_size=4", "--hidden", "4"]
+
+
+def write_wave(path, pitch, seconds=0.3, rate=16000):
+    t = np.arange(int(seconds * rate)) / rate
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((8000 * np.sin(2 * np.pi * pitch * t)).astype("<i2").tobytes())
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Eight clips of four speakers in two classes, and their manifest."""
+    rows = ["file,label,speaker"]
+    for k in range(8):
+        write_wave(tmp_path / f"{k}.wav", 200 + 300 * (k % 2) + 10 * k)
+        rows.append(f"{k}.wav,{'low' if k % 2 == 0 else 'high'},s{k // 2}")
+    (tmp_path / "corpus.csv").write_text("\n".join(rows))
+    return tmp_path / "corpus.csv"
+
+
+def test_own_corpus_from_manifest_to_weights(corpus, tmp_path, capsys):
+    out = tmp_path / "mine.npz"
+    arguments = [str(corpus), "--config", "mcu", "--validation", "s2", "--test", "s3", "--seed", "5", "--cache", str(tmp_path / "cache"), *FEW]
+    assert main(["train", *arguments, "--out", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert f"wrote {out}" in printed.out and "held out: UAR" in printed.out and "seed 5" in printed.err
+    assert "epoch 2/2  loss" in printed.err and "validation UAR" in printed.err and "0:00 left" in printed.err
+    checkpoint = load_checkpoint(out)
+    assert checkpoint.classes == ("high", "low") and checkpoint.config.num_classes == 2 and checkpoint.config.hidden_size == 4
+    assert checkpoint.features.sample_rate == 16000 and checkpoint.notes["speakers trained on"] == ["s0", "s1"]
+    assert not (tmp_path / "mine.npz.training").exists()
+    first = out.read_bytes()
+    assert main(["train", *arguments, "--out", str(out)]) == 0  # from the cache
+    assert out.read_bytes() == first
+
+
+def test_synthetic_training(tmp_path, capsys):
+    assert main(["train", "--synthetic", "--set", "epochs=1", "--hidden", "8", "--out", str(tmp_path / "tones.npz")]) == 0
+    assert load_checkpoint(tmp_path / "tones.npz").classes == ("calm", "happy", "sad", "fear")
+    assert "validation: UAR" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "give either DATA"),
+        (["DATA", "--synthetic"], "give either DATA"),
+        (["nowhere"], "nowhere does not exist; expected a RAVDESS folder or a manifest CSV"),
+        (["DATA", "--test", "s9"], "no clips of speaker s9; the corpus has s0, s1, s2, s3"),
+        (["DATA", "--test", "s0,s1,s2,s3"], "no speakers are left to train on"),
+        (["DATA", "--set", "lr=fast"], "lr is 'fast'"),
+        (["DATA", "--config", "tiny"], "no feature configuration 'tiny'; expected paper or mcu"),
+        (["DATA", "--hidden", "0"], "hidden_size is 0"),
+        (["DATA", "--seed", "-1"], "--seed is -1; expected 0 or more"),
+        (["DATA", "--jobs", "0"], "jobs is 0; expected at least 1"),
+    ],
+)
+def test_bad_use_is_one_line_and_status_2_and_writes_nothing(corpus, tmp_path, capsys, arguments, message):
+    arguments = [str(corpus) if word == "DATA" else word for word in arguments]
+    assert main(["train", *FEW, *arguments, "--out", str(tmp_path / "w.npz")]) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 1 and message in error[0]
+    assert not list(tmp_path.glob("w.npz*"))
+
+
+def test_an_unreadable_clip_is_named(corpus, tmp_path, capsys):
+    (tmp_path / "3.wav").write_bytes(b"not audio")
+    assert main(["train", str(corpus), *FEW, "--out", str(tmp_path / "w.npz")]) == 2
+    assert "1 of 8 clips cannot be used" in capsys.readouterr().err and not (tmp_path / "w.npz").exists()
+
+
+def test_a_missing_folder_is_noticed_before_the_work(corpus, tmp_path, capsys):
+    assert main(["train", str(corpus), *FEW, "--out", str(tmp_path / "no" / "w.npz")]) == 2
+    assert "its folder does not exist; make it first" in capsys.readouterr().err
