@@ -62,7 +62,7 @@ def test_synthetic_training(tmp_path, capsys):
         (["DATA", "--test", "s9"], "no clips of speaker s9; the corpus has s0, s1, s2, s3"),
         (["DATA", "--test", "s0,s1,s2,s3"], "no speakers are left to train on"),
         (["DATA", "--set", "lr=fast"], "lr is 'fast'"),
-        (["DATA", "--config", "tiny"], "no feature configuration 'tiny'; expected paper or mcu"),
+        (["DATA", "--config", "tiny"], "no feature configuration 'tiny'; expected paper or mcu or a JSON file"),
         (["DATA", "--hidden", "0"], "hidden_size is 0"),
         (["DATA", "--seed", "-1"], "--seed is -1; expected 0 or more"),
         (["DATA", "--jobs", "0"], "jobs is 0; expected at least 1"),

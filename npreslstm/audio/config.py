@@ -1,7 +1,9 @@
 """FeatureConfig: what the features are, in full, and the two named ones."""
 
 import dataclasses
+import json
 import numbers
+import os
 
 import numpy as np
 
@@ -153,3 +155,22 @@ NAMED = {
         sample_rate=16000, n_fft=1024, hop_length=512, n_mels=64, top_db=None, floor_db=-80.0, tuning=0.0, framing="causal"
     ),
 }
+
+
+def load_config(name):
+    """A configuration by name, ``paper`` or ``mcu``, or from a JSON file with the fields of `paper` to change.
+
+    Raises
+    ------
+    InputError
+        If there is neither such a name nor such a file, or the file is not such a table.
+    """
+    if name in NAMED:
+        return NAMED[name]
+    if not os.path.isfile(name):
+        raise InputError(f"no feature configuration {name!r}; expected {' or '.join(NAMED)} or a JSON file")
+    try:
+        with open(name, encoding="utf-8") as file:
+            return FeatureConfig.from_dict(json.load(file))
+    except ValueError as error:  # InputError, JSONDecodeError, UnicodeDecodeError
+        raise InputError(f"{name}: {error}") from None

@@ -1,6 +1,5 @@
 """``npreslstm features``: MFCC and chroma of sound files."""
 
-import json
 import os
 import sys
 
@@ -33,7 +32,9 @@ def add_arguments(parser):
 
 
 def run(args):
-    config = _config(args.config)
+    from npreslstm.audio.config import load_config
+
+    config = load_config(args.config)
     files = _files(args)
     if args.plot is not None:
         _plot(files, config, args.plot)
@@ -41,21 +42,6 @@ def run(args):
             return 0
     results = _extract(files, config, args)
     return _report(results, config, args.output)
-
-
-def _config(name):
-    from npreslstm.audio.config import NAMED, FeatureConfig
-    from npreslstm.errors import InputError
-
-    if name in NAMED:
-        return NAMED[name]
-    if not os.path.exists(name):
-        raise InputError(f"--config is {name}; expected {', '.join(NAMED)} or a JSON file")
-    try:
-        with open(name, encoding="utf-8") as file:
-            return FeatureConfig.from_dict(json.load(file))
-    except ValueError as error:  # InputError, JSONDecodeError, UnicodeDecodeError
-        raise InputError(f"{name}: {error}") from None
 
 
 def _files(args):

@@ -65,12 +65,12 @@ def _synthetic(args):
 
 def _corpus(args, recipe):
     """Examples and split of DATA; whatever is wrong with the call shows before the features are extracted."""
-    from npreslstm.audio.features import FeatureConfig
+    from npreslstm.audio.config import NAMED, load_config
     from npreslstm.training.dataset import load_dataset
     from npreslstm.training.fit import prepare_examples, split_by_speaker
     from npreslstm.training.recipe import training_features
 
-    config = FeatureConfig.from_file(args.config) if args.config.endswith(".json") else training_features(args.config)
+    config = training_features(args.config) if args.config in NAMED else load_config(args.config)
     dataset = load_dataset(args.data)
     split = split_by_speaker([clip.speaker for clip in dataset.clips], _speakers(args.validation), _speakers(args.test))
     return prepare_examples(dataset, config, recipe.speeds, args.jobs, args.cache, ClipLine()), split
