@@ -15,7 +15,7 @@ from npreslstm import __version__
 from npreslstm.errors import InputError
 from npreslstm.report.text import CLEAR_LINE
 
-COMMANDS = ("predict", "info", "gradcheck")  # the modules of npreslstm.commands, in the order of --help
+COMMANDS = ("predict", "features", "train", "export", "info", "gradcheck")  # the modules of npreslstm.commands, in the order of --help
 
 EPILOG = """\
 examples:
@@ -35,10 +35,13 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line, and whose help is not lost in silence on a full disk."""
 
     def __init__(self, **options):
         super().__init__(formatter_class=_HelpFormatter, allow_abbrev=False, **options)
+
+    def print_help(self, file=None):
+        (file or sys.stdout).write(self.format_help())
 
     def error(self, message):
         say(f"error: {message}; see {self.prog} --help")
@@ -64,8 +67,6 @@ def main(argv=None):
         try:
             status = _run(argv)
             sys.stdout.flush()  # a full disk or a closed pipe shows here, not after main
-        except SystemExit as end:  # argparse, after --help or an error
-            status = end.code
         except KeyboardInterrupt:
             say("interrupted")
             status = INTERRUPTED
@@ -88,7 +89,10 @@ def _run(argv):
         return 0
     if _looks_like_a_path(argv[0]):
         argv = ["predict", *argv]
-    args = parser.parse_args(argv)
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as end:  # after --help or an error
+        return end.code
     return args.run(args)
 
 

@@ -254,7 +254,7 @@ class _Queue:
             if len(self._waiting) == BATCH:
                 self._run()
             if self._progress:
-                self._progress(f"{file} {window.end:.0f} s")
+                self._progress(f"{os.path.basename(file)} {window.end:.0f} s")
         _warn(file, oddities)
         return file, done
 

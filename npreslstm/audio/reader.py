@@ -141,7 +141,7 @@ def _open(path):
     except (ImportError, OSError):  # OSError: the package is there, libsndfile is not
         return _WaveFile(path)
     try:
-        return soundfile.SoundFile(path)
+        return soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))  # as text it refuses names that are not UTF-8
     except (soundfile.SoundFileError, TypeError):  # TypeError: a headerless format, such as .raw, needs to be described
         raise InputError(f"{path}: not a sound file that can be read; expected FLAC, WAV or OGG") from None
 

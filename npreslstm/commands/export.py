@@ -2,6 +2,7 @@
 
 HELP = "write the model as C99 sources"
 EXAMPLES = """\
+examples:
   npreslstm export c paper --out paper_c                  the bundled weights as float32 C
   npreslstm export c my.npz --out my_c --type int8        the integer model; make -C my_c test proves it
 """

@@ -1,0 +1,347 @@
+"""The command line: finding commands, failing in one line, predict's formats, jobs and files."""
+
+import contextlib
+import csv
+import importlib
+import io
+import json
+import os
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from samples import CLASSES, voice, write_wav, write_weights
+
+from npreslstm import __version__, cli
+from npreslstm.recognizer import Recognizer
+from npreslstm.report import text
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return str(write_weights(tmp_path_factory.mktemp("weights") / "w.npz"))
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Three clips in a folder."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for k, name in enumerate(("a.wav", "b.wav", "c.wav")):
+        write_wav(folder / name, voice(0.5 + k / 4, seed=k))
+    return folder
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command: (status, stdout, lines of stderr)."""
+
+    def run(*argv):
+        status = cli.main([str(argument) for argument in argv])
+        out, err = capsys.readouterr()
+        return status, out, err.splitlines()
+
+    return run
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+class TestMain:
+    """Help, errors and exit status."""
+
+    def test_no_arguments_print_help(self, run):
+        assert run() == run("--help")
+        status, out, err = run()
+        assert status == 0 and not err and all(name in out for name in cli.COMMANDS)
+
+    def test_version(self, run):
+        assert run("--version") == (0, f"npreslstm {__version__}\n", [])
+
+    @pytest.mark.parametrize("name", cli.COMMANDS)
+    def test_every_command_has_help_with_examples(self, run, name):
+        status, out, err = run(name, "--help")
+        assert (status, err) == (0, []) and "examples:" in out and f"npreslstm {name}" in out.partition("examples:")[2]
+
+    @pytest.mark.parametrize("name", cli.COMMANDS)
+    def test_examples_are_understood(self, name):
+        import shlex
+
+        module = importlib.import_module(f"npreslstm.commands.{name}")
+        examples = [line.split("   ")[0] for line in module.EXAMPLES.splitlines() if line.startswith("  npreslstm ")]
+        assert examples
+        for example in examples:
+            args = cli._parser().parse_args(shlex.split(example)[1:])
+            assert args.run is module.run
+
+    @pytest.mark.parametrize(
+        "argv, words",
+        [
+            (["frobnicate"], "invalid choice: 'frobnicate'"),
+            (["--frobnicate"], "the following arguments are required: COMMAND"),
+            (["predict"], "the following arguments are required: PATH"),
+            (["predict", "a.wav", "--window", "long"], "--window: invalid float value: 'long'"),
+            (["predict", "a.wav", "--form", "csv"], "unrecognized arguments: --form"),
+            (["predict", "a.wav", "--jobs", "0"], "--jobs is 0; expected at least 1"),
+            (["predict", "a.wav", "--window", "0"], "window is 0.0; expected seconds above 0"),
+            (["gradcheck", "--hidden", "0"], "hidden_size is 0"),
+            (["gradcheck", "--seed", "-1"], "--seed is -1"),
+        ],
+    )
+    def test_bad_use_is_one_line(self, run, argv, words):
+        status, out, err = run(*argv)
+        assert status == 2 and out == "" and len(err) == 1
+        assert err[0].startswith("npreslstm: error: ") and words in err[0]
+
+    @pytest.mark.parametrize(
+        "error, status, words",
+        [
+            (KeyboardInterrupt(), 130, "interrupted"),
+            (OSError(28, "No space left on device", "out.csv"), 2, "error: out.csv: No space left on device"),
+            (OSError("cannot"), 2, "error: cannot"),
+            (MemoryError(), 2, "error: MemoryError"),
+            (cli.InputError("two\nlines"), 2, "error: two lines"),
+        ],
+    )
+    def test_failures(self, run, monkeypatch, error, status, words):
+        def fail(args):
+            raise error
+
+        monkeypatch.setattr("npreslstm.commands.gradcheck.run", fail)
+        assert run("gradcheck") == (status, "", [f"npreslstm: {words}"])
+
+    def test_a_bug_is_not_hidden(self, monkeypatch):
+        monkeypatch.setattr("npreslstm.commands.gradcheck.run", lambda args: {}["key"])
+        with pytest.raises(KeyError):
+            cli.main(["gradcheck"])
+
+    def test_warnings_are_one_line_each_and_once(self, run, monkeypatch):
+        def warn(args):
+            for k in (1, 2, 2):
+                warnings.warn(f"number {k}", UserWarning, stacklevel=1)
+            warnings.warn("for developers", DeprecationWarning, stacklevel=1)
+
+        monkeypatch.setattr("npreslstm.commands.gradcheck.run", warn)
+        assert run("gradcheck") == (0, "", ["npreslstm: warning: number 1", "npreslstm: warning: number 2"])
+
+    def test_python_m_and_the_short_form(self, weights, clips, run):
+        done = subprocess.run([sys.executable, "-m", "npreslstm", clips / "a.wav", "--weights", weights], capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        assert run(clips / "a.wav", "--weights", weights) == (0, done.stdout, [])
+        assert run("predict", clips / "a.wav", "--weights", weights) == (0, done.stdout, [])
+
+    def test_a_closed_pipe_is_quiet(self):
+        command = [sys.executable, "-c", "import sys, npreslstm.cli as c; sys.exit(c.main(['gradcheck', '--help']))"]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 141
+        process.stderr.close()
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+    def test_a_full_disk_is_one_line(self):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([sys.executable, "-m", "npreslstm", "--help"], stdout=full, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stderr) == (2, "npreslstm: error: No space left on device\n")
+
+    def test_closed_streams(self):
+        done = subprocess.run(["sh", "-c", f"{sys.executable} -m npreslstm --version >&- 2>&-"])
+        assert done.returncode == 0
+
+    def test_help_loads_nothing_heavy(self):
+        script = "import sys, npreslstm.cli as c\nc.main(['--help'])\nc.main(['predict', '--help'])\nprint('numpy' in sys.modules, file=sys.stderr)"
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        assert done.stderr == "False\n"
+
+
+class TestPredict:
+    """Rows, formats, files."""
+
+    def test_csv_has_the_audformat_shape(self, run, weights, clips):
+        status, out, err = run("predict", clips, "--weights", weights, "--format", "csv")
+        rows = list(csv.DictReader(io.StringIO(out)))
+        assert (status, err) == (0, [])
+        assert list(rows[0]) == ["file", "start", "end", *CLASSES, "predicted"]
+        for row, p in zip(rows, Recognizer(weights).process_folder(clips), strict=True):
+            assert (row["file"], row["predicted"], float(row["end"])) == (p.file, p.label, p.end)
+            assert all(abs(float(row[name]) - p.probabilities[name]) <= 1e-6 for name in CLASSES)
+
+    def test_json(self, run, weights, clips):
+        status, out, _ = run("predict", clips / "a.wav", "--weights", weights, "--format", "json", "--attention")
+        (record,) = json.loads(out)
+        p = Recognizer(weights).process_file(clips / "a.wav")
+        assert (record["file"], record["start"], record["end"], record["predicted"]) == (p.file, 0, p.end, p.label)
+        assert list(record["probabilities"]) == list(CLASSES)
+        assert np.allclose(record["attention"]["weights"], p.attention, rtol=1e-5)
+        assert np.allclose(record["attention"]["times"], p.times, atol=1e-4)
+        assert "attention" not in json.loads(run("predict", clips / "a.wav", "--weights", weights, "--format", "json")[1])[0]
+
+    def test_table_of_one_clip(self, run, weights, clips):
+        status, out, _ = run("predict", clips / "a.wav", "--weights", weights, "--attention")
+        p = Recognizer(weights).process_file(clips / "a.wav")
+        lines = out.splitlines()
+        assert status == 0 and lines[0] == f"{clips / 'a.wav'}  0.00-0.50 s  {p.label}"
+        ranked = sorted(p.probabilities, key=p.probabilities.get, reverse=True)
+        assert [line.split()[0] for line in lines[2:5]] == ranked
+        assert "█" in lines[2] and lines[-1].startswith("  attention over time: |") and set(lines[-1]) & set(text.LEVELS)
+
+    def test_table_of_several(self, run, weights, clips):
+        _, out, _ = run("predict", clips, "--weights", weights)
+        header, *rows = out.splitlines()
+        assert header.split() == ["file", "start", "end", *CLASSES, "predicted"] and len(rows) == 3
+        assert len({row.index(".wav") for row in rows}) == 1
+
+    def test_attention_in_a_table(self, run, weights, clips):
+        _, out, _ = run("predict", clips, "--weights", weights, "--attention")
+        assert all(set(row) & set(text.LEVELS) for row in out.splitlines()[1:])
+
+    def test_terminals_without_blocks(self, weights, clips):
+        environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+        command = [sys.executable, "-m", "npreslstm", clips / "a.wav", "--weights", weights, "--attention"]
+        out = subprocess.run(command, capture_output=True, env=environment, check=True).stdout.decode("ascii")
+        assert "##" in out and "\\u" not in out
+
+    def test_windows(self, run, weights, clips):
+        write_wav(clips / "long.wav", voice(5))
+        _, out, _ = run("predict", clips / "long.wav", "--weights", weights, "--format", "csv", "--window", "2", "--hop", "2")
+        rows = list(csv.DictReader(io.StringIO(out)))
+        assert [(row["start"], row["end"]) for row in rows] == [("0.000", "2.000"), ("2.000", "4.000"), ("3.000", "5.000")]
+
+    def test_patterns_and_order(self, run, weights, clips):
+        _, out, _ = run("predict", clips / "c.wav", clips / "[ab].wav", clips, "--weights", weights, "--format", "csv")
+        assert [row["file"][-5:] for row in csv.DictReader(io.StringIO(out))] == ["c.wav", "a.wav", "b.wav"]
+
+    def test_output_file(self, run, weights, clips, tmp_path):
+        to_stdout = run("predict", clips, "--weights", weights, "--format", "csv")[1]
+        assert run("predict", clips, "--weights", weights, "--output", tmp_path / "r.csv") == (0, "", [])
+        assert (tmp_path / "r.csv").read_text() == to_stdout
+        assert run("predict", clips, "--weights", weights, "--output", tmp_path / "r.json")[0] == 0
+        assert len(json.loads((tmp_path / "r.json").read_text())) == 3
+        assert sorted(os.listdir(tmp_path)) == ["clips", "r.csv", "r.json"]
+
+    @pytest.mark.parametrize("output, words", [("none/r.csv", "there is no folder"), (".", "expected a regular file"), ("clips/a.wav", "also to be read")])
+    def test_bad_output_is_found_before_the_work(self, run, weights, clips, tmp_path, output, words):
+        before = (clips / "a.wav").read_bytes()
+        status, out, err = run("predict", clips, "--weights", weights, "--output", tmp_path / output)
+        assert (status, out) == (2, "") and len(err) == 1 and words in err[0]
+        assert (clips / "a.wav").read_bytes() == before
+
+    def test_an_interruption_leaves_the_old_file(self, run, weights, clips, tmp_path, monkeypatch):
+        (tmp_path / "r.csv").write_text("old")
+        monkeypatch.setattr("npreslstm.files.os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert run("predict", clips, "--weights", weights, "--output", tmp_path / "r.csv")[0] == 130
+        assert (tmp_path / "r.csv").read_text() == "old" and sorted(os.listdir(tmp_path)) == ["clips", "r.csv"]
+
+    def test_one_bad_file_among_a_hundred(self, run, weights, clips, tmp_path):
+        for k in range(100):
+            write_wav(clips / f"n{k:03}.wav", voice(0.1, seed=k))
+        (clips / "n050.wav").write_bytes(b"RIFF but not audio")
+        status, out, err = run("predict", clips, "--weights", weights, "--format", "csv")
+        rows = list(csv.DictReader(io.StringIO(out)))
+        assert status == 1 and len(rows) == 103
+        assert len(err) == 1 and str(clips / "n050.wav") in err[0]
+        empty = [row for row in rows if not row["predicted"]]
+        assert [row["file"] for row in empty] == [str(clips / "n050.wav")] and set(empty[0].values()) == {empty[0]["file"], ""}
+
+    def test_a_bad_file_in_the_other_formats(self, run, weights, clips):
+        status, out, err = run("predict", clips / "a.wav", "gone.wav", "--weights", weights, "--format", "json")
+        assert status == 1 and json.loads(out)[1] == {
+            **dict.fromkeys(("start", "end", "probabilities", "predicted")),
+            "file": "gone.wav",
+            "error": "gone.wav: no such file",
+        }
+        status, out, err = run("predict", clips / "a.wav", "gone.wav", "--weights", weights, "--attention")
+        assert status == 1 and out.splitlines()[2] == "gone.wav" and err == ["npreslstm: error: gone.wav: no such file"]
+
+    def test_all_bad(self, run, weights, tmp_path):
+        status, out, err = run("predict", "gone.wav", "lost.wav", "--weights", weights, "--output", tmp_path / "r.csv")
+        assert (status, out) == (2, "") and os.listdir(tmp_path) == []
+        assert err == ["npreslstm: error: gone.wav: no such file", "npreslstm: error: lost.wav: no such file"]
+
+    def test_jobs_do_not_matter(self, run, weights, clips):
+        for k in range(20):
+            write_wav(clips / f"n{k:02}.wav", voice(0.2 + 0.01 * k, seed=k))
+        write_wav(clips / "n10.wav", np.zeros(8000))  # a warning
+        (clips / "n15.wav").write_bytes(b"not audio")
+        environment = dict(os.environ)
+        alone = run("predict", clips, "--weights", weights, "--format", "csv")
+        assert run("predict", clips, "--weights", weights, "--format", "csv", "--jobs", "2") == alone
+        assert dict(os.environ) == environment
+        assert alone[0] == 1 and [line.split(": ")[1] for line in alone[2]] == ["warning", "error"]
+
+    def test_names_that_are_not_text(self, run, weights, tmp_path):
+        path = os.fsencode(tmp_path) + b"/caf\xe9.wav"
+        try:
+            write_wav(os.fsdecode(path), voice(0.2))
+        except OSError:
+            pytest.skip("this file system takes no such names")
+        for kind in ("table", "csv", "json"):
+            assert run("predict", tmp_path, "--weights", weights, "--format", kind)[0] == 0
+        assert run("predict", tmp_path, "--weights", weights, "--output", tmp_path / "r.csv")[0] == 0
+        assert path in (tmp_path / "r.csv").read_bytes()
+
+    def test_progress_on_a_terminal(self, weights, clips, monkeypatch):
+        stream = Terminal()
+        monkeypatch.setattr(sys, "stderr", stream)
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert cli.main(["predict", str(clips), "--weights", weights]) == 0
+        shown = stream.getvalue()
+        assert "0/3 files" in shown and "a.wav" in shown and "3/3 files" in shown and shown.endswith(text.CLEAR_LINE)
+
+    def test_silence_is_warned_of(self, run, weights, clips):
+        path = write_wav(clips / "still.wav", np.zeros(16000))
+        status, out, err = run("predict", path, "--weights", weights)
+        assert status == 0 and err == [f"npreslstm: warning: {path} is silent: the label means little"]
+
+    def test_resampling_is_said_once(self, run, weights, clips):
+        for name in ("x.wav", "y.wav"):
+            write_wav(clips / name, voice(0.5, 8000), 8000)
+        status, _, err = run("predict", clips, "--weights", weights)
+        assert status == 0 and len(err) == 1 and "audio at 8000 Hz is resampled to 16000 Hz" in err[0]
+
+
+class TestGradcheck:
+    """The command; the arithmetic is tested in test_gradcheck.py."""
+
+    @pytest.mark.parametrize("options", [[], ["--kind", "lstm-sa", "--vectors", "2"], ["--layers", "2", "--padding", "original", "--seed", "3"]])
+    def test_passes(self, run, options):
+        status, out, _ = run("gradcheck", "--input", "2", "--hidden", "1", *options)
+        assert status == 0 and "tolerance 1e-06: passed" in out
+        assert all(name in out for name in ("attention_vector", "fc.bias", "bn.weight", "bias_hh_l0", "\nx "))
+
+    def test_fails_on_a_wrong_gradient(self, run, monkeypatch):
+        from npreslstm.model import ResLSTM
+
+        backward = ResLSTM.backward
+
+        def wrong(*args, **options):
+            grads, dx = backward(*args, **options)
+            grads["fc.bias"][0] *= 1.01
+            return grads, dx
+
+        monkeypatch.setattr(ResLSTM, "backward", wrong)
+        status, out, _ = run("gradcheck", "--input", "2", "--hidden", "1")
+        assert status == 1 and "(fc.bias), tolerance 1e-06: FAILED" in out
+
+
+class TestText:
+    """Bars and sparklines."""
+
+    def test_bar(self):
+        assert (text.bar(0, 4), text.bar(1, 4), text.bar(0.5, 4), text.bar(0.53125, 4)) == ("", "████", "██", "██▏")
+        assert text.bar(0.5, 4, blocks=False) == "##"
+
+    def test_sparkline(self):
+        assert text.sparkline([0, None, 0.5, 1.0]) == "▁ ▅█"
+        assert text.sparkline([0, None, 0.5, 1.0], blocks=False) == "_ =#"
+        assert text.sparkline([0.0, 0.0]) == "▁▁" and text.sparkline([]) == ""
+
+    def test_table(self):
+        assert text.table(("a", "bb"), [("xyz", "1")], right={1}) == "a    bb\nxyz   1"
