@@ -1,5 +1,6 @@
 """Recognizer: the same numbers as its parts, whatever the container, the window or the company."""
 
+import sys
 import tracemalloc
 import warnings
 
@@ -83,6 +84,13 @@ def test_flac_and_wav_agree(rec, tmp_path):
     pcm = np.round(voice(11) * 32768).astype(np.int16)
     soundfile.write(tmp_path / "a.flac", pcm, 16000)
     assert same(rec.process_file(tmp_path / "a.flac"), rec.process_file(write_wav(tmp_path / "a.wav", pcm)))
+
+
+def test_without_soundfile(rec, tmp_path, monkeypatch):
+    path = write_wav(tmp_path / "a.wav", voice(11))
+    expected = rec.process_file(path)
+    monkeypatch.setitem(sys.modules, "soundfile", None)  # importing it now fails
+    assert same(rec.process_file(path), expected)
 
 
 def test_company_does_not_matter(rec, tmp_path):
