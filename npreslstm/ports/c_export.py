@@ -57,9 +57,10 @@ def export_c(checkpoint, folder, type="float32", config=None):
         raise InputError(f"type is {type!r}; expected {' or '.join(TYPES)}")
     checkpoint = _with_features(checkpoint, config)
     files = generated_files(checkpoint, type)
-    for name in (*COMMON, "npr_int8.c" if type == "int8" else "npr_float.c", *_frontend_sources(checkpoint.features)):
+    emulated = [f"qemu/{path.name}" for path in (SOURCES / "qemu").iterdir() if path.is_file()]
+    for name in (*COMMON, *emulated, "npr_int8.c" if type == "int8" else "npr_float.c", *_frontend_sources(checkpoint.features)):
         files[name] = (SOURCES / name).read_text(encoding="utf-8")
-    os.makedirs(folder, exist_ok=True)
+    os.makedirs(os.path.join(folder, "qemu"), exist_ok=True)
     for name, text in files.items():
         with atomic_write(os.path.join(folder, name), "w", encoding="utf-8", newline="\n") as file:
             file.write(text)

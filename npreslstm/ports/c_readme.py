@@ -23,12 +23,12 @@ def readme(checkpoint, type, crc):
     """README.md of an exported folder."""
     config = checkpoint.config
     source = checkpoint.notes.get("licence", "the terms of the weights file this was exported from")
-    ranges = ""
+    classes, ranges = ", ".join(checkpoint.classes or ["not named"]), ""
     if type == "int8" and "calibration" not in checkpoint.notes:
         ranges = "\nThe weights file carries no calibration: wide ranges (16) were assumed for features and cell states.\n"
     return f"""# ResLSTM-SA in C99, {type}
 
-{config.kind}, {config.input_size} features a frame, hidden size {config.hidden_size}, {config.num_classes} classes: {", ".join(checkpoint.classes or ["not named"])}.
+{config.kind}, {config.input_size} features a frame, hidden size {config.hidden_size}, {config.num_classes} classes: {classes}.
 Weights: SHA-256 `{checkpoint.sha256}`, CRC-32 of the arrays `{crc:08x}` (`npr_verify` recomputes it).
 
     make test                                   # build the self-test with the host's compiler and run it

@@ -147,8 +147,9 @@ class QuantizedModel:
 
     def quantize(self, z):
         """Z-scored features as int16 (Q1), from float32 arithmetic that is exact but for one addition."""
-        scaled = np.asarray(z, dtype=np.float32) * np.float32(2.0**self.x_bits) + np.float32(0.5)
-        return fp.saturate(np.floor(np.clip(scaled, -40000, 40000)).astype(np.int64), 16).astype(np.int16)
+        unit = np.float32(2.0**self.x_bits)
+        near = np.clip(np.asarray(z, dtype=np.float32), -40000 / unit, 40000 / unit)  # beyond it saturates anyway
+        return fp.saturate(np.floor(near * unit + np.float32(0.5)).astype(np.int64), 16).astype(np.int16)
 
     def start(self, N):
         """State of N clips before their first frame."""
@@ -184,11 +185,7 @@ class QuantizedModel:
     def infer_integer(self, x, lengths):
         """Logits (N, C) in Q16 of quantised features x (N, T, D); see `infer`."""
         layout = packing(lengths)
-        rows = layout.pack(x)
-        state = self.start(len(layout.lengths))
-        for start, n in zip(layout.offsets.tolist(), layout.batch_sizes.tolist()):
-            self.step(rows[start : start + n], state, n)
-        return self.logits(self.context(state))[np.argsort(layout.order)]
+        return self._run(layout.pack(x), layout)
 
     def infer(self, x, lengths):
         """Logits of a batch, as `ResLSTM.infer` gives them.
@@ -207,10 +204,18 @@ class QuantizedModel:
         D = self.lstms[0].W_x.shape[1]
         if x.ndim != 3 or x.shape[2] != D:
             raise InputError(f"features are {x.shape}; expected (clips, frames, {D})")
-        rows = packing(lengths).pack(x)
+        layout = packing(lengths)
+        rows = layout.pack(x)
         if not np.isfinite(rows).all():
             raise InputError("features hold NaN or infinite values; expected finite ones: check the audio and the statistics")
-        return (self.infer_integer(self.quantize(x), lengths) / 65536.0).astype(np.float32)
+        return (self._run(self.quantize(rows), layout) / 65536.0).astype(np.float32)
+
+    def _run(self, rows, layout):
+        """Logits in Q16, in the caller's clip order, of packed quantised features (M, D)."""
+        state = self.start(len(layout.lengths))
+        for start, n in zip(layout.offsets.tolist(), layout.batch_sizes.tolist()):
+            self.step(rows[start : start + n], state, n)
+        return self.logits(self.context(state))[np.argsort(layout.order)]
 
     def _attend(self, state, n):
         """(Q7)-(Q10) for the first n clips."""

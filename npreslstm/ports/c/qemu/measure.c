@@ -1,0 +1,111 @@
+/* Prints what the network and the frontend cost on this core, one "name value" a line: instructions, bytes.
+ * To be run with qemu-system-arm -icount shift=0, where virtual time is the count of instructions. */
+#include <stdio.h>
+#include <string.h>
+
+#include "npr_internal.h"
+#include "npr_vectors.h"
+#ifdef NPR_TUNING_FIXED
+#include "npr_frontend.h"
+#endif
+
+#define FRAMES 87 /* of a clip of RAVDESS, on average */
+#define PAINTED 4096u
+
+static volatile uint32_t *const systick = (volatile uint32_t *)0xE000E010; /* control, reload, current value */
+static npr_state state;
+static unsigned long loop_ticks;
+
+static void start(void) {
+    systick[0] = 0;
+    systick[1] = 0xffffff;
+    systick[2] = 0;
+    systick[0] = 5; /* the core's clock, no interrupt */
+}
+
+static unsigned long ticks(void) { return 0xffffff - (systick[2] & 0xffffff); }
+
+/* Two million instructions, by which ticks are converted. */
+static void calibrate(void) {
+    uint32_t n = 1000000;
+    start();
+    __asm__ volatile(".syntax unified\n1: subs %0, %0, #1\n bne 1b" : "+l"(n) : : "cc");
+    loop_ticks = ticks();
+}
+
+static void report(const char *name, unsigned long elapsed, unsigned long repeats) {
+    printf("%s %lu\n", name, (unsigned long)((unsigned long long)elapsed * 2000000u / loop_ticks / repeats));
+}
+
+static void run_network(void) {
+    npr_init(&npr_weights, &state);
+    for (int t = 0; t < FRAMES; t++) npr_push_values(&npr_weights, &state, npr_vector_x[t % NPR_VECTOR_FRAMES], NPR_INPUTS);
+}
+
+static void run_result(void) {
+    float probabilities[NPR_CLASSES];
+    size_t label;
+    npr_result(&npr_weights, &state, probabilities, NPR_CLASSES, &label);
+}
+
+static void time_layers(void) {
+    npr_value *h = state.h, *c = state.c;
+    for (int k = 0; k < NPR_LAYERS; k++) {
+        const npr_lstm *lstm = &npr_weights.lstms[k];
+        char name[24];
+        start();
+        for (int t = 0; t < NPR_VECTOR_FRAMES; t++) npr_lstm_step(lstm, npr_vector_x[t], h, c);
+        snprintf(name, sizeof name, "lstm%d", k + 1);
+        report(name, ticks(), NPR_VECTOR_FRAMES);
+        h += lstm->hidden, c += lstm->hidden;
+    }
+    start();
+    for (int t = 0; t < NPR_VECTOR_FRAMES; t++) npr_attention_step(&npr_weights, &state, npr_vector_context[t]);
+    report("attention", ticks(), NPR_VECTOR_FRAMES);
+}
+
+/* Bytes below this frame that a call wrote to. */
+static unsigned long __attribute__((noinline)) stack_of(void (*function)(void)) {
+    volatile unsigned char here = 0;
+    volatile unsigned char *top = &here - 64, *low = top - PAINTED;
+    for (volatile unsigned char *p = low; p < top; p++) *p = 0xa5;
+    function();
+    while (low < top && *low == 0xa5) low++;
+    return (unsigned long)(top - low);
+}
+
+#ifdef NPR_TUNING_FIXED /* the frontend streams */
+static npr_frontend frontend;
+static int16_t pcm[NPR_HOP];
+static void run_frontend(void) {
+    float features[NPR_INPUTS];
+    npr_frontend_push(&frontend, pcm, NPR_HOP, features, NPR_INPUTS);
+}
+static void time_frontend(void) {
+    uint32_t noise = 1;
+    for (int k = 0; k < NPR_HOP; k++) noise = noise * 1664525u + 1013904223u, pcm[k] = (int16_t)(noise >> 18);
+    npr_frontend_init(&frontend);
+    run_frontend();
+    run_frontend();
+    start();
+    run_frontend();
+    report("frontend", ticks(), 1);
+    printf("frontend_ram %lu\nfrontend_stack %lu\n", (unsigned long)sizeof frontend, stack_of(run_frontend));
+}
+#endif
+
+int main(void) {
+    calibrate();
+    start();
+    run_network();
+    report("clip", ticks(), 1);
+    start();
+    run_result();
+    report("result", ticks(), 1);
+    printf("state %lu\nstack %lu\nresult_stack %lu\n", (unsigned long)sizeof state, stack_of(run_network), stack_of(run_result));
+    time_layers();
+#ifdef NPR_TUNING_FIXED
+    time_frontend();
+#endif
+    return 0;
+}
