@@ -15,7 +15,7 @@ from npreslstm import __version__
 from npreslstm.errors import InputError
 from npreslstm.report.text import CLEAR_LINE
 
-COMMANDS = ("predict", "features", "train", "export", "info", "gradcheck")  # the modules of npreslstm.commands, in the order of --help
+COMMANDS = ("predict", "features", "train", "crossval", "export", "info", "gradcheck")  # the modules of npreslstm.commands, in the order of --help
 
 EPILOG = """\
 examples:

@@ -116,7 +116,7 @@ def _results(tasks, jobs):
     from concurrent.futures.process import BrokenProcessPool
 
     context = multiprocessing.get_context("spawn")  # the same on every system, and no threads are copied
-    with _one_thread_each(), ProcessPoolExecutor(jobs, context, _ignore_interrupts) as pool:
+    with one_thread_each(), ProcessPoolExecutor(jobs, context, _ignore_interrupts) as pool:
         try:
             for future in as_completed([pool.submit(_work, task) for task in tasks]):
                 yield future.result()
@@ -127,7 +127,7 @@ def _results(tasks, jobs):
 
 
 @contextlib.contextmanager
-def _one_thread_each():
+def one_thread_each():
     """One BLAS thread in processes started meanwhile: the matrices are small, and processes would fight for the cores."""
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}

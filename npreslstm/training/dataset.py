@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from npreslstm.errors import InputError
 
+RAVDESS = "RAVDESS speech"
 RAVDESS_CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised")
 RAVDESS_NAME = re.compile(r"03-01-(0[1-8])-(0[12])-0[12]-0[12]-(0[1-9]|1\d|2[0-4])\.(wav|flac|ogg)")
 MANIFEST_COLUMNS = ("file", "label", "speaker")
@@ -82,7 +83,7 @@ def _read_ravdess(folder):
     for stem, (path,) in sorted(found.items()):
         fields = stem.split("-")
         clips.append(Clip(path, int(fields[2]) - 1, str(int(fields[6]))))
-    return Dataset("RAVDESS speech", RAVDESS_CLASSES, tuple(clips))
+    return Dataset(RAVDESS, RAVDESS_CLASSES, tuple(clips))
 
 
 def _read_manifest(path):

@@ -27,3 +27,39 @@ def recalls(confusion):
 def uar(confusion):
     """Unweighted average recall: the mean of `recalls` over the classes that have clips."""
     return float(np.nanmean(recalls(confusion)))
+
+
+def bootstrap_uar(labels, hits, speakers, C, resamples, rng, level=0.95):
+    """Interval of the mean UAR over speakers: what it would be with others of their kind.
+
+    Speakers are drawn with replacement, as many as there are, each with all their clips in all runs; the interval is
+    that of the percentiles of the mean UAR (Efron 1979). A class that nobody drawn speaks is left out of a mean.
+
+    Parameters
+    ----------
+    labels : (N,) int array
+    hits : (R, N) bool array
+        Whether each run was right about each clip.
+    speakers : (N,) array
+    C : int
+        Classes.
+    resamples : int
+    rng : numpy.random.Generator
+    level : float
+
+    Returns
+    -------
+    list of two floats
+        The lower and the upper end.
+    """
+    names, who = np.unique(speakers, return_inverse=True)
+    S, R = len(names), len(hits)
+    cell = who * C + labels  # (N,): one number for every speaker and class
+    total = np.bincount(cell, minlength=S * C).reshape(S, C)
+    right = np.array([np.bincount(cell, run, S * C).reshape(S, C) for run in hits])  # (R, S, C)
+    drawn = rng.multinomial(S, np.full(S, 1 / S), size=resamples)  # (B, S): how often each speaker
+    totals = drawn @ total  # (B, C)
+    rights = (drawn @ right.transpose(1, 0, 2).reshape(S, R * C)).reshape(resamples, R, C)
+    share = np.divide(rights, totals[:, None], out=np.full(rights.shape, np.nan), where=totals[:, None] > 0)
+    tail = (1 - level) / 2
+    return np.quantile(np.nanmean(share, axis=2).mean(axis=1), [tail, 1 - tail]).tolist()

@@ -1,0 +1,128 @@
+"""``npreslstm crossval``: how good a recipe is on speakers it has not heard."""
+
+import sys
+import time
+
+HELP = "cross-validate a recipe over speakers: repeated, parallel, resumable"
+
+EXAMPLES = """\
+examples:
+  npreslstm crossval ravdess/ --runs 10 --workers 2 --out results/
+  npreslstm crossval ravdess/ --recipe original --out original/
+  npreslstm crossval ravdess/ --inner --set lr=1e-3 --out try-lr/     choose between recipes without the test speakers
+  npreslstm crossval corpus.csv --folds 5 --config mcu --out results/
+  npreslstm crossval --report results/
+
+Every fold of every run is trained from a seed of its own and entered into --out when it is done. Interrupted in any way,
+the same command goes on where it was, and ends with the same bits. Statistics, weights and epochs come from speakers that
+are not scored. A recipe that keeps its last epoch needs no validation speakers, so they are trained on too, unless
+--validation or --inner is given. In --out: config.json, predictions/*.csv (what --report needs), history/, summary.json;
+features/ and snapshots/ may be deleted in the end.
+"""
+
+
+def add_arguments(parser):
+    parser.add_argument("data", nargs="?", help="RAVDESS folder, or manifest CSV with the columns file, label, speaker")
+    parser.add_argument("--out", metavar="DIR", help="folder of the results")
+    parser.add_argument("--report", metavar="DIR", help="only print the scores of such a folder")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="of the scores (default: text)")
+    parser.add_argument("--runs", type=int, default=1, metavar="N", help="runs of all folds (default 1); more may be added later")
+    add_training_arguments(parser)
+    parser.add_argument("--inner", action="store_true", help="score the validation speakers; the test speakers have no part in anything")
+    parser.add_argument("--validation", action="store_true", help="keep the validation speakers out of training and follow their UAR")
+
+
+def add_training_arguments(parser):
+    """What `crossval` and `search` have in common."""
+    parser.add_argument("--folds", default="paper", metavar="F", help="paper (default), emobox, or a number of folds for any corpus")
+    parser.add_argument("--recipe", default="default", metavar="R", help="default, original (the paper's settings) or a JSON file of fields")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; repeatable")
+    parser.add_argument("--config", default="paper", metavar="C", help="features: paper (default), mcu, or a JSON file of fields")
+    parser.add_argument("--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa")
+    parser.add_argument("--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default 64)")
+    parser.add_argument("--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default 1)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="everything random follows from it (default 0)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: as many as cores)")
+    parser.add_argument("--dask", metavar="ADDRESS", help="train on a dask.distributed cluster, e.g. tcp://host:8786")
+    parser.add_argument("--cache", metavar="DIR", help="folder of features, to share between results (default: inside --out)")
+
+
+def run(args):
+    import json
+
+    from npreslstm.errors import InputError
+    from npreslstm.report.crossval import summary_text
+    from npreslstm.training.crossval import summarise
+    from npreslstm.training.journal import Journal
+
+    if args.report:
+        journal = Journal(args.report)
+        config, summary = journal.config, summarise(journal.config, journal.entries())
+    elif not args.data or not args.out:
+        raise InputError("give DATA (a RAVDESS folder or a manifest CSV) and --out DIR, or --report DIR")
+    else:
+        summary = _train(args)
+        config = Journal(args.out).config
+    print(json.dumps(summary, indent=1) if args.format == "json" else summary_text(config, summary), end="")
+
+
+def _train(args):
+    from npreslstm.training.crossval import crossval
+    from npreslstm.training.parallel import available_cores
+
+    plan = make_plan(args, inner=args.inner, hold_validation=args.validation)
+    workers = available_cores() if args.workers is None else args.workers
+    line = EntryLine(plan, args.runs, 1 if args.dask else workers)
+    return crossval(plan, args.runs, args.out, args.cache, workers, args.dask, line.clip, line.entry)
+
+
+def make_plan(args, **options):
+    """The `Plan` that arguments describe; says on standard error what it amounts to."""
+    from npreslstm.cli import say
+    from npreslstm.schema import ModelConfig
+    from npreslstm.training.crossval import Plan
+    from npreslstm.training.dataset import RAVDESS, load_dataset
+    from npreslstm.training.protocol import TABLES, missing_clips
+    from npreslstm.training.recipe import load_recipe, training_features, with_settings
+
+    recipe = with_settings(load_recipe(args.recipe), args.set)
+    dataset = load_dataset(args.data)
+    model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
+    plan = Plan.make(dataset, args.folds, training_features(args.config, recipe.trim_db), model, recipe, seed=args.seed, **options)
+    if dataset.name == RAVDESS and args.folds in TABLES and (missing := missing_clips(dataset)):
+        say(f"warning: {args.data} lacks {len(missing)} of RAVDESS's 1,440 clips, so scores cannot be compared: {', '.join(missing[:5])} ...")
+    return plan
+
+
+class EntryLine:
+    """Progress: a line for every fold that is done."""
+
+    def __init__(self, plan, runs, workers):
+        self.plan, self.total, self.workers = plan, runs * len(plan.folds), workers
+        self.started, self.finished, self.clips = time.monotonic(), 0, None
+        use = "kept out of training" if plan.uses_validation else "trained on too"
+        print(f"{runs} runs of {len(plan.folds)} folds from seed {plan.seed}; validation speakers are {use}", file=sys.stderr)
+
+    def clip(self, done, total):
+        """A clip's features are extracted."""
+        from npreslstm.commands.train import ClipLine
+
+        self.clips = self.clips or ClipLine()
+        self.clips(done, total)
+        self.started = time.monotonic()  # the time left is that of training
+
+    def entry(self, run, fold, history, entries):
+        """A fold is done."""
+        from npreslstm.training.crossval import pooled_uar
+
+        C = len(self.plan.dataset.classes)
+        self.finished += 1
+        left = (time.monotonic() - self.started) / max(self.finished, self.workers) * (self.total - len(entries))
+        so_far = pooled_uar(list(entries.values()), C)
+        text = f"{len(entries)}/{self.total}  run {run} fold {fold} seed {history['seed']}  UAR {pooled_uar([entries[run, fold]], C):.4f}"
+        print(f"{text}  so far {so_far:.4f}  {_duration(left)} left", file=sys.stderr, flush=True)
+
+
+def _duration(seconds):
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min" if minutes >= 5 else f"{seconds:.0f} s"

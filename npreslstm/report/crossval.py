@@ -1,0 +1,58 @@
+"""The scores of a cross-validation for people."""
+
+import numpy as np
+
+from npreslstm.report.text import table
+
+HEADER = 10  # characters of a class name over a column
+
+
+def summary_text(config, summary):
+    """Text of what `npreslstm.training.crossval.summarise` returns; `config` is that of the journal."""
+    return "\n\n".join([_what(config, summary), _scores(summary), _recalls(summary), _confusion(config["classes"], summary)]) + "\n"
+
+
+def _what(config, summary):
+    model, recipe, folds = config["model"], config["recipe"], config["folds"]
+    scored = "test" if config["scored speakers"] == [fold["test"] for fold in folds] else "validation"
+    lines = [
+        f"{config['data']}: {summary['clips']:,} clips of {sum(map(len, config['scored speakers']))} {scored} speakers in {len(folds)} folds, each "
+        f"scored by a model that was not trained on them",
+        f"{model['kind']} with {model['hidden_size']} hidden units; {len(summary['runs'])} runs from seed {config['seed']}; "
+        f"validation speakers {config['validation speakers']}",
+    ]
+    if recipe["statistics"] == "all":
+        lines.append("the features' mean and standard deviation are of all speakers, scored ones included: not an honest protocol")
+    if recipe["keep"] == "best" and scored == "validation":
+        lines.append("the epoch is chosen on the speakers that are scored: the figures are too high")
+    for run, done in summary["unfinished"]:
+        lines.append(f"run {run} is left out: {done} of {len(folds)} folds are done")
+    return "\n".join(lines)
+
+
+def _scores(summary):
+    low, high = summary["UAR interval"]
+    by_run = summary["UAR by run"]
+    lines = [
+        f"UAR {_spread(summary['UAR'])}   best run {max(by_run):.4f}, worst {min(by_run):.4f}   95 % over speakers: {low:.4f} to {high:.4f}",
+        f"accuracy {_spread(summary['accuracy'])}",
+        "by run: " + " ".join(f"{value:.4f}" for value in by_run),
+        "by fold: " + " ".join(f"{value:.4f}" for value in summary["UAR by fold"]),
+    ]
+    return "\n".join(lines)
+
+
+def _recalls(summary):
+    return table(("class", "recall"), [(name, _spread(value)) for name, value in summary["recalls"].items()])
+
+
+def _confusion(classes, summary):
+    rows = np.array(summary["confusion"])
+    totals = np.maximum(rows.sum(axis=1, keepdims=True), 1)
+    cells = [(name, *(f"{share:.1f}" for share in row)) for name, row in zip(classes, 100 * rows / totals)]
+    header = ("true / predicted, %", *(name[:HEADER] for name in classes))
+    return table(header, cells, right=range(1, len(header)))
+
+
+def _spread(value):
+    return f"{value['mean']:.4f}" + ("" if value["std"] is None else f" +- {value['std']:.4f}")

@@ -1,0 +1,179 @@
+"""The journal of a cross-validation: a folder to which every finished fold of a run is added, whole or not at all.
+
+    config.json                     what decides the results: corpus, features, model, recipe, folds, seed
+    predictions/run-00-fold-0.csv   file, speaker, true, predicted, <one probability a class>; the entry itself
+    history/run-00-fold-0.json      seed, seconds, curves of training
+    snapshots/                      of folds under way
+    summary.json                    the scores; follows from the above
+
+`config.json` and `predictions/` are all that a report needs.
+"""
+
+import contextlib
+import csv
+import json
+import os
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from npreslstm.errors import InputError
+from npreslstm.files import atomic_write
+
+ENTRY = re.compile(r"run-(\d+)-fold-(\d+)\.csv")
+FIRST_COLUMNS = ("file", "speaker", "true", "predicted")
+
+
+class Predictions(NamedTuple):
+    """What was predicted for the clips of one fold, or of several."""
+
+    files: tuple[str, ...]
+    speakers: np.ndarray  # (N,) str
+    labels: np.ndarray  # (N,) int
+    predicted: np.ndarray  # (N,) int
+    probabilities: np.ndarray  # (N, C)
+
+
+class Journal:
+    """A folder of results.
+
+    Parameters
+    ----------
+    folder : str
+    config : dict, optional
+        JSON values that decide the results. The folder is made if needed and must be of the same configuration. Without
+        it the folder is only read.
+
+    Attributes
+    ----------
+    folder : str
+    config : dict
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no journal in a folder to be read.
+    InputError
+        If the folder is of another configuration, or is no journal.
+    """
+
+    def __init__(self, folder, config=None):
+        self.folder, path = folder, os.path.join(folder, "config.json")
+        if config is not None:
+            for name in ("predictions", "history", "snapshots"):
+                os.makedirs(os.path.join(folder, name), exist_ok=True)
+            if not os.path.exists(path):
+                _write_json(path, config)
+        elif not os.path.exists(path):
+            raise FileNotFoundError(f"{folder} holds no cross-validation: there is no config.json in it")
+        self.config = _read_json(path)
+        if config is not None and (changed := differences(self.config, json.loads(json.dumps(config)))):
+            more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
+            raise InputError(f"{folder} holds results of another configuration: {'; '.join(changed[:5])}{more}; choose another folder")
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Keep other processes from working on the folder meanwhile; the lock ends with this process, however that ends."""
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            yield
+            return
+        with open(os.path.join(self.folder, "lock"), "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"another process is working on {self.folder}: wait for it, or choose another folder") from None
+            yield
+
+    def path(self, kind, run, fold):
+        """File of one entry; `kind` is predictions, history or snapshots."""
+        ending = {"predictions": "csv", "history": "json", "snapshots": "npz"}[kind]
+        return os.path.join(self.folder, kind, f"run-{run:02}-fold-{fold}.{ending}")
+
+    def add(self, run, fold, predictions, history):
+        """Enter a finished fold."""
+        _write_json(self.path("history", run, fold), history)
+        with atomic_write(self.path("predictions", run, fold), "w", encoding="utf-8", newline="") as file:
+            _write_predictions(file, predictions, self.config["classes"])
+
+    def entries(self):
+        """{(run, fold): Predictions} of all that is finished, in order.
+
+        Raises
+        ------
+        InputError
+            If a file is damaged, or not of the speakers of its fold.
+        """
+        found = {}
+        for name in os.listdir(os.path.join(self.folder, "predictions")):
+            if match := ENTRY.fullmatch(name):
+                run, fold = map(int, match.groups())
+                found[run, fold] = self._read(os.path.join(self.folder, "predictions", name), self.config["scored speakers"][fold])
+        return dict(sorted(found.items()))
+
+    def _read(self, path, speakers):
+        predictions = _read_predictions(path, self.config["classes"])
+        names, counts = np.unique(predictions.speakers, return_counts=True)
+        expected = {speaker: self.config["clips"][speaker] for speaker in speakers}
+        if dict(zip(names.tolist(), counts.tolist())) != expected:
+            raise InputError(f"{path} is not of the speakers {', '.join(speakers)} with all their clips: delete it, and run again")
+        return predictions
+
+    def history(self, run, fold):
+        """What `add` was given; None if it is not there."""
+        path = self.path("history", run, fold)
+        return _read_json(path) if os.path.exists(path) else None
+
+    def write_summary(self, summary):
+        """Write summary.json."""
+        _write_json(os.path.join(self.folder, "summary.json"), summary)
+
+
+def differences(there, here, name=""):
+    """['recipe.lr is 0.001 there, 0.002 here'] of two JSON values."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        found = [differences(there.get(key), here.get(key), f"{name}.{key}" if name else key) for key in {**there, **here}]
+        return [line for lines in found for line in lines]
+    return [] if there == here else [f"{name} is {_short(there)} there and {_short(here)} here"]
+
+
+def _short(value):
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _write_json(path, value):
+    with atomic_write(path, "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1)
+        file.write("\n")
+
+
+def _read_json(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}): delete it, or fetch it again") from None
+
+
+def _write_predictions(file, predictions, classes):
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([*FIRST_COLUMNS, *classes])
+    for name, speaker, label, predicted, row in zip(*predictions):
+        writer.writerow([name, speaker, classes[label], classes[predicted], *(f"{p:.5f}" for p in row)])
+
+
+def _read_predictions(path, classes):
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file, strict=True)
+        if header != [*FIRST_COLUMNS, *classes] or any(len(row) != len(header) for row in rows):
+            raise ValueError(f"expected the columns {', '.join(FIRST_COLUMNS)} and one a class")
+        index = {name: k for k, name in enumerate(classes)}
+        labels, predicted = (np.array([index[row[column]] for row in rows], dtype=int) for column in (2, 3))
+        probabilities = np.array([[float(p) for p in row[4:]] for row in rows]).reshape(len(rows), len(classes))
+    except (ValueError, KeyError, csv.Error) as error:
+        raise InputError(f"{path} is damaged ({error}): delete it, and run again") from None
+    return Predictions(tuple(row[0] for row in rows), np.array([row[1] for row in rows]), labels, predicted, probabilities)

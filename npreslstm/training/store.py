@@ -1,0 +1,97 @@
+"""Examples in a folder, for several processes to share: the rows of features are mapped into memory, not copied to each.
+
+    rows.npy      (all frames of all variants of all clips, D) float32
+    about.json    everything else; written last, so that the folder is complete once it is there
+"""
+
+import hashlib
+import json
+import os
+
+import numpy as np
+
+from npreslstm.audio.config import FeatureConfig
+from npreslstm.audio.folder import CACHE_VERSION
+from npreslstm.files import atomic_write
+from npreslstm.training.fit import Examples, prepare_examples
+
+STORE_VERSION = 1  # raised whenever the files or their meaning change
+
+
+def corpus_digest(dataset):
+    """Hex digest of what a corpus is: classes, and of every clip the name, label, speaker and bytes."""
+    digest = hashlib.blake2b(json.dumps(dataset.classes).encode(), digest_size=16)
+    for clip, name in zip(dataset.clips, clip_names(dataset)):
+        digest.update(json.dumps([name, clip.label, clip.speaker]).encode())
+        with open(clip.path, "rb") as file:
+            digest.update(hashlib.blake2b(file.read()).digest())
+    return digest.hexdigest()
+
+
+def clip_names(dataset):
+    """File name stems of the clips; where these are not unique, with the folders below the common one."""
+    names = [os.path.splitext(os.path.basename(clip.path))[0] for clip in dataset.clips]
+    if len(set(names)) == len(names):
+        return names
+    common = os.path.commonpath([os.path.dirname(clip.path) for clip in dataset.clips])
+    return [os.path.relpath(clip.path, common).replace(os.sep, "/") for clip in dataset.clips]
+
+
+def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=None):
+    """Make sure that the features of a corpus are in a folder.
+
+    Parameters
+    ----------
+    folder : str
+        Made if needed; holds the features of every clip too, so that an interrupted extraction goes on where it was.
+    dataset : Dataset
+    digest : str
+        As of `corpus_digest`.
+    config, speeds, jobs, progress
+        As of `prepare_examples`.
+
+    Returns
+    -------
+    str
+        Folder for `open_examples`, inside `folder` and named by its content.
+    """
+    os.makedirs(folder, exist_ok=True)
+    about = {"version": [STORE_VERSION, CACHE_VERSION], "corpus": digest, "config": config.to_dict(), "speeds": list(speeds)}
+    name = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=12).hexdigest()
+    store = os.path.join(folder, "corpus-" + name)
+    if not os.path.exists(os.path.join(store, "about.json")):
+        examples = prepare_examples(dataset, config, speeds, jobs, folder, progress)
+        _write(store, examples, clip_names(dataset), about)
+    return store
+
+
+def _write(store, examples, names, about):
+    os.makedirs(store, exist_ok=True)
+    with atomic_write(os.path.join(store, "rows.npy")) as file:
+        np.save(file, np.concatenate([frames for variants in examples.variants for frames in variants]))
+    about |= {"name": examples.name, "classes": examples.classes, "clips": names}
+    about |= {"labels": examples.labels.tolist(), "speakers": examples.speakers.tolist()}
+    about |= {"lengths": [[len(frames) for frames in variants] for variants in examples.variants]}
+    with atomic_write(os.path.join(store, "about.json"), "w", encoding="utf-8") as file:
+        json.dump(about, file)
+
+
+def open_examples(store):
+    """What `store_examples` stored.
+
+    Returns
+    -------
+    Examples
+        Its variants are views of the mapped file.
+    names : (N,) list of str
+        As `clip_names`.
+    """
+    with open(os.path.join(store, "about.json"), encoding="utf-8") as file:
+        about = json.load(file)
+    rows = np.load(os.path.join(store, "rows.npy"), mmap_mode="r", allow_pickle=False).view(np.ndarray)  # (M, D)
+    lengths = np.array(about["lengths"])  # (N, variants)
+    clips = iter(np.split(rows, np.cumsum(lengths)[:-1]))
+    variants = [[next(clips) for _ in row] for row in lengths]
+    labels, speakers = np.array(about["labels"]), np.array(about["speakers"])
+    config = FeatureConfig.from_dict(about["config"])
+    return Examples(about["name"], tuple(about["classes"]), config, variants, labels, speakers), about["clips"]
