@@ -2,10 +2,13 @@
 
 import io
 import math
+import pickletools
+import re
 import struct
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import pytest
 from torch_files import dictionary, integers, record, storage, tensor, text, torch_file, torch_records, zip_bytes
 
 from npreslstm.errors import InputError
+from npreslstm.formats import closed_pickle, plain_data, state_dicts, torch_pt, torch_tensors, torch_zip
 from npreslstm.formats.torch_pt import read_state_dict, read_torch, write_state_dict
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -131,7 +135,7 @@ def test_file_versions_that_are_read(tmp_path, version):
 
 @pytest.mark.parametrize("version", [b"0\n", b"11\n", b"-3\n", b"3 4", b"", b"9" * 5000, None])
 def test_file_versions_that_are_not(tmp_path, version):
-    with pytest.raises(InputError, match=r"file\.pt: (file version|there is no record 'version')"):
+    with pytest.raises(InputError, match=r"file\.pt: (file version|there is no record 'version'|the record 'version' has 5000 bytes)"):
         read_torch(write(tmp_path, torch_file(dictionary({"w": tensor()}), version=version)))
 
 
@@ -323,3 +327,30 @@ def test_the_test_helper_makes_an_honest_file(tmp_path):
     found = read_torch(write(tmp_path, data))
     assert_same({"w": found["w"]}, {"w": np.arange(6, dtype="f4").reshape(2, 3)})
     assert found["n"] == (1, 2**40)
+
+
+# --- docs/formats.md ---
+
+DOCUMENT = (Path(__file__).parent.parent / "docs" / "formats.md").read_text(encoding="utf-8")
+
+
+def test_the_example_in_the_document_prints_what_it_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    exec(code, {})
+    assert capsys.readouterr().out.strip() == code.rsplit("# ", 1)[1].strip()
+
+
+def test_the_document_states_the_limits_and_names_that_the_code_has():
+    limits = [torch_zip.MAX_FILE_BYTES, torch_zip.MAX_RECORDS, closed_pickle.MAX_PROGRAM_BYTES, closed_pickle.MAX_OPCODES]
+    limits += [plain_data.MAX_DEPTH, torch_tensors.MAX_DIMENSIONS, torch_pt.ALLOWANCE]
+    table = DOCUMENT[DOCUMENT.index("| limit |") : DOCUMENT.index("A checkpoint of this model")]
+    assert all(f" {limit:,} " in table for limit in limits) and f"{torch_pt.EXPANSION} times" in table
+    assert f"{len(closed_pickle._OPCODES) + 1} of the 68 opcodes" in DOCUMENT  # and PROTO, which comes first
+    assert all(f"`{key}`" in DOCUMENT for key in state_dicts.MODEL_KEYS)
+
+
+def test_a_checkpoint_of_the_original_model_has_the_opcodes_that_the_document_says(golden):
+    with zipfile.ZipFile(golden / "reslstm_sa_h64_checkpoint.pt") as archive:
+        program = archive.read("reslstm_sa_h64_checkpoint/data.pkl")
+    assert f"uses {sum(1 for _ in pickletools.genops(program)):,} opcodes" in DOCUMENT

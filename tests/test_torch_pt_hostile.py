@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch_files import HOOKS, PROTO, STOP, call, dictionary, integers, storage, tensor, text, torch_file
-from torch_hostile_files import FILES, HONEST, SAYS, zip_bytes
+from torch_files import HOOKS, PROTO, STOP, call, dictionary, integers, record, storage, tensor, text, torch_file, zip_bytes
+from torch_hostile_files import FILES, HONEST, SAYS
 
 from npreslstm.errors import InputError
 from npreslstm.formats.closed_pickle import Vocabulary, load
@@ -97,6 +97,22 @@ def test_refused(tmp_path, watch, kind):
     assert SAYS.get(kind, "") in message
     assert seen["peak"] < MEMORY and seen["seconds"] < SECONDS
     assert [event for event in seen["events"] if event[0] != "open" or str(path) not in event[1]] == []
+
+
+def test_a_gigabyte_of_pickle_is_not_even_read(tmp_path, watch):
+    hole = 2**30
+    lie = record("archive/data.pkl", central_size=hole, local_size=hole, crc=0)
+    data = zip_bytes([HONEST[1], HONEST[3], lie])
+    directory = data.index(b"PK\x01\x02")
+    data = zip_bytes([HONEST[1], HONEST[3], lie], offset=directory + hole)
+    path = tmp_path / "hostile.pt"
+    with open(path, "wb") as file:
+        file.write(data[:directory])
+        file.seek(hole, os.SEEK_CUR)  # zeros that take no room on disk
+        file.write(data[directory:])
+    seen = watch(path)
+    assert seen["outcome"][0] == "refused" and f"'data.pkl' has {hole} bytes" in seen["outcome"][1]
+    assert seen["peak"] < MEMORY and seen["seconds"] < SECONDS
 
 
 @pytest.mark.parametrize("called", EVIL)

@@ -132,6 +132,8 @@ STORAGES = {
     "more elements than bytes": w(data=storage(count=7)),
     "an enormous count": w(data=storage(count=2**62)),
     "a count that overflows": w(data=storage(count=2**64 + 6)),
+    "a count of 255 bytes": w(data=storage(count=-(2**2000))),
+    "an endless key": w(data=storage("7" * 2**20)),
     "a negative count": w(data=storage(count=-6)),
     "fewer elements than bytes": w(data=storage(count=5)),
     "an offset past the end": w(offset=1),
@@ -253,6 +255,7 @@ ZIPS = {
     "something appended": zip_bytes(HONEST, tail=b"#!/bin/sh"),
     "an end alone": b"PK\x03\x04" + zip_bytes([], count=1),
     "an unknown byte order": torch_file(dictionary({"w": tensor()}), byteorder=b"middle"),
+    "a long version": torch_file(dictionary({"w": tensor()}), version=b"3" * 10**6),
     "a long byte order": torch_file(dictionary({"w": tensor()}), byteorder=b"little" * 10**6),
 }
 

@@ -64,7 +64,7 @@ def load(program, vocabulary, limit):
     Parameters
     ----------
     program : bytes
-        A protocol-2 pickle.
+        A protocol-2 pickle; the caller keeps it to `MAX_PROGRAM_BYTES`, which all other bounds rest on.
     vocabulary : Vocabulary
         The names it may use.
     limit : int
@@ -80,8 +80,6 @@ def load(program, vocabulary, limit):
     InputError
         If the program is damaged, or does anything but build plain data.
     """
-    if len(program) > MAX_PROGRAM_BYTES:
-        raise InputError(f"the pickle has {len(program)} bytes; at most {MAX_PROGRAM_BYTES} are read: save the state dict alone")
     if program[:2] != b"\x80\x02":
         found = f"protocol {program[1]}" if program[:1] == b"\x80" and len(program) > 1 else f"the bytes {program[:2]!r}"
         raise InputError(f"the pickle starts with {found}; torch.save writes protocol 2: save again without pickle_protocol")

@@ -5,7 +5,7 @@ weights in it. The layers below: `torch_zip` (the container), `closed_pickle` (t
 """
 
 from npreslstm.errors import InputError
-from npreslstm.formats.closed_pickle import load
+from npreslstm.formats.closed_pickle import MAX_PROGRAM_BYTES, load
 from npreslstm.formats.state_dicts import find_state_dict
 from npreslstm.formats.torch_pt_write import write_state_dict
 from npreslstm.formats.torch_tensors import TensorReader
@@ -81,25 +81,21 @@ def read_state_dict(path, key=None):
 def _read(file):
     _check_magic(file)
     archive = TorchArchive(file)
-    version = _short_record(archive, "version")
+    version = archive.read("version", limit=20)
     if not version.strip().isdigit() or int(version) not in VERSIONS:
         raise InputError(f"file version {version!r}; expected {VERSIONS[0]} to {VERSIONS[-1]}: {_SAVE_AGAIN}")
     stored = archive.size("data.pkl") + sum(archive.size(name) for name in archive.names() if name.startswith("data/"))
     reader = TensorReader(archive, _byteorder(archive))
-    return reader.arrays(load(archive.read("data.pkl"), reader.vocabulary(), EXPANSION * stored + ALLOWANCE))
+    program = archive.read("data.pkl", limit=MAX_PROGRAM_BYTES)
+    return reader.arrays(load(program, reader.vocabulary(), EXPANSION * stored + ALLOWANCE))
 
 
 def _byteorder(archive):
     """Of the storages; files from before PyTorch 2.1 have no such record and are little-endian."""
-    order = _short_record(archive, "byteorder") if "byteorder" in archive else b"little"
+    order = archive.read("byteorder", limit=20) if "byteorder" in archive else b"little"
     if order not in (b"little", b"big"):
         raise InputError(f"byte order {order!r}; expected b'little' or b'big': the file is damaged")
     return "<" if order == b"little" else ">"
-
-
-def _short_record(archive, name):
-    """The text of a record of a word or two; empty, which fits nothing, if it is longer."""
-    return archive.read(name) if archive.size(name) < 20 else b""
 
 
 def _check_magic(file):

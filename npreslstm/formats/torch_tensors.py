@@ -277,4 +277,4 @@ def _complex(arguments):
 
 def _short(number):
     """A number that a hostile file may have made thousands of digits long."""
-    return str(number) if number < 10**20 else "more than 10**20"
+    return str(number) if abs(number) < 10**20 else "beyond 10**20"

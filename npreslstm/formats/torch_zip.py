@@ -71,10 +71,10 @@ class TorchArchive:
         for entry in sorted(entries, key=lambda entry: entry.header):
             name = _inner_name(entry.name, root)
             if name in self._records:
-                raise InputError(f"the record {name!a} is there twice; torch.save writes each once: the file was made by something else")
+                raise InputError(f"the record {name!a:.80} is there twice; torch.save writes each once: the file was made by something else")
             record = _record(file, entry, directory)
             if entry.header < end:
-                raise InputError(f"the record {name!a} overlaps the one before it; torch.save never writes that: the file was made to do harm")
+                raise InputError(f"the record {name!a:.80} overlaps the one before it; torch.save never writes that: the file was made to do harm")
             end = record.start + record.size
             self._records[name] = record
 
@@ -88,21 +88,23 @@ class TorchArchive:
     def size(self, name):
         """Bytes of a record, known to lie inside the file; InputError if there is no such record."""
         if name not in self._records:
-            raise InputError(f"there is no record {name!a}; found {_some(self._records)}: the file is damaged or not from torch.save")
+            raise InputError(f"there is no record {name!a:.80}; found {_some(self._records)}: the file is damaged or not from torch.save")
         return self._records[name].size
 
-    def read(self, name):
-        """The bytes of a record, its checksum verified unless the file carries none."""
+    def read(self, name, limit=MAX_FILE_BYTES):
+        """The bytes of a record of at most `limit` bytes, its checksum verified unless the file carries none."""
         size = self.size(name)
+        if size > limit:
+            raise InputError(f"the record {name!a:.80} has {size} bytes; at most {limit} are read: save the state dict alone")
         start, _, crc = self._records[name]
         data = _exactly(self._file, start, size)
         if crc and zlib.crc32(data) != crc:
-            raise InputError(f"the record {name!a} fails its checksum: the file is damaged, fetch or save it again")
+            raise InputError(f"the record {name!a:.80} fails its checksum: the file is damaged, fetch or save it again")
         return data
 
 
 def _central_directory(file, size):
-    """All entries, and the offset at which the directory (hence the last record at the latest) begins and ends."""
+    """All entries, and the offset where the directory begins: no record reaches further."""
     if size > MAX_FILE_BYTES:
         raise InputError(f"{size} bytes; at most {MAX_FILE_BYTES} are read: save the state dict without the optimizer's state")
     if size < _END.size:
@@ -141,25 +143,25 @@ def _check_torchscript(entries, root):
 def _record(file, entry, directory):
     """Where a record's data lies, after its two headers have been found to agree."""
     if entry.method or entry.packed != entry.size:
-        raise InputError(f"the record {entry.name!a} is compressed; torch.save stores records as they are: save the file again in PyTorch")
+        raise InputError(f"the record {entry.name!a:.80} is compressed; torch.save stores records as they are: save the file again in PyTorch")
     if entry.flags & 1:
-        raise InputError(f"the record {entry.name!a} is encrypted; torch.save does not encrypt: save the file again in PyTorch")
+        raise InputError(f"the record {entry.name!a:.80} is encrypted; torch.save does not encrypt: save the file again in PyTorch")
     header = _exactly(file, entry.header, _LOCAL.size)
     signature, _, flags, method, _, _, _, packed, size, name_length, extra = _LOCAL.unpack(header)
     sizes = {entry.size, 0} if flags & 8 else {entry.size}  # bit 3: the sizes follow the data
     name = _exactly(file, entry.header + _LOCAL.size, name_length)
     if signature != b"PK\x03\x04" or method or not {packed, size} <= sizes or _decoded(name) != entry.name:
-        raise InputError(f"the two headers of the record {entry.name!a} disagree: the file is damaged or was made to do harm")
+        raise InputError(f"the two headers of the record {entry.name!a:.80} disagree: the file is damaged or was made to do harm")
     start = entry.header + _LOCAL.size + name_length + extra
     if start + entry.size > directory:
-        raise InputError(f"the record {entry.name!a} claims {entry.size} bytes at {start}, past the end of the data: the file is damaged")
+        raise InputError(f"the record {entry.name!a:.80} claims {entry.size} bytes at {start}, past the end of the data: the file is damaged")
     return _Record(start, entry.size, entry.crc)
 
 
 def _inner_name(name, root):
     parts = name.split("/")
     if not name.startswith(root) or "\\" in name or "\0" in name or any(part in ("", ".", "..") for part in parts):
-        raise InputError(f"the record name {name!a} is not one that torch.save writes (all in one folder, no '..'): the file is not to be trusted")
+        raise InputError(f"the record name {name!a:.80} is not one that torch.save writes (one folder, no '..'): the file is not to be trusted")
     return name[len(root) :]
 
 
@@ -167,7 +169,7 @@ def _decoded(name):
     try:
         return name.decode("utf-8")
     except UnicodeDecodeError:
-        raise InputError(f"the record name {name!r} is not UTF-8: the file is damaged") from None
+        raise InputError(f"the record name {name!r:.80} is not UTF-8: the file is damaged") from None
 
 
 def _exactly(file, start, count):
@@ -180,4 +182,4 @@ def _exactly(file, start, count):
 
 def _some(names):
     shown = sorted(names)[:5]
-    return ", ".join(ascii(name) for name in shown) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return ", ".join(f"{name!a:.40}" for name in shown) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
