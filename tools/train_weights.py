@@ -11,15 +11,19 @@ import dataclasses
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from npreslstm.assets import weights_folder
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.commands.train import ClipLine, EpochLine
 from npreslstm.files import atomic_write
+from npreslstm.ports.quantize import with_calibration
 from npreslstm.report.model_card import model_card
 from npreslstm.schema import ModelConfig
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.fit import fit, prepare_examples, split_by_speaker
 from npreslstm.training.recipe import Recipe, training_features
+from npreslstm.training.trainer import pad
 
 HELD_OUT = ("2", "5", "14", "15", "16")
 NAMES = ("paper", "mcu")
@@ -39,10 +43,16 @@ def main(argv=None):
     path = weights_folder() / f"{args.name}.npz"
     split = split_by_speaker(examples.speakers, test=HELD_OUT)
     checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, EpochLine(), path.with_suffix(".training"))
+    checkpoint = with_calibration(checkpoint, *training_batch(examples, split, checkpoint))
     notes = checkpoint.notes | {"command": f"python tools/train_weights.py RAVDESS {args.name} --seed {args.seed}", "licence": LICENCE}
     save_checkpoint(path, dataclasses.replace(checkpoint, notes=notes))
     print(f"{path.name}: UAR {notes['scores held out']['uar']:.4f} on the held-out speakers", file=sys.stderr)
     write_card(path.parent)
+
+
+def training_batch(examples, split, checkpoint):
+    """The clips trained on, z-scored and padded: what the integer model's ranges are measured on."""
+    return pad([((examples.variants[n][0] - checkpoint.mean) / checkpoint.std).astype(np.float32) for n in split.train])
 
 
 def write_card(folder: Path):

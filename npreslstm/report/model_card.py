@@ -30,7 +30,7 @@ alike. The code is MIT.
 ## Limits of use
 - Acted emotion, two sentences, North American English, studio sound: expect much less on spontaneous speech, other
   languages, noise or a distant microphone.
-- About two of five clips of an unseen speaker are labelled wrongly, and probabilities are not calibrated.
+- {errors} of the held-out clips are labelled wrongly, and probabilities are not calibrated.
 - What a voice sounds like is not what a person feels. Do not use this to judge people.
 """
 
@@ -48,7 +48,8 @@ def model_card(checkpoints):
     str
         Markdown.
     """
-    return _CARD.format(overview=_overview(checkpoints), recalls=_recalls(checkpoints), commands=_commands(checkpoints))
+    errors = " / ".join(f"{1 - checkpoint.notes['scores held out']['accuracy']:.0%} ({name})" for name, checkpoint in checkpoints.items())
+    return _CARD.format(overview=_overview(checkpoints), recalls=_recalls(checkpoints), commands=_commands(checkpoints), errors=errors)
 
 
 def _overview(checkpoints):
