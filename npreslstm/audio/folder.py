@@ -1,6 +1,5 @@
 """Features of many sound files: over processes, cached, one bad file not spoiling the rest."""
 
-import contextlib
 import hashlib
 import io
 import json
@@ -16,6 +15,7 @@ from npreslstm.audio.reader import check_file, read_audio
 from npreslstm.audio.statistics import FrameStatistics
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
+from npreslstm.parallel import run_all
 
 CACHE_VERSION = 1  # raised whenever the same file and configuration give other numbers
 
@@ -111,38 +111,7 @@ def _results(tasks, jobs):
     if jobs <= 1:
         yield from map(_work, tasks)
         return
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from concurrent.futures.process import BrokenProcessPool
-
-    context = multiprocessing.get_context("spawn")  # the same on every system, and no threads are copied
-    with one_thread_each(), ProcessPoolExecutor(jobs, context, _ignore_interrupts) as pool:
-        try:
-            for future in as_completed([pool.submit(_work, task) for task in tasks]):
-                yield future.result()
-        except BrokenProcessPool:
-            raise OSError("a worker process was killed, maybe for want of memory: try fewer jobs") from None
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-@contextlib.contextmanager
-def one_thread_each():
-    """One BLAS thread in processes started meanwhile: the matrices are small, and processes would fight for the cores."""
-    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-def _ignore_interrupts():
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and tells the workers to stop
+    yield from (result for _, result in run_all(_work, tasks, jobs))
 
 
 def _work(task):

@@ -67,8 +67,8 @@ def run(args):
 
 
 def _train(args):
+    from npreslstm.parallel import available_cores
     from npreslstm.training.crossval import crossval
-    from npreslstm.training.parallel import available_cores
 
     plan = make_plan(args, inner=args.inner, hold_validation=args.validation)
     workers = available_cores() if args.workers is None else args.workers

@@ -10,11 +10,11 @@ import numpy as np
 from npreslstm import __version__
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
+from npreslstm.parallel import run_all
 from npreslstm.schema import ModelConfig
 from npreslstm.training.fit import Split, fit
 from npreslstm.training.journal import Journal, Predictions
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
-from npreslstm.training.parallel import run_all
 from npreslstm.training.protocol import make_folds
 from npreslstm.training.recipe import Recipe
 from npreslstm.training.store import corpus_digest, open_examples, store_examples

@@ -75,7 +75,9 @@ def _from_table(name, dataset):
     wrong = [f"it lacks {', '.join(lacking)}"] if lacking else []
     wrong += [f"it also has {', '.join(others)}"] if others else []
     if wrong:
-        raise InputError(f"the folds '{name}' need RAVDESS's actors 1 to 24, but of {dataset.name} {' and '.join(wrong)}; take a number of folds, e.g. 5")
+        raise InputError(
+            f"the folds '{name}' need RAVDESS's actors 1 to 24, but of {dataset.name} {' and '.join(wrong)}; take a number of folds, e.g. 5"
+        )
     return folds
 
 
@@ -99,4 +101,4 @@ def _check_classes(folds, dataset):
     for k, fold in enumerate(folds):
         left = {clip.label for clip in dataset.clips if clip.speaker not in fold.test}
         if absent := [label for n, label in enumerate(dataset.classes) if n not in left]:
-            raise InputError(f"without the test speakers of fold {k} ({', '.join(fold.test)}) nobody speaks {', '.join(absent)}; take fewer or other folds")
+            raise InputError(f"nobody but the test speakers of fold {k} ({', '.join(fold.test)}) speaks {', '.join(absent)}; take other folds")

@@ -80,7 +80,8 @@ class Recipe:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(allowed)}")
-        for name, least in (("epochs", 1), ("batch_size", 2), ("period", 1), ("time_masks", 0), ("longest_mask", 0), ("column_masks", 0), ("widest_mask", 0)):
+        masks = ("time_masks", "longest_mask", "column_masks", "widest_mask")
+        for name, least in (("epochs", 1), ("batch_size", 2), ("period", 1), *((name, 0) for name in masks)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; expected an integer of at least {least}")
         for name in ("dropout", "label_smoothing", "ema", "crop"):

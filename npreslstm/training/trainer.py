@@ -15,7 +15,6 @@ from npreslstm.model import ResLSTM
 from npreslstm.training import augment
 from npreslstm.training.metrics import confusion_matrix, uar
 from npreslstm.training.optimizer import Adam, clip_gradient, learning_rate
-from npreslstm.training.recipe import Recipe
 
 
 class Epoch(NamedTuple):

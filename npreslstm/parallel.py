@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 
 from npreslstm.errors import InputError
 
@@ -18,7 +19,7 @@ def open_executor(workers=1, dask=None):
     Parameters
     ----------
     workers : int
-        Processes, each with one BLAS thread: the matrices are small, and processes would fight for the cores.
+        Processes, each with one BLAS thread.
     dask : str, optional
         Address of a dask.distributed scheduler (``tcp://host:8786``) whose workers are used instead. They need this
         package and the same folders; start them with ``--nthreads 1``.
@@ -45,11 +46,9 @@ def _processes(workers):
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    from npreslstm.audio.folder import one_thread_each
-
     context = multiprocessing.get_context("spawn")  # the same on every system, and no threads are copied
     watched, held = context.Pipe(duplex=False)
-    with one_thread_each():
+    with _one_thread_each():
         pool = ProcessPoolExecutor(workers, context, _end_with, (watched,))
         try:
             yield pool
@@ -60,12 +59,40 @@ def _processes(workers):
             watched.close()
 
 
+@contextlib.contextmanager
+def _one_thread_each():
+    """One BLAS thread in processes started meanwhile: the matrices are small, and processes would fight for the cores."""
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextlib.contextmanager
+def _interrupts_held():
+    """Processes started meanwhile never hear Ctrl-C, which a terminal sends to all; this one hears it afterwards, and ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # started later, it would let interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _end_with(connection):
-    """In a worker: ignore the interruption that the parent gets too, and end at once when the other end of `connection` closes.
+    """In a worker: end at once when the other end of `connection` closes.
 
     It closes when the parent gives up and when the parent is killed: no worker is left behind that would go on writing.
     """
-    import signal
     import threading
 
     def wait():
@@ -73,7 +100,7 @@ def _end_with(connection):
             connection.recv()
         os._exit(1)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be held
     threading.Thread(target=wait, daemon=True).start()
 
 
@@ -119,7 +146,8 @@ def run_all(function, tasks, workers=1, dask=None):
         before = len(left)
         try:
             with open_executor(min(workers, before), dask) as executor:
-                futures = {executor.submit(function, task): task for task in left}
+                with _interrupts_held():  # the processes start here
+                    futures = {executor.submit(function, task): task for task in left}
                 for future in as_completed(futures):
                     result = future.result()
                     del left[futures[future]]
