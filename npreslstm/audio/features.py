@@ -91,7 +91,11 @@ def extract_file(path, config=NAMED["paper"]):
 
 def _features_of_blocks(blocks, config):
     """Features of frames that come in blocks; `blocks()` starts the iteration anew, over (B, n_fft) arrays."""
-    spectra = _Spectra(blocks)
+    return _features_of_spectra(_Spectra(blocks), config)
+
+
+def _features_of_spectra(spectra, config):
+    """Features of blocks of power spectra (B, F); an estimated tuning takes one more iteration over them."""
     tuning = config.tuning
     if tuning is None:
         peaks = [chroma.spectral_peaks(power, config.sample_rate) for power in spectra]

@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-TRANSFORMED_AT_ONCE = 16  # frames: they stay in the second-level cache
+SAMPLES_AT_ONCE = 3 << 14  # transformed: with their spectra they stay in the second-level cache
 
 
 @functools.lru_cache(maxsize=16)
@@ -118,14 +118,14 @@ def power_spectrum(frames):
     from scipy.fft import rfft
 
     n_fft = frames.shape[1]
-    window = hann(n_fft)
+    window, size = hann(n_fft), max(1, SAMPLES_AT_ONCE // n_fft)
     power = np.empty((len(frames), n_fft // 2 + 1), frames.dtype)
-    windowed = np.empty((TRANSFORMED_AT_ONCE, n_fft))
-    spectrum = np.empty((TRANSFORMED_AT_ONCE, n_fft // 2 + 1), np.result_type(frames.dtype, np.complex64))
-    for start in range(0, len(frames), TRANSFORMED_AT_ONCE):
-        out = power[start : start + TRANSFORMED_AT_ONCE]
+    windowed = np.empty((size, n_fft))
+    spectrum = np.empty((size, n_fft // 2 + 1), np.result_type(frames.dtype, np.complex64))
+    for start in range(0, len(frames), size):
+        out = power[start : start + size]
         rows = slice(0, len(out))
-        windowed[rows] = frames[start : start + TRANSFORMED_AT_ONCE]  # NumPy is slow at products of mixed types
+        windowed[rows] = frames[start : start + size]  # NumPy is slow at products of mixed types
         windowed[rows] *= window
         spectrum[rows] = rfft(windowed[rows], overwrite_x=True)
         np.square(np.abs(spectrum[rows], out=out), out=out)  # by way of the magnitude: librosa's roundings
