@@ -16,7 +16,7 @@ and b are halved beforehand, which is exact, so that one tanh serves all four ga
 through time.
 
 Letters: N clips, T frames, M packed rows (all frames of all clips), D inputs, H hidden. The cache of M rows takes
-(D + 7H) M + 2NH numbers, of which DM are the input itself.
+(D + 6H) M + 2NH numbers, of which DM are the input itself; the backward pass needs little beside its results.
 
 Source: Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000, parametrised as torch.nn.LSTM.
 """
@@ -49,7 +49,6 @@ class LSTMCache(NamedTuple):
     params: LSTMParams
     packing: Packing
     gates: list[np.ndarray]  # (frames, 4, n, H) a run: i, f, o, g after their non-linearities
-    tanh_c: np.ndarray  # (M, H)
     h: np.ndarray  # (N + M, H)
     c: np.ndarray  # (N + M, H)
 
@@ -111,14 +110,13 @@ def lstm_forward(x, params, packing, h0=None, c0=None):
     N, H = len(packing.order), params.W_hh.shape[1]
     W_ih, W_hh, b = _gate_blocks(params, x.dtype)
     h, c = _states(h0, packing, H, x.dtype), _states(c0, packing, H, x.dtype)  # (N + M, H)
-    tanh_c = np.empty((packing.rows, H), dtype=x.dtype)
     gates = []
     h_t, c_t = h[:N], c[:N]
     for run in packing.runs:
         gates.append(_project(run, x, W_ih, b))
-        h_t, c_t = _advance(gates[-1], W_hh, h_t[: run.n], c_t[: run.n], run.dense(h[N:]), run.dense(c[N:]), run.dense(tanh_c))
+        h_t, c_t = _advance(gates[-1], W_hh, h_t[: run.n], c_t[: run.n], run.dense(h[N:]), run.dense(c[N:]))
     last = _last_rows(packing)
-    return h[N:], (h[last], c[last]), LSTMCache(x, params, packing, gates, tanh_c, h, c)
+    return h[N:], (h[last], c[last]), LSTMCache(x, params, packing, gates, h, c)
 
 
 def lstm_infer(x, params, packing, h0=None, c0=None):
@@ -134,11 +132,9 @@ def lstm_infer(x, params, packing, h0=None, c0=None):
     W_ih, W_hh, b = _gate_blocks(params, x.dtype)
     y = np.empty((packing.rows, H), dtype=x.dtype)
     h, c = _in_packed_order(h0, packing, (N, H), x.dtype), _in_packed_order(c0, packing, (N, H), x.dtype)
-    tanh_c = np.empty((N, H), dtype=x.dtype)
     h_t = h
     for run in packing.runs:
-        n = run.n
-        h_t, _ = _advance(_project(run, x, W_ih, b), W_hh, h_t[:n], c[:n], run.dense(y), repeat(c[:n]), repeat(tanh_c[:n]))
+        h_t, _ = _advance(_project(run, x, W_ih, b), W_hh, h_t[: run.n], c[: run.n], run.dense(y), repeat(c[: run.n]))
     return y, (y[_last_rows(packing) - N], c[np.argsort(packing.order)])
 
 
@@ -163,22 +159,21 @@ def lstm_backward(dy, cache, dh_n=None, dc_n=None, need_dx=True):
     grads : LSTMParams
         Gradients of the weights. Those of the two biases are equal and share one array.
     """
-    x, params, packing, gates, tanh_c, h, c = cache
+    x, params, packing, gates, h, c = cache
     N, H, D = len(packing.order), params.W_hh.shape[1], x.shape[1]
     W_hh = params.W_hh.reshape(4, H, H)
     previous = _previous_rows(packing)  # (M,) where each frame's preceding state lies in h and c
-    c_before = c[previous]
-    da = np.empty((packing.rows, 4 * H), dtype=x.dtype)
+    da = np.empty((len(x), 4 * H), dtype=x.dtype)
     dh = _in_packed_order(dh_n, packing, (N, H), x.dtype)
     dc = _in_packed_order(dc_n, packing, (N, H), x.dtype)
     for run, run_gates in zip(packing.runs[::-1], gates[::-1]):
-        local = _local_derivatives(run_gates, run.dense(c_before), run.dense(tanh_c))  # (frames, 6, n, H)
-        _go_back(local, W_hh, run.dense(dy), dh[: run.n], dc[: run.n])
-        run.dense(da).reshape(run.frames, run.n, 4, H)[...] = local[:, 1:5].transpose(0, 2, 1, 3)
-    dW = da.T @ np.concatenate([x, h[previous], np.ones((len(x), 1), dtype=x.dtype)], axis=1)  # (4H, D + H + 1)  (L1)
+        rows = run.rows
+        local = _local_derivatives(run_gates, c[previous[rows]].reshape(run.frames, run.n, H), run.dense(c[N:]))
+        _go_back(local, run_gates[:, 1], W_hh, run.dense(dy), dh[: run.n], dc[: run.n])
+        run.dense(da).reshape(run.frames, run.n, 4, H)[...] = local[:, :4].swapaxes(1, 2)
+    dW = da.T @ np.concatenate([x, h[previous], np.ones((len(da), 1), dtype=x.dtype)], axis=1)  # (4H, D + H + 1)  (L1)
     back = np.argsort(packing.order)
-    grads = LSTMParams(dW[:, :D], dW[:, D:-1], dW[:, -1], dW[:, -1])
-    return (da @ params.W_ih if need_dx else None), (dh[back], dc[back]), grads
+    return (da @ params.W_ih if need_dx else None), (dh[back], dc[back]), LSTMParams(dW[:, :D], dW[:, D:-1], dW[:, -1], dW[:, -1])
 
 
 def _check(x, params, packing):
@@ -204,7 +199,7 @@ def _project(run, x, W_ih, b):
     return a
 
 
-def _advance(gates, W_hh, h, c, hs, cs, tanh_cs):
+def _advance(gates, W_hh, h, c, hs, cs):
     """(L1)-(L4) for the frames of a run.
 
     Parameters
@@ -214,23 +209,25 @@ def _advance(gates, W_hh, h, c, hs, cs, tanh_cs):
     W_hh : (4, H, H) array
     h, c : (n, H) arrays
         State before the run.
-    hs, cs, tanh_cs : iterables of (n, H) arrays
-        Where the state of each frame is written, and the hyperbolic tangent of c.
+    hs, cs : iterables of (n, H) arrays
+        Where the state of each frame is written.
 
     Returns
     -------
     h, c : (n, H) arrays
         State after the run.
     """
-    recurrent = np.empty_like(gates[0])
-    half = np.array(0.5, dtype=gates.dtype)  # an array, which NumPy need not convert in every call as it does a float
-    for a, h_t, c_t, tanh_c in zip(gates, hs, cs, tanh_cs):
-        a += np.matmul(h, W_hh, out=recurrent)  # (4, n, H)  (L1)
+    a, tanh_c = np.empty_like(gates[0]), np.empty_like(h)
+    i, f, o, g = a
+    sigmoids = a[:3]
+    half = np.array(0.5, dtype=a.dtype)  # an array, which NumPy need not convert in every call as it does a float
+    for gates_t, h_t, c_t in zip(gates, hs, cs):
+        np.matmul(h, W_hh, out=a)  # (L1)
+        a += gates_t
         np.tanh(a, out=a)  # (L2)
-        sigmoids = a[:3]
         sigmoids *= half
         sigmoids += half
-        i, f, o, g = a
+        gates_t[...] = a
         np.multiply(f, c, out=c_t)  # (L3)
         c_t += np.multiply(i, g, out=tanh_c)
         np.tanh(c_t, out=tanh_c)
@@ -239,50 +236,52 @@ def _advance(gates, W_hh, h, c, hs, cs, tanh_cs):
     return h, c
 
 
-def _local_derivatives(gates, c_before, tanh_c):
+def _local_derivatives(gates, c_before, c):
     """Derivatives within one frame, for all frames of a run at once.
 
     Parameters
     ----------
     gates : (frames, 4, n, H) array
-    c_before, tanh_c : (frames, n, H) arrays
+    c_before, c : (frames, n, H) arrays
 
     Returns
     -------
-    (frames, 6, n, H) array
-        The factors that take dc to the dc of the frame before (L3) and to da_i, da_f, da_g (L2), and those that take dh
-        to da_o (L2) and to dc (L4): f, i'g, f'c, g'i, o'tanh(c), o(1 - tanh(c)^2), where i' = i(1 - i) and g' = 1 - g^2.
+    (frames, 5, n, H) array
+        The factors that take dc to da_i, da_f, da_g (L2), and those that take dh to da_o (L2) and to dc (L4):
+        i'g, f'c, g'i, o'tanh(c), o(1 - tanh(c)^2), where i' = i(1 - i) and g' = 1 - g^2.
     """
     frames, _, n, H = gates.shape
-    local = np.empty((frames, 6, n, H), dtype=gates.dtype)
+    local = np.empty((frames, 5, n, H), dtype=gates.dtype)
     i, f, o, g = (gates[:, k] for k in range(4))
-    local[:, 0] = f
-    for k, gate, partner in ((1, i, g), (2, f, c_before), (4, o, tanh_c)):
+    tanh_c = np.tanh(c)
+    for k, gate, partner in ((0, i, g), (1, f, c_before), (3, o, tanh_c)):
         derivative = np.subtract(1, gate, out=local[:, k])
         derivative *= gate
         derivative *= partner
-    for k, tanh, partner in ((3, g, i), (5, tanh_c, o)):
+    for k, tanh, partner in ((2, g, i), (4, tanh_c, o)):
         derivative = np.multiply(tanh, tanh, out=local[:, k])
         np.subtract(1, derivative, out=derivative)
         derivative *= partner
     return local
 
 
-def _go_back(local, W_hh, dy, dh, dc):
+def _go_back(local, f, W_hh, dy, dh, dc):
     """The chain rule through the frames of a run, last frame first.
 
     Parameters
     ----------
-    local : (frames, 6, n, H) array
-        Of `_local_derivatives`; its blocks 1 to 4 become da_i, da_f, da_g, da_o.
+    local : (frames, 5, n, H) array
+        Of `_local_derivatives`; its blocks 0 to 3 become da_i, da_f, da_g, da_o.
+    f : (frames, n, H) array
+        The forget gates.
     W_hh : (4, H, H) array
     dy : (frames, n, H) array
     dh, dc : (n, H) arrays
         Gradients of the state after the run; become those of the state before it.
     """
-    parts = np.empty_like(local[0, 1:5])
-    for factors, dy_t in zip(local[::-1], dy[::-1]):
-        f, da_i, da_f, da_g, da_o, through = factors
+    parts = np.empty_like(local[0, :4])
+    for local_t, f_t, dy_t in zip(local[::-1], f[::-1], dy[::-1]):
+        da_i, da_f, da_g, da_o, through = local_t
         dh += dy_t
         da_o *= dh  # (L4), (L2)
         through *= dh  # (L4)
@@ -290,8 +289,8 @@ def _go_back(local, W_hh, dy, dh, dc):
         da_i *= dc  # (L3), (L2)
         da_f *= dc
         da_g *= dc
-        dc *= f  # (L3)
-        np.matmul(factors[1:5], W_hh, out=parts)  # (4, n, H)  (L1)
+        dc *= f_t  # (L3)
+        np.matmul(local_t[:4], W_hh, out=parts)  # (4, n, H)  (L1)
         np.add.reduce(parts, axis=0, out=dh)
 
 
