@@ -105,52 +105,56 @@ def generated_files(checkpoint, type):
 
 
 def vector_features(checkpoint):
-    """Raw features (VECTOR_FRAMES, D) float32 for the self-test: slow random walks about the mean, from a fixed seed."""
+    """Raw features (VECTOR_FRAMES, D) float32 for the self-test, from a fixed seed.
+
+    Slow random walks about the mean; every sixth frame is ten times as far from it, so that integers saturate.
+    """
     rng = np.random.default_rng(VECTOR_SEED)
-    z = np.zeros((VECTOR_FRAMES, checkpoint.config.input_size))
-    drift = np.zeros(z.shape[1])
-    for row in z:
-        drift = 0.8 * drift + rng.normal(size=len(drift))
-        row[...] = drift
+    z = rng.normal(size=(VECTOR_FRAMES, checkpoint.config.input_size))
+    for before, row in zip(z, z[1:]):
+        row += 0.8 * before
+    z[5::6] *= 10
     mean, inverse_std = _statistics(checkpoint)
     return (z / inverse_std + mean).astype(np.float32)
 
 
 def float_trace(checkpoint, x):
-    """h, c (T, units), context (T, H) and logits (T, C) after every frame of x (T, D), by the float64 reference."""
-    from npreslstm.layers.packing import packing
+    """What C must have after every frame of x (T, D), by the float64 reference.
 
+    Returns
+    -------
+    dict
+        x (T, D), h and c (T, units of all layers), total (T, 1) of attention's weights, context (T, H), logits (T, C).
+    """
     model = checkpoint.model(np.float64)
-    T = len(x)
-    clips = np.repeat(x[None].astype(np.float64), T, axis=0)  # clip n is the first n + 1 frames
-    logits, cache = model.forward(clips, np.arange(1, T + 1))
-    last = packing([T])
-    states = {"h": [], "c": []}
-    _, whole = model.forward(x[None], np.array([last.rows]))
-    for layers in whole.lstms.values():
-        for layer in layers:
-            states["h"].append(layer.h[1:])
-            states["c"].append(layer.c[1:])
-    context = (cache.attention.alpha[:, None, :] @ cache.attention.h)[:, 0]
-    return {
-        "x": x, "h": np.concatenate(states["h"], axis=1).astype(np.float32), "c": np.concatenate(states["c"], axis=1).astype(np.float32),
-        "context": context.astype(np.float32), "logits": logits.astype(np.float32),
-    }  # fmt: skip
+    logits, cache = model.forward(np.repeat(x[None], len(x), axis=0), np.arange(1, len(x) + 1))  # clip n is the first n + 1 frames
+    _, whole = model.forward(x[None], np.array([len(x)]))
+    layers = [layer for layers in whole.lstms.values() for layer in layers]
+    rows = {
+        "x": x,
+        "h": np.concatenate([layer.h[1:] for layer in layers], axis=1),
+        "c": np.concatenate([layer.c[1:] for layer in layers], axis=1),
+        "total": 1 / cache.attention.alpha.max(axis=1, keepdims=True),  # the largest weight is 1 before the division
+        "context": (cache.attention.alpha[:, None, :] @ cache.attention.h)[:, 0],
+        "logits": logits,
+    }
+    return {name: values.astype(np.float32) for name, values in rows.items()}
 
 
 def int8_trace(quantized, z):
     """The same by the integer model, for z-scored features z (T, D)."""
     x = quantized.quantize(z)  # (T, D)
     state = quantized.start(1)
-    rows = {"h": [], "c": [], "context": [], "logits": []}
+    rows = {"h": [], "c": [], "total": [], "context": [], "logits": []}
     for frame in x:
         quantized.step(frame[None], state)
         context = quantized.context(state)
         rows["h"].append(np.concatenate(state.h, axis=1)[0])
         rows["c"].append(np.concatenate(state.c, axis=1)[0])
+        rows["total"].append(state.total.copy())
         rows["context"].append(context[0])
         rows["logits"].append(quantized.logits(context)[0])
-    dtypes = {"h": np.int16, "c": np.int16, "context": np.int16, "logits": np.int32}
+    dtypes = {"h": np.int16, "c": np.int16, "total": np.int64, "context": np.int16, "logits": np.int32}
     return {"x": x} | {name: np.array(values).astype(dtypes[name]) for name, values in rows.items()}
 
 
@@ -258,7 +262,7 @@ def _int8_weights(checkpoint, quantized):
 
 def _vector_declarations():
     rows = [("float", "features", "NPR_INPUTS"), ("npr_value", "x", "NPR_INPUTS"), ("npr_value", "h", "NPR_UNITS"), ("npr_value", "c", "NPR_UNITS")]
-    rows += [("npr_value", "context", "NPR_HIDDEN"), ("npr_logit", "logits", "NPR_CLASSES")]
+    rows += [("npr_sum", "total", "1"), ("npr_value", "context", "NPR_HIDDEN"), ("npr_logit", "logits", "NPR_CLASSES")]
     lines = ["#ifndef NPR_VECTORS_H", "#define NPR_VECTORS_H", "", '#include "npr.h"', ""]
     lines += [f"#define NPR_VECTOR_FRAMES {VECTOR_FRAMES}", f"#define NPR_TOLERANCE {c_text.literal(np.float32(FLOAT_TOLERANCE))}", ""]
     lines += [f"extern const {kind} npr_vector_{name}[NPR_VECTOR_FRAMES][{size}];" for kind, name, size in rows]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-C_TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "uint8": "uint8_t", "uint16": "uint16_t"}
+C_TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t", "uint8": "uint8_t", "uint16": "uint16_t"}
 LINE = 118
 
 
@@ -13,7 +13,7 @@ def literal(value):
         return text + ("f" if any(mark in text for mark in ".e") else ".0f")
     if value == -(1 << 31):
         return "(-2147483647 - 1)"  # 2147483648 has no 32-bit type, and the minus sign is not part of it
-    return str(int(value))
+    return str(int(value)) + ("LL" if abs(int(value)) >> 31 else "")
 
 
 def wrapped(items, indent="    "):

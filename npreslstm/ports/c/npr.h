@@ -40,6 +40,7 @@ typedef enum {
 
 typedef int16_t npr_value; /* x and y: 2^-x_bits; h and context: 2^-15; c: 2^-c_bits of its layer */
 typedef int32_t npr_logit; /* 2^-16 */
+typedef int64_t npr_sum;   /* 2^-24 */
 
 /* One LSTM layer. A panel is four rows, their weights side by side: first those of h, then those of x. */
 typedef struct {
@@ -70,7 +71,7 @@ typedef struct {
 } npr_model;
 
 typedef struct {
-    int64_t total;                 /* sum of weights, 2^-24 */
+    npr_sum total;                 /* sum of weights */
     int64_t weighted[NPR_HIDDEN];  /* sum of weights * h, 2^-39 */
     uint32_t model, frames;
     int32_t maximum;               /* of the scores' integer parts */
@@ -81,6 +82,7 @@ typedef struct {
 
 typedef float npr_value;
 typedef float npr_logit;
+typedef float npr_sum;
 
 /* One LSTM layer. */
 typedef struct {

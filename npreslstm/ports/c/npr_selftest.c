@@ -8,12 +8,9 @@ static unsigned long compared, differing;
 
 #if NPR_INT8
 #define UNIT "bits"
-static long largest;
-static void compare(const char *what, int frame, long got, long expected, float tolerance) {
-    const long difference = got > expected ? got - expected : expected - got;
+static void compare(const char *what, int frame, npr_sum got, npr_sum expected, float tolerance) {
     (void)tolerance;
-    if (difference > largest) largest = difference;
-    if (difference != 0 && differing++ < 5) printf("frame %d: %s is %ld, expected %ld\n", frame, what, got, expected);
+    if (got != expected && differing++ < 5) printf("frame %d: %s is %lld, expected %lld\n", frame, what, (long long)got, (long long)expected);
     compared++;
 }
 #else
@@ -39,6 +36,7 @@ static npr_status run_frames(npr_state *state) {
         if (status == NPR_OK) status = npr_logits(&npr_weights, state, logits, context);
         for (int k = 0; k < NPR_UNITS; k++) compare("h", t, state->h[k], npr_vector_h[t][k], NPR_TOLERANCE);
         for (int k = 0; k < NPR_UNITS; k++) compare("c", t, state->c[k], npr_vector_c[t][k], NPR_TOLERANCE);
+        compare("total", t, state->total, npr_vector_total[t][0], 10 * NPR_TOLERANCE);
         for (int k = 0; k < NPR_HIDDEN; k++) compare("context", t, context[k], npr_vector_context[t][k], NPR_TOLERANCE);
         for (int k = 0; k < NPR_CLASSES; k++) compare("logit", t, logits[k], npr_vector_logits[t][k], NPR_TOLERANCE);
     }
