@@ -6,6 +6,8 @@ import signal
 
 from npreslstm.errors import InputError
 
+CLUSTER_SECONDS = 20  # to wait for a scheduler, and for its first worker
+
 
 def available_cores():
     """Processor cores that this process may use."""
@@ -107,15 +109,23 @@ def _end_with(connection):
 @contextlib.contextmanager
 def _cluster(address):
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
     except ImportError:
         raise InputError("--dask needs dask.distributed: pip install 'dask[distributed]', or npreslstm[cluster]") from None
     try:
-        client = Client(address, timeout=10)
+        client = Client(address, timeout=CLUSTER_SECONDS)
     except (OSError, ValueError) as error:
         raise OSError(f"no dask scheduler answers at {address} ({error}); start one with: dask scheduler") from None
     with client, client.get_executor(pure=False) as executor:
-        yield executor
+        try:
+            client.wait_for_workers(1, timeout=CLUSTER_SECONDS)
+            yield executor
+        except TimeoutError:
+            raise OSError(f"the dask scheduler at {address} has no workers; start some with: dask worker {address} --nthreads 1") from None
+        except KilledWorker as error:
+            raise OSError(f"workers of the cluster died again and again, maybe for want of memory: {error}") from None
+        except ImportError as error:
+            raise OSError(f"the workers of the cluster lack a package ({error}); install npreslstm where they run") from None
 
 
 def run_all(function, tasks, workers=1, dask=None):

@@ -3,6 +3,7 @@
 import os
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -166,8 +167,9 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
     InputError
         If clips cannot be read, or the folder holds results of another configuration, or another process works on it.
     """
-    if runs < 1:
-        raise InputError(f"runs is {runs}; expected at least 1")
+    for name, value in (("runs", runs), ("workers", workers)):
+        if value < 1:
+            raise InputError(f"{name} is {value}; expected at least 1")
     digest = corpus_digest(plan.dataset)
     journal = Journal(os.path.abspath(folder), plan.config(digest))
     with journal.lock():
@@ -176,11 +178,12 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
         if tasks:
             cache = os.path.abspath(cache or os.path.join(folder, "features"))
             store = store_examples(cache, plan.dataset, digest, plan.features, plan.recipe.speeds, workers, on_clip)
-            for task, (predictions, history) in run_all(run_fold, [_task(plan, journal, store, *key) for key in tasks], workers, dask):
-                journal.add(task.run, task.fold, predictions, history)
-                entries[task.run, task.fold] = predictions
-                if on_entry:
-                    on_entry(task.run, task.fold, history, entries)
+            with closing(run_all(run_fold, [_task(plan, journal, store, *key) for key in tasks], workers, dask)) as results:
+                for task, (predictions, history) in results:
+                    journal.add(task.run, task.fold, predictions, history)
+                    entries[task.run, task.fold] = predictions
+                    if on_entry:
+                        on_entry(task.run, task.fold, history, entries)
         summary = summarise(journal.config, journal.entries())
         journal.write_summary(summary)
     return summary

@@ -1,0 +1,405 @@
+"""Cross-validation: the same bits after any interruption, honest splits, clear errors before any work."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import voice, write_wav
+
+from npreslstm.cli import main
+from npreslstm.errors import InputError
+from npreslstm.parallel import run_all
+from npreslstm.training import crossval as cv
+from npreslstm.training.dataset import load_dataset
+from npreslstm.training.fit import Examples
+from npreslstm.training.journal import Journal, differences
+from npreslstm.training.recipe import Recipe, training_features
+from npreslstm.training.store import corpus_digest, open_examples, store_examples
+
+RUNS, FOLDS = 2, 3
+SMALL = ["--folds", str(FOLDS), "--config", "mcu", "--hidden", "4", "--set", "epochs=2", "--set", "speeds=1", "--seed", "7"]
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Manifest of 24 short clips: six speakers, two labels."""
+    folder = tmp_path_factory.mktemp("corpus")
+    rows = ["file,label,speaker"]
+    for k in range(24):
+        write_wav(folder / f"{k}.wav", voice(0.3, seed=k))
+        rows.append(f"{k}.wav,{'ab'[k % 2]},s{k // 4}")
+    (folder / "corpus.csv").write_text("\n".join(rows))
+    return folder / "corpus.csv"
+
+
+@pytest.fixture(scope="module")
+def whole(corpus, tmp_path_factory):
+    """Results of a cross-validation that nothing interrupted."""
+    out = tmp_path_factory.mktemp("results") / "whole"
+    assert main(["crossval", str(corpus), *SMALL, "--runs", str(RUNS), "--workers", "1", "--out", str(out)]) == 0
+    return out
+
+
+def command(corpus, whole, out, *more):
+    """Arguments of the same cross-validation into another folder, with the features that are there."""
+    return ["crossval", str(corpus), *SMALL, "--runs", str(RUNS), "--cache", str(whole / "features"), "--out", str(out), *more]
+
+
+def start(arguments):
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    return subprocess.Popen([sys.executable, "-m", "npreslstm", *arguments], env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def results(folder):
+    """{name: bytes} of all that must be the same."""
+    files = [*(folder / "predictions").iterdir(), folder / "config.json", folder / "summary.json"]
+    return {file.name: file.read_bytes() for file in files if not file.name.startswith(".")}
+
+
+def finished(folder):
+    return len(list(folder.glob("predictions/run*.csv")))
+
+
+def children(process):
+    return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+
+
+def test_every_clip_is_predicted_once_a_run_by_its_own_fold(whole, corpus):
+    journal = Journal(str(whole))
+    entries = journal.entries()
+    assert list(entries) == [(run, fold) for run in range(RUNS) for fold in range(FOLDS)]
+    for run in range(RUNS):
+        pooled = cv.pooled([entries[run, fold] for fold in range(FOLDS)])
+        assert sorted(pooled.files) == sorted(str(k) for k in range(24))
+        assert all("ab"[label] == "ab"[int(name) % 2] for name, label in zip(pooled.files, pooled.labels))
+    np.testing.assert_allclose(entries[0, 0].probabilities.sum(axis=1), 1, rtol=0, atol=1e-5)  # five decimals
+    seeds = {journal.history(*key)["seed"] for key in entries}
+    assert len(seeds) == RUNS * FOLDS and cv.fold_seed(7, 0, 0) in seeds
+    assert (entries[0, 0].probabilities != entries[1, 0].probabilities).any()
+    assert [len(journal.history(0, 0)[curve]) for curve in ("loss",)] == [2] and os.listdir(whole / "snapshots") == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="lists the children of a process by /proc")
+def test_killed_and_run_again_it_ends_with_the_same_bits_and_leaves_no_worker(corpus, whole, tmp_path):
+    arguments = command(corpus, whole, tmp_path / "out", "--workers", "2")
+    process = start(arguments)
+    wait_for(lambda: finished(tmp_path / "out") >= 1)
+    workers = children(process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    wait_for(lambda: not any(os.path.exists(f"/proc/{worker}") for worker in workers))
+    assert 1 <= finished(tmp_path / "out") < RUNS * FOLDS
+    assert main(arguments) == 0
+    assert results(tmp_path / "out") == results(whole)
+
+
+def test_interrupted_it_stops_at_once_and_says_so(corpus, whole, tmp_path):
+    process = start([*command(corpus, whole, tmp_path / "out", "--workers", "1"), "--set", "epochs=100000"])
+    assert "2 runs of 3 folds from seed 7" in process.stderr.readline()
+    wait_for(lambda: (tmp_path / "out" / "lock").exists())
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1].strip() == "npreslstm: interrupted" and process.returncode == 130
+
+
+def test_a_fold_under_way_goes_on_from_its_snapshot(corpus, whole, tmp_path, monkeypatch):
+    store = next(whole.glob("features/corpus-*"))
+    plan = plan_of(corpus, epochs=4)
+    task = cv._task(plan, Journal(str(tmp_path / "j"), plan.config("")), str(store), 0, 0)
+    uninterrupted = cv.run_fold(task)
+
+    from npreslstm.training import fit, trainer
+
+    monkeypatch.setattr(fit, "train", lambda *args: trainer.train(*args, snapshot_seconds=-1))
+    steps = []
+
+    def stop_in_the_third(self, run_epoch=trainer.Trainer.run_epoch):
+        steps.append(self.epoch)
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        return run_epoch(self)
+
+    monkeypatch.setattr(trainer.Trainer, "run_epoch", stop_in_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        cv.run_fold(task)
+    again = cv.run_fold(task)
+    assert steps == [0, 1, 2, 2, 3]
+    assert (again[0].probabilities == uninterrupted[0].probabilities).all()
+    assert again[1]["loss"] == uninterrupted[1]["loss"] and len(again[1]["loss"]) == 4
+
+
+def work_that_is_killed_once(task):
+    """Square a number; in the worker that comes first, be killed."""
+    number, marker = task
+    try:
+        os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return number**2
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work_that_is_always_killed(task):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_lost_process_costs_nothing_but_time(tmp_path):
+    tasks = [(number, str(tmp_path / "marker")) for number in range(4)]
+    (tmp_path / "marker").touch()
+    assert dict(run_all(work_that_is_killed_once, tasks)) == {task: task[0] ** 2 for task in tasks}
+    tasks = [(0, str(tmp_path / "marker")), (1, str(tmp_path / "another")), (2, str(tmp_path / "marker"))]
+    assert dict(run_all(work_that_is_killed_once, tasks)) == {task: task[0] ** 2 for task in tasks}
+
+
+def test_processes_that_are_killed_again_and_again_are_an_error():
+    with pytest.raises(OSError, match="a worker process was killed, maybe for want of memory: try fewer workers"):
+        list(run_all(work_that_is_always_killed, [1, 2]))
+
+
+@pytest.mark.oracle
+def test_on_a_cluster_that_loses_a_worker_the_bits_are_the_same(corpus, whole, tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        processes = [worker.pid for worker in cluster.workers.values()]
+        assert len(processes) == 2
+        done = []
+
+        def kill_one(run, fold, history, entries):
+            done.append((run, fold))
+            if len(done) == 1:
+                os.kill(processes[0], signal.SIGKILL)
+
+        data = load_dataset(corpus)
+        plan = cv.Plan.make(data, "3", training_features("mcu"), small_model(), quick_recipe(2), seed=7)
+        cv.crossval(plan, RUNS, str(tmp_path / "out"), str(whole / "features"), dask=cluster.scheduler_address, on_entry=kill_one)
+    assert results(tmp_path / "out") == results(whole) and len(done) == RUNS * FOLDS
+
+
+@pytest.mark.oracle
+def test_no_scheduler_at_the_address_is_one_line(corpus, whole, tmp_path, capsys, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("npreslstm.parallel.CLUSTER_SECONDS", 0.2)
+    assert main(command(corpus, whole, tmp_path / "out", "--dask", "tcp://127.0.0.1:1")) == 2
+    assert "no dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err.splitlines()[-1]
+
+
+def small_model():
+    from npreslstm.schema import ModelConfig
+
+    return ModelConfig(hidden_size=4)
+
+
+def quick_recipe(epochs, **options):
+    return Recipe(epochs=epochs, speeds=(1.0,), **options)
+
+
+def plan_of(corpus, epochs=1, folds="3", recipe=None, **options):
+    return cv.Plan.make(load_dataset(corpus), folds, training_features("mcu"), small_model(), recipe or quick_recipe(epochs), **options)
+
+
+def predictions_with(examples, names, plan, changed, monkeypatch):
+    """Predictions of fold 0 when the features of some clips are noise."""
+    rng = np.random.default_rng(0)
+    variants = list(examples.variants)
+    for n in changed:
+        variants[n] = [rng.normal(0, 100, frames.shape).astype(np.float32) for frames in variants[n]]
+    monkeypatch.setattr(cv, "open_examples", lambda store: (examples._replace(variants=variants), names))
+    split = plan.split(plan.folds[0], examples.speakers)
+    return cv.run_fold(cv.FoldTask(0, 0, 1, "", split, plan.model, plan.recipe, None))[0]
+
+
+@pytest.mark.parametrize("options", [{}, {"hold_validation": True}, {"recipe": quick_recipe(1, keep="best")}], ids=["last", "validation", "best"])
+def test_test_speakers_have_no_part_in_what_predicts_them(corpus, whole, monkeypatch, options):
+    plan = plan_of(corpus, **options)
+    examples, names = open_examples(str(next(whole.glob("features/corpus-*"))))
+    tested = plan.split(plan.folds[0], examples.speakers).test
+    plain = predictions_with(examples, names, plan, (), monkeypatch)
+    others = predictions_with(examples, names, plan, tested[1:], monkeypatch)
+    assert (plain.probabilities[0] == others.probabilities[0]).all() and (plain.probabilities[1:] != others.probabilities[1:]).any()
+
+
+def test_inner_scores_never_see_a_test_speaker(corpus, whole, monkeypatch):
+    plan = plan_of(corpus, inner=True)
+    examples, names = open_examples(str(next(whole.glob("features/corpus-*"))))
+    tested = np.flatnonzero(np.isin(examples.speakers, plan.folds[0].test))
+    plain = predictions_with(examples, names, plan, (), monkeypatch)
+    assert set(plain.speakers) == set(plan.folds[0].validation)
+    assert (plain.probabilities == predictions_with(examples, names, plan, tested, monkeypatch).probabilities).all()
+
+
+def test_statistics_of_all_speakers_only_where_the_recipe_asks(corpus, whole, monkeypatch):
+    plan = plan_of(corpus, recipe=quick_recipe(1, statistics="all"))
+    examples, names = open_examples(str(next(whole.glob("features/corpus-*"))))
+    tested = plan.split(plan.folds[0], examples.speakers).test
+    plain = predictions_with(examples, names, plan, (), monkeypatch)
+    others = predictions_with(examples, names, plan, tested[1:], monkeypatch)
+    assert (plain.probabilities[0] != others.probabilities[0]).any()
+
+
+@pytest.mark.parametrize(
+    "options, trained, validated, scored",
+    [
+        ({}, 16, 0, "test"),
+        ({"hold_validation": True}, 8, 8, "test"),
+        ({"recipe": quick_recipe(1, keep="best")}, 8, 8, "test"),
+        ({"inner": True}, 8, 8, "validation"),
+    ],
+)
+def test_who_trains_who_validates_who_is_scored(corpus, options, trained, validated, scored):
+    plan = plan_of(corpus, **options)
+    speakers = np.array([clip.speaker for clip in plan.dataset.clips])
+    for fold in plan.folds:
+        split = plan.split(fold, speakers)
+        assert (len(split.train), len(split.validation)) == (trained, validated)
+        assert set(speakers[split.test]) == set(getattr(fold, scored))
+        assert not set(speakers[split.train]) & set(fold.test)
+
+
+def test_more_runs_are_added_to_those_that_are_there(corpus, whole, tmp_path):
+    arguments = command(corpus, whole, tmp_path / "out", "--workers", "1")
+    assert main([*arguments, "--runs", "1"]) == 0
+    assert json.loads((tmp_path / "out/summary.json").read_text())["UAR"]["std"] is None
+    assert main(arguments) == 0
+    assert results(tmp_path / "out") == results(whole)
+
+
+def test_the_report_follows_from_config_and_predictions_alone(whole, tmp_path, capsys):
+    shutil.copytree(whole / "predictions", tmp_path / "predictions")
+    shutil.copy(whole / "config.json", tmp_path)
+    assert main(["crossval", "--report", str(tmp_path), "--format", "json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary == json.loads((whole / "summary.json").read_text())
+    assert main(["crossval", "--report", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert f"UAR {summary['UAR']['mean']:.4f} +- {summary['UAR']['std']:.4f}" in printed and "true / predicted, %" in printed
+    os.remove(tmp_path / "predictions" / "run-01-fold-2.csv")
+    assert main(["crossval", "--report", str(tmp_path)]) == 0
+    assert "run 1 is left out: 2 of 3 folds are done" in capsys.readouterr().out
+
+
+def test_the_summary_by_hand():
+    config = {"classes": ["a", "b"], "folds": [{}, {}]}
+
+    def entry(names, labels, predicted):
+        speakers = np.array([name[0] for name in names])
+        return cv.Predictions(tuple(names), speakers, np.array(labels), np.array(predicted), np.zeros((len(names), 2)))
+
+    entries = {
+        (0, 0): entry(["x1", "x2"], [0, 1], [0, 1]),
+        (0, 1): entry(["y1", "y2"], [0, 1], [1, 1]),
+        (1, 0): entry(["x1", "x2"], [0, 1], [0, 1]),
+        (1, 1): entry(["y1", "y2"], [0, 1], [0, 1]),
+        (2, 1): entry(["y1", "y2"], [0, 1], [0, 0]),
+    }
+    summary = cv.summarise(config, entries)
+    assert (summary["runs"], summary["unfinished"], summary["clips"]) == ([0, 1], [[2, 1]], 4)
+    assert summary["UAR by run"] == [0.75, 1.0] and summary["UAR"] == {"mean": 0.875, "std": np.std([0.75, 1.0], ddof=1)}
+    assert summary["recalls"]["a"]["mean"] == 0.75 and summary["recalls"]["b"] == {"mean": 1.0, "std": 0.0}
+    assert summary["UAR by fold"] == [1.0, 0.75] and summary["confusion"] == [[3, 1], [0, 4]]
+    assert summary["UAR interval"] == [0.75, 1.0]  # twice y, twice x
+
+
+def test_a_folder_of_another_configuration_is_refused_before_any_work(corpus, whole, capsys):
+    arguments = ["crossval", str(corpus), *SMALL, "--runs", "3", "--out", str(whole), "--set", "lr=0.5", "--hidden", "5"]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "holds results of another configuration: model.hidden_size is 4 there and 5 here; recipe.lr is 0.002 there and 0.5 here" in error
+    assert finished(whole) == RUNS * FOLDS
+
+
+def test_a_clip_that_changed_is_another_configuration(corpus, tmp_path):
+    shutil.copytree(corpus.parent, tmp_path / "c")
+    before = corpus_digest(load_dataset(tmp_path / "c/corpus.csv"))
+    assert before == corpus_digest(load_dataset(corpus))
+    write_wav(tmp_path / "c/3.wav", voice(0.3, seed=99))
+    assert before != corpus_digest(load_dataset(tmp_path / "c/corpus.csv"))
+    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}, "d": 3}) == ["a.c is 2 there and null here", "d is null there and 3 here"]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda text: text[: len(text) // 2], "is damaged"),
+        (lambda text: text.replace("file,", "name,"), "is damaged .*expected the columns file, speaker, true, predicted"),
+        (lambda text: "\n".join(text.splitlines()[:-1]), "is not of the speakers .* with all their clips: delete it, and run again"),
+        (lambda text: text.replace(",a,", ",z,"), "is damaged"),
+    ],
+)
+def test_a_damaged_entry_is_named(whole, tmp_path, change, message):
+    shutil.copytree(whole / "predictions", tmp_path / "predictions")
+    shutil.copy(whole / "config.json", tmp_path)
+    entry = tmp_path / "predictions" / "run-01-fold-0.csv"
+    entry.write_text(change(entry.read_text()))
+    with pytest.raises(InputError, match=f"run-01-fold-0.csv {message}"):
+        Journal(str(tmp_path)).entries()
+
+
+def test_bad_input_is_one_line_before_any_work(corpus, tmp_path, capsys):
+    def error(*arguments):
+        assert main(["crossval", *map(str, arguments)]) == 2
+        lines = capsys.readouterr().err.splitlines()
+        return lines[-1]
+
+    out = tmp_path / "out"
+    assert "give DATA" in error(corpus)
+    assert "holds no cross-validation: there is no config.json" in error("--report", tmp_path)
+    assert "the folds 'paper' need RAVDESS's actors 1 to 24" in error(corpus, "--out", out)
+    assert "too few for 7 folds" in error(corpus, "--folds", 7, "--out", out)
+    assert "fold 0 leaves nobody to train on" in error(corpus, "--folds", 2, "--inner", "--out", out)
+    assert "runs is 0" in error(corpus, "--folds", 3, "--runs", 0, "--out", out)
+    assert "workers is 0" in error(corpus, *SMALL, "--workers", 0, "--out", out)
+    assert "seed is -1" in error(corpus, "--folds", 3, "--seed", -1, "--out", out)
+    assert "recipe is 'mine.json'; expected default, original or a JSON file" in error(corpus, "--recipe", "mine.json", "--out", out)
+
+
+def test_unreadable_clips_are_listed_before_training(corpus, tmp_path, capsys):
+    shutil.copytree(corpus.parent, tmp_path / "c")
+    for name in ("5.wav", "6.wav"):
+        (tmp_path / "c" / name).write_bytes(b"not audio")
+    assert main(["crossval", str(tmp_path / "c/corpus.csv"), *SMALL, "--workers", "1", "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "2 of 24 clips cannot be used" in error and "5.wav" in error and "6.wav" in error
+
+
+def test_two_processes_cannot_work_on_one_folder(corpus, whole):
+    fcntl = pytest.importorskip("fcntl")
+    with open(whole / "lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another process is working on"):
+            cv.crossval(cv.Plan.make(load_dataset(corpus), "3", training_features("mcu"), small_model(), quick_recipe(2), seed=7), 2, str(whole))
+
+
+def test_the_store_gives_back_what_was_stored(corpus, whole):
+    data = load_dataset(corpus)
+    store = store_examples(str(whole / "features"), data, corpus_digest(data), training_features("mcu"), (1.0,))
+    examples, names = open_examples(store)
+    assert isinstance(examples, Examples) and len(names) == 24 and examples.classes == ("a", "b")
+    from npreslstm.audio.features import extract_file
+
+    for clip, variants in zip(data.clips, examples.variants):
+        assert len(variants) == 1 and (variants[0] == extract_file(clip.path, training_features("mcu"))).all()
+    assert examples.labels.tolist() == [clip.label for clip in data.clips]
+
+
+def test_the_original_recipe_runs(corpus, tmp_path, capsys):
+    arguments = ["--folds", "3", "--config", "mcu", "--hidden", "4", "--recipe", "original", "--set", "epochs=1", "--workers", "1"]
+    assert main(["crossval", str(corpus), *arguments, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr()
+    assert "validation speakers are kept out of training" in printed.err and "not an honest protocol" in printed.out
+    config = json.loads((tmp_path / "out/config.json").read_text())
+    assert config["recipe"]["padding"] == "original" and config["recipe"]["optimizer"] == "adam"
