@@ -102,7 +102,7 @@ def writable_arrays(state, dtypes, file_format):
 def widen_bfloat16(bits):
     """The float32 array whose upper halves are the given uint16 bit patterns: exact, since bfloat16 is a truncated float32."""
     wide = bits.astype("u4", order="C")
-    wide <<= 16
+    np.left_shift(wide, np.uint32(16), out=wide)  # in place, or a 0-d array would become a scalar
     return wide.view("f4")
 
 
