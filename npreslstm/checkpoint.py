@@ -191,6 +191,9 @@ def _from_parts(header, arrays):
 
     state = {name.removeprefix("state/"): array for name, array in arrays.items() if name.startswith("state/")}
     features = None if header["features"] is None else FeatureConfig.from_dict(header["features"])
+    for name, kind in (("model", dict), ("classes", (list, type(None))), ("notes", dict)):
+        if not isinstance(header[name], kind):
+            raise InputError(f"{name} in its header is {header[name]!r:.50}")
     classes = None if header["classes"] is None else tuple(header["classes"])
     config = ModelConfig.from_dict(header["model"])
     return Checkpoint(config, state, features, arrays.get("mean"), arrays.get("std"), classes, header["notes"])
@@ -200,6 +203,7 @@ def _checked(path, checkpoint):
     """The checkpoint, if tensors, statistics and classes agree with its configuration."""
     config = checkpoint.config
     try:
+        _check_sizes(checkpoint)
         model = checkpoint.model()
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
@@ -209,11 +213,29 @@ def _checked(path, checkpoint):
         value = getattr(checkpoint, name)
         if value is not None and (value.shape != (config.input_size,) or not np.isfinite(value).all() or (name == "std" and not (value > 0).all())):
             raise InputError(f"{path}: {name} is not a finite vector of {config.input_size} numbers (positive for std)")
-    if checkpoint.classes is not None and len(checkpoint.classes) != config.num_classes:
-        raise InputError(f"{path} names {len(checkpoint.classes)} classes; its model has {config.num_classes}")
+    if checkpoint.classes is not None:
+        _check_classes(path, checkpoint.classes, config.num_classes)
     if checkpoint.features is not None and checkpoint.features.n_features != config.input_size:
         raise InputError(f"{path}: the features have {checkpoint.features.n_features} columns; its model takes {config.input_size}")
     return checkpoint
+
+
+def _check_sizes(checkpoint):
+    """Compare configuration and tensors before anything of the configured size is made."""
+    for name, array in _arrays(checkpoint).items():
+        if array.dtype.kind not in "fiu":
+            raise InputError(f"{name} is of type {array.dtype}; expected real numbers")
+    said = checkpoint.config.to_dict()
+    found = ModelConfig.from_state(checkpoint.state, checkpoint.config.dropout).to_dict()
+    if wrong := [f"{name} {said[name]} against {found[name]}" for name in said if said[name] != found[name]]:
+        raise InputError(f"its configuration contradicts its tensors: {', '.join(wrong)}")
+
+
+def _check_classes(path, classes, expected):
+    if len(classes) != expected:
+        raise InputError(f"{path} names {len(classes)} classes; its model has {expected}")
+    if len(set(map(str, classes))) != expected or not all(isinstance(name, str) and name for name in classes):
+        raise InputError(f"{path} has classes {classes!r:.100}; expected different names")
 
 
 def _header(checkpoint):

@@ -121,6 +121,34 @@ def change_size(header, arrays):
     header["model"]["hidden_size"] = 9
 
 
+def giant_size(header, arrays):
+    header["model"]["hidden_size"] = 10**12
+
+
+def many_layers(header, arrays):
+    header["model"]["num_layers"] = 10**9
+
+
+def text_mean(header, arrays):
+    arrays["mean"] = np.full(46, "0.0")
+
+
+def text_notes(header, arrays):
+    header["notes"] = "none"
+
+
+def one_name(header, arrays):
+    header["classes"] = "abc"
+
+
+def same_names(header, arrays):
+    header["classes"] = ["a", "a", "b"]
+
+
+def numbers_for_names(header, arrays):
+    header["classes"] = [1, 2, 3]
+
+
 def change_version(header, arrays):
     header["version"] = 2
 
@@ -163,7 +191,14 @@ def drop_statistics(header, arrays):
 
 CONTRADICTIONS = {
     change_shape: "fc.weight is (3, 7); the configuration expects (3, 8)",
-    change_size: "the configuration expects",
+    change_size: "its configuration contradicts its tensors: hidden_size 9 against 8",
+    giant_size: "hidden_size 1000000000000 against 8",
+    many_layers: "num_layers 1000000000 against 1",
+    text_mean: "mean is of type <U3; expected real numbers",
+    text_notes: "contradicts itself: notes in its header is 'none'",
+    one_name: "contradicts itself: classes in its header is 'abc'",
+    same_names: "has classes ('a', 'a', 'b'); expected different names",
+    numbers_for_names: "has classes (1, 2, 3); expected different names",
     change_version: "format version 2; this version of npreslstm reads 1: upgrade npreslstm",
     drop_tensor: "lacks fc.bias",
     add_tensor: "unexpected fc.extra",

@@ -139,7 +139,7 @@ def test_newer_versions_and_foreign_archives_are_refused(saved, tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"config": ModelConfig(input_size=6, hidden_size=7, num_classes=3)}, r"lstm2.weight_ih_l0 is \(20, 6\); the configuration expects \(28, 6\)"),
+        ({"config": ModelConfig(input_size=6, hidden_size=7, num_classes=3)}, "hidden_size 7 against 5"),
         ({"mean": np.zeros(5)}, "mean is not a finite vector of 6 numbers"),
         ({"std": np.zeros(6)}, "std is not a finite vector of 6 numbers"),
         ({"classes": ("one", "two")}, "names 2 classes; its model has 3"),

@@ -10,6 +10,7 @@ import numpy as np
 from npreslstm.audio.signal import check_sample_rate
 from npreslstm.errors import InputError
 
+LARGEST = 10**9  # of any size: far beyond use, but NumPy can still say that there is no room for it
 PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +71,8 @@ class FeatureConfig:
 
     def _normalise_int(self, name):
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-            raise InputError(f"{name} is {value!r}; expected a positive whole number")
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= value <= LARGEST:
+            raise InputError(f"{name} is {value!r}; expected a whole number from 1 to {LARGEST}")
         object.__setattr__(self, name, int(value))
 
     def _normalise_float(self, name):
