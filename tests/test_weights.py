@@ -1,0 +1,51 @@
+"""The bundled weights: what their card says is what they do."""
+
+import re
+
+import numpy as np
+import pytest
+
+from npreslstm.assets import weights_folder
+from npreslstm.checkpoint import load_checkpoint
+from npreslstm.recognizer import Recognizer
+from npreslstm.report.model_card import model_card
+from npreslstm.training.dataset import RAVDESS_CLASSES, load_dataset
+from npreslstm.training.metrics import confusion_matrix, recalls, uar
+
+NAMES = sorted(path.stem for path in weights_folder().glob("*.npz"))
+HELD_OUT = ["2", "5", "14", "15", "16"]
+
+
+def test_there_are_two():
+    assert NAMES == ["mcu", "paper"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_size_classes_and_speakers(name):
+    checkpoint = load_checkpoint(name)
+    assert (weights_folder() / f"{name}.npz").stat().st_size < 250_000
+    assert checkpoint.config.num_parameters == 46772 and checkpoint.state["fc.weight"].dtype == np.float32
+    assert checkpoint.classes == RAVDESS_CLASSES and checkpoint.notes["speakers held out"] == HELD_OUT
+    assert not set(checkpoint.notes["speakers trained on"]) & set(HELD_OUT) and not checkpoint.notes["speakers of validation"]
+    assert "CC BY-NC-SA 4.0" in checkpoint.notes["licence"]
+
+
+def test_the_card_is_written_from_the_files():
+    """Regenerated, it is the same: the figures in it are those in the files' notes."""
+    names = re.findall(r"^\| `(\w+)\.npz`", (weights_folder() / "README.md").read_text(encoding="utf-8"), re.M)
+    assert sorted(names) == NAMES
+    assert (weights_folder() / "README.md").read_text(encoding="utf-8") == model_card({name: load_checkpoint(name) for name in names})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_held_out_clips_give_exactly_the_stated_scores(name, ravdess):
+    """From the sound files through `Recognizer`, as anybody would use it."""
+    recognizer, dataset = Recognizer(name), load_dataset(ravdess)
+    scores = load_checkpoint(name).notes["scores held out"]
+    clips = dataset.of(HELD_OUT)
+    predicted = [dataset.classes.index(recognizer.process_file(clip.path).label) for clip in clips]
+    confusion = confusion_matrix([clip.label for clip in clips], predicted, 8)
+    assert len(clips) == scores["clips"] == 300
+    assert confusion.tolist() == scores["confusion"]
+    assert uar(confusion) == scores["uar"]
+    assert dict(zip(dataset.classes, recalls(confusion).tolist())) == scores["recalls"]
