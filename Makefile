@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 PYTEST_FLAGS ?= -q --durations=10
+BENCHES ?= import frontend train
 
 bin := $(VENV)/bin
 pip := $(bin)/python -m pip --disable-pip-version-check -q install
@@ -29,7 +30,7 @@ lint: $(VENV)/.lint ## check the code with ruff
 	$(bin)/ruff check .
 
 bench: $(VENV)/.oracle ## print speed as ratios to the peers, measured in the same run
-	$(bin)/python tools/bench_import.py
+	@for name in $(BENCHES); do echo; echo "$$name"; $(bin)/python tools/bench.py $$name || exit; done
 
 clean: ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) .matrix build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
@@ -51,11 +52,11 @@ $(VENV)/.test: $(VENV)/.base
 	@$(pip) -e ".[test]"
 	@touch $@
 
-# torch first and by name: left to the extra, pip would choose a CUDA build of several GB.
+# torch first and by name: left to the extra, pip would choose the newest, a CUDA build of several GB.
 $(VENV)/.oracle: $(VENV)/.test
-	@echo "installing $(TORCH), librosa and the rest of the oracle extra" >&2
+	@echo "installing $(TORCH), librosa and the other packages to compare with: a few minutes" >&2
 	@$(pip) "$(TORCH)"
-	@$(pip) -e ".[test,oracle]"
+	@$(pip) -e ".[test,oracle,cluster]"
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml | $(VENV)/.made

@@ -54,7 +54,7 @@ setup(
     packages=[*find_packages(include=["npreslstm", "npreslstm.*"]), "npreslstm.weights"],
     package_dir={"npreslstm.weights": "weights"},
     package_data={
-        "npreslstm": ["py.typed", "data/*.wav", "ports/c/*", "report/assets/*"],
+        "npreslstm": ["py.typed", "data/*.wav", "ports/c/**/*", "report/assets/*"],
         "npreslstm.weights": ["*.npz", "README.md"],
     },
     entry_points={"console_scripts": ["npreslstm = npreslstm.cli:main"]},

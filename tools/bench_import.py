@@ -1,8 +1,9 @@
-"""Print how long importing the package takes beside `import numpy`: fresh processes in turns, the best of each.
+"""Time the import of the package beside `import numpy`: fresh processes in turns, the best of each.
 
-    python tools/bench_import.py [REPEATS]
+    python tools/bench.py import [--rounds 20]
 """
 
+import argparse
 import subprocess
 import sys
 
@@ -15,11 +16,12 @@ def seconds(statement):
     return float(done.stdout)
 
 
-def main():
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    rounds = [[seconds(statement) for statement in STATEMENTS] for _ in range(repeats)]
-    best = [min(column) for column in zip(*rounds)]
-    print(f"best of {repeats}, each in a fresh process")
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="bench.py import", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=20, help="turns, of which the best is taken (default 20)")
+    rounds = parser.parse_args(argv).rounds
+    turns = [[seconds(statement) for statement in STATEMENTS] for _ in range(rounds)]
+    best = [min(column) for column in zip(*turns)]
     for statement, time in zip(STATEMENTS, best):
         print(f"{statement:34} {1e3 * time:7.1f} ms   {time / best[0]:5.2f} x import numpy")
 
