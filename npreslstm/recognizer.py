@@ -1,7 +1,7 @@
 """Recognizer: sound in, Prediction out.
 
 Every clip, or window of a long one, goes the same way: features as the weights file says, z-scored by its statistics,
-the model, softmax. Windows are run through the model BATCH at a time; since padding is masked, a window's result does
+the model, softmax. Windows are run through the model many at a time; since padding is masked, a window's result does
 not depend on its neighbours (1e-5 in float32).
 """
 
@@ -16,7 +16,7 @@ from npreslstm.checkpoint import Checkpoint, load_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
 
-BATCH = 32  # windows run through the model at once: one clip at a time takes about ten times as long for each
+BATCH_FRAMES = 4096  # padded frames run through the model at once, some 40 clips: one by one, each takes about ten times as long
 SILENCE = 1e-4  # root mean square about the mean, of full scale: -80 dB, below the noise of any microphone
 
 
@@ -236,7 +236,7 @@ class _Window:
 
 
 class _Queue:
-    """Collects the windows of many clips and runs the model on BATCH of them at a time."""
+    """Collects the windows of many clips and runs the model on as many as BATCH_FRAMES allows."""
 
     def __init__(self, recognizer, progress=None):
         self._recognizer, self._progress = recognizer, progress
@@ -250,21 +250,26 @@ class _Queue:
             window = _Window(start / rate, (start + len(y)) / rate, features, start / rate + times)
             done.append(window)
             oddities.append(oddity)
-            self._waiting.append(window)
-            if len(self._waiting) == BATCH:
-                self._run()
+            self._wait(window)
             if self._progress:
                 self._progress(f"{os.path.basename(file)} {window.end:.0f} s")
         _warn(file, oddities)
         return file, done
 
+    def _wait(self, window):
+        longest = max(len(other.features) for other in [*self._waiting, window])
+        if (len(self._waiting) + 1) * longest > BATCH_FRAMES:
+            self._run()
+        self._waiting.append(window)
+
     def finish(self, clips):
         """The prediction of each clip; None stays None."""
-        if self._waiting:
-            self._run()
+        self._run()
         return [clip and self._prediction(*clip) for clip in clips]
 
     def _run(self):
+        if not self._waiting:
+            return
         for window, result in zip(self._waiting, self._recognizer._infer([window.features for window in self._waiting])):
             window.probabilities, window.attention = result
             window.features = None

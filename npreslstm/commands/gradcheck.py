@@ -1,5 +1,7 @@
 """``npreslstm gradcheck``: the backward pass against numeric differences."""
 
+import sys
+
 HELP = "compare every gradient of the backward pass with numeric differences"
 
 EXAMPLES = """\
@@ -26,6 +28,7 @@ def add_arguments(parser):
 def run(args):
     import numpy as np
 
+    from npreslstm.cli import say
     from npreslstm.errors import InputError
     from npreslstm.gradcheck import TOLERANCE, gradcheck
     from npreslstm.report.text import table
@@ -34,6 +37,8 @@ def run(args):
     if args.seed < 0:
         raise InputError(f"--seed is {args.seed}; expected 0 or more")
     config = ModelConfig(args.kind, args.input, args.hidden, CLASSES, args.layers, args.vectors, args.vectors > 1)
+    if sys.stderr.isatty():
+        say(f"checking {config.num_parameters + CLIPS * FRAMES * args.input:,} numbers, four forward passes each")
     errors = gradcheck(config, np.random.default_rng(args.seed), CLIPS, FRAMES, args.padding)
     shapes = {name: " x ".join(map(str, shape)) for name, shape in config.parameters.items()} | {"x": f"{CLIPS} x {FRAMES} x {args.input}"}
     worst = max(errors, key=errors.get)
