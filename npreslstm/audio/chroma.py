@@ -40,7 +40,7 @@ def chroma_filter_bank(sample_rate, n_fft, n_chroma, tuning):
 
 @functools.lru_cache(maxsize=16)
 def _pitch_bins(sample_rate, n_fft):
-    """The first bin of PITCH_RANGE and the first one beyond it; bins 0 and F - 1 are never inside."""
+    """The first bin of PITCH_RANGE and the first one beyond it. Bin 0 is never inside; the last is, if it is rounded to below 4 kHz."""
     hz = np.fft.rfftfreq(n_fft, 1.0 / sample_rate)
     return np.searchsorted(hz, (PITCH_RANGE[0], min(PITCH_RANGE[1], sample_rate / 2)))
 
@@ -61,6 +61,8 @@ def spectral_peaks(power, sample_rate):
     n_fft = 2 * (power.shape[1] - 1)
     low, high = _pitch_bins(sample_rate, n_fft)
     band = np.ascontiguousarray(power[:, low - 1 : high + 1])  # with a neighbour on either side
+    if high == power.shape[1]:
+        band = np.append(band, power[:, -2:-1], axis=1)  # the last bin has none: as if mirrored, its peak is not shifted
     is_peak = band > PEAK_THRESHOLD * power.max(axis=1, keepdims=True)
     is_peak[:, 0] = is_peak[:, -1] = False
     flat = band.ravel()
