@@ -111,8 +111,12 @@ class CLibrary:
         return self.logits()[0]
 
     def features(self, pcm):
-        """Raw features (T, D) float32 of int16 samples, by the streaming frontend."""
-        pcm, hop = np.ascontiguousarray(pcm, np.int16), self.sizes["NPR_HOP"]
+        """Raw features (T, D) float32 of mono int16 samples at the rate of the model, by the frontend that was exported."""
+        pcm = np.ascontiguousarray(pcm, np.int16)
+        return self._stream(pcm) if "NPR_TUNING_FIXED" in self.sizes else self._clip(pcm)
+
+    def _stream(self, pcm):
+        hop = self.sizes["NPR_HOP"]
         frontend = ctypes.create_string_buffer(4 * (self.sizes["NPR_FFT"] * 2 + 1 + self.sizes["NPR_MELS"]))
         rows = np.empty((-(-len(pcm) // hop), self.sizes["NPR_INPUTS"]), np.float32)
         self.check(self.lib.npr_frontend_init(frontend))
@@ -120,6 +124,16 @@ class CLibrary:
             piece = pcm[t * hop : (t + 1) * hop]
             self.check(self.lib.npr_frontend_push(frontend, *map(_argument, (piece, len(piece), row, len(row)))))
         return rows
+
+    def _clip(self, pcm):
+        frames, floats = ctypes.c_size_t(), ctypes.c_size_t()
+        self.check(self.lib.npr_clip_size(ctypes.c_size_t(len(pcm)), ctypes.byref(frames), ctypes.byref(floats)))
+        spectrum = np.empty(2 * self.sizes["NPR_FFT"] + self.sizes["NPR_MELS"], np.float32)
+        workspace = np.empty(floats.value, np.float32)
+        rows = np.empty((frames.value, self.sizes["NPR_INPUTS"]), np.float32)
+        arguments = pcm, len(pcm), spectrum, workspace, len(workspace), rows, len(rows), ctypes.byref(frames)
+        self.check(self.lib.npr_clip_features(*map(_argument, arguments)))
+        return rows[: frames.value]
 
 
 def _argument(value):

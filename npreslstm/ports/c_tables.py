@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npreslstm.audio.chroma import chroma_filter_bank
+from npreslstm.audio.chroma import PITCH_RANGE, chroma_filter_bank, hz_to_octaves
 from npreslstm.audio.mfcc import mel_filter_bank
 from npreslstm.errors import InputError
 from npreslstm.ports import c_text
@@ -15,9 +15,10 @@ def check_supported(config):
     power_of_two = config.n_fft & (config.n_fft - 1) == 0
     checks = [
         (power_of_two and config.n_fft >= 8, f"n_fft is {config.n_fft}; expected a power of two"),
-        (config.n_fft % (4 * config.n_mels) == 0, f"n_mels is {config.n_mels}; expected a divisor of n_fft / 4 = {config.n_fft // 4}"),
-        (config.trim_db is None, f"trim_db is {config.trim_db}; expected None: trim before the frontend"),
-        (is_streaming(config) or is_clip(config), "expected causal framing with fixed tuning and no top_db, or all three as in `paper`"),
+        (config.n_mels > 1 and config.n_fft % (4 * config.n_mels) == 0, f"n_mels is {config.n_mels}; expected a power of two up to n_fft / 4"),
+        (is_streaming(config) or is_clip(config), "expected causal framing, fixed tuning, no top_db and no trim_db, or as `paper` has them"),
+        (is_streaming(config) or config.sample_rate > 8000, f"sample_rate is {config.sample_rate}; expected above 8000 Hz to estimate the tuning"),
+        (config.n_chroma % 12 == 0, f"n_chroma is {config.n_chroma}; expected a multiple of 12"),
     ]
     for good, message in checks:
         if not good:
@@ -26,7 +27,7 @@ def check_supported(config):
 
 def is_streaming(config):
     """Whether every frame can be computed by itself, as soon as its samples are there."""
-    return config.framing == "causal" and config.tuning is not None and config.top_db is None
+    return config.framing == "causal" and config.tuning is not None and config.top_db is None and config.trim_db is None
 
 
 def is_clip(config):
@@ -49,8 +50,11 @@ def sizes(config):
     }
     if config.tuning is not None:
         values["NPR_TUNING_FIXED"] = 1
-    if config.top_db is not None:
-        values["NPR_TOP_DB"] = float(config.top_db)
+    else:
+        start, stop = np.searchsorted(np.fft.rfftfreq(config.n_fft, 1 / config.sample_rate), PITCH_RANGE)
+        values |= {"NPR_TOP_DB": config.top_db, "NPR_PITCH_START": int(start), "NPR_PITCH_STOP": int(stop)}
+    if config.trim_db is not None:
+        values["NPR_TRIM_RATIO"] = 10.0 ** (-config.trim_db / 10)
     return {name: c_text.literal(value if isinstance(value, int) else np.float32(value)) for name, value in values.items()}
 
 
@@ -65,8 +69,10 @@ def tables(config):
         "npr_mel_count": mel_count.astype(np.uint16),
         "npr_mel_weights": mel_weights,
     }
-    if config.tuning is None:
-        return arrays
+    if is_clip(config):
+        pitch = config.n_chroma * hz_to_octaves(np.arange(1, config.n_fft // 2 + 1) * config.sample_rate / config.n_fft)
+        pitch = np.concatenate(([pitch[0] - 1.5 * config.n_chroma], pitch))  # 0 Hz: far below, as chroma_filter_bank has it
+        return arrays | {"npr_pitch": np.mod(pitch, config.n_chroma).astype(np.float32)}
     columns = chroma_filter_bank(config.sample_rate, config.n_fft, config.n_chroma, config.tuning).T  # (F, n_chroma)
     start, count, weights = _cyclic_runs(columns > NEGLIGIBLE * columns.max(axis=1, keepdims=True), columns)
     return arrays | {"npr_chroma_start": start.astype(np.uint8), "npr_chroma_count": count.astype(np.uint8), "npr_chroma_weights": weights}
@@ -74,7 +80,8 @@ def tables(config):
 
 def definitions(config):
     """Text of npr_tables.c."""
-    return '#include "npr_frontend.h"\n\n' + "\n".join(c_text.array(name, values) for name, values in tables(config).items())
+    header = "npr_clip.h" if is_clip(config) else "npr_frontend.h"
+    return f'#include "{header}"\n\n' + "\n".join(c_text.array(name, values) for name, values in tables(config).items())
 
 
 def _runs(wanted, weights):

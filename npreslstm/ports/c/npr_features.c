@@ -15,14 +15,16 @@ void npr_log_mel(npr_spectrum *spectrum) {
     }
 }
 
-/* Orthonormal DCT-II, the first NPR_MFCC coefficients: cos(pi k (2m + 1) / 2M) is every (NPR_FFT / 4M)-th table entry. */
+/* Orthonormal DCT-II, the first NPR_MFCC coefficients: cos(pi k (2m + 1) / 2M) is every (NPR_FFT / 4M)-th table entry. Bands
+ * m and M - 1 - m have the same cosine but for the sign (-1)^k, and adding them first also rounds less. */
 void npr_mfcc(const float *log_mel, float *mfcc) {
     for (size_t k = 0; k < NPR_MFCC; k++) {
         const size_t step = k * (NPR_FFT / (4 * NPR_MELS));
+        const float sign = k % 2 == 0 ? 1.0f : -1.0f;
         float sum = 0.0f;
-        for (size_t m = 0, angle = step; m < NPR_MELS; m++, angle += 2 * step) {
+        for (size_t m = 0, angle = step; m < NPR_MELS / 2; m++, angle += 2 * step) {
             const size_t a = angle & (NPR_FFT - 1);
-            sum += log_mel[m] * npr_cosine[a <= NPR_FFT / 2 ? a : NPR_FFT - a];
+            sum += (log_mel[m] + sign * log_mel[NPR_MELS - 1 - m]) * npr_cosine[a <= NPR_FFT / 2 ? a : NPR_FFT - a];
         }
         mfcc[k] = sum * (k == 0 ? NPR_DCT_FIRST : NPR_DCT_OTHERS);
     }
