@@ -20,6 +20,7 @@ import numpy as np
 
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
+from npreslstm.layers.cells import check_cells, check_directions
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 
@@ -107,8 +108,13 @@ def load_checkpoint(path=None):
 
     reader = safetensors if path.endswith(".safetensors") else torch_pt
     state = reader.read_state_dict(path)
-    config = ModelConfig.from_state(state)
-    return _checked(path, Checkpoint(config, state))
+    try:
+        check_cells(state)
+        check_directions(state)
+        config = ModelConfig.from_state(state)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return checked(path, Checkpoint(config, state))
 
 
 def load_model(path=None, dtype=np.float32):
@@ -165,7 +171,7 @@ def _load_native(path):
         checkpoint = _from_parts(header, arrays)
     except (KeyError, TypeError, InputError) as error:
         raise InputError(f"{path} contradicts itself: {error}") from None
-    return _checked(path, checkpoint)
+    return checked(path, checkpoint)
 
 
 def _read_archive(path):
@@ -199,8 +205,8 @@ def _from_parts(header, arrays):
     return Checkpoint(config, state, features, arrays.get("mean"), arrays.get("std"), classes, header["notes"])
 
 
-def _checked(path, checkpoint):
-    """The checkpoint, if tensors, statistics and classes agree with its configuration."""
+def checked(path, checkpoint):
+    """The checkpoint, if tensors, statistics and classes agree with its configuration; else an InputError that names `path`."""
     config = checkpoint.config
     try:
         _check_sizes(checkpoint)

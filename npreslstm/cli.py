@@ -15,7 +15,8 @@ from npreslstm import __version__
 from npreslstm.errors import InputError
 from npreslstm.report.text import CLEAR_LINE
 
-COMMANDS = ("predict", "features", "train", "crossval", "export", "info", "gradcheck")  # the modules of npreslstm.commands, in the order of --help
+# The modules of npreslstm.commands, in the order of --help.
+COMMANDS = ("predict", "features", "train", "crossval", "convert", "export", "info", "gradcheck")
 
 EPILOG = """\
 examples:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.errors import InputError
+from npreslstm.layers.cells import check_cells
 from npreslstm.layers.lstm import LSTMCache, LSTMParams, lstm_backward, lstm_forward
 from npreslstm.layers.packing import Packing, packing
 
@@ -155,8 +156,6 @@ def lstm_layers(state, dtype):
 
 
 def _check_names(state):
-    from npreslstm.formats.cells import check_cells
-
     check_cells(state)
     for name in state:
         if not _NAME.fullmatch(name):

@@ -1,0 +1,35 @@
+"""``npreslstm convert``: weights from one file format to another."""
+
+HELP = "convert weights between PyTorch's .pt, .safetensors and the native .npz, without PyTorch"
+
+EXAMPLES = """\
+examples:
+  npreslstm convert model.pt model.npz --like paper                        with the features, statistics and classes of other weights
+  npreslstm convert model.pt model.npz --features paper --classes neutral,calm,happy --mean-std statistics.npz
+  npreslstm convert model.npz model.pt                                     torch.load("model.pt", weights_only=True) reads it
+  npreslstm convert checkpoint.pth model.safetensors
+"""
+
+
+def add_arguments(parser):
+    parser.add_argument("source", metavar="IN", help="weights (.npz, .pt, .pth, .safetensors) or the name of bundled ones")
+    parser.add_argument("target", metavar="OUT", help="file to write; its ending says the format: .npz, .pt, .pth or .safetensors")
+    parser.add_argument("--like", metavar="OTHER", help="weights to take features, classes, mean and std from")
+    parser.add_argument("--features", metavar="paper|mcu|FILE", help="how the features were made: a name, or a JSON file")
+    parser.add_argument("--classes", metavar="A,B,C", help="names of the classes in the order of the logits")
+    parser.add_argument("--mean-std", metavar="FILE.npz", help="arrays `mean` and `std` that the features were z-scored with")
+
+
+def run(args):
+    from npreslstm.cli import say
+    from npreslstm.conversion import convert
+
+    classes = None if args.classes is None else [name.strip() for name in args.classes.split(",")]
+    checkpoint, notices = convert(args.source, args.target, args.like, args.features, classes, args.mean_std)
+    config = checkpoint.config
+    print(
+        f"{args.target}: {config.kind}, {config.input_size} features, hidden size {config.hidden_size}, layers {config.num_layers}, "
+        f"attention vectors {config.attention_vectors}, {config.num_classes} classes, {config.num_parameters:,} parameters"
+    )
+    for notice in notices:
+        say(f"note: {notice}")

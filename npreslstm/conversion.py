@@ -1,0 +1,112 @@
+"""Weights from one file format to another: what `npreslstm convert` does."""
+
+import dataclasses
+import os
+import zipfile
+
+import numpy as np
+
+from npreslstm.checkpoint import checked, load_checkpoint, save_checkpoint
+from npreslstm.errors import InputError
+
+ENDINGS = (".npz", ".pt", ".pth", ".safetensors")
+PARTS = {"features": "feature configuration", "mean": "statistics", "classes": "classes"}  # what a Recognizer needs besides tensors
+
+
+def convert(source, target, like=None, features=None, classes=None, mean_std=None):
+    """Read weights, complete them, and write them in the format that the ending of `target` says.
+
+    Parameters
+    ----------
+    source : str or os.PathLike
+        As `load_checkpoint` takes it.
+    target : str or os.PathLike
+        Ends in .npz, .pt, .pth or .safetensors.
+    like : str or os.PathLike, optional
+        Other weights to take feature configuration, statistics and classes from; not together with the next three.
+    features : str, optional
+        'paper', 'mcu' or a JSON file.
+    classes : sequence of str, optional
+    mean_std : str or os.PathLike, optional
+        An .npz with arrays `mean` and `std`.
+
+    Returns
+    -------
+    checkpoint : Checkpoint
+        What was converted.
+    notices : list of str
+        What the file lacks or leaves behind, each with its remedy.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is not there.
+    InputError
+        If a file cannot be read, is not weights of ResLSTM-SA or LSTM-SA, or its parts contradict each other; nothing is written.
+    """
+    target = os.fspath(target)
+    ending = os.path.splitext(target)[1].lower()
+    if ending not in ENDINGS:
+        raise InputError(f"{target} does not end in {', '.join(ENDINGS)}; the ending says the format (ONNX: npreslstm export onnx)")
+    if like is not None and (features, classes, mean_std) != (None, None, None):
+        raise InputError("--like gives features, classes and statistics; leave out --features, --classes and --mean-std, or --like")
+    checkpoint = load_checkpoint(source)
+    given = _of_other(like) if like is not None else _of_options(features, classes, mean_std)
+    checkpoint = checked(os.fspath(source), dataclasses.replace(checkpoint, **given))
+    _write(ending, target, checkpoint)
+    return checkpoint, _notices(ending, os.fspath(source), target, checkpoint)
+
+
+def _of_other(path):
+    other = load_checkpoint(path)
+    if absent := _missing(other):
+        raise InputError(f"{os.fspath(path)} has no {', no '.join(absent)} itself; expected native weights of this package that have")
+    return {name: getattr(other, name) for name in ("features", "mean", "std", "classes")}
+
+
+def _of_options(features, classes, mean_std):
+    from npreslstm.audio.config import load_config
+
+    given = {}
+    if features is not None:
+        given["features"] = load_config(features)
+    if classes is not None:
+        if not all(classes) or len(set(classes)) != len(classes):
+            raise InputError(f"classes are {', '.join(map(repr, classes))}; expected different names, none empty")
+        given["classes"] = tuple(classes)
+    if mean_std is not None:
+        given["mean"], given["std"] = _read_statistics(mean_std)
+    return given
+
+
+def _read_statistics(path):
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return tuple(np.asarray(file[name], dtype=np.float64) for name in ("mean", "std"))
+    except (KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, EOFError) as error:
+        raise InputError(f"{os.fspath(path)} does not hold the arrays `mean` and `std` ({error}); make it with np.savez(path, mean=..., std=...)") from None
+
+
+def _write(ending, target, checkpoint):
+    if ending == ".npz":
+        save_checkpoint(target, checkpoint)
+        return
+    from npreslstm.formats import safetensors, torch_pt
+
+    writer = safetensors if ending == ".safetensors" else torch_pt
+    writer.write_state_dict(target, checkpoint.state)
+
+
+def _missing(checkpoint):
+    return [words for name, words in PARTS.items() if getattr(checkpoint, name) is None]
+
+
+def _notices(ending, source, target, checkpoint):
+    absent = _missing(checkpoint)
+    if ending != ".npz" and len(absent) < len(PARTS):
+        kept = [words for words in PARTS.values() if words not in absent]
+        return [f"{target} holds tensors alone; {', '.join(kept)} stay behind: keep them with `npreslstm convert {target} OUT.npz --like {source}`"]
+    if absent:
+        remedy = "--like OTHER.npz, or --features, --classes and --mean-std, and an OUT.npz"
+        return [f"{target} has no {', no '.join(absent)}: Recognizer will refuse it until you convert with {remedy}"]
+    return []

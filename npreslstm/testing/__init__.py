@@ -1,0 +1,17 @@
+"""For other projects' tests: this package as the reference that a framework, an export or a port is checked against.
+
+    from npreslstm.testing import assert_lstm_equal
+    assert_lstm_equal(net(x), net.state_dict(), x)          # any torch.nn.LSTM; from_keras and from_onnx bring other weights
+
+Everything takes NumPy arrays, or tensors that NumPy can read; nothing but NumPy is imported. The reference computes in
+float64, so that a deviation is the framework's own. docs/testing.md has examples for PyTorch, Keras and ONNX.
+"""
+
+from npreslstm.formats.lstm_layouts import from_keras, from_onnx
+from npreslstm.testing.compare import TOLERANCES, assert_tensors_equal
+from npreslstm.testing.lstm import assert_lstm_equal, trace_lstm
+from npreslstm.testing.model import assert_trace_equal, trace
+
+__all__ = [
+    "TOLERANCES", "assert_lstm_equal", "assert_tensors_equal", "assert_trace_equal", "from_keras", "from_onnx", "trace", "trace_lstm",
+]  # fmt: skip

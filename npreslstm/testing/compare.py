@@ -1,0 +1,116 @@
+"""Comparing named tensors, and saying where the first of them goes wrong."""
+
+import numpy as np
+
+from npreslstm.errors import InputError
+
+# Largest deviation allowed from the float64 reference, times max(1, |reference|), by the type of the tensor under test.
+# Gates and hidden states lie in [-1, 1], so this is a number of roundings: a sum of D + H products in another order, one
+# tanh, and what the cell carries on from frame to frame. docs/parity.md has what PyTorch, Keras and ONNX Runtime achieve,
+# a tenth of these or less: 2e-15 in float64, 5e-7 in float32.
+TOLERANCES = {"float64": 2e-14, "float32": 5e-6, "float16": 2e-2}
+
+_FRAMES = ("clip", "frame", "unit")
+_AXES = {  # of tensors that are not (clips, frames, units), by the last part of their name
+    "h_n": ("layer", "clip", "unit"), "c_n": ("layer", "clip", "unit"), "score": ("clip", "frame"), "weight": ("clip", "frame"),
+    "context": ("clip", "unit"), "context_normalised": ("clip", "unit"), "logit": ("clip", "class"), "probability": ("clip", "class"),
+}  # fmt: skip
+
+
+def assert_tensors_equal(found, expected, lengths=None, tolerance=None, what="npreslstm"):
+    """Compare tensors in the order of `expected`; the first that deviates fails.
+
+    Parameters
+    ----------
+    found : mapping of str to array
+        Under test; any part of the names in `expected`.
+    expected : mapping of str to array
+        Reference, in the order of computation, so that the first deviation is the cause and the rest its consequences.
+    lengths : (N,) int array, optional
+        Frames of each clip; those past it are not compared.
+    tolerance : float, optional
+        Default: of `TOLERANCES`, by the type of the tensor under test.
+    what : str
+        Name of the reference in the message.
+
+    Raises
+    ------
+    AssertionError
+        Naming the first tensor that deviates, and in it the first frame and unit.
+    InputError
+        If a name is unknown or a shape another.
+    """
+    for name in found:
+        if name not in expected:
+            raise InputError(f"{name!r} is not a tensor of the reference; expected some of {', '.join(expected)}")
+    for name in expected:
+        if name in found and (message := deviation(name, found[name], expected[name], lengths, tolerance, what)):
+            raise AssertionError(message)
+
+
+def deviation(name, found, expected, lengths=None, tolerance=None, what="npreslstm"):
+    """Where a tensor first deviates from the reference, in words; None if it does not. Parameters as `assert_tensors_equal`."""
+    found, expected = as_array(found), np.asarray(expected)
+    axes = _AXES.get(name.rpartition(".")[2], _FRAMES)[: expected.ndim]
+    expected, found = _cut(name, found, expected, axes)
+    limit = _tolerance(found, tolerance) * np.maximum(1, np.abs(expected))
+    difference = np.abs(found - expected.astype(np.float64))
+    wrong = ~(difference <= limit) & _valid(expected.shape, axes, lengths)  # a NaN is wrong
+    if not wrong.any():
+        return None
+    first = _first(wrong, axes)
+    most = np.where(wrong, np.nan_to_num(difference, nan=np.inf), -1)
+    place = ", ".join(f"{axis} {k}" for axis, k in zip(axes, first))
+    return (
+        f"{name} deviates first at {place}: {float(found[first]):.9g}, {what} has {float(expected[first]):.9g}; "
+        f"the difference {difference[first]:.2e} exceeds {limit[first]:.2e}. "
+        f"{np.count_nonzero(wrong)} of {wrong.size} values deviate, the most by {most.max():.2e}."
+    )
+
+
+def as_array(value):
+    """A NumPy array of what a framework returned."""
+    if hasattr(value, "batch_sizes"):
+        raise InputError("the output is a PackedSequence; expected a padded batch: pad_packed_sequence(output, batch_first=True)[0]")
+    if hasattr(value, "detach"):  # a tensor of PyTorch, perhaps on another device
+        value = value.detach().cpu()
+    return np.asarray(value)
+
+
+def _cut(name, found, expected, axes):
+    """Both without the frames that only one has: frameworks pad to the longest clip or to the input."""
+    if "frame" in axes and found.ndim == expected.ndim:
+        t = axes.index("frame")
+        frames = min(found.shape[t], expected.shape[t])
+        cut = (slice(None),) * t + (slice(frames),)
+        if found[cut].shape == expected[cut].shape:
+            return expected[cut], found[cut]
+    if found.shape != expected.shape:
+        swapped = found.ndim == 3 and found.swapaxes(0, 1).shape == expected.shape
+        remedy = ": it looks time-major, swap its first two axes (batch_first=True)" if swapped else ""
+        raise InputError(f"{name} is {found.shape}; expected {expected.shape}, ({', '.join(axes)}){remedy}")
+    return expected, found
+
+
+def _tolerance(found, tolerance):
+    if tolerance is not None:
+        return tolerance
+    if found.dtype.name not in TOLERANCES:
+        raise InputError(f"the tensor under test is {found.dtype}; expected {', '.join(TOLERANCES)}, or a tolerance of your own")
+    return TOLERANCES[found.dtype.name]
+
+
+def _valid(shape, axes, lengths):
+    """True for entries within a clip's length."""
+    if lengths is None or "frame" not in axes:
+        return np.ones(shape, dtype=bool)
+    valid = np.arange(shape[1]) < np.asarray(lengths)[:, None]  # (N, T)
+    return np.broadcast_to(valid.reshape(valid.shape + (1,) * (len(shape) - 2)), shape)
+
+
+def _first(wrong, axes):
+    """Index of the first deviation: in time if there is time, since later frames follow from earlier ones."""
+    places = np.argwhere(wrong)
+    if "frame" in axes:
+        places = places[np.argsort(places[:, axes.index("frame")], kind="stable")]
+    return tuple(int(k) for k in places[0])

@@ -1,0 +1,141 @@
+"""Any LSTM layer or stack against this package's."""
+
+from itertools import permutations
+
+import numpy as np
+
+from npreslstm.errors import InputError
+from npreslstm.layers.lstm import GATES
+from npreslstm.layers.recurrent import recurrent_forward
+from npreslstm.testing.compare import as_array, deviation
+
+_CACHED = ("i", "f", "o", "g")  # the order of gates in LSTMCache
+
+
+def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=None, tolerance=None):
+    """Fail unless a framework's LSTM gives what this package computes from the same weights.
+
+    Parameters
+    ----------
+    framework_output : y, or (y, (h_n, c_n))
+        What torch.nn.LSTM(batch_first=True) returns: y (N, T, directions * H), and perhaps the final states (L, N, H).
+    weights : mapping of str to array
+        Under torch.nn.LSTM's names (``net.state_dict()``); `from_keras` and `from_onnx` make them of other layouts.
+    x : (N, T, D) array
+        The input that was given to the framework.
+    lengths : (N,) int array, optional
+        Frames of each clip; outputs past it are not compared. Default: all of T.
+    h0, c0 : (L, N, H) arrays, optional
+        Initial states; default zeros.
+    tolerance : float, optional
+        Largest deviation allowed, times max(1, |value|). Default: `TOLERANCES`, by the type of y.
+
+    Raises
+    ------
+    AssertionError
+        Naming the first tensor, frame and unit that deviates, and the usual mistake that explains it, if one does.
+    InputError
+        If names, shapes or types are not those of an LSTM.
+    """
+    y, states = framework_output if isinstance(framework_output, tuple) and not hasattr(framework_output, "batch_sizes") else (framework_output, None)
+    found = {"y": y}
+    if states is not None:
+        found |= dict(zip(("h_n", "c_n"), states))
+    call = _Call(x, lengths, weights, h0, c0)
+    expected = call.outputs()
+    for name in found:
+        if message := deviation(name, found[name], expected[name], call.lengths, tolerance):
+            raise AssertionError(message + _explanation(call, as_array(y), tolerance))
+
+
+def trace_lstm(weights, x, lengths=None, h0=None, c0=None):
+    """Every intermediate of an LSTM stack.
+
+    Parameters
+    ----------
+    weights, x, lengths, h0, c0
+        As `assert_lstm_equal`.
+
+    Returns
+    -------
+    dict of str to float64 array
+        For each layer and direction, in the order of computation, ``l0.i``, ``l0.f``, ``l0.g``, ``l0.o`` (after their
+        non-linearities), ``l0.c`` and ``l0.h``, each (N, T, H); then ``y`` (N, T, directions * H), ``h_n`` and ``c_n``
+        (L, N, H). Zero past a clip's length. Frames of a backward direction are in the order of time.
+    """
+    return _Call(x, lengths, weights, h0, c0).outputs(every=True)
+
+
+def layer_tensors(prefix, cache, order=slice(None)):
+    """{prefix.i: (M, H), ...} of an LSTMCache: gates, cell and hidden state, packed, with the rows in `order`."""
+    N, H = len(cache.packing.order), cache.params.W_hh.shape[1]
+    gates = np.concatenate([run.swapaxes(1, 2).reshape(-1, 4, H) for run in cache.gates])  # (M, 4, H)
+    tensors = {f"{prefix}.{gate}": gates[order, _CACHED.index(gate)] for gate in GATES}
+    return tensors | {f"{prefix}.c": cache.c[N:][order], f"{prefix}.h": cache.h[N:][order]}
+
+
+class _Call:
+    """The arguments of an LSTM call, as float64 arrays; `outputs` runs it."""
+
+    def __init__(self, x, lengths, weights, h0, c0):
+        self.x = as_array(x).astype(np.float64)
+        self.lengths = None if lengths is None else as_array(lengths)
+        self.weights = {name: as_array(tensor).astype(np.float64) for name, tensor in weights.items()}
+        self.h0, self.c0 = (None if state is None else as_array(state).astype(np.float64) for state in (h0, c0))
+
+    def outputs(self, every=False, **changes):
+        """{'y': ..., 'h_n': ..., 'c_n': ...}, with some of the arguments changed; every intermediate before them if asked for."""
+        given = {"x": self.x, "lengths": self.lengths, "state": self.weights, "h0": self.h0, "c0": self.c0} | changes
+        y, (h_n, c_n), cache = recurrent_forward(**given)
+        return (_intermediates(cache, y.shape[1]) if every else {}) | {"y": y, "h_n": h_n, "c_n": c_n}
+
+
+def _intermediates(cache, T):
+    from npreslstm.layers.recurrent import reversal
+
+    layout, tensors = cache.packing, {}
+    for suffix, layer in cache.layers.items():
+        order = reversal(layout) if suffix.endswith("_reverse") else slice(None)
+        for name, rows in layer_tensors(suffix, layer, order).items():
+            tensors[name] = np.zeros((len(layout.lengths), T, rows.shape[1]))
+            tensors[name][layout.clip, layout.time] = rows
+    return tensors
+
+
+def _explanation(call, y, tolerance):
+    """Which of the usual mistakes gives exactly this output, as a sentence; empty if none does."""
+    for mistake, changes in _mistakes(call):
+        try:
+            expected = call.outputs(**changes)["y"]
+            if deviation("y", y, expected, call.lengths, tolerance) is None:
+                return f" The output is right {mistake}."
+        except InputError:  # a change that does not fit these shapes
+            continue
+    return ""
+
+
+def _mistakes(call):
+    """Yield (description, changed arguments)."""
+    weights = call.weights
+    for order in list(permutations(range(4)))[1:]:
+        yield f"for weights with gates in the order {', '.join(GATES[k] for k in order)}", {"state": _by_block(weights, order)}
+    biases = {name: np.zeros_like(w) for name, w in weights.items() if name.startswith("bias")}
+    yield "without the biases", {"state": weights | biases}
+    for kind, other in (("ih", "hh"), ("hh", "ih")):
+        yield f"without bias_{kind}", {"state": weights | {name: zero for name, zero in biases.items() if kind in name}}
+        yield f"with bias_{other} counted twice", {"state": weights | {n: weights[n.replace(kind, other)] for n in biases if kind in n}}
+    yield "with weight_hh transposed gate by gate", {"state": {name: _transposed(w) if "weight_hh" in name else w for name, w in weights.items()}}
+    yield "if padded frames are run as well (lengths ignored)", {"lengths": None}
+    yield "with every clip backwards", {"x": call.x[:, ::-1], "lengths": None}
+    yield "from zero initial states", {"h0": None, "c0": None}
+    yield "with h0 and c0 exchanged", {"h0": call.c0, "c0": call.h0}
+
+
+def _by_block(weights, order):
+    """Weights as read by somebody who takes the blocks for gates in another order."""
+    place = np.argsort(order)
+    return {name: np.concatenate([np.split(w, 4)[k] for k in place]) for name, w in weights.items()}
+
+
+def _transposed(w):
+    return np.concatenate([block.T for block in np.split(w, 4)])
