@@ -3,6 +3,8 @@
 import sys
 import time
 
+from npreslstm.commands.evaluate import add_plot_arguments
+
 HELP = "cross-validate a recipe over speakers: repeated, parallel, resumable"
 
 EXAMPLES = """\
@@ -25,6 +27,7 @@ def add_arguments(parser):
     parser.add_argument("data", nargs="?", help="RAVDESS folder, or manifest CSV with the columns file, label, speaker")
     parser.add_argument("--out", metavar="DIR", help="folder of the results")
     parser.add_argument("--report", metavar="DIR", help="only print the scores of such a folder")
+    add_plot_arguments(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the scores (default: text)")
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="runs of all folds (default 1); more may be added later")
     add_training_arguments(parser)
@@ -57,13 +60,15 @@ def run(args):
 
     if args.report:
         journal = Journal(args.report)
-        config, summary = journal.config, summarise(journal.config, journal.entries())
+        summary = summarise(journal.config, journal.entries())
     elif not args.data or not args.out:
         raise InputError("give DATA (a RAVDESS folder or a manifest CSV) and --out DIR, or --report DIR")
     else:
         summary = _train(args)
-        config = Journal(args.out).config
-    print(json.dumps(summary, indent=1) if args.format == "json" else summary_text(config, summary), end="")
+        journal = Journal(args.out)
+    print(json.dumps(summary, indent=1) + "\n" if args.format == "json" else summary_text(journal.config, summary), end="")
+    if args.plots:
+        _plot(args, journal, summary)
 
 
 def _train(args):
@@ -74,6 +79,20 @@ def _train(args):
     workers = available_cores() if args.workers is None else args.workers
     line = EntryLine(plan, args.runs, 1 if args.dask else workers)
     return crossval(plan, args.runs, args.out, args.cache, workers, args.dask, line.clip, line.entry)
+
+
+def _plot(args, journal, summary):
+    from npreslstm.cli import say
+    from npreslstm.report import plots
+
+    config, entries = journal.config, journal.entries()
+    title = f"{config['data']}, {len(summary['runs'])} runs: UAR {summary['UAR']['mean']:.3f}"
+    figures = {
+        "confusion": plots.confusion_figure(summary["confusion"], config["classes"], title),
+        "training": plots.training_figure([journal.history(*key) or {} for key in entries]),
+    }
+    for path in plots.save_pictures(figures, args.plots, args.plot_format):
+        say(f"drew {path}")
 
 
 def make_plan(args, **options):

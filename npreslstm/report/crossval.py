@@ -9,7 +9,7 @@ HEADER = 10  # characters of a class name over a column
 
 def summary_text(config, summary):
     """Text of what `npreslstm.training.crossval.summarise` returns; `config` is that of the journal."""
-    return "\n\n".join([_what(config, summary), _scores(summary), _recalls(summary), _confusion(config["classes"], summary)]) + "\n"
+    return "\n\n".join([_what(config, summary), _scores(summary), _recalls(summary), confusion_table(config["classes"], summary["confusion"])]) + "\n"
 
 
 def _what(config, summary):
@@ -46,8 +46,9 @@ def _recalls(summary):
     return table(("class", "recall"), [(name, _spread(value)) for name, value in summary["recalls"].items()])
 
 
-def _confusion(classes, summary):
-    rows = np.array(summary["confusion"])
+def confusion_table(classes, confusion):
+    """A confusion matrix, rows the true classes, in per cent of each."""
+    rows = np.array(confusion)
     totals = np.maximum(rows.sum(axis=1, keepdims=True), 1)
     cells = [(name, *(f"{share:.1f}" for share in row)) for name, row in zip(classes, 100 * rows / totals)]
     header = ("true / predicted, %", *(name[:HEADER] for name in classes))

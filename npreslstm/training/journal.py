@@ -96,7 +96,7 @@ class Journal:
         """Enter a finished fold."""
         _write_json(self.path("history", run, fold), history)
         with atomic_write(self.path("predictions", run, fold), "w", encoding="utf-8", newline="") as file:
-            _write_predictions(file, predictions, self.config["classes"])
+            write_predictions(file, predictions, self.config["classes"])
 
     def entries(self):
         """{(run, fold): Predictions} of all that is finished, in order.
@@ -158,7 +158,8 @@ def _read_json(path):
         raise InputError(f"{path} is damaged ({error}): delete it, or fetch it again") from None
 
 
-def _write_predictions(file, predictions, classes):
+def write_predictions(file, predictions, classes):
+    """Write `Predictions` as CSV to an open text file."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*FIRST_COLUMNS, *classes])
     for name, speaker, label, predicted, row in zip(*predictions):

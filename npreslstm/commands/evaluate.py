@@ -1,0 +1,116 @@
+"""``npreslstm evaluate``: how well weights do on a corpus."""
+
+import sys
+
+HELP = "score weights on a corpus: UAR, recall by class, by sex, intensity and speaker; pictures"
+
+EXAMPLES = """\
+examples:
+  npreslstm evaluate ravdess/                                 the bundled weights on the speakers held out of their training
+  npreslstm evaluate ravdess/ --weights mine.npz --plots pictures/
+  npreslstm evaluate ravdess/ --type int8                     the integer model of the C port
+  npreslstm evaluate corpus.csv --speakers anna,ben --format csv --output predictions.csv
+
+Speakers that the weights were trained on are only scored if you ask for them, and then it says so. UAR is the mean recall of
+the classes; its interval is of a bootstrap over speakers. Strong intensity has no neutral clips, so its UAR is of seven classes.
+"""
+
+
+def add_arguments(parser):
+    parser.add_argument("data", help="RAVDESS folder, or manifest CSV with the columns file, label, speaker")
+    parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default paper)")
+    parser.add_argument("--speakers", default="held-out", metavar="WHO", help="held-out (default), all, or names with commas")
+    parser.add_argument("--type", default="float32", choices=("float32", "int8"), help="of the numbers (default float32)")
+    parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="scores as text (default) or JSON, or predictions as CSV")
+    parser.add_argument("--output", metavar="FILE", help="write there, whole or not at all, instead of standard output")
+    add_plot_arguments(parser)
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that extract features (default 1)")
+    parser.add_argument("--cache", metavar="DIR", help="keep extracted features here for the next run")
+
+
+def add_plot_arguments(parser):
+    """Where pictures go."""
+    parser.add_argument("--plots", metavar="DIR", help="draw pictures into DIR")
+    parser.add_argument("--plot-format", choices=("png", "svg"), default="png", help="default: png")
+
+
+def run(args):
+    from npreslstm.recognizer import Recognizer
+    from npreslstm.training.dataset import load_dataset
+    from npreslstm.training.evaluate import choose_speakers, evaluate
+
+    checkpoint, dataset = Recognizer(args.weights).checkpoint, load_dataset(args.data)
+    speakers = choose_speakers(checkpoint, dataset, args.speakers)
+    _warn(checkpoint, dataset, speakers)
+    evaluation = evaluate(checkpoint, dataset, speakers, args.type, args.jobs, args.cache, _progress())
+    _write(args, _report(args, evaluation))
+    if args.plots:
+        _plot(args, evaluation)
+
+
+def _warn(checkpoint, dataset, speakers):
+    from npreslstm.cli import say
+    from npreslstm.training.evaluate import seen_speakers
+
+    seen = seen_speakers(checkpoint, dataset)
+    if seen is None:
+        say("warning: the weights do not say whom they were trained on; the scores may be of speakers that they know")
+    elif known := [speaker for speaker in speakers if speaker in seen]:
+        say(f"warning: the weights were trained on speaker {', '.join(known)}: these scores are NOT those of unseen speakers")
+
+
+def _progress():
+    from npreslstm.commands.train import ClipLine
+
+    return ClipLine() if sys.stderr.isatty() else None
+
+
+def _report(args, evaluation):
+    import io
+    import json
+
+    from npreslstm.report.evaluation import evaluation_text
+    from npreslstm.report.text import can_draw
+    from npreslstm.training.evaluate import scores
+    from npreslstm.training.journal import write_predictions
+
+    classes = evaluation.checkpoint.classes
+    if args.format == "csv":
+        text = io.StringIO(newline="")
+        write_predictions(text, evaluation.predictions, classes)
+        return text.getvalue()
+    found = scores(evaluation)
+    what = {"data": evaluation.dataset.name, "weights": evaluation.checkpoint.sha256, "type": args.type, "speakers": evaluation.dataset.speakers}
+    if args.format == "json":
+        return json.dumps(what | found, indent=1) + "\n"
+    head = f"{what['data']}, speakers {', '.join(what['speakers'])}: weights {what['weights'][:16]}, {args.type}\n"
+    if args.type == "int8":
+        head += f"same label as float32: {100 * found['agreement with float32']:.1f} % of the clips\n"
+    return head + evaluation_text(found, classes, args.output is not None or can_draw(sys.stdout))
+
+
+def _write(args, text):
+    from npreslstm.files import atomic_write
+
+    if args.output is None:
+        sys.stdout.write(text)
+        return
+    with atomic_write(args.output, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+
+
+def _plot(args, evaluation):
+    from npreslstm.cli import say
+    from npreslstm.report import plots
+    from npreslstm.training.evaluate import scores
+
+    labels, classes = evaluation.predictions.labels, evaluation.checkpoint.classes
+    found = scores(evaluation, resamples=1)
+    figures = {
+        "confusion": plots.confusion_figure(found["confusion"], classes, f"{evaluation.dataset.name}: UAR {found['UAR']:.3f}"),
+        "embeddings": plots.embedding_figure(evaluation.averages, evaluation.contexts, labels, classes),
+        "attention": plots.attention_figure(evaluation.attention, labels, classes),
+        "training": plots.training_figure([evaluation.checkpoint.notes.get("history", {})]),
+    }
+    for path in plots.save_pictures(figures, args.plots, args.plot_format):
+        say(f"drew {path}")

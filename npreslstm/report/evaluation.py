@@ -1,0 +1,17 @@
+"""The scores of a weights file for people."""
+
+from npreslstm.report.crossval import confusion_table
+from npreslstm.report.text import bar, table
+
+
+def evaluation_text(scores, classes, blocks=True):
+    """Text of what `npreslstm.training.evaluate.scores` returns."""
+    low, high = scores["UAR interval"]
+    spread = f"95 % over speakers: {low:.4f} to {high:.4f}"
+    head = [f"{scores['clips']:,} clips", f"UAR {scores['UAR']:.4f}   {spread}", f"accuracy {scores['accuracy']:.4f}"]
+    found = [(name, "-", "") if value is None else (name, f"{value:.4f}", bar(value, 25, blocks)) for name, value in scores["recalls"].items()]
+    sections = ["\n".join(head), table(("class", "recall", ""), found), confusion_table(classes, scores["confusion"])]
+    for group, members in scores["groups"].items():
+        rows = [(name, str(score["clips"]), f"{score['UAR']:.4f}", f"{score['accuracy']:.4f}") for name, score in members.items()]
+        sections.append(table((group, "clips", "UAR", "accuracy"), rows, right={1, 2, 3}))
+    return "\n\n".join(sections) + "\n"

@@ -1,0 +1,207 @@
+"""Scores of a weights file on a corpus: as a whole, by class, by speaker, and on RAVDESS by sex and intensity."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from npreslstm.errors import InputError
+from npreslstm.layers.activations import softmax
+from npreslstm.training.dataset import RAVDESS
+from npreslstm.training.journal import Predictions
+from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
+from npreslstm.training.prepare import prepare
+from npreslstm.training.store import clip_names
+from npreslstm.training.trainer import pad
+
+TYPES = ("float32", "int8")
+BATCH = 64  # clips
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a model made of N clips.
+
+    Attributes
+    ----------
+    checkpoint : Checkpoint
+    dataset : Dataset
+        Of the clips that were evaluated; labels are those of the checkpoint.
+    predictions : Predictions
+        In the order of the dataset's clips.
+    agreement : float
+        Share of clips with the label of the float32 model; 1 for that model itself.
+    averages : (N, D) float array
+        Mean of each clip's z-scored features.
+    contexts : (N, H) float array
+        Output of the float32 model's attention: the embedding of each clip.
+    attention : list of (T,) arrays
+        Weights of the frames of each clip in the float32 model.
+    """
+
+    checkpoint: object
+    dataset: object
+    predictions: Predictions
+    agreement: float
+    averages: np.ndarray
+    contexts: np.ndarray
+    attention: list
+
+
+def choose_speakers(checkpoint, dataset, wanted="held-out"):
+    """Whom to evaluate.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    dataset : Dataset
+    wanted : str
+        'held-out': those that the notes of the weights call so, or all of a corpus that the weights were not trained
+        on; 'all'; or names with commas.
+
+    Returns
+    -------
+    list of str
+    """
+    notes = checkpoint.notes
+    if wanted == "all":
+        return dataset.speakers
+    if wanted != "held-out":
+        names = [name for name in wanted.split(",") if name]
+        if unknown := [name for name in names if name not in dataset.speakers]:
+            raise InputError(f"no clips of speaker {', '.join(unknown)}; the corpus has {', '.join(dataset.speakers)}")
+        return names
+    if "data" in notes and notes["data"] != dataset.name:
+        return dataset.speakers
+    if not (held_out := notes.get("speakers held out")):
+        raise InputError("the weights do not say which speakers were held out; name some with --speakers, or take --speakers all")
+    if absent := [name for name in held_out if name not in dataset.speakers]:
+        raise InputError(f"no clips of the held-out speaker {', '.join(absent)}; the corpus has {', '.join(dataset.speakers)}")
+    return held_out
+
+
+def seen_speakers(checkpoint, dataset):
+    """Speakers of a corpus that the weights were trained on or chosen by; None if their notes do not say."""
+    notes = checkpoint.notes
+    if "speakers trained on" not in notes:
+        return None
+    seen = {*notes["speakers trained on"], *notes.get("speakers of validation", ())} if notes.get("data") == dataset.name else set()
+    return [speaker for speaker in dataset.speakers if speaker in seen]
+
+
+def evaluate(checkpoint, dataset, speakers, number_type="float32", jobs=1, cache=None, progress=None):
+    """Run a model over clips.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        With features, statistics and classes.
+    dataset : Dataset
+    speakers : list of str
+    number_type : {'float32', 'int8'}
+        'int8' is the integer model of `npreslstm.ports.quantize`.
+    jobs, cache, progress
+        As of `prepare`.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    InputError
+        If the corpus has labels that the model does not know, or clips cannot be read.
+    """
+    if number_type not in TYPES:
+        raise InputError(f"type is {number_type!r}; expected {' or '.join(TYPES)}")
+    dataset = _in_classes_of(checkpoint, dataset._replace(clips=tuple(dataset.of(set(speakers)))))
+    variants = prepare([clip.path for clip in dataset.clips], checkpoint.features, (1.0,), jobs, cache, progress)
+    clips = [((frames - checkpoint.mean) / checkpoint.std).astype(np.float32) for (frames,) in variants]
+    logits, contexts, attention = _run(checkpoint.model(), clips)
+    expected = logits.argmax(axis=1)
+    if number_type == "int8":
+        logits = _run_integer(checkpoint, clips)
+    predicted = logits.argmax(axis=1)
+    labels, who = np.array([clip.label for clip in dataset.clips]), np.array([clip.speaker for clip in dataset.clips])
+    predictions = Predictions(tuple(clip_names(dataset)), who, labels, predicted, softmax(logits))
+    averages = np.array([frames.mean(axis=0) for frames in clips])  # (N, D)
+    return Evaluation(checkpoint, dataset, predictions, float((predicted == expected).mean()), averages, contexts, attention)
+
+
+def _in_classes_of(checkpoint, dataset):
+    """The dataset with its labels numbered as the model's."""
+    if unknown := [name for name in dataset.classes if name not in checkpoint.classes]:
+        raise InputError(f"{dataset.name} has the labels {', '.join(unknown)}; the model knows {', '.join(checkpoint.classes)}")
+    number = [checkpoint.classes.index(name) for name in dataset.classes]
+    clips = tuple(clip._replace(label=number[clip.label]) for clip in dataset.clips)
+    return dataset._replace(classes=checkpoint.classes, clips=clips)
+
+
+def _run(model, clips):
+    """Logits (N, C), contexts (N, H) and attention [(T,)] of z-scored clips."""
+    logits, contexts, attention = [], [], []
+    for batch in _batches(clips):
+        out, cache = model.forward(*pad(batch, model.dtype))
+        alpha = cache.attention.alpha  # (N, T)
+        logits.append(out)
+        contexts.append((alpha[:, None] @ cache.attention.h)[:, 0])  # (N, H)
+        attention += [row[: len(frames)] for row, frames in zip(alpha, batch)]
+    return np.concatenate(logits), np.concatenate(contexts), attention
+
+
+def _run_integer(checkpoint, clips):
+    from npreslstm.ports.quantize import QuantizedModel
+
+    model = QuantizedModel.from_checkpoint(checkpoint)
+    return np.concatenate([model.infer(*pad(batch)) for batch in _batches(clips)])
+
+
+def _batches(clips):
+    return [clips[start : start + BATCH] for start in range(0, len(clips), BATCH)]
+
+
+def scores(evaluation, resamples=10_000):
+    """Scores as JSON values.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    resamples : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict
+        'clips', 'UAR', 'accuracy', 'UAR interval' (95 %, over speakers: `bootstrap_uar`), 'recalls' {class: recall or
+        None}, 'confusion' (rows the true classes), 'groups' {group: {member: {'clips', 'UAR', 'accuracy'}}},
+        'agreement with float32'.
+    """
+    files, who, labels, predicted, _ = evaluation.predictions
+    classes = evaluation.checkpoint.classes
+    confusion = confusion_matrix(labels, predicted, len(classes))
+    interval = bootstrap_uar(labels, predicted[None] == labels, who, len(classes), resamples, np.random.default_rng(0))
+    return {
+        **_score(labels, predicted, len(classes)),
+        "UAR interval": interval,
+        "recalls": {name: None if np.isnan(value) else float(value) for name, value in zip(classes, recalls(confusion))},
+        "confusion": confusion.tolist(),
+        "groups": {
+            group: {member: _score(labels[of == member], predicted[of == member], len(classes)) for member in members}
+            for group, members, of in _groups(evaluation)
+        },
+        "agreement with float32": evaluation.agreement,
+    }
+
+
+def _groups(evaluation):
+    """(name, members, member of each clip (N,)) of every way to group the clips."""
+    files, who, *_ = evaluation.predictions
+    groups = [("speaker", [name for name in evaluation.dataset.speakers], who)]
+    if evaluation.dataset.name != RAVDESS:
+        return groups
+    sex = np.where(who.astype(int) % 2 == 1, "male", "female")  # odd actors are men
+    intensity = np.array(["normal" if name.split("-")[3] == "01" else "strong" for name in files])
+    return [("sex", sorted(set(sex)), sex), ("intensity", sorted(set(intensity)), intensity), *groups]
+
+
+def _score(labels, predicted, C):
+    return {"clips": len(labels), "UAR": uar(confusion_matrix(labels, predicted, C)), "accuracy": float((labels == predicted).mean())}
