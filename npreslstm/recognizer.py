@@ -80,9 +80,14 @@ class Recognizer:
 
     Examples
     --------
-    >>> rec = Recognizer()
-    >>> p = rec.process_file("clip.wav")
-    >>> p.label, p.probabilities, p.attention
+    >>> from npreslstm.assets import demo_clip_path
+    >>> p = Recognizer().process_file(demo_clip_path())
+    >>> p.label
+    'angry'
+    >>> list(p.probabilities)
+    ['neutral', 'calm', 'happy', 'sad', 'angry', 'fear', 'disgust', 'surprised']
+    >>> round(float(p.attention.sum()), 6), len(p.attention) == len(p.times)
+    (1.0, True)
     """
 
     def __init__(self, weights=None):

@@ -50,6 +50,14 @@ def test_text_holds_everything(tmp_path, info):
     assert words.count(f"{weights.mean[0]:.4g}") == 1 and words.count("0.3") >= 12
 
 
+def test_long_lists_are_shortened(tmp_path, info):
+    notes = {"history": {"loss": list(range(100, 200)), "rate": list(range(30))}}
+    save_checkpoint(tmp_path / "w.npz", Checkpoint(**{**vars(checkpoint()), "notes": notes}))
+    out = info(tmp_path / "w.npz")
+    assert "history.loss  100 ... 199  (100 values; --format json has all)" in out and "27, 28, 29]" in out
+    assert json.loads(info(tmp_path / "w.npz", "--format", "json"))["notes"] == notes
+
+
 def test_incomplete_weights_name_the_remedy(tmp_path, info):
     complete = checkpoint()
     save_checkpoint(tmp_path / "w.npz", Checkpoint(complete.config, complete.state))

@@ -1,5 +1,6 @@
 """Recognizer: the same numbers as its parts, whatever the container, the window or the company."""
 
+import doctest
 import sys
 import tracemalloc
 import warnings
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import CLASSES, FEATURES, checkpoint, voice, write_wav, write_weights
 
+import npreslstm.recognizer
 from npreslstm.audio.features import FeatureConfig, extract_features
 from npreslstm.audio.resampling import ResamplingWarning
 from npreslstm.audio.windows import file_windows, window_starts
@@ -318,3 +320,18 @@ def test_prediction_is_frozen_and_prints_short(rec):
     with pytest.raises(AttributeError):
         p.label = "sad"
     assert isinstance(p, Prediction) and "attention" not in repr(p)
+
+
+class TestBundledWeights:
+    """What comes with the package; how well it hears is tested in test_weights.py."""
+
+    def test_the_example_in_the_docstring(self):
+        done = doctest.testmod(npreslstm.recognizer)
+        assert done.attempted == 5 and done.failed == 0
+
+    @pytest.mark.parametrize("name, rate", [("paper", 48000), ("mcu", 16000)])
+    def test_by_name(self, name, rate):
+        rec = Recognizer(name)
+        assert rec.checkpoint.features.sample_rate == rate and len(rec.classes) == 8
+        p = rec.process_signal(voice(2, rate), rate)
+        assert p.label in rec.classes and 0 <= p.times[0] < p.times[-1] <= 2

@@ -10,6 +10,7 @@ examples:
 """
 
 COLUMNS = 3  # of the statistics, side by side
+LONGEST_LIST = 30
 
 
 def add_arguments(parser):
@@ -102,8 +103,13 @@ def _statistics(facts):
 
 
 def _flat(notes, prefix=""):
-    """{'scores.uar': 0.6} of {'scores': {'uar': 0.6}}."""
+    """{'scores.uar': 0.6} of {'scores': {'uar': 0.6}}; of a long list the first and the last value."""
     flat = {}
     for name, value in notes.items():
-        flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{name}."))
+        elif isinstance(value, list) and len(value) > LONGEST_LIST:
+            flat[prefix + name] = f"{value[0]} ... {value[-1]}  ({len(value)} values; --format json has all)"
+        else:
+            flat[prefix + name] = value
     return flat
