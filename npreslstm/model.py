@@ -13,6 +13,7 @@ Source: Krasnoproshin & Vashkevich, DSPA 2026; parameter names, layouts and gate
 Letters: N clips, T frames, M packed frames of all clips, D inputs, H hidden, C classes, K attention vectors.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -62,6 +63,7 @@ class ResLSTM:
     def __init__(self, config=None, rng=None, dtype=np.float32):
         self.config = config or ModelConfig()
         self.dtype = np.dtype(dtype)
+        self._shapes = self.config.parameters
         self.vector = np.zeros(self.config.num_parameters, dtype=self.dtype)
         views = self.named_views(self.vector)
         self.tensors = {}
@@ -74,8 +76,8 @@ class ResLSTM:
     def named_views(self, vector):
         """{parameter name: view of its shape} into a vector of P numbers laid out as `vector`."""
         views, start = {}, 0
-        for name, shape in self.config.parameters.items():
-            size = int(np.prod(shape))
+        for name, shape in self._shapes.items():
+            size = math.prod(shape)
             views[name] = vector[start : start + size].reshape(shape)
             start += size
         return views

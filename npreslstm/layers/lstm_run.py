@@ -1,0 +1,150 @@
+"""The frames of one run, where all the time goes: (L1)-(L4) of `lstm` and their derivatives, on blocks of memory.
+
+A run is dense: n clips over some frames. The gates of a frame are one array (4, n, H), a block of memory each, on which
+NumPy does any operation in one go; a product with weights (4, K, H) makes all four. Here, and nowhere else, their order
+is i, f, o, g: sigmoids first. Their rows of the weights are halved, which is exact, so that one tanh serves all four
+gates: sigmoid(a) = 0.5 + 0.5 tanh(a / 2).
+
+Letters: n clips, H hidden, K = D + 1 + H inputs of the gates. Source: see `lstm`.
+"""
+
+import numpy as np
+
+
+def go_forward(z, W, h, c, gates, hs, cs):
+    """(L1)-(L4) for the frames of a run.
+
+    Parameters
+    ----------
+    z : (frames, n, K) array
+        Holds x and 1; h of the frame before is filled in.
+    W : (4, K, H) array
+    h, c : (n, H) arrays
+        State before the run.
+    gates : (frames, 4, n, H) array
+    hs, cs : (frames, n, H) arrays
+        The gates and states of all frames, written.
+
+    Returns
+    -------
+    h, c : (n, H) arrays
+        State after the run.
+    """
+    a, product = np.empty_like(gates[0]), np.empty_like(h)
+    i, f, o, g = a
+    sigmoids = a[:3]
+    half = np.array(0.5, dtype=a.dtype)  # an array, which NumPy need not convert in every call as it does a float
+    for z_t, z_h, gates_t, h_t, c_t in zip(z, z[:, :, -h.shape[1] :], gates, hs, cs):
+        z_h[...] = h
+        np.matmul(z_t, W, out=a)  # (4, n, H)  (L1)
+        np.tanh(a, out=a)  # (L2)
+        sigmoids *= half
+        sigmoids += half
+        gates_t[...] = a
+        np.multiply(f, c, out=c_t)  # (L3)
+        c_t += np.multiply(i, g, out=product)
+        np.tanh(c_t, out=product)
+        np.multiply(o, product, out=h_t)  # (L4)
+        h, c = h_t, c_t
+    return h, c
+
+
+def go_forward_quickly(a, W_hh, h, c, hs):
+    """(L1)-(L4) for the frames of a run, keeping h alone: as few calls of NumPy as can be, each with its `out` by position.
+
+    Parameters
+    ----------
+    a : (frames, 4, n, H) array
+        The input half of (L1).
+    W_hh : (4, H, H) array
+    h, c : (n, H) arrays
+        State before the run; `c` becomes that after it.
+    hs : (frames, n, H) array
+        Hidden states of all frames, written.
+
+    Returns
+    -------
+    h : (n, H) array
+        Hidden state after the run.
+    """
+    block = np.empty((5, *h.shape), dtype=h.dtype)  # of one frame: i, f, o, g, c; so (i, f) * (g, c) is one product
+    gates, sigmoids, i_f, o, g_c, c_t = block[:4], block[:3], block[:2], block[2], block[3:], block[4]
+    terms, tanh_c = np.empty_like(i_f), np.empty_like(c)
+    ig, fc = terms
+    half = np.full_like(sigmoids, 0.5)
+    matmul, tanh, multiply, add = np.matmul, np.tanh, np.multiply, np.add
+    c_t[...] = c
+    for a_t, h_t in zip(a, hs):
+        matmul(h, W_hh, gates)  # (4, n, H)  (L1)
+        add(gates, a_t, gates)
+        tanh(gates, gates)  # (L2)
+        multiply(sigmoids, half, sigmoids)
+        add(sigmoids, half, sigmoids)
+        multiply(i_f, g_c, terms)  # (L3)
+        add(ig, fc, c_t)
+        tanh(c_t, tanh_c)  # (L4)
+        multiply(o, tanh_c, h_t)
+        h = h_t
+    c[...] = c_t
+    return h
+
+
+def local_derivatives(gates, c_before, c):
+    """Derivatives within one frame, for all frames of a run at once.
+
+    Parameters
+    ----------
+    gates : (frames, 4, n, H) array
+    c_before, c : (frames, n, H) arrays
+
+    Returns
+    -------
+    (frames, 5, n, H) array
+        The factors that take dc to da_i, da_f (L2), dh to da_o, dc to da_g (L2), and dh to dc (L4):
+        i'g, f'c, o'tanh(c), g'i, o(1 - tanh(c)^2), where s' = s(1 - s) for a sigmoid and g' = 1 - g^2.
+    """
+    frames, _, n, H = gates.shape
+    factors = np.empty((frames, 5, n, H), dtype=gates.dtype)
+    tanh_c = np.tanh(c)
+    i, _, o, g = (gates[:, k] for k in range(4))
+    sigmoids = gates[:, :3]
+    derivatives = np.subtract(1, sigmoids, out=factors[:, :3])
+    derivatives *= sigmoids
+    for k, partner in enumerate((g, c_before, tanh_c)):
+        factors[:, k] *= partner
+    for k, tanh, partner in ((3, g, i), (4, tanh_c, o)):
+        derivative = np.multiply(tanh, tanh, out=factors[:, k])
+        np.subtract(1, derivative, out=derivative)
+        derivative *= partner
+    return factors
+
+
+def go_back(factors, f, W_hh, dy, dh, dc):
+    """The chain rule through the frames of a run, last frame first.
+
+    Parameters
+    ----------
+    factors : (frames, 5, n, H) array
+        Of `local_derivatives`; the first four become da_i, da_f, da_o, da_g.
+    f : (frames, n, H) array
+        The forget gates.
+    W_hh : (4, H, H) array
+    dy : (frames, n, H) array
+    dh, dc : (n, H) arrays
+        Gradients of the state after the run; become those of the state before it.
+    """
+    parts = np.empty_like(factors[0, :4])
+    lower, upper, (first, second) = parts[:2], parts[2:], parts[:2]
+    for factors_t, f_t, dy_t in zip(factors[::-1], f[::-1], dy[::-1]):
+        da_i, da_f, da_o, da_g, through = factors_t
+        dh += dy_t
+        da_o *= dh  # (L4), (L2)
+        through *= dh  # (L4)
+        dc += through
+        da_i *= dc  # (L3), (L2)
+        da_f *= dc
+        da_g *= dc
+        dc *= f_t  # (L3)
+        np.matmul(factors_t[:4], W_hh, out=parts)  # (4, n, H)  (L1)
+        lower += upper  # dh is the sum of the four parts
+        np.add(first, second, out=dh)
