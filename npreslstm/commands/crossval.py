@@ -3,7 +3,7 @@
 import sys
 import time
 
-from npreslstm.commands.evaluate import add_plot_arguments
+from npreslstm.commands.evaluate import add_plot_arguments, check_plots
 
 HELP = "cross-validate a recipe over speakers: repeated, parallel, resumable"
 
@@ -58,6 +58,7 @@ def run(args):
     from npreslstm.training.crossval import summarise
     from npreslstm.training.journal import Journal
 
+    check_plots(args)
     if args.report:
         journal = Journal(args.report)
         summary = summarise(journal.config, journal.entries())
@@ -139,9 +140,10 @@ class EntryLine:
         left = (time.monotonic() - self.started) / max(self.finished, self.workers) * (self.total - len(entries))
         so_far = pooled_uar(list(entries.values()), C)
         text = f"{len(entries)}/{self.total}  run {run} fold {fold} seed {history['seed']}  UAR {pooled_uar([entries[run, fold]], C):.4f}"
-        print(f"{text}  so far {so_far:.4f}  {_duration(left)} left", file=sys.stderr, flush=True)
+        print(f"{text}  so far {so_far:.4f}  {duration(left)} left", file=sys.stderr, flush=True)
 
 
-def _duration(seconds):
+def duration(seconds):
+    """Seconds in words."""
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min" if minutes >= 5 else f"{seconds:.0f} s"

@@ -1,5 +1,6 @@
 """``npreslstm evaluate``: how well weights do on a corpus."""
 
+import os
 import sys
 
 HELP = "score weights on a corpus: UAR, recall by class, by sex, intensity and speaker; pictures"
@@ -34,11 +35,24 @@ def add_plot_arguments(parser):
     parser.add_argument("--plot-format", choices=("png", "svg"), default="png", help="default: png")
 
 
+def check_plots(args):
+    """Find out before the work whether pictures can be drawn after it."""
+    if args.plots:
+        from npreslstm.report.plots import new_figure
+
+        new_figure(1, 1)
+        os.makedirs(args.plots, exist_ok=True)
+
+
 def run(args):
+    from npreslstm.errors import InputError
     from npreslstm.recognizer import Recognizer
     from npreslstm.training.dataset import load_dataset
     from npreslstm.training.evaluate import choose_speakers, evaluate
 
+    check_plots(args)
+    if args.output and not os.path.isdir(os.path.dirname(os.path.abspath(args.output))):
+        raise InputError(f"--output {args.output}: its folder does not exist; make it first")
     checkpoint, dataset = Recognizer(args.weights).checkpoint, load_dataset(args.data)
     speakers = choose_speakers(checkpoint, dataset, args.speakers)
     _warn(checkpoint, dataset, speakers)

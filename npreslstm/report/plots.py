@@ -142,7 +142,38 @@ def training_figure(histories):
             axes.plot(range(1, len(curves[0]) + 1), np.mean(curves, axis=0), color=_colour(k), linewidth=2)
             axes.set_title(f"{len(curves)} trainings and their mean", fontsize=11)
         axes.set(xlabel="epoch", ylabel=name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def search_figure(numbers, values, pruned):
+    """Validation UAR of the trials of a search in their order, and the best so far; `pruned` trials as marks at their last value."""
+    figure = new_figure(7, 4)
+    axes = figure.subplots()
+    numbers, values, pruned = np.asarray(numbers), np.asarray(values, dtype=float), np.asarray(pruned, dtype=bool)
+    axes.scatter(numbers[pruned], values[pruned], marker="x", s=22, color="0.65", label="stopped early")
+    axes.scatter(numbers[~pruned], values[~pruned], s=22, color=_colour(0), label="complete")
+    if not pruned.all():
+        axes.step(numbers[~pruned], np.maximum.accumulate(values[~pruned]), where="post", color=_colour(3), label="best so far")
+    axes.set(xlabel="trial", ylabel="validation UAR")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
+
+
+def importance_figure(importances):
+    """Bars of {field of the recipe: share of what decides the score}, the largest on top; None without any."""
+    if not importances:
+        return None
+    names = sorted(importances, key=importances.get)
+    figure = new_figure(6, 0.9 + 0.4 * len(names))
+    axes = figure.subplots()
+    bars = axes.barh(names, [importances[name] for name in names], color=_colour(0))
+    axes.bar_label(bars, fmt="%.2f", padding=3)
+    axes.set(xlabel="importance (PED-ANOVA)", xlim=(0, 1.12 * max(importances.values()) or 1))
+    axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 

@@ -14,7 +14,7 @@ from npreslstm.layers.activations import softmax
 from npreslstm.parallel import run_all
 from npreslstm.schema import ModelConfig
 from npreslstm.training.fit import Split, fit
-from npreslstm.training.journal import Journal, Predictions
+from npreslstm.training.journal import Journal, Predictions, lock_folder
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
 from npreslstm.training.protocol import make_folds
 from npreslstm.training.recipe import Recipe
@@ -119,8 +119,14 @@ class FoldTask:
     snapshot: str
 
 
-def run_fold(task):
+def run_fold(task, on_epoch=None):
     """Train and predict.
+
+    Parameters
+    ----------
+    task : FoldTask
+    on_epoch : callable, optional
+        As of `fit`.
 
     Returns
     -------
@@ -130,7 +136,7 @@ def run_fold(task):
     """
     started = time.monotonic()
     examples, names = open_examples(task.store)
-    checkpoint = fit(examples, task.split, task.model, task.recipe, task.seed, snapshot=task.snapshot)
+    checkpoint = fit(examples, task.split, task.model, task.recipe, task.seed, on_epoch, task.snapshot)
     clips = task.split.test
     scaled = [((examples.variants[n][0] - checkpoint.mean) / checkpoint.std).astype(np.float32) for n in clips]
     logits = predict(checkpoint.model(), scaled, task.recipe.padding)
@@ -172,7 +178,7 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
             raise InputError(f"{name} is {value}; expected at least 1")
     digest = corpus_digest(plan.dataset)
     journal = Journal(os.path.abspath(folder), plan.config(digest))
-    with journal.lock():
+    with lock_folder(journal.folder):
         entries = journal.entries()
         tasks = [(run, fold) for run in range(runs) for fold in range(len(plan.folds)) if (run, fold) not in entries]
         if tasks:

@@ -61,31 +61,12 @@ class Journal:
     def __init__(self, folder, config=None):
         self.folder, path = folder, os.path.join(folder, "config.json")
         if config is not None:
+            settle_config(folder, config)
             for name in ("predictions", "history", "snapshots"):
                 os.makedirs(os.path.join(folder, name), exist_ok=True)
-            if not os.path.exists(path):
-                _write_json(path, config)
         elif not os.path.exists(path):
             raise FileNotFoundError(f"{folder} holds no cross-validation: there is no config.json in it")
-        self.config = _read_json(path)
-        if config is not None and (changed := differences(self.config, json.loads(json.dumps(config)))):
-            more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
-            raise InputError(f"{folder} holds results of another configuration: {'; '.join(changed[:5])}{more}; choose another folder")
-
-    @contextlib.contextmanager
-    def lock(self):
-        """Keep other processes from working on the folder meanwhile; the lock ends with this process, however that ends."""
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            yield
-            return
-        with open(os.path.join(self.folder, "lock"), "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(f"another process is working on {self.folder}: wait for it, or choose another folder") from None
-            yield
+        self.config = read_json(path)
 
     def path(self, kind, run, fold):
         """File of one entry; `kind` is predictions, history or snapshots."""
@@ -94,7 +75,7 @@ class Journal:
 
     def add(self, run, fold, predictions, history):
         """Enter a finished fold."""
-        _write_json(self.path("history", run, fold), history)
+        write_json(self.path("history", run, fold), history)
         with atomic_write(self.path("predictions", run, fold), "w", encoding="utf-8", newline="") as file:
             write_predictions(file, predictions, self.config["classes"])
 
@@ -124,11 +105,38 @@ class Journal:
     def history(self, run, fold):
         """What `add` was given; None if it is not there."""
         path = self.path("history", run, fold)
-        return _read_json(path) if os.path.exists(path) else None
+        return read_json(path) if os.path.exists(path) else None
 
     def write_summary(self, summary):
         """Write summary.json."""
-        _write_json(os.path.join(self.folder, "summary.json"), summary)
+        write_json(os.path.join(self.folder, "summary.json"), summary)
+
+
+def settle_config(folder, config):
+    """Write config.json into a folder, made if needed; if one is there already, it must say the same."""
+    path = os.path.join(folder, "config.json")
+    os.makedirs(folder, exist_ok=True)
+    if not os.path.exists(path):
+        write_json(path, config)
+    if changed := differences(read_json(path), json.loads(json.dumps(config))):
+        more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
+        raise InputError(f"{folder} holds results of another configuration: {'; '.join(changed[:5])}{more}; choose another folder")
+
+
+@contextlib.contextmanager
+def lock_folder(folder):
+    """Keep other processes from working on a folder meanwhile; the lock ends with this process, however that ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with open(os.path.join(folder, "lock"), "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"another process is working on {folder}: wait for it, or choose another folder") from None
+        yield
 
 
 def differences(there, here, name=""):
@@ -144,13 +152,15 @@ def _short(value):
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _write_json(path, value):
+def write_json(path, value):
+    """Write a JSON value, whole or not at all."""
     with atomic_write(path, "w", encoding="utf-8") as file:
         json.dump(value, file, indent=1)
         file.write("\n")
 
 
-def _read_json(path):
+def read_json(path):
+    """Read a JSON file; a damaged one is an InputError."""
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
