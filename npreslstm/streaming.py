@@ -76,6 +76,11 @@ class StreamingResLSTM:
             raise InputError("no frame was pushed; expected at least one before a result")
         return (self._attention.weighted / self._attention.total[:, None])[0]
 
+    @property
+    def states(self):
+        """(h, c), each (H,), of every LSTM layer after the last frame, in the order of computation."""
+        return [(h[0], c[0]) for layers in self._states.values() for h, c in layers]
+
     def result(self):
         """Logits of the clip so far: (C,). More frames may follow.
 

@@ -18,6 +18,7 @@ from npreslstm.files import atomic_write
 from npreslstm.ports import c_readme, c_tables, c_text, fixed_point
 from npreslstm.ports.fold import fold
 from npreslstm.ports.quantize import QuantizedModel
+from npreslstm.streaming import StreamingResLSTM
 
 SOURCES = Path(__file__).resolve().parent / "c"
 TYPES = ("float32", "int8")
@@ -127,18 +128,16 @@ def float_trace(checkpoint, x):
         x (T, D), h and c (T, units of all layers), total (T, 1) of attention's weights, context (T, H), logits (T, C).
     """
     model = checkpoint.model(np.float64)
-    logits, cache = model.forward(np.repeat(x[None], len(x), axis=0), np.arange(1, len(x) + 1))  # clip n is the first n + 1 frames
-    _, whole = model.forward(x[None], np.array([len(x)]))
-    layers = [layer for layers in whole.lstms.values() for layer in layers]
-    rows = {
-        "x": x,
-        "h": np.concatenate([layer.h[1:] for layer in layers], axis=1),
-        "c": np.concatenate([layer.c[1:] for layer in layers], axis=1),
-        "total": 1 / cache.attention.alpha.max(axis=1, keepdims=True),  # the largest weight is 1 before the division
-        "context": (cache.attention.alpha[:, None, :] @ cache.attention.h)[:, 0],
-        "logits": logits,
-    }
-    return {name: values.astype(np.float32) for name, values in rows.items()}
+    _, alpha = model.infer(np.repeat(x[None], len(x), axis=0), np.arange(1, len(x) + 1))  # clip n is the first n + 1 frames
+    rows = {"x": x, "h": [], "c": [], "total": 1 / alpha.max(axis=1, keepdims=True), "context": [], "logits": []}
+    stream = StreamingResLSTM(model)
+    for frame in x:  # the largest weight is 1 before the division by the total
+        stream.push(frame)
+        for name, values in (("h", [h for h, _ in stream.states]), ("c", [c for _, c in stream.states])):
+            rows[name].append(np.concatenate(values))
+        rows["context"].append(stream.context)
+        rows["logits"].append(stream.result())
+    return {name: np.array(values).astype(np.float32) for name, values in rows.items()}
 
 
 def int8_trace(quantized, z):

@@ -5,7 +5,8 @@
 
 #include "npr_internal.h"
 #include "npr_vectors.h"
-#ifdef NPR_TUNING_FIXED
+#if defined(NPR_TUNING_FIXED) && !defined(NETWORK_ONLY)
+#define FRONTEND /* one that streams */
 #include "npr_frontend.h"
 #endif
 
@@ -74,7 +75,7 @@ static unsigned long __attribute__((noinline)) stack_of(void (*function)(void)) 
     return (unsigned long)(top - low);
 }
 
-#ifdef NPR_TUNING_FIXED /* the frontend streams */
+#ifdef FRONTEND
 static npr_frontend frontend;
 static int16_t pcm[NPR_HOP];
 static void run_frontend(void) {
@@ -104,7 +105,7 @@ int main(void) {
     report("result", ticks(), 1);
     printf("state %lu\nstack %lu\nresult_stack %lu\n", (unsigned long)sizeof state, stack_of(run_network), stack_of(run_result));
     time_layers();
-#ifdef NPR_TUNING_FIXED
+#ifdef FRONTEND
     time_frontend();
 #endif
     return 0;

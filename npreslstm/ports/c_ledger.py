@@ -1,0 +1,90 @@
+"""What an exported folder costs on an emulated Cortex-M: bytes of flash and RAM, instructions."""
+
+import os
+import re
+import subprocess
+
+from npreslstm.errors import InputError
+
+CORES = {"m0": "Cortex-M0", "m3": "Cortex-M3", "m4f": "Cortex-M4F", "m7": "Cortex-M7"}
+COLUMNS = {
+    "core": "core",
+    "type": "type",
+    "constants": "constants, bytes",
+    "code": "code, bytes",
+    "state": "state, bytes",
+    "stack": "stack, bytes",
+    "clip": "instructions a clip of 87 frames",
+    "lstm1": "LSTM1 a frame",
+    "lstm2": "LSTM2 a frame",
+    "attention": "attention a frame",
+    "result": "result, once",
+}
+FRONTEND_COLUMNS = {
+    "core": "core",
+    "frontend_tables": "tables, bytes",
+    "frontend_code": "code, bytes",
+    "frontend_ram": "RAM, bytes",
+    "frontend_stack": "stack, bytes",
+    "frontend": "instructions a frame",
+}
+
+
+def measure(folder, core, type):
+    """Figures of one exported folder on one core.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        As `export_c` writes it, with a streaming frontend.
+    core : {'m0', 'm3', 'm4f', 'm7'}
+    type : {'float32', 'int8'}
+        What was exported.
+
+    Returns
+    -------
+    dict
+        The columns of the two tables; bytes and instructions are ints.
+
+    Raises
+    ------
+    InputError
+        With the first line of what failed, such as a compiler that is not installed.
+    """
+    listing = re.findall(r"^ *(\d+)(?:\s+\w+){4}\s+(\S+)$", _make(folder, core, "sizes"), re.MULTILINE)
+    sizes = {os.path.basename(name): int(text) for text, name in listing}
+    figures = {name: int(value) for name, value in re.findall(r"^(\w+) (\d+)$", _make(folder, core, "measure"), re.MULTILINE)}
+    return figures | {
+        "core": CORES[core],
+        "type": type,
+        "constants": sizes["npr_weights.o"],
+        "code": sizes["minimal.elf"] - sizes["npr_weights.o"],
+        "frontend_tables": sizes["npr_tables.o"],
+        "frontend_code": sizes["npr_features.o"] + sizes["npr_spectrum.o"],
+    }
+
+
+def markdown(rows, columns):
+    """Rows of `measure` as a table."""
+    lines = ["| " + " | ".join(columns.values()) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(_cell(row[name]) for name in columns) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def read_markdown(text, columns):
+    """The rows of the table in `text` whose head is that of `columns`: the inverse of `markdown`."""
+    table = text.partition("| " + " | ".join(columns.values()) + " |\n")[2].partition("\n\n")[0]
+    cells = [[cell.strip().replace(",", "") for cell in line.strip("|").split("|")] for line in table.splitlines()[1:]]
+    return [dict(zip(columns, (int(cell) if cell.isdigit() else cell for cell in row))) for row in cells]
+
+
+def _cell(value):
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def _make(folder, core, target):
+    command = ["make", "-s", "-C", os.path.join(folder, "qemu"), f"CORE={core}", target]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        raise InputError(f"{folder} on {core}: {(done.stderr or done.stdout).strip().splitlines()[0]}")
+    return done.stdout

@@ -1,0 +1,130 @@
+"""Print how near the C port comes to NumPy on RAVDESS: MFCC, chroma, logits, integer bits, probabilities of the integer model.
+
+    python tools/c_parity.py RAVDESS [--weights mcu] [--type float32|int8] [--every K]
+
+--type float32 takes every clip (or every K-th) from 16-bit samples to logits in C and compares with NumPy in float32. --type int8 takes
+the clips of the speakers that the weights hold out, compares the integer C with the integer NumPy at every frame, and the probabilities
+with those of the float model. Needs a C compiler.
+"""
+
+import argparse
+import glob
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+
+from npreslstm.audio.features import extract_features
+from npreslstm.audio.reader import read_audio
+from npreslstm.audio.resampling import resample
+from npreslstm.checkpoint import load_checkpoint
+from npreslstm.layers.activations import softmax
+from npreslstm.ports.c_export import export_c, int8_trace
+from npreslstm.ports.c_library import CLibrary, build
+from npreslstm.ports.quantize import QuantizedModel
+
+
+def mono(path, rate):
+    """The samples of a file as floats, at another rate."""
+    y, from_rate = read_audio(path)
+    y = y if y.ndim == 1 else y.mean(axis=1)
+    return y if from_rate == rate else resample(y, from_rate, rate)
+
+
+def compare_float(checkpoint, paths, c):
+    """Largest differences of C from NumPy over the clips: {what: figure}."""
+    model, features, rows = checkpoint.model(), checkpoint.features, []
+    for path in paths:
+        pcm = np.clip(np.rint(32768 * mono(path, features.sample_rate)), -32768, 32767).astype(np.int16)
+        expected, got = extract_features(pcm, features.sample_rate, features), c.features(pcm)
+        z = ((expected - checkpoint.mean) / checkpoint.std).astype(np.float32)
+        from_pcm = c.infer(np.array([c.normalise(row) for row in got]))
+        logits = model.infer(z[None], [len(z)])[0][0]
+        difference = np.abs(got - expected).max(axis=0)
+        n = features.n_mfcc
+        rows.append((difference[:n].max(), difference[n:].max(), np.abs(c.infer(z) - logits).max(), np.abs(from_pcm - logits).max()))
+        show(len(rows), len(paths))
+    names = "MFCC", "chroma", "logits from equal features", "logits from samples"
+    return {"clips": len(rows)} | {f"largest difference, {name}": f"{value:.1e}" for name, value in zip(names, np.max(rows, axis=0))}
+
+
+def compare_int8(checkpoint, paths, c):
+    """Bits that differ between integer C and NumPy, and the integer model's probabilities beside the float model's."""
+    model, quantized, features = checkpoint.model(), QuantizedModel.from_checkpoint(checkpoint), checkpoint.features
+    values = differing = 0
+    probabilities, labels = [], []
+    for path in paths:
+        raw = extract_features(mono(path, features.sample_rate), features.sample_rate, features)
+        z = ((raw - checkpoint.mean) / checkpoint.std).astype(np.float32)
+        trace = int8_trace(quantized, z)
+        ours = c_trace(c, trace["x"])
+        values += sum(array.size for array in ours.values())
+        differing += sum(int((ours[name] != trace[name]).sum()) for name in ours)
+        pair = model.infer(z[None], [len(z)])[0][0], trace["logits"][-1] / 65536
+        probabilities.append([softmax(logits.astype(np.float64)) for logits in pair])
+        labels.append(int(os.path.basename(path).split("-")[2]) - 1)
+        show(len(labels), len(paths))
+    exact, integer = np.swapaxes(probabilities, 0, 1)
+    change = np.abs(integer - exact).max(axis=1)
+    return {
+        "clips": len(paths),
+        "values compared (h, c, total, context, logits at every frame)": values,
+        "of them different": differing,
+        "largest change of a clip's probabilities, median": f"{np.median(change):.1e}",
+        "largest change of a clip's probabilities, maximum": f"{change.max():.1e}",
+        "clips with the same label": f"{100 * (exact.argmax(1) == integer.argmax(1)).mean():.1f} %",
+        "UAR, float32": f"{uar(exact, labels):.4f}",
+        "UAR, int8": f"{uar(integer, labels):.4f}",
+    }
+
+
+def c_trace(c, x):
+    """What C has after every frame, as `int8_trace` gives it."""
+    rows = {"h": [], "c": [], "total": [], "context": [], "logits": []}
+    c.call("npr_init")
+    for frame in x:
+        c.push(frame)
+        logits, context = c.logits()
+        for name, value in zip(rows, (np.array(c.state.h), np.array(c.state.c), [c.state.total], context, logits)):
+            rows[name].append(value)
+    return {name: np.array(values) for name, values in rows.items()}
+
+
+def uar(probabilities, labels):
+    """Mean recall over the classes that occur."""
+    hit = probabilities.argmax(axis=1) == np.array(labels)
+    return np.mean([hit[np.array(labels) == k].mean() for k in set(labels)])
+
+
+def show(done, total):
+    if sys.stderr.isatty():
+        print(f"\r{done}/{total}", end="" if done < total else "\n", file=sys.stderr)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ravdess")
+    parser.add_argument("--weights", default="mcu")
+    parser.add_argument("--type", choices=("float32", "int8"), default="float32")
+    parser.add_argument("--every", type=int, default=1)
+    args = parser.parse_args(argv)
+    checkpoint = load_checkpoint(args.weights)
+    paths = sorted(glob.glob(os.path.join(args.ravdess, "Actor_*", "*.flac")))
+    if args.type == "int8":
+        held_out = {f"Actor_{int(actor):02d}" for actor in checkpoint.notes["speakers held out"]}
+        paths = [path for path in paths if os.path.basename(os.path.dirname(path)) in held_out]
+    with tempfile.TemporaryDirectory() as folder:
+        export_c(checkpoint, folder, args.type)
+        build(folder)
+        compare = compare_int8 if args.type == "int8" else compare_float
+        for name, figure in compare(checkpoint, paths[:: args.every], CLibrary(folder)).items():
+            print(f"{name}: {figure}")
+
+
+if __name__ == "__main__":
+    main()
