@@ -172,3 +172,8 @@ def test_pickled_arrays_are_never_loaded(tmp_path):
     np.savez(tmp_path / "w.npz", header=np.array([{"format": "npreslstm"}], dtype=object))
     with pytest.raises(InputError, match="Object arrays cannot be loaded"):
         load_checkpoint(tmp_path / "w.npz")
+
+
+def test_a_renamed_file_is_known_by_its_content(saved):
+    saved.rename(saved.with_suffix(".weights"))
+    assert load_checkpoint(saved.with_suffix(".weights")).sha256 == make_checkpoint().sha256
