@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 PYTEST_FLAGS ?= -q --durations=10
-BENCHES ?= import frontend train
+BENCHES ?= $(filter-out lib,$(patsubst tools/bench_%.py,%,$(wildcard tools/bench_*.py)))
 
 bin := $(VENV)/bin
 pip := $(bin)/python -m pip --disable-pip-version-check -q install
@@ -56,7 +56,7 @@ $(VENV)/.test: $(VENV)/.base
 $(VENV)/.oracle: $(VENV)/.test
 	@echo "installing $(TORCH), librosa and the other packages to compare with: a few minutes" >&2
 	@$(pip) "$(TORCH)"
-	@$(pip) -e ".[test,oracle,cluster]"
+	@$(pip) -e ".[test,oracle,plot,search,cluster]"
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml | $(VENV)/.made
