@@ -71,7 +71,7 @@ def gradcheck(config=None, rng=None, N=4, T=3, padding="masked", training=True):
     """
     rng = np.random.default_rng(0) if rng is None else rng
     model = ResLSTM(config or ModelConfig(input_size=4, hidden_size=5, num_classes=6), rng, np.float64)
-    for name, tensor in model.tensors.items():
+    for tensor in model.tensors.values():
         if tensor.dtype == np.float64:  # distinct random numbers everywhere, biases and running statistics included
             tensor += 0.3 * rng.random(tensor.shape)
     lengths = np.maximum(T - np.arange(N), 1)[::-1]

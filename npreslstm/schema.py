@@ -144,7 +144,8 @@ class ModelConfig:
         prefix = "lstm1" if kind == "reslstm-sa" else "lstm"
         needed = (prefix + ".weight_ih_l0", "attention_vector", "fc.weight")
         if absent := [name for name in needed if np.ndim(state.get(name)) != 2]:
-            raise InputError(f"state_dict lacks the matrix {absent[0]}; expected a ResLSTM-SA or LSTM-SA model; found {', '.join(sorted(state)) or 'nothing'}")
+            found = ", ".join(sorted(state)) or "nothing"
+            raise InputError(f"state_dict lacks the matrix {absent[0]}; expected a ResLSTM-SA or LSTM-SA model; found {found}")
         layers = sum(name.startswith(prefix + ".weight_ih_l") for name in state)
         H, K = state["attention_vector"].shape
         D, C = state[needed[0]].shape[1], len(state["fc.weight"])

@@ -62,7 +62,8 @@ def test_saving_twice_gives_the_same_bytes(saved, tmp_path):
 def test_a_file_needs_no_pickle_and_is_small(saved, tmp_path):
     with zipfile.ZipFile(saved) as archive:
         assert all(b"'descr': '|O'" not in archive.read(name) for name in archive.namelist())
-    full = Checkpoint(ModelConfig(), ResLSTM(rng=np.random.default_rng(0)).state_dict(), FeatureConfig(), np.zeros(46), np.ones(46), tuple("abcdefgh"))
+    state = ResLSTM(rng=np.random.default_rng(0)).state_dict()
+    full = Checkpoint(ModelConfig(), state, FeatureConfig(), np.zeros(46), np.ones(46), tuple("abcdefgh"))
     save_checkpoint(tmp_path / "full.npz", full)
     assert (tmp_path / "full.npz").stat().st_size < 250_000
 

@@ -126,7 +126,8 @@ def test_channels_are_averaged():
 
 
 def test_resampling_warns_and_names_empty_bands():
-    with pytest.warns(ResamplingWarning, match="16000 Hz is resampled to 48000 Hz: nothing is above 8000 Hz, so mel bands 96 to 127 of 128 are empty"):
+    message = "16000 Hz is resampled to 48000 Hz: nothing is above 8000 Hz, so mel bands 96 to 127 of 128 are empty"
+    with pytest.warns(ResamplingWarning, match=message):
         extract_features(speech_like(0.2, 16000), 16000)
     with pytest.warns(ResamplingWarning, match="48000 Hz is resampled to 16000 Hz$"):
         extract_features(speech_like(0.2), 48000, MCU)

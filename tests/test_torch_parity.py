@@ -14,7 +14,8 @@ from npreslstm.training.optimizer import Adam, learning_rate
 pytestmark = pytest.mark.oracle
 torch = pytest.importorskip("torch")
 
-# Largest deviation achieved in 400 random stacks of each type and the large one: outputs and states over max(1, |value|), gradients over each tensor's largest entry (or 1).
+# Largest deviation achieved in 400 random stacks of each type and the large one: outputs and states over max(1, |value|),
+# gradients over each tensor's largest entry (or 1).
 ACHIEVED = {"float64": {"forward": 8e-16, "backward": 1.8e-15}, "float32": {"forward": 2.7e-7, "backward": 1e-6}}
 
 

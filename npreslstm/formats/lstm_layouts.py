@@ -36,7 +36,8 @@ def from_keras(weights):
     weights = [np.asarray(w) for w in weights]
     matrices = [w.ndim == 2 for w in weights]
     if matrices not in ([True, True], [True, True, False], [True] * 4, [True, True, False] * 2):
-        raise InputError(f"Keras weights are {[w.shape for w in weights]}; expected layer.get_weights(): kernel, recurrent kernel, bias (twice if bidirectional)")
+        expected = "expected layer.get_weights(): kernel, recurrent kernel, bias (twice if bidirectional)"
+        raise InputError(f"Keras weights are {[w.shape for w in weights]}; {expected}")
     each, state = len(weights) // (2 if len(weights) > 3 else 1), {}
     for k, direction in enumerate(_DIRECTIONS[: len(weights) // each]):
         kernel, recurrent, *bias = weights[k * each : (k + 1) * each]

@@ -18,7 +18,6 @@ import numpy as np
 
 from npreslstm.errors import InputError
 
-
 RUN_ROWS = 1024  # most rows of a run of several frames: what a layer computes for a whole run stays in the processor's cache
 
 
