@@ -4,6 +4,7 @@ import ctypes
 import dataclasses
 import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,15 +151,26 @@ def test_the_sources_are_small_and_in_single_precision():
             assert not re.search(r"\bdouble\b|\b\d+\.\d+\b(?!f|e-?\d+f)|malloc|\bgoto\b", code), name
 
 
-@pytest.mark.parametrize("type", ["float32", "int8"])
-def test_random_calls_under_sanitizers(exported, tmp_path, type):
-    needs("gcc", "make")
-    folder = exported("h64", type)[2]
+def run_under_sanitizers(folder, program, tmp_path, *arguments):
+    """Build tests/c/`program` with an exported folder's library and run it; fails on any report."""
+    needs("gcc")
     sources = [p for p in folder.glob("*.c") if p.name not in ("npr_selftest.c", "npr_vectors.c")]
     flags = ["-std=c99", "-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all", f"-I{folder}"]
-    subprocess.run(["gcc", *flags, "tests/c/fuzz.c", *sources, "-o", tmp_path / "fuzz"], check=True)
-    done = subprocess.run([tmp_path / "fuzz", "5000", "1"], capture_output=True, text=True)
+    subprocess.run(["gcc", *flags, Path(__file__).parent / "c" / program, *sources, "-o", tmp_path / "program"], check=True)
+    done = subprocess.run([tmp_path / "program", *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("type", ["float32", "int8"])
+def test_random_calls_under_sanitizers(exported, tmp_path, type):
+    run_under_sanitizers(exported("h64", type)[2], "fuzz.c", tmp_path, "5000", "1")
+
+
+def test_random_clips_under_sanitizers(tmp_path):
+    folder = tmp_path / "c"
+    made = checkpoint("h32", "paper")
+    export_c(dataclasses.replace(made, features=dataclasses.replace(made.features, trim_db=30.0)), folder)
+    run_under_sanitizers(folder, "clip.c", tmp_path, "30", "1")
 
 
 def sound(rate, seconds=2.5, seed=3):
@@ -268,6 +280,12 @@ def test_generated_files_name_the_weights_and_the_licence(exported):
     for path in SOURCES.glob("*.[ch]"):
         if (folder / path.name).exists():
             assert (folder / path.name).read_text() == path.read_text()
+
+
+@pytest.mark.parametrize(("name", "type"), [("h64", "float32"), ("h64", "int8"), ("size one", "int8"), ("two layers, two vectors", "float32")])
+def test_the_readme_tells_the_size_of_the_state(exported, name, type):
+    _, c, folder = exported(name, type)
+    assert f"| `npr_state` | {ctypes.sizeof(c.state):,} |" in (folder / "README.md").read_text()
 
 
 def test_labels_survive_any_text(tmp_path):

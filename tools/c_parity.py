@@ -24,7 +24,8 @@ from npreslstm.audio.reader import read_audio
 from npreslstm.audio.resampling import resample
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.layers.activations import softmax
-from npreslstm.ports.c_export import export_c, int8_trace
+from npreslstm.layers.packing import packing
+from npreslstm.ports.c_export import export_c
 from npreslstm.ports.c_library import CLibrary, build
 from npreslstm.ports.quantize import QuantizedModel
 
@@ -55,25 +56,25 @@ def compare_float(checkpoint, paths, c):
 
 def compare_int8(checkpoint, paths, c):
     """Bits that differ between integer C and NumPy, and the integer model's probabilities beside the float model's."""
-    model, quantized, features = checkpoint.model(), QuantizedModel.from_checkpoint(checkpoint), checkpoint.features
-    values = differing = 0
-    probabilities, labels = [], []
+    quantized, features = QuantizedModel.from_checkpoint(checkpoint), checkpoint.features
+    clips, traces = [], []
     for path in paths:
         raw = extract_features(mono(path, features.sample_rate), features.sample_rate, features)
-        z = ((raw - checkpoint.mean) / checkpoint.std).astype(np.float32)
-        trace = int8_trace(quantized, z)
-        ours = c_trace(c, trace["x"])
-        values += sum(array.size for array in ours.values())
-        differing += sum(int((ours[name] != trace[name]).sum()) for name in ours)
-        pair = model.infer(z[None], [len(z)])[0][0], trace["logits"][-1] / 65536
-        probabilities.append([softmax(logits.astype(np.float64)) for logits in pair])
-        labels.append(int(os.path.basename(path).split("-")[2]) - 1)
-        show(len(labels), len(paths))
-    exact, integer = np.swapaxes(probabilities, 0, 1)
+        clips.append(((raw - checkpoint.mean) / checkpoint.std).astype(np.float32))
+        traces.append(c_trace(c, quantized.quantize(clips[-1])))
+        show(len(clips), len(paths))
+    lengths = np.array([len(z) for z in clips])
+    x = np.zeros((len(clips), lengths.max(), clips[0].shape[1]), np.float32)
+    for row, z in zip(x, clips):
+        row[: len(z)] = z
+    values, differing = count_differences(quantized, quantized.quantize(x), lengths, traces)
+    exact = softmax(checkpoint.model().infer(x, lengths)[0].astype(np.float64))
+    integer = softmax(quantized.infer(x, lengths).astype(np.float64))
     change = np.abs(integer - exact).max(axis=1)
+    labels = np.array([int(os.path.basename(path).split("-")[2]) - 1 for path in paths])
     return {
         "clips": len(paths),
-        "values compared (h, c, total, context, logits at every frame)": values,
+        "values compared (h, c, total, context, logits at every frame)": f"{values:,}",
         "of them different": differing,
         "largest change of a clip's probabilities, median": f"{np.median(change):.1e}",
         "largest change of a clip's probabilities, maximum": f"{change.max():.1e}",
@@ -83,22 +84,35 @@ def compare_int8(checkpoint, paths, c):
     }
 
 
+def count_differences(quantized, x, lengths, traces):
+    """(values, how many of them differ) between NumPy, all clips side by side, and the traces of C, frame by frame."""
+    layout, values, differing = packing(lengths), 0, 0
+    rows, state = layout.pack(x), quantized.start(len(lengths))
+    for t, (start, n) in enumerate(zip(layout.offsets.tolist(), layout.batch_sizes.tolist())):
+        quantized.step(rows[start : start + n], state, n)
+        context = quantized.context(state)
+        ours = np.concatenate([*state.h, *state.c, state.total[:, None], context, quantized.logits(context)], axis=1)[:n]
+        theirs = np.array([traces[k][t] for k in layout.order[:n]])
+        values += ours.size
+        differing += int((ours != theirs).sum())
+    return values, differing
+
+
 def c_trace(c, x):
-    """What C has after every frame, as `int8_trace` gives it."""
-    rows = {"h": [], "c": [], "total": [], "context": [], "logits": []}
+    """h, c, attention's total, context and logits that C has after every frame: (T, values) int64."""
+    rows = []
     c.call("npr_init")
     for frame in x:
         c.push(frame)
         logits, context = c.logits()
-        for name, value in zip(rows, (np.array(c.state.h), np.array(c.state.c), [c.state.total], context, logits)):
-            rows[name].append(value)
-    return {name: np.array(values) for name, values in rows.items()}
+        rows.append(np.concatenate([np.array(c.state.h), np.array(c.state.c), [c.state.total], context, logits]).astype(np.int64))
+    return np.array(rows)
 
 
 def uar(probabilities, labels):
     """Mean recall over the classes that occur."""
-    hit = probabilities.argmax(axis=1) == np.array(labels)
-    return np.mean([hit[np.array(labels) == k].mean() for k in set(labels)])
+    hit = probabilities.argmax(axis=1) == labels
+    return np.mean([hit[labels == k].mean() for k in set(labels.tolist())])
 
 
 def show(done, total):

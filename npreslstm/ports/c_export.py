@@ -90,19 +90,22 @@ def generated_files(checkpoint, type):
     """{file name: text} of what is generated for a model."""
     folded = fold(checkpoint)
     quantized = QuantizedModel.from_checkpoint(checkpoint) if type == "int8" else None
-    weights, crc = (_int8_weights if quantized else _float_weights)(checkpoint, quantized or folded)
+    weights = (_int8_weights if quantized else _float_weights)(checkpoint, quantized or folded)
     features = vector_features(checkpoint)
     trace = int8_trace(quantized, _z_score(checkpoint, features)) if quantized else float_trace(checkpoint, _z_score(checkpoint, features))
     bodies = {
         "npr_sizes.h": _sizes(checkpoint, folded, type),
-        "npr_weights.c": weights,
+        "npr_weights.c": weights.text,
         "npr_vectors.h": _vector_declarations(),
         "npr_vectors.c": _vector_definitions(features, trace),
     }
+    ledger = {"weights and tables of the network, const": weights.bytes, "`npr_state`": _state_bytes(folded, type)}
     if checkpoint.features is not None:
         bodies["npr_tables.c"] = c_tables.definitions(checkpoint.features)
+        ledger |= c_tables.ledger(checkpoint.features)
     head = c_readme.notice(checkpoint, type)
-    return {name: head + body for name, body in bodies.items()} | {"README.md": c_readme.readme(checkpoint, type, crc), "LICENSE": c_readme.licence()}
+    prose = {"README.md": c_readme.readme(checkpoint, type, weights.crc, ledger), "LICENSE": c_readme.licence()}
+    return {name: head + body for name, body in bodies.items()} | prose
 
 
 def vector_features(checkpoint):
@@ -193,6 +196,14 @@ def _sizes(checkpoint, folded, type):
     return "\n".join(lines)
 
 
+def _state_bytes(folded, type):
+    """sizeof(npr_state) where int64_t is aligned to 8 bytes."""
+    units, hidden = sum(lstm.W_h.shape[1] for lstm in folded.lstms), len(folded.attention)
+    if type == "float32":
+        return 16 + 4 * hidden + 8 * units
+    return -(-(20 + 8 * hidden + 4 * units) // 8) * 8
+
+
 def _panels(W_h, W_x):
     """Weights in the order that integer C reads them: four rows side by side, first of h, then of x."""
     both = np.concatenate([W_h, W_x], axis=1)  # (4H, H + D)
@@ -200,11 +211,11 @@ def _panels(W_h, W_x):
 
 
 class _Weights:
-    """Collects the text of npr_weights.c and the checksum over the arrays, in the order that npr_verify reads them."""
+    """Collects the text of npr_weights.c, and the checksum and size of the arrays in the order that npr_verify reads them."""
 
     def __init__(self, checkpoint):
         self.text = '#include "npr.h"\n\n'
-        self.crc = 0
+        self.crc = self.bytes = 0
         for name, values in zip(("mean", "inverse_std"), _statistics(checkpoint)):
             self.add(name, values)
         self.text += "static const char *const labels[] = {" + ", ".join(map(c_text.string, _labels(checkpoint))) + "};\n\n"
@@ -212,6 +223,7 @@ class _Weights:
     def add(self, name, values, storage="static const"):
         self.text += c_text.array(name, values, storage) + "\n"
         self.crc = zlib.crc32(np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes(), self.crc)
+        self.bytes += values.nbytes
 
     def lstms(self, rows):
         self.text += "static const npr_lstm lstms[] = {\n" + ",\n".join("    {" + row + "}" for row in rows) + "};\n\n"
@@ -233,7 +245,7 @@ def _float_weights(checkpoint, folded):
     out.add("head_bias", folded.head_b.astype(np.float32))
     out.lstms(rows)
     out.model(checkpoint, folded.residual, len(rows), "mean, inverse_std, lstms, attention, head_weights, head_bias")
-    return out.text, out.crc
+    return out
 
 
 def _int8_weights(checkpoint, quantized):
@@ -256,7 +268,7 @@ def _int8_weights(checkpoint, quantized):
     out.lstms(rows)
     fields = f"{quantized.x_bits}, {head.score_shift}, {head.score_multiplier}, mean, inverse_std, lstms"
     out.model(checkpoint, quantized.residual, len(rows), fields + ", attention, head_weights, head_bias, head_multiplier, head_shift")
-    return out.text, out.crc
+    return out
 
 
 def _vector_declarations():

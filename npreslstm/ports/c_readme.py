@@ -9,6 +9,9 @@ FOLDED = (
     "the factor 1/2 of sigmoid(a) = (1 + tanh(a / 2)) / 2 (into the rows of gates i, f, o), several attention vectors (into one)"
 )
 
+ASSUMED = "\nThe weights file carries no calibration: wide ranges (16) were assumed for features and cell states.\n"
+PROOF = {"float32": "to 1e-5", "int8": "in every bit"}
+
 
 def notice(checkpoint, type):
     """The comment at the head of a generated file."""
@@ -19,31 +22,50 @@ def notice(checkpoint, type):
     )
 
 
-def readme(checkpoint, type, crc):
-    """README.md of an exported folder."""
-    config = checkpoint.config
-    source = checkpoint.notes.get("licence", "the terms of the weights file this was exported from")
-    classes, ranges = ", ".join(checkpoint.classes or ["not named"]), ""
-    if type == "int8" and "calibration" not in checkpoint.notes:
-        ranges = "\nThe weights file carries no calibration: wide ranges (16) were assumed for features and cell states.\n"
+def readme(checkpoint, type, crc, ledger):
+    """README.md of an exported folder; `ledger` is {what: bytes}."""
+    config, features = checkpoint.config, checkpoint.features
+    source = checkpoint.notes.get("licence", "the terms of the weights file that they come from")
+    assumed = type == "int8" and "calibration" not in checkpoint.notes
     return f"""# ResLSTM-SA in C99, {type}
 
-{config.kind}, {config.input_size} features a frame, hidden size {config.hidden_size}, {config.num_classes} classes: {classes}.
-Weights: SHA-256 `{checkpoint.sha256}`, CRC-32 of the arrays `{crc:08x}` (`npr_verify` recomputes it).
+{config.kind}, {config.input_size} features a frame, hidden size {config.hidden_size}, {config.num_classes} classes: {_classes(checkpoint)}.
+Weights: SHA-256 `{checkpoint.sha256}`, CRC-32 of the arrays `{crc:08x}` (`npr_verify` computes it again).
 
-    make test                                   # build the self-test with the host's compiler and run it
-    make CC=arm-none-eabi-gcc CFLAGS="-O2 -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -ffp-contract=fast" libnpr.a
+    make test                          # build the self-test with the host's compiler and run it
+    make -C qemu CORE=m4f test         # the same on an emulated Cortex-M4 with floating point unit (m0, m3, m4f, m7)
+    make -C qemu CORE=m3 measure       # instructions and stack; `sizes` for flash
     cmake -B build . && cmake --build build && ctest --test-dir build
 
 `npr.h` is the interface: `npr_init`, `npr_push_frame` for every frame, `npr_result` whenever an answer is wanted, `npr_reset` between clips.
-Weights are `const` (`npr_weights.c`); `npr_state` is all that changes, and it belongs to the caller.
-{ranges}
+Weights are `const` (`npr_weights.c`); `npr_state` is all that changes, and it belongs to the caller. Every function returns a status.
+{_frontend(features)}
+| what | bytes |
+|---|---|
+{chr(10).join(f"| {what} | {size:,} |" for what, size in ledger.items())}
+
 Folded into the weights: {FOLDED}.
+{ASSUMED if assumed else ""}
+The self-test compares every frame's hidden and cell states, attention sum, context and logits with NumPy's, {PROOF[type]}.
 
-The self-test compares every frame's hidden and cell states, context and logits with NumPy's, {"in every bit" if type == "int8" else "to 1e-5"}.
-
-Licence: the code, generated files included, is under the MIT licence (LICENSE). The numbers in `npr_weights.c` are the weights, under {source}.
+Licence: the code, generated files included, is under the MIT licence (LICENSE). The numbers in `npr_weights.c` are the weights: {source}.
 """
+
+
+def _classes(checkpoint):
+    return ", ".join(checkpoint.classes or ["not named"])
+
+
+def _frontend(features):
+    """How samples become features, in one paragraph."""
+    if features is None:
+        return "The weights do not say how their features are made, so there is no frontend here.\n"
+    if features.framing == "causal":
+        call = "`npr_frontend.h` turns every NPR_HOP samples into the features of one frame"
+    else:
+        trimmed = "" if features.trim_db is None else f", silence {features.trim_db:g} dB below the loudest trimmed"
+        call = f"`npr_clip.h` turns a whole clip into features{trimmed}"
+    return f"{call}: 16-bit mono at {features.sample_rate} Hz.\n"
 
 
 def licence():

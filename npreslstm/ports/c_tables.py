@@ -58,6 +58,13 @@ def sizes(config):
     return {name: c_text.literal(value if isinstance(value, int) else np.float32(value)) for name, value in values.items()}
 
 
+def ledger(config):
+    """{what: bytes} of the frontend, for the README."""
+    scratch = 4 * (config.n_fft + config.n_fft // 2 + 1 + config.n_mels)
+    memory = {"`npr_frontend`": scratch + 2 * config.n_fft} if is_streaming(config) else {"`npr_spectrum`; `npr_clip_size` tells the rest": scratch}
+    return {"tables of the frontend, const": sum(values.nbytes for values in tables(config).values())} | memory
+
+
 def tables(config):
     """{name: array} of npr_tables.c."""
     bank = mel_filter_bank(config.sample_rate, config.n_fft, config.n_mels, config.fmin, config.upper_hz)  # (n_mels, F)
