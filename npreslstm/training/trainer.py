@@ -13,6 +13,7 @@ from npreslstm.files import atomic_write
 from npreslstm.layers.loss import cross_entropy, one_hot
 from npreslstm.model import ResLSTM
 from npreslstm.training import augment
+from npreslstm.training.memory import keep_freed_memory
 from npreslstm.training.metrics import confusion_matrix, uar
 from npreslstm.training.optimizer import Adam, clip_gradient, learning_rate
 
@@ -77,6 +78,7 @@ class Trainer:
     def __init__(self, config, recipe, clips, labels, seed):
         if len(clips) < 2:
             raise InputError(f"{len(clips)} clips to train on; expected at least 2, for the batch statistics")
+        keep_freed_memory()
         self.recipe, self.clips, self.labels, self.seed = recipe, clips, np.asarray(labels), seed
         self.model = ResLSTM(replace(config, dropout=recipe.dropout), np.random.default_rng([seed, 0]))
         self.gradient = np.empty_like(self.model.vector)
