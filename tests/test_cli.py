@@ -6,9 +6,11 @@ import importlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import warnings
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
@@ -77,10 +79,8 @@ class TestMain:
 
         module = importlib.import_module(f"npreslstm.commands.{name}")
         examples = [line.split("   ")[0] for line in module.EXAMPLES.splitlines() if line.startswith("  npreslstm ")]
-        assert examples
-        for example in examples:
-            args = cli._parser().parse_args(shlex.split(example)[1:])
-            assert args.run is module.run
+        understood = [cli._parser().parse_args(shlex.split(example)[1:]).run for example in examples]
+        assert understood and understood[0] is module.run
 
     @pytest.mark.parametrize(
         "argv, words",
@@ -226,7 +226,9 @@ class TestPredict:
         assert len(json.loads((tmp_path / "r.json").read_text())) == 3
         assert sorted(os.listdir(tmp_path)) == ["clips", "r.csv", "r.json"]
 
-    @pytest.mark.parametrize("output, words", [("none/r.csv", "there is no folder"), (".", "expected a regular file"), ("clips/a.wav", "also to be read")])
+    @pytest.mark.parametrize(
+        "output, words", [("none/r.csv", "there is no folder"), (".", "expected a regular file"), ("clips/a.wav", "also to be read")]
+    )
     def test_bad_output_is_found_before_the_work(self, run, weights, clips, tmp_path, output, words):
         before = (clips / "a.wav").read_bytes()
         status, out, err = run("predict", clips, "--weights", weights, "--output", tmp_path / output)
@@ -274,7 +276,19 @@ class TestPredict:
         alone = run("predict", clips, "--weights", weights, "--format", "csv")
         assert run("predict", clips, "--weights", weights, "--format", "csv", "--jobs", "2") == alone
         assert dict(os.environ) == environment
+        assert not hasattr(signal, "pthread_sigmask") or signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
         assert alone[0] == 1 and [line.split(": ")[1] for line in alone[2]] == ["warning", "error"]
+
+    def test_a_killed_worker(self, run, weights, clips, tmp_path, monkeypatch):
+        def broken(*_):
+            raise BrokenProcessPool("a process in the pool was terminated abruptly")
+            yield
+
+        monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor.map", broken)
+        monkeypatch.setattr("npreslstm.commands.predict.FILES_AT_ONCE", 1)
+        status, out, err = run("predict", clips, "--weights", weights, "--jobs", "2", "--output", tmp_path / "r.csv")
+        assert (status, out, os.listdir(tmp_path)) == (2, "", ["clips"])
+        assert err == ["npreslstm: error: a worker process was killed, maybe for want of memory: try fewer --jobs"]
 
     def test_names_that_are_not_text(self, run, weights, tmp_path):
         path = os.fsencode(tmp_path) + b"/caf\xe9.wav"

@@ -301,7 +301,9 @@ class TestFiles:
         assert said == [f"a.wav {end} s" for end in (4, 6, 8, 10, 11)]
 
 
-@pytest.mark.parametrize("lacking, words", [("mean", "statistics"), ("std", "statistics"), ("features", "feature configuration"), ("classes", "classes")])
+@pytest.mark.parametrize(
+    "lacking, words", [("mean", "statistics"), ("std", "statistics"), ("features", "feature configuration"), ("classes", "classes")]
+)
 def test_incomplete_weights_name_the_remedy(lacking, words):
     parts = {**vars(checkpoint()), lacking: None}
     with pytest.raises(InputError, match=rf"the checkpoint has no {words}; .*npreslstm convert .* --like OTHER.npz"):

@@ -45,7 +45,7 @@ def as_table(results, classes, attention=False, blocks=True):
 def attention_sparkline(prediction, longest=LONGEST_SPARKLINE, blocks=True):
     """Attention over time from start to end, at most `longest` characters; time without frames (trimmed silence) is blank."""
     span = prediction.end - prediction.start
-    step = np.diff(prediction.times).min() if len(prediction.times) > 1 else span
+    step = prediction.times[1] - prediction.times[0] if len(prediction.times) > 1 else span
     width = int(np.clip(span / step, 1, longest))
     place = ((prediction.times - prediction.start) / span * width).astype(int).clip(0, width - 1)  # (T,)
     weights = np.bincount(place, prediction.attention, width)
