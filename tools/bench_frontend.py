@@ -2,10 +2,11 @@
 
     python tools/bench.py frontend [--rounds 10] [--seconds 1 10 60 600 3600] [--format table|csv|json]
 
-Milliseconds a clip: a turn is all clips one after another, as in a folder; the median turn is taken. `librosa`: feature.mfcc and
-feature.chroma_stft as people call them. `librosa ready`: its functions from a ready STFT and with ready filter banks: magnitude squared,
-mel product, power_to_db, mfcc; estimate_tuning, chroma product, normalize. `npreslstm`: extract_features. `npreslstm ready`: the same from the ready STFT. `FFT`: the real
-transforms alone, scipy.fft.rfft of ready windowed frames. Then the ratios, and FFT / npreslstm, the share of the transform.
+Milliseconds a clip: a turn is all clips one after another, as in a folder; the median turn is taken. `librosa`: feature.mfcc
+and feature.chroma_stft as people call them. `librosa ready`: its functions from a ready STFT and with ready filter banks:
+magnitude squared, mel product, power_to_db, mfcc; estimate_tuning, chroma product, normalize. `npreslstm`: extract_features.
+`npreslstm ready`: the same from the ready STFT. `FFT`: the real transforms alone, scipy.fft.rfft of ready windowed frames.
+Then the ratios, and FFT / npreslstm, the share of the transform.
 
 Growth: extract_file in a fresh process on a 16-bit WAV file; seconds, real-time factor, peak memory of the process (from /proc, so on Linux).
 """
