@@ -121,7 +121,7 @@ class EntryLine:
         self.plan, self.total, self.workers = plan, runs * len(plan.folds), workers
         self.started, self.finished, self.clips = time.monotonic(), 0, None
         use = "kept out of training" if plan.uses_validation else "trained on too"
-        print(f"{runs} runs of {len(plan.folds)} folds from seed {plan.seed}; validation speakers are {use}", file=sys.stderr)
+        print(f"{runs} run{'s' if runs > 1 else ''} of {len(plan.folds)} folds from seed {plan.seed}; validation speakers are {use}", file=sys.stderr)
 
     def clip(self, done, total):
         """A clip's features are extracted."""

@@ -18,7 +18,7 @@ def _what(config, summary):
     lines = [
         f"{config['data']}: {summary['clips']:,} clips of {sum(map(len, config['scored speakers']))} {scored} speakers in {len(folds)} folds, each "
         f"scored by a model that was not trained on them",
-        f"{model['kind']} with {model['hidden_size']} hidden units; {len(summary['runs'])} runs from seed {config['seed']}; "
+        f"{model['kind']} with {model['hidden_size']} hidden units; {_runs(summary)} from seed {config['seed']}; "
         f"validation speakers {config['validation speakers']}",
     ]
     if recipe["statistics"] == "all":
@@ -33,13 +33,19 @@ def _what(config, summary):
 def _scores(summary):
     low, high = summary["UAR interval"]
     by_run = summary["UAR by run"]
+    extremes = f"   best run {max(by_run):.4f}, worst {min(by_run):.4f}" if len(by_run) > 1 else ""
     lines = [
-        f"UAR {_spread(summary['UAR'])}   best run {max(by_run):.4f}, worst {min(by_run):.4f}   95 % over speakers: {low:.4f} to {high:.4f}",
+        f"UAR {_spread(summary['UAR'])}{extremes}   95 % over speakers: {low:.4f} to {high:.4f}",
         f"accuracy {_spread(summary['accuracy'])}",
         "by run: " + " ".join(f"{value:.4f}" for value in by_run),
         "by fold: " + " ".join(f"{value:.4f}" for value in summary["UAR by fold"]),
     ]
     return "\n".join(lines)
+
+
+def _runs(summary):
+    count = len(summary["runs"])
+    return f"{count} run{'s' if count > 1 else ''}"
 
 
 def _recalls(summary):

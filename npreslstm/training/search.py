@@ -24,6 +24,7 @@ from npreslstm.training.store import corpus_digest, store_examples
 
 STARTUP_TRIALS = 10  # drawn at random before TPE has something to go by
 PRUNING_TRIALS = 5  # complete before others are stopped early
+IMPORTANCE_TRIALS = 5  # complete before importances are computed
 
 
 class Range(NamedTuple):
@@ -136,7 +137,7 @@ def search(plan, ranges, trials, folder, storage=None, cache=None, workers=1, da
     trials : list of Trial
         The finished ones, by number.
     importances : dict
-        {field: share} of what decides the score, by PED-ANOVA; empty while fewer than `STARTUP_TRIALS` are complete.
+        {field: share} of what decides the score, by PED-ANOVA; empty while fewer than `IMPORTANCE_TRIALS` are complete.
 
     Raises
     ------
@@ -299,7 +300,7 @@ def _write_best(folder, recipe, trials):
 def _importances(study):
     import optuna
 
-    if sum(trial.state == "complete" for trial in finished_trials(study)) < STARTUP_TRIALS:
+    if sum(trial.state == "complete" for trial in finished_trials(study)) < IMPORTANCE_TRIALS:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # before Optuna 4
