@@ -3,6 +3,7 @@
 # and print a table.
 #
 #   tools/test_matrix.sh [PYTEST ARGUMENT ...]
+#   VERSIONS="3.10 3.13" tools/test_matrix.sh -n 2
 #
 # Interpreters come from pyenv and from PATH. The virtual environments stay in .matrix/, so that a second run is quick; logs are beside them.
 set -uo pipefail
@@ -41,7 +42,7 @@ run_one() {  # VERSION NAME PYTHON "REQUIREMENTS" PYTEST_ARGUMENT ... -> one row
 mkdir -p .matrix
 failed=0
 row Python NumPy SciPy soundfile pytest tests
-for version in 3.10 3.11 3.12 3.13; do
+for version in ${VERSIONS:-3.10 3.11 3.12 3.13}; do
   python=$(find_python "$version")
   if [ -z "$python" ]; then
     row "$version" - - - - "not found"
