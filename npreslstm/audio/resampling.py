@@ -11,7 +11,7 @@ from npreslstm.audio.signal import check_sample_rate
 ZERO_CROSSINGS = 64  # of the kernel, on each side
 KAISER_BETA = 10.0  # side lobes of the kernel at -100 dB
 ROLLOFF = 0.945  # cut-off of the kernel, as a share of the lower Nyquist frequency
-MAX_TERM = 50_000  # of the ratio as a fraction: 128 * 50,000 taps are 51 MB
+MAX_TERM = 20_000  # of the ratio as a fraction: 128 * 20,000 taps are 20 MB
 
 
 class ResamplingWarning(UserWarning):
@@ -22,8 +22,8 @@ def resample(signal, from_rate, to_rate):
     """Resample by a Kaiser-windowed sinc of 64 zero crossings a side.
 
     Flat within 0.01 dB up to 0.9 of the lower Nyquist frequency; what would alias is 99 dB down. The ratio of the rates is
-    exact if it is a fraction of terms up to 50,000, as between all rates in use; otherwise (999,983 to 48,000 Hz) it is the
-    nearest such fraction, off by less than 2e-5.
+    exact if it is a fraction of terms up to 20,000, as between all rates in use; otherwise (47,999 to 48,000 Hz) it is the
+    nearest such fraction, off by less than 5e-5, a tenth of a cent.
 
     Parameters
     ----------
