@@ -111,7 +111,7 @@ def test_killed_and_run_again_it_ends_with_the_same_bits_and_leaves_no_worker(co
 def test_interrupted_it_stops_at_once_and_says_so(corpus, whole, tmp_path):
     process = start([*command(corpus, whole, tmp_path / "out", "--workers", "1"), "--set", "epochs=100000"])
     assert "2 runs of 3 folds from seed 7" in process.stderr.readline()
-    wait_for(lambda: (tmp_path / "out" / "lock").exists())
+    wait_for(lambda: (tmp_path / "out" / "config.json").exists())
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=30)[1].strip() == "npreslstm: interrupted" and process.returncode == 130
@@ -378,7 +378,7 @@ def test_unreadable_clips_are_listed_before_training(corpus, tmp_path, capsys):
 
 def test_two_processes_cannot_work_on_one_folder(corpus, whole):
     fcntl = pytest.importorskip("fcntl")
-    with open(whole / "lock", "w") as file:
+    with open(whole / "config.json", "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(InputError, match="another process is working on"):
             cv.crossval(cv.Plan.make(load_dataset(corpus), "3", training_features("mcu"), small_model(), quick_recipe(2), seed=7), 2, str(whole))

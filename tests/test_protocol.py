@@ -1,5 +1,8 @@
 """Folds of speakers: the published tables, groups of any corpus, and what may be wrong with them."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from npreslstm.errors import InputError
@@ -35,6 +38,13 @@ def test_tables_are_the_published_ones():
     assert TABLES["paper"][4] == (("1", "4", "9", "22"), ("2", "5"))
     assert TABLES["emobox"][0] == (("1", "11", "20", "21"), ("4", "10", "12", "14"))
     assert TABLES["emobox"][5].test == ("6", "13", "17", "22")
+
+
+def test_the_documentation_has_the_same_tables():
+    text = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \d \| ([\d, ]+) \| ([\d, ]+) \|$", text, re.MULTILINE)
+    written = [tuple(tuple(cell.split(", ")) for cell in row) for row in rows]
+    assert written == [*TABLES["paper"], *TABLES["emobox"]]
 
 
 def test_groups_of_any_corpus_balance_clips_and_are_always_the_same():

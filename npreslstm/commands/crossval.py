@@ -17,7 +17,7 @@ examples:
 
 Every fold of every run is trained from a seed of its own and entered into --out when it is done. Interrupted in any way,
 the same command goes on where it was, and ends with the same bits. Statistics, weights and epochs come from speakers that
-are not scored. A recipe that keeps its last epoch needs no validation speakers, so they are trained on too, unless
+are not scored (--recipe original: statistics from all, as the paper's code). A recipe that keeps its last epoch needs no validation speakers, so they are trained on too, unless
 --validation or --inner is given. In --out: config.json, predictions/*.csv (what --report needs), history/, summary.json;
 features/ and snapshots/ may be deleted in the end.
 """

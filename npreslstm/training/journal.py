@@ -125,13 +125,13 @@ def settle_config(folder, config):
 
 @contextlib.contextmanager
 def lock_folder(folder):
-    """Keep other processes from working on a folder meanwhile; the lock ends with this process, however that ends."""
+    """Keep other processes from working on a folder meanwhile; the lock, on its config.json, ends with this process, however that ends."""
     try:
         import fcntl
     except ImportError:  # Windows
         yield
         return
-    with open(os.path.join(folder, "lock"), "w") as file:
+    with open(os.path.join(folder, "config.json"), "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
