@@ -11,6 +11,7 @@ from npreslstm.audio.signal import check_sample_rate
 ZERO_CROSSINGS = 64  # of the kernel, on each side
 KAISER_BETA = 10.0  # side lobes of the kernel at -100 dB
 ROLLOFF = 0.945  # cut-off of the kernel, as a share of the lower Nyquist frequency
+BLOCK = 1 << 20  # samples filtered at once
 MAX_TERM = 20_000  # of the ratio as a fraction: 128 * 20,000 taps are 20 MB
 
 
@@ -36,7 +37,8 @@ def resample(signal, from_rate, to_rate):
     np.ndarray [shape=(ceil(n * ratio),), dtype of signal]
         Filtered in float64.
     """
-    return np.concatenate(list(resample_blocks([signal], from_rate, to_rate)))
+    pieces = (signal[start : start + BLOCK] for start in range(0, len(signal), BLOCK))
+    return np.concatenate(list(resample_blocks(pieces, from_rate, to_rate)))
 
 
 def resample_blocks(blocks, from_rate, to_rate):
@@ -65,14 +67,21 @@ def resample_blocks(blocks, from_rate, to_rate):
 
 def _filter(padded, up, down, context, ready):
     """The output that belongs to `ready` samples with `context` more on either side."""
-    from scipy.signal import oaconvolve, resample_poly
-
     kernel = _kernel(up, down)
-    if up == 1:  # decimation: by the fast Fourier transform, five times as fast
+    if up == 1:  # decimation: by the fast Fourier transform, five times as fast, and scipy.signal takes long to import
         start = (len(kernel) - 1) // 2 + context
-        return oaconvolve(padded, kernel)[start : start + ready : down]
+        return _convolve(padded, kernel)[start : start + ready : down]
+    from scipy.signal import resample_poly
+
     start, count = context // down * up, ready // down * up
     return resample_poly(padded, up, down, window=kernel)[start : start + count]
+
+
+def _convolve(x, kernel):
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    n = next_fast_len(len(x) + len(kernel) - 1, real=True)
+    return irfft(rfft(x, n) * rfft(kernel, n), n)
 
 
 def _ratio(from_rate, to_rate):
