@@ -316,6 +316,19 @@ def test_what_cannot_be_exported_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_an_export_takes_the_place_of_another(tmp_path):
+    library(checkpoint("h32", "paper"), "float32", tmp_path, cflags="-O0")
+    c = library(checkpoint("h32", "mcu"), "int8", tmp_path, cflags="-O0")
+    assert c.sizes["NPR_INT8"] == 1 and not (tmp_path / "npr_float.c").exists() and not (tmp_path / "npr_clip.c").exists()
+
+
+def test_cmake_builds_and_tests_it(tmp_path):
+    needs("cmake", "cc")
+    export_c(checkpoint("h32"), tmp_path, "int8")
+    for command in (["cmake", "-S", tmp_path, "-B", tmp_path / "b"], ["cmake", "--build", tmp_path / "b"], ["ctest", "--test-dir", tmp_path / "b"]):
+        subprocess.run(command, check=True, capture_output=True)
+
+
 def test_a_folder_that_does_not_compile_is_one_error(tmp_path):
     needs("make", "cc")
     export_c(checkpoint("size one"), tmp_path)

@@ -21,8 +21,8 @@ from npreslstm.ports.quantize import QuantizedModel
 from npreslstm.streaming import StreamingResLSTM
 
 SOURCES = Path(__file__).resolve().parent / "c"
-TYPES = ("float32", "int8")
 COMMON = ("npr.h", "npr_internal.h", "npr_math.h", "npr_model.c", "npr_selftest.c", "Makefile", "CMakeLists.txt")
+ARITHMETIC = {"float32": "npr_float.c", "int8": "npr_int8.c"}
 FRONTEND = ("npr_frontend.h", "npr_spectrum.c", "npr_features.c")
 CLIP = ("npr_clip.h", "npr_clip.c")
 FORMAT = 1  # NPR_FORMAT in npr.h
@@ -37,7 +37,7 @@ def export_c(checkpoint, folder, type="float32", config=None):
     ----------
     checkpoint : Checkpoint
     folder : str or os.PathLike
-        Made if it is not there; files of the same names are replaced.
+        Made if it is not there. Files of an earlier export are replaced, and removed where they have no place any more.
     type : {'float32', 'int8'}
         'int8' is the integer model of `quantize`.
     config : {'paper', 'mcu'}, optional
@@ -54,14 +54,16 @@ def export_c(checkpoint, folder, type="float32", config=None):
         If the type is another, `config` contradicts the checkpoint, the model cannot be quantised, or the C frontend
         cannot compute its features.
     """
-    if type not in TYPES:
-        raise InputError(f"type is {type!r}; expected {' or '.join(TYPES)}")
+    if type not in ARITHMETIC:
+        raise InputError(f"type is {type!r}; expected {' or '.join(ARITHMETIC)}")
     checkpoint = _with_features(checkpoint, config)
     files = generated_files(checkpoint, type)
     emulated = [f"qemu/{path.name}" for path in (SOURCES / "qemu").iterdir() if path.is_file()]
-    for name in (*COMMON, *emulated, "npr_int8.c" if type == "int8" else "npr_float.c", *_frontend_sources(checkpoint.features)):
+    for name in (*COMMON, *emulated, ARITHMETIC[type], *_frontend_sources(checkpoint.features)):
         files[name] = (SOURCES / name).read_text(encoding="utf-8")
     os.makedirs(os.path.join(folder, "qemu"), exist_ok=True)
+    for name in {*ARITHMETIC.values(), *FRONTEND, *CLIP, "npr_tables.c"} - files.keys():
+        Path(folder, name).unlink(missing_ok=True)
     for name, text in files.items():
         with atomic_write(os.path.join(folder, name), "w", encoding="utf-8", newline="\n") as file:
             file.write(text)

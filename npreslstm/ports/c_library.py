@@ -3,7 +3,9 @@
 import ctypes
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +59,7 @@ class CLibrary:
 
     def __init__(self, folder):
         self.sizes = _sizes(Path(folder) / "npr_sizes.h")
-        self.lib = ctypes.CDLL(os.path.abspath(os.path.join(folder, "libnpr.so")))
+        self.lib = _load(Path(folder) / "libnpr.so")
         self.lib.npr_status_text.restype = ctypes.c_char_p
         self.model = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.in_dll(self.lib, "npr_weights")))
         self.value = np.dtype(np.int16 if self.sizes["NPR_INT8"] else np.float32)
@@ -134,6 +136,13 @@ class CLibrary:
         arguments = pcm, len(pcm), spectrum, workspace, len(workspace), rows, len(rows), ctypes.byref(frames)
         self.check(self.lib.npr_clip_features(*map(_argument, arguments)))
         return rows[: frames.value]
+
+
+def _load(path):
+    """The library under a name of its own: the loader would take one of the same name that is loaded already, even if it was built anew."""
+    with tempfile.NamedTemporaryFile(suffix=".so", dir=path.parent) as copy:
+        shutil.copyfile(path, copy.name)
+        return ctypes.CDLL(os.path.abspath(copy.name))
 
 
 def _argument(value):
