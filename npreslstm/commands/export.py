@@ -1,16 +1,21 @@
 """`npreslstm export`: the model in other forms. Each form is a subcommand with its own two functions here."""
 
-HELP = "write the model as C99 sources"
+HELP = "write the model as C99 sources or an ONNX file, or golden vectors that other implementations are tested with"
 EXAMPLES = """\
 examples:
   npreslstm export c paper --out paper_c                  the bundled weights as float32 C
   npreslstm export c my.npz --out my_c --type int8        the integer model; make -C my_c test proves it
+  npreslstm export onnx my.npz --out my.onnx              dynamic batch and time, masked by lengths
+  npreslstm export vectors my.npz --out vectors           every stage from PCM to logits as .npz, JSON and C headers
+  npreslstm export vectors --check vectors                compute them again and compare
 """
 
 
 def add_arguments(parser):
     forms = parser.add_subparsers(dest="form", metavar="FORM", required=True)
     _add_c(forms.add_parser("c", help="hand-written C99 with generated weights, vectors and a self-test"))
+    _add_onnx(forms.add_parser("onnx", help="an ONNX file for inference (needs the extra `onnx`)"))
+    _add_vectors(forms.add_parser("vectors", help="golden vectors: every stage of synthetic inputs"))
 
 
 def run(args):
@@ -32,4 +37,42 @@ def _run_c(args):
     print(f"{args.out}: {len(files)} files; `make -C {args.out} test` builds and runs the self-test")
 
 
-FORMS = {"c": _run_c}
+def _add_onnx(parser):
+    parser.add_argument("weights", metavar="WEIGHTS", help="weights file (.npz, .pt, .safetensors) or the name of bundled ones")
+    parser.add_argument("--out", metavar="FILE", required=True, help="file to write")
+
+
+def _run_onnx(args):
+    from npreslstm.checkpoint import load_checkpoint
+    from npreslstm.formats.onnx import export_onnx
+
+    checkpoint = load_checkpoint(args.weights)
+    export_onnx(checkpoint, args.out)
+    D, C = checkpoint.config.input_size, checkpoint.config.num_classes
+    print(f"{args.out}: features (clips, frames, {D}) and lengths (clips,) to logits (clips, {C}) and attention (clips, frames)")
+
+
+def _add_vectors(parser):
+    parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help="default: with --out the bundled `paper`, with --check those in DIR")
+    way = parser.add_mutually_exclusive_group(required=True)
+    way.add_argument("--out", metavar="DIR", help="folder to write, made if it is not there")
+    way.add_argument("--check", metavar="DIR", help="compute the vectors in this folder again and compare; exit status 1 if any deviates")
+
+
+def _run_vectors(args):
+    from npreslstm.checkpoint import load_checkpoint
+    from npreslstm.ports.vectors import check_vectors, read_vectors, write_vectors
+    from npreslstm.report.text import Progress
+
+    if args.check:
+        problems = check_vectors(args.check, args.weights and load_checkpoint(args.weights))
+        cases = read_vectors(args.check).cases.values()
+        print("\n".join(problems) or f"{args.check}: {sum(map(len, cases))} arrays in {len(cases)} cases are what this version computes")
+        return 1 if problems else 0
+    with Progress(0, "cases") as progress:
+        manifest = write_vectors(load_checkpoint(args.weights), args.out, progress.note)
+    print(f"{args.out}: {len(manifest['cases'])} cases, {len(manifest['files']) + 1} files; manifest.json says what is in them")
+    return 0
+
+
+FORMS = {"c": _run_c, "onnx": _run_onnx, "vectors": _run_vectors}

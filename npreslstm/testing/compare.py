@@ -1,5 +1,8 @@
 """Comparing named tensors, and saying where the first of them goes wrong."""
 
+from itertools import groupby
+from typing import NamedTuple
+
 import numpy as np
 
 from npreslstm.errors import InputError
@@ -14,6 +17,7 @@ _FRAMES = ("clip", "frame", "unit")
 _AXES = {  # of tensors that are not (clips, frames, units), by the last part of their name
     "h_n": ("layer", "clip", "unit"), "c_n": ("layer", "clip", "unit"), "score": ("clip", "frame"), "weight": ("clip", "frame"),
     "context": ("clip", "unit"), "context_normalised": ("clip", "unit"), "logit": ("clip", "class"), "probability": ("clip", "class"),
+    "power": ("frame", "bin"), "mel_db": ("frame", "band"), "features": ("frame", "column"), "tuning": ("clip",),
 }  # fmt: skip
 
 
@@ -36,20 +40,46 @@ def assert_tensors_equal(found, expected, lengths=None, tolerance=None, what="np
     Raises
     ------
     AssertionError
-        Naming the first tensor that deviates, and in it the first frame and unit.
+        Naming the first tensor that deviates, and in it the first frame and unit; see `first_deviation`.
     InputError
         If a name is unknown or a shape another.
     """
     for name in found:
         if name not in expected:
             raise InputError(f"{name!r} is not a tensor of the reference; expected some of {', '.join(expected)}")
-    for name in expected:
-        if name in found and (message := deviation(name, found[name], expected[name], lengths, tolerance, what)):
-            raise AssertionError(message)
+    if message := first_deviation(found, expected, lengths, tolerance, what):
+        raise AssertionError(message)
 
 
-def deviation(name, found, expected, lengths=None, tolerance=None, what="npreslstm"):
-    """Where a tensor first deviates from the reference, in words; None if it does not. Parameters as `assert_tensors_equal`."""
+def first_deviation(found, expected, lengths=None, tolerance=None, what="npreslstm"):
+    """Where the tensors first deviate, in words; None if nowhere.
+
+    Tensors are taken in the order of `expected`; those of one LSTM layer (``lstm1.l0.*``) together, frame by frame, since
+    its gates follow from its hidden state of the frame before. Parameters as `assert_tensors_equal`; `tolerance` may be a
+    mapping with one for each tensor.
+    """
+    for _, names in groupby((name for name in expected if name in found), _layer):
+        wrong = []
+        for name in names:
+            allowed = tolerance[name] if isinstance(tolerance, dict) else tolerance
+            wrong += [deviation] if (deviation := _deviation(name, found[name], expected[name], lengths, allowed, what)) else []
+        if wrong:
+            return min(wrong, key=lambda deviation: deviation.step).message
+    return None
+
+
+class _Deviation(NamedTuple):
+    step: int  # how many frames the layer has run before
+    message: str
+
+
+def _layer(name):
+    """What comes before the last dot; a name without one stands by itself."""
+    return name.rpartition(".")[0] or name
+
+
+def _deviation(name, found, expected, lengths, tolerance, what):
+    """Where one tensor first deviates; None if it does not."""
     found, expected = as_array(found), np.asarray(expected)
     axes = _AXES.get(name.rpartition(".")[2], _FRAMES)[: expected.ndim]
     expected, found = _cut(name, found, expected, axes)
@@ -58,13 +88,14 @@ def deviation(name, found, expected, lengths=None, tolerance=None, what="npresls
     wrong = ~(difference <= limit) & _valid(expected.shape, axes, lengths)  # a NaN is wrong
     if not wrong.any():
         return None
-    first = _first(wrong, axes)
+    step, first = _first(wrong, axes, backwards="_reverse." in name)
     most = np.where(wrong, np.nan_to_num(difference, nan=np.inf), -1)
     place = ", ".join(f"{axis} {k}" for axis, k in zip(axes, first))
-    return (
+    return _Deviation(
+        step,
         f"{name} deviates first at {place}: {float(found[first]):.9g}, {what} has {float(expected[first]):.9g}; "
         f"the difference {difference[first]:.2e} exceeds {limit[first]:.2e}. "
-        f"{np.count_nonzero(wrong)} of {wrong.size} values deviate, the most by {most.max():.2e}."
+        f"{np.count_nonzero(wrong)} of {wrong.size} values deviate, the most by {most.max():.2e}.",
     )
 
 
@@ -102,15 +133,17 @@ def _tolerance(found, tolerance):
 
 def _valid(shape, axes, lengths):
     """True for entries within a clip's length."""
-    if lengths is None or "frame" not in axes:
+    if lengths is None or axes[:2] != ("clip", "frame"):
         return np.ones(shape, dtype=bool)
     valid = np.arange(shape[1]) < np.asarray(lengths)[:, None]  # (N, T)
     return np.broadcast_to(valid.reshape(valid.shape + (1,) * (len(shape) - 2)), shape)
 
 
-def _first(wrong, axes):
-    """Index of the first deviation: in time if there is time, since later frames follow from earlier ones."""
+def _first(wrong, axes, backwards):
+    """Step and index of the first deviation: in time if there is time, since later frames follow from earlier ones."""
     places = np.argwhere(wrong)
-    if "frame" in axes:
-        places = places[np.argsort(places[:, axes.index("frame")], kind="stable")]
-    return tuple(int(k) for k in places[0])
+    if "frame" not in axes:
+        return 0, tuple(map(int, places[0]))
+    steps = places[:, axes.index("frame")] * (-1 if backwards else 1)
+    k = int(np.argmin(steps))
+    return int(steps[k]), tuple(map(int, places[k]))

@@ -44,7 +44,7 @@ def trace(model, x, lengths=None, dtype=np.float64):
     reference = ResLSTM(model.config, dtype=dtype)
     reference.load_state_dict(model.tensors)
     logits, cache = reference.forward(x, lengths)
-    tensors = {name: _pad(rows, cache.packing, x.shape[1]) for name, rows in _frame_tensors(cache)}
+    tensors = {name: _pad(rows, cache.packing, x.shape[1]) for name, rows in _frame_tensors(reference, x, cache)}
     attention, w = cache.attention, model.tensors.get("head_combine.weight")
     score = (attention.projections if w is None else attention.projections @ w.T.astype(dtype))[..., 0]
     tensors["score"] = _pad(cache.packing.pack(score), cache.packing, x.shape[1])
@@ -75,17 +75,17 @@ def assert_trace_equal(found, model, x, lengths=None, tolerance=None):
     assert_tensors_equal(found, trace(model, x, lengths), lengths, tolerance)
 
 
-def _frame_tensors(cache):
+def _frame_tensors(model, x, cache):
     """Yield (name, packed rows) of everything that has frames, up to attention."""
-    first = next(iter(cache.lstms.values()))[0]
-    yield "input", first.x
+    rows = cache.packing.pack(np.asarray(x, model.dtype))
+    yield "input", rows
     for lstm, layers in cache.lstms.items():
-        if lstm == "lstm2":
-            yield "residual", first.x + hidden  # (R1)
-            yield "normalised", layers[0].x
         for k, layer in enumerate(layers):
-            yield from layer_tensors(f"{lstm}.l{k}", layer).items()
-            hidden = layer.h[len(layer.packing.order) :]
+            tensors = layer_tensors(f"{lstm}.l{k}", layer)
+            yield from tensors.items()
+        if lstm == "lstm1":
+            yield "residual", rows + tensors[f"lstm1.l{k}.h"]  # (R1)
+            yield "normalised", model.tensors["bn_residual.weight"] * cache.bn_residual.normalised + model.tensors["bn_residual.bias"]  # (B2)
 
 
 def _pad(rows, layout, T):
