@@ -12,7 +12,7 @@ _HOME = {
     "extract_features": "npreslstm.audio.features",
     "read_audio": "npreslstm.audio.reader",
     "InputError": "npreslstm.errors",
-    "gradcheck": "npreslstm.gradcheck",
+    "gradcheck": "npreslstm.gradient_check",
     "ModelConfig": "npreslstm.schema",
     "ResLSTM": "npreslstm.model",
     "Checkpoint": "npreslstm.checkpoint",
@@ -21,6 +21,8 @@ _HOME = {
     "save_checkpoint": "npreslstm.checkpoint",
     "Prediction": "npreslstm.recognizer",
     "Recognizer": "npreslstm.recognizer",
+    "StreamingFeatures": "npreslstm.audio.streaming",
+    "StreamingResLSTM": "npreslstm.streaming",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+import npreslstm
+
 HEAVY = set(
     "scipy soundfile torch librosa sklearn numba matplotlib onnx onnxruntime safetensors optuna dask distributed tqdm multiprocessing".split()
 )
@@ -34,3 +36,11 @@ model.forward(numpy.zeros((1, 3, 46), numpy.float32), numpy.array([3]))
 
 def test_the_check_sees_a_heavy_import():
     assert heavy_modules("import scipy.signal") >= {"scipy"}
+
+
+def test_every_public_name_can_be_had():
+    for name in npreslstm.__all__:
+        assert getattr(npreslstm, name) is not None
+    assert set(npreslstm.__all__) <= set(dir(npreslstm))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        npreslstm.nothing

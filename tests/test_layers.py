@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from npreslstm.errors import InputError
-from npreslstm.gradcheck import numeric_gradient, relative_error
+from npreslstm.gradient_check import numeric_gradient, relative_error
 from npreslstm.layers.activations import sigmoid, softmax
 from npreslstm.layers.attention import attention_backward, attention_forward, attention_start, attention_step
 from npreslstm.layers.batchnorm import MOMENTUM, batchnorm_backward, batchnorm_forward, batchnorm_frozen, running_statistics

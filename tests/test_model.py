@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from npreslstm.errors import InputError
-from npreslstm.gradcheck import TOLERANCE, gradcheck
+from npreslstm.gradient_check import TOLERANCE, gradcheck
 from npreslstm.layers.loss import cross_entropy, one_hot
 from npreslstm.model import PADDINGS, ResLSTM
 from npreslstm.schema import KINDS, ModelConfig

@@ -5,7 +5,7 @@ import pytest
 from naive import lstm as naive_lstm
 
 from npreslstm.errors import InputError
-from npreslstm.gradcheck import TOLERANCE, numeric_gradient, relative_error
+from npreslstm.gradient_check import TOLERANCE, numeric_gradient, relative_error
 from npreslstm.layers.packing import packing
 from npreslstm.layers.recurrent import PARAMETERS, recurrent_backward, recurrent_forward, reversal
 

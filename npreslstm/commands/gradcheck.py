@@ -30,7 +30,7 @@ def run(args):
 
     from npreslstm.cli import say
     from npreslstm.errors import InputError
-    from npreslstm.gradcheck import TOLERANCE, gradcheck
+    from npreslstm.gradient_check import TOLERANCE, gradcheck
     from npreslstm.report.text import table
     from npreslstm.schema import ModelConfig
 

@@ -1,13 +1,10 @@
 """The gradient check itself: it passes right gradients and catches wrong ones."""
 
-import importlib
-
 import numpy as np
 import pytest
 
-from npreslstm.gradcheck import TOLERANCE, gradcheck, numeric_gradient, relative_error
-
-module = importlib.import_module("npreslstm.gradcheck")  # the package has a public function of the same name
+from npreslstm import gradient_check as module
+from npreslstm.gradient_check import TOLERANCE, gradcheck, numeric_gradient, relative_error
 
 
 def test_numeric_gradient_of_a_known_function():
