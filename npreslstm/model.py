@@ -21,9 +21,10 @@ import numpy as np
 from npreslstm import initialisers
 from npreslstm.errors import InputError
 from npreslstm.layers.attention import AttentionCache, attention_backward, attention_forward
-from npreslstm.layers.batchnorm import BatchNormCache, batchnorm_backward, batchnorm_forward, batchnorm_frozen, running_statistics
+from npreslstm.layers.batchnorm import BatchNormCache, batchnorm_affine, batchnorm_backward, batchnorm_forward, batchnorm_frozen, running_statistics
 from npreslstm.layers.dense import dropout_mask, linear_backward, linear_forward
 from npreslstm.layers.lstm import LSTMCache, LSTMParams, lstm_backward, lstm_forward, lstm_infer
+from npreslstm.layers.lstm_pair import join_pair, pair_infer
 from npreslstm.layers.packing import Packing, packing
 from npreslstm.schema import BUFFERS, ModelConfig
 
@@ -64,6 +65,7 @@ class ResLSTM:
         self.config = config or ModelConfig()
         self.dtype = np.dtype(dtype)
         self._shapes = self.config.parameters
+        self._joined = None, None
         self.vector = np.zeros(self.config.num_parameters, dtype=self.dtype)
         views = self.named_views(self.vector)
         self.tensors = {}
@@ -163,9 +165,13 @@ class ResLSTM:
             Attention weights; 0 past a clip's length when masked.
         """
         layout, rows = self._pack(x, lengths, padding)
-        if self.config.kind == "reslstm-sa":
-            rows, _ = self._normalise("bn_residual", rows + self._infer_lstm("lstm1", rows, layout), False)  # (R1)
-        hidden = self._infer_lstm(self._last_lstm, rows, layout)  # (M, H)  (R2)
+        residual = self.config.kind == "reslstm-sa"
+        if residual and self.config.num_layers == 1 and len(layout.lengths) == 1:
+            hidden = pair_infer(rows, self._pair())  # (T, H)  (R1), (R2) in half the time, which one clip makes possible
+        else:
+            if residual:
+                rows, _ = self._normalise("bn_residual", rows + self._infer_lstm("lstm1", rows, layout), False)  # (R1)
+            hidden = self._infer_lstm(self._last_lstm, rows, layout)  # (M, H)  (R2)
         context, attention = self._attend(hidden, layout, padding)  # (R3)
         head_input, _ = self._normalise("bn", context, False)
         return linear_forward(head_input, self.tensors["fc.weight"], self.tensors["fc.bias"]), attention.alpha  # (R4)
@@ -250,6 +256,15 @@ class ResLSTM:
                 grads[f"{prefix}.{name}_l{k}"][...] = gradient
         return drows
 
+    def _pair(self):
+        """Both LSTMs and the frozen batch norm joined; kept as long as the numbers that they were made from are the same."""
+        gamma, beta, *statistics = (self.tensors[f"bn_residual.{name}"] for name in ("weight", "bias", *BUFFERS[:2]))
+        made_from = [array.tobytes() for array in (self.vector, *statistics)]
+        if self._joined[0] != made_from:
+            (first,), (second,) = self._lstm_params("lstm1"), self._lstm_params("lstm2")
+            self._joined = made_from, join_pair(first, second, *batchnorm_affine(gamma, beta, *statistics))
+        return self._joined[1]
+
     def _normalise(self, prefix, rows, training, zero_rows=0):
         """One batch norm: by the batch, updating the running statistics, or frozen."""
         gamma, beta, mean, var, count = (self.tensors[f"{prefix}.{name}"] for name in ("weight", "bias", *BUFFERS))
@@ -261,5 +276,7 @@ class ResLSTM:
         return y, cache
 
     def _attend(self, hidden, layout, padding):
+        if len(layout.lengths) == 1:  # nothing is padded
+            return attention_forward(hidden[None], self.tensors["attention_vector"], self.tensors.get("head_combine.weight"))
         mask = layout.mask() if padding == "masked" else None
         return attention_forward(layout.unpack(hidden), self.tensors["attention_vector"], self.tensors.get("head_combine.weight"), mask)

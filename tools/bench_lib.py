@@ -38,6 +38,12 @@ def clips(count, seed=0):
     return "RAVDESS clips", [(x - mean) / std for x in features]
 
 
+def describe(what, features):
+    """One line on the clips of a bench."""
+    frames = [len(x) for x in features]
+    return f"{what}, {min(frames)} to {max(frames)} frames, mean {np.mean(frames):.1f}"
+
+
 def pad(features):
     """(x (N, T, D) zero padded, lengths (N,)) of a list of clips."""
     lengths = np.array([len(x) for x in features])

@@ -16,6 +16,7 @@ import numpy as np
 from npreslstm.layers.loss import cross_entropy, one_hot
 from npreslstm.layers.packing import packing
 from npreslstm.model import ResLSTM
+from npreslstm.training.memory import keep_freed_memory
 from npreslstm.training.optimizer import Adam
 
 LR, WEIGHT_DECAY = 1e-4, 1.6e-3
@@ -23,6 +24,7 @@ PEERS = ("torch", "torch fused", "torch padded")
 
 
 def numpy_step(model, batches):
+    keep_freed_memory()  # as the trainer does
     optimizer = Adam(len(model.vector), WEIGHT_DECAY)
     gradient = np.empty_like(model.vector)
     rng = np.random.default_rng(0)
@@ -112,9 +114,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     what, features = bench_lib.clips(2 * max(args.batch))
     rows = [measure(N, features, args.rounds) for N in args.batch]
-    frames = [len(x) for x in features]
-    data = f"{what}, {min(frames)} to {max(frames)} frames, mean {np.mean(frames):.1f}"
-    bench_lib.report(rows, {"data": data, **bench_lib.environment()}, args.format)
+    bench_lib.report(rows, {"data": bench_lib.describe(what, features), **bench_lib.environment()}, args.format)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Parameter names are those of npreslstm's state_dict. `Packed` runs nn.LSTM on packed sequences, and its batch norm sees
 the packed rows, so that no padded frame counts. `Padded` runs nn.LSTM on the padded batch, which lets PyTorch use
-oneDNN, and picks out the valid frames for the batch norm.
+oneDNN, and picks out the valid frames for the batch norm. `Plain` does without lengths, for evaluating clips of one length.
 """
 
 import torch
@@ -46,8 +46,16 @@ class Padded(Packed):
         return self.head(self.lstm2(middle)[0], lengths)
 
 
+class Plain(Packed):
+    def forward(self, x, lengths):
+        y = x + self.lstm1(x)[0]
+        hidden, _ = self.lstm2(self.bn_residual(y.transpose(1, 2)).transpose(1, 2))
+        alpha = torch.softmax(hidden @ self.attention_vector, dim=1)
+        return self.fc(self.dropout(self.bn((alpha * hidden).sum(dim=1))))
+
+
 def load(kind, model):
-    """A `Packed` or `Padded` with the sizes, dropout and weights of a `npreslstm` ResLSTM."""
+    """A `Packed`, `Padded` or `Plain` with the sizes, dropout and weights of a `npreslstm` ResLSTM."""
     config = model.config
     net = kind(config.input_size, config.hidden_size, config.num_classes, config.dropout)
     net.load_state_dict({name: torch.as_tensor(value) for name, value in model.state_dict().items()})

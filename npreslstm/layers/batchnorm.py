@@ -81,6 +81,12 @@ def batchnorm_frozen(x, gamma, beta, running_mean, running_var):
     return gamma * normalised + beta, BatchNormCache(normalised, gamma, inverse_std, 0)  # (B2)
 
 
+def batchnorm_affine(gamma, beta, running_mean, running_var):
+    """(B2) with given statistics as y = scale * x + shift: (scale, shift), (F,) arrays."""
+    scale = gamma / np.sqrt(running_var + running_var.dtype.type(EPS))
+    return scale, beta - running_mean * scale
+
+
 def batchnorm_backward(dy, cache):
     """Gradients of the input, gamma and beta.
 

@@ -59,6 +59,13 @@ def gate_slices(H):
     return {name: slice(k * H, (k + 1) * H) for k, name in enumerate(GATES)}
 
 
+def gate_blocks(W):
+    """Weights (4H, K) as `lstm_run` wants them: (4, K, H), gates in the order i, f, o, g, those of the sigmoids halved."""
+    W = W.reshape(4, len(W) // 4, -1)[BLOCKS]
+    W[:3] *= 0.5
+    return np.ascontiguousarray(W.swapaxes(1, 2))
+
+
 def lstm_step(x, h, c, params):
     """Advance N cells by one frame (L1-L4).
 
@@ -109,7 +116,7 @@ def lstm_forward(x, params, packing, h0=None, c0=None):
     """
     N, M, H = _sizes(x, params, packing)
     D = x.shape[1]
-    W = _blocks(np.concatenate([params.W_ih, (params.b_ih + params.b_hh)[:, None], params.W_hh], axis=1), halved=True)  # (4, K, H)
+    W = gate_blocks(np.concatenate([params.W_ih, (params.b_ih + params.b_hh)[:, None], params.W_hh], axis=1))  # (4, K, H)
     z = np.empty((M, D + 1 + H), dtype=x.dtype)
     z[:, :D], z[:, D] = x, 1
     y, c, gates = np.empty((M, H), dtype=x.dtype), np.empty((N + M, H), dtype=x.dtype), []
@@ -134,8 +141,8 @@ def lstm_infer(x, params, packing, h0=None, c0=None):
     (h_n, c_n) : (N, H) arrays
     """
     N, M, H = _sizes(x, params, packing)
-    W_ih, W_hh = _blocks(params.W_ih, halved=True), _blocks(params.W_hh, halved=True)  # (4, D, H), (4, H, H)
-    b = _blocks((params.b_ih + params.b_hh)[:, None], halved=True)  # (4, 1, H)
+    W_ih, W_hh = gate_blocks(params.W_ih), gate_blocks(params.W_hh)  # (4, D, H), (4, H, H)
+    b = gate_blocks((params.b_ih + params.b_hh)[:, None])  # (4, 1, H)
     y = np.empty((M, H), dtype=x.dtype)
     h_t, c = _in_packed_order(h0, packing, (N, H), x.dtype), _in_packed_order(c0, packing, (N, H), x.dtype)
     for run in packing.runs:
@@ -189,14 +196,6 @@ def _sizes(x, params, packing):
     if x.shape != (packing.rows, params.W_ih.shape[1]):
         raise InputError(f"packed input is {x.shape}; expected ({packing.rows}, {params.W_ih.shape[1]}): rows of the packing, columns of W_ih")
     return len(packing.order), packing.rows, params.W_hh.shape[1]
-
-
-def _blocks(W, halved):
-    """Weights (4H, K) as (4, K, H), gates in the order i, f, o, g; those of the sigmoids halved if wanted."""
-    W = W.reshape(4, len(W) // 4, -1)[BLOCKS]
-    if halved:
-        W[:3] *= 0.5
-    return np.ascontiguousarray(W.swapaxes(1, 2))
 
 
 def _in_packed_order(state, packing, shape, dtype):

@@ -104,6 +104,9 @@ def packing(lengths):
     lengths = np.asarray(lengths)
     if lengths.ndim != 1 or lengths.size == 0 or not np.issubdtype(lengths.dtype, np.integer) or lengths.min() < 1:
         raise InputError(f"lengths are {lengths!r}; expected a non-empty vector of integers >= 1: leave empty clips out of the batch")
+    if len(lengths) == 1:  # a clip by itself comes often and needs no sorting
+        time, zeros = np.arange(lengths[0]), np.zeros(lengths[0], dtype=np.intp)
+        return Packing(lengths, zeros[:1], zeros + 1, np.arange(lengths[0] + 1), zeros, time, _runs(lengths))
     order = np.argsort(-lengths, kind="stable")  # (N,)
     times = np.arange(lengths.max())  # (T,)
     running = lengths[order] > times[:, None]  # (T, N), each row True for its first batch_sizes[t] clips

@@ -1,0 +1,117 @@
+"""Two LSTMs with a residual connection and a frozen batch norm between them, run as one over a single clip.
+
+The model's first half is z = LSTM2(s * (x + LSTM1(x)) + m), where s and m are the frozen batch norm. Write out the gates of
+LSTM1 at frame t and of LSTM2 at frame t - 1, the frame before:
+
+    a1_t     = W1 x_t + b1                          + U1 h1_{t-1}                           (P1)
+    a2_{t-1} = W2 s x_{t-1} + (W2 m + b2)           + W2 s h1_{t-1} + U2 h2_{t-2}           (P2)
+
+Both need h1_{t-1} and states before it, nothing newer: they are the gates of one LSTM of D + H cells, whose recurrent
+matrix is [[U1, 0], [W2 s, U2]] and whose last H cells are one frame late. For one clip the time goes into calls of NumPy, not
+into arithmetic, so half as many steps of twice the width take half the time. For batches they do not: see docs/speed.md.
+
+Letters: T frames, D inputs and cells of LSTM1, H cells of LSTM2, S = D + H and as many idle cells as make S a multiple of
+16. Equations (L1) to (L4) are those of `lstm`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npreslstm.layers.lstm import gate_blocks
+
+
+LINE = 16  # float32 numbers in a cache line: rows of weights that begin with one are multiplied a fifth faster
+
+
+class PairParams(NamedTuple):
+    """Joined weights; the columns are four blocks of S, gates in the order i, f, o, g, the sigmoids' halved."""
+
+    W: np.ndarray  # (D, 4S)
+    U: np.ndarray  # (S, 4S)
+    b: np.ndarray  # (4S,)
+    H: int
+
+
+def join_pair(first, second, scale, shift):
+    """Join two layers and the affine map between them (P1, P2).
+
+    Parameters
+    ----------
+    first, second : LSTMParams
+        Of D to D and of D to H.
+    scale, shift : (D,) arrays
+        s and m.
+
+    Returns
+    -------
+    PairParams
+    """
+    D, H = first.W_hh.shape[1], second.W_hh.shape[1]
+    S = -(-(D + H) // LINE) * LINE
+    W2 = second.W_ih * scale
+    joined = np.zeros((4, D + S + 1, S), dtype=W2.dtype)
+    W, U, b = joined[:, :D], joined[:, D : D + S], joined[:, D + S]
+    W[:, :, :D], U[:, :D, :D], b[:, :D] = gate_blocks(first.W_ih), gate_blocks(first.W_hh), gate_blocks(first.b_ih + first.b_hh)[:, 0]
+    late = slice(D, D + H)
+    W[:, :, late] = U[:, :D, late] = gate_blocks(W2)
+    U[:, late, late], b[:, late] = gate_blocks(second.W_hh), gate_blocks(second.b_ih + second.b_hh + second.W_ih @ shift)[:, 0]
+    W, U, b = np.split(np.ascontiguousarray(joined.swapaxes(0, 1)).reshape(-1, 4 * S), (D, D + S))
+    return PairParams(W, U, b[0], H)
+
+
+def pair_infer(x, params):
+    """Hidden states of the second layer for one clip.
+
+    Parameters
+    ----------
+    x : (T, D) array
+    params : PairParams
+
+    Returns
+    -------
+    (T, H) array
+        Equal to the two layers run one after the other, to rounding.
+    """
+    (T, D), S = x.shape, len(params.U)
+    a = np.empty((T + 1, 4 * S), dtype=x.dtype)
+    np.matmul(x, params.W, out=a[:T])  # (P1)
+    a[:T] += params.b
+    late = a.reshape(T + 1, 4, S)[:, :, D:]
+    late[1:] = late[:-1]  # (P2)
+    late[0] = 0  # gates of zero keep the late cells at zero in the first frame
+    a[T].reshape(4, S)[:, :D] = 0  # there is no frame T for the others
+    hs = np.empty((T + 1, S), dtype=x.dtype)
+    _run(a, params.U, hs)
+    return hs[1:, D : D + params.H]
+
+
+def _run(a, U, hs):
+    """(L1)-(L4) from zero states: as few calls of NumPy as can be, each with its `out` by position, which is quicker.
+
+    Parameters
+    ----------
+    a : (frames, 4S) array
+        The input half of (L1).
+    U : (S, 4S) array
+    hs : (frames, S) array
+        Hidden states, written.
+    """
+    S = hs.shape[1]
+    block = np.zeros(5 * S, dtype=hs.dtype)  # i, f, o, g, c; so (i, f) * (g, c) is one product
+    gates, sigmoids, i_f, o, g_c, c = block[: 4 * S], block[: 3 * S], block[: 2 * S], block[2 * S : 3 * S], block[3 * S :], block[4 * S :]
+    terms, tanh_c, half = np.empty_like(i_f), np.empty_like(c), np.full_like(sigmoids, 0.5)
+    ig, fc = terms[:S], terms[S:]
+    tanh, multiply, add = np.tanh, np.multiply, np.add
+    h = np.zeros_like(c)
+    for a_t, h_t in zip(a, hs):
+        h.dot(U, gates)  # (L1)
+        add(gates, a_t, gates)
+        tanh(gates, gates)  # (L2)
+        multiply(sigmoids, half, sigmoids)
+        add(sigmoids, half, sigmoids)
+        multiply(i_f, g_c, terms)  # (L3)
+        add(ig, fc, c)
+        tanh(c, tanh_c)  # (L4)
+        multiply(o, tanh_c, h_t)
+        h = h_t

@@ -1,0 +1,53 @@
+"""Two LSTMs run as one: against one after the other, and never with stale weights."""
+
+import numpy as np
+import pytest
+
+from npreslstm.layers.batchnorm import batchnorm_affine, batchnorm_frozen
+from npreslstm.layers.lstm import LSTMParams, lstm_infer
+from npreslstm.layers.lstm_pair import join_pair, pair_infer
+from npreslstm.layers.packing import packing
+from npreslstm.model import ResLSTM
+from npreslstm.schema import ModelConfig
+
+
+def random_params(rng, D, H):
+    return LSTMParams(*(rng.normal(0, 0.5, shape) for shape in ((4 * H, D), (4 * H, H), (4 * H,), (4 * H,))))
+
+
+@pytest.mark.parametrize("T", [1, 2, 9])
+@pytest.mark.parametrize("D, H", [(3, 4), (1, 1), (16, 5), (46, 64)])
+def test_equals_one_after_the_other(T, D, H):
+    rng = np.random.default_rng(0)
+    first, second, x = random_params(rng, D, D), random_params(rng, D, H), rng.normal(size=(T, D))
+    norm = rng.normal(size=D), rng.normal(size=D), rng.normal(size=D), rng.uniform(0.5, 2, D)
+    y, _ = batchnorm_frozen(x + lstm_infer(x, first, packing([T]))[0], *norm)
+    expected, _ = lstm_infer(y, second, packing([T]))
+    hidden = pair_infer(x, join_pair(first, second, *batchnorm_affine(*norm)))
+    assert hidden.shape == (T, H)
+    np.testing.assert_allclose(hidden, expected, rtol=0, atol=2e-14)  # achieved 2e-15
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-6), (np.float64, 2e-15)])  # achieved 1e-7 and 2e-16
+def test_a_clip_alone_equals_the_same_clip_in_a_batch(dtype, tolerance):
+    rng = np.random.default_rng(1)
+    model = ResLSTM(rng=rng, dtype=dtype)
+    x, lengths = rng.normal(size=(3, 20, 46)), np.array([20, 1, 11])
+    together, alpha = model.infer(x, lengths)
+    for n, T in enumerate(lengths):
+        for frames in (x[n : n + 1], x[n : n + 1, :T]):
+            logits, weights = model.infer(frames, lengths[n : n + 1])
+            np.testing.assert_allclose(logits[0], together[n], rtol=0, atol=tolerance)
+            np.testing.assert_allclose(weights[0], alpha[n, :T], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", ["lstm1.weight_hh_l0", "lstm2.bias_ih_l0", "bn_residual.weight", "bn_residual.running_mean", "bn_residual.running_var"])
+def test_weights_changed_in_place_are_used(name):
+    rng = np.random.default_rng(2)
+    model = ResLSTM(ModelConfig(input_size=4, hidden_size=5, num_classes=6), rng, np.float64)
+    x, lengths = rng.normal(size=(1, 7, 4)), [7]
+    before, _ = model.infer(x, lengths)
+    model.tensors[name][...] += 0.5
+    after, _ = model.infer(x, lengths)
+    assert np.abs(after - before).max() > 1e-4
+    np.testing.assert_allclose(after, model.forward(x, lengths)[0], rtol=0, atol=1e-14)
