@@ -108,6 +108,8 @@ def _end_with(connection):
 
 @contextlib.contextmanager
 def _cluster(address):
+    import asyncio
+
     try:
         from distributed import Client, KilledWorker
     except ImportError:
@@ -120,7 +122,7 @@ def _cluster(address):
         try:
             client.wait_for_workers(1, timeout=CLUSTER_SECONDS)
             yield executor
-        except TimeoutError:
+        except (TimeoutError, asyncio.TimeoutError):  # two things before Python 3.11
             raise OSError(f"the dask scheduler at {address} has no workers; start some with: dask worker {address} --nthreads 1") from None
         except KilledWorker as error:
             raise OSError(f"workers of the cluster died again and again, maybe for want of memory: {error}") from None

@@ -23,8 +23,8 @@ from npreslstm.training.journal import Journal, differences
 from npreslstm.training.recipe import Recipe, training_features
 from npreslstm.training.store import corpus_digest, open_examples, store_examples
 
-RUNS, FOLDS = 2, 3
-SMALL = ["--folds", str(FOLDS), "--config", "mcu", "--hidden", "4", "--set", "epochs=2", "--set", "speeds=1", "--seed", "7"]
+RUNS, FOLDS, EPOCHS = 2, 3, 12  # epochs enough for a kill to come in between
+SMALL = ["--folds", str(FOLDS), "--config", "mcu", "--hidden", "4", "--set", f"epochs={EPOCHS}", "--set", "speeds=1", "--seed", "7"]
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -91,7 +91,7 @@ def test_every_clip_is_predicted_once_a_run_by_its_own_fold(whole, corpus):
     seeds = {journal.history(*key)["seed"] for key in entries}
     assert len(seeds) == RUNS * FOLDS and cv.fold_seed(7, 0, 0) in seeds
     assert (entries[0, 0].probabilities != entries[1, 0].probabilities).any()
-    assert [len(journal.history(0, 0)[curve]) for curve in ("loss",)] == [2] and os.listdir(whole / "snapshots") == []
+    assert len(journal.history(0, 0)["loss"]) == EPOCHS and os.listdir(whole / "snapshots") == []
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="lists the children of a process by /proc")
@@ -185,17 +185,20 @@ def test_on_a_cluster_that_loses_a_worker_the_bits_are_the_same(corpus, whole, t
                 os.kill(processes[0], signal.SIGKILL)
 
         data = load_dataset(corpus)
-        plan = cv.Plan.make(data, "3", training_features("mcu"), small_model(), quick_recipe(2), seed=7)
+        plan = cv.Plan.make(data, "3", training_features("mcu"), small_model(), quick_recipe(EPOCHS), seed=7)
         cv.crossval(plan, RUNS, str(tmp_path / "out"), str(whole / "features"), dask=cluster.scheduler_address, on_entry=kill_one)
     assert results(tmp_path / "out") == results(whole) and len(done) == RUNS * FOLDS
 
 
 @pytest.mark.oracle
-def test_no_scheduler_at_the_address_is_one_line(corpus, whole, tmp_path, capsys, monkeypatch):
-    pytest.importorskip("distributed")
-    monkeypatch.setattr("npreslstm.parallel.CLUSTER_SECONDS", 0.2)
+def test_no_scheduler_or_no_workers_at_the_address_is_one_line(corpus, whole, tmp_path, capsys, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr("npreslstm.parallel.CLUSTER_SECONDS", 0.5)
     assert main(command(corpus, whole, tmp_path / "out", "--dask", "tcp://127.0.0.1:1")) == 2
     assert "no dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err.splitlines()[-1]
+    with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None, protocol="tcp") as cluster:
+        assert main(command(corpus, whole, tmp_path / "out", "--dask", cluster.scheduler_address)) == 2
+    assert "has no workers; start some with: dask worker tcp://" in capsys.readouterr().err.splitlines()[-1]
 
 
 def small_model():
@@ -287,6 +290,7 @@ def test_the_report_follows_from_config_and_predictions_alone(whole, tmp_path, c
     assert main(["crossval", "--report", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert f"UAR {summary['UAR']['mean']:.4f} +- {summary['UAR']['std']:.4f}" in printed and "true / predicted, %" in printed
+    assert "the 6 trainings took" not in printed  # where the history is not there
     os.remove(tmp_path / "predictions" / "run-01-fold-2.csv")
     assert main(["crossval", "--report", str(tmp_path)]) == 0
     assert "run 1 is left out: 2 of 3 folds are done" in capsys.readouterr().out
@@ -381,7 +385,7 @@ def test_two_processes_cannot_work_on_one_folder(corpus, whole):
     with open(whole / "config.json", "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(InputError, match="another process is working on"):
-            cv.crossval(cv.Plan.make(load_dataset(corpus), "3", training_features("mcu"), small_model(), quick_recipe(2), seed=7), 2, str(whole))
+            cv.crossval(cv.Plan.make(load_dataset(corpus), "3", training_features("mcu"), small_model(), quick_recipe(EPOCHS), seed=7), 2, str(whole))
 
 
 def test_the_store_gives_back_what_was_stored(corpus, whole):

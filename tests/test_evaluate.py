@@ -92,7 +92,9 @@ def test_text_has_all_tables(ravdess_like, weights, capsys, tmp_path):
 
 def test_speakers_that_were_trained_on_are_said_loudly(ravdess_like, weights, capsys):
     def said(speakers):
-        return run(capsys, ravdess_like, "--weights", weights, "--speakers", speakers).err
+        printed = run(capsys, ravdess_like, "--weights", weights, "--speakers", speakers)
+        assert ("NOT those of unseen" in printed.out) == ("NOT those of unseen" in printed.err)
+        return printed.err
 
     assert "trained on speaker 1, 3, 4: these scores are NOT those of unseen speakers" in said("all")
     assert "trained on speaker 3:" in said("3,5") and said("5") == ""

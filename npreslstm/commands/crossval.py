@@ -17,9 +17,9 @@ examples:
 
 Every fold of every run is trained from a seed of its own and entered into --out when it is done. Interrupted in any way,
 the same command goes on where it was, and ends with the same bits. Statistics, weights and epochs come from speakers that
-are not scored (--recipe original: statistics from all, as the paper's code). A recipe that keeps its last epoch needs no validation speakers, so they are trained on too, unless
---validation or --inner is given. In --out: config.json, predictions/*.csv (what --report needs), history/, summary.json;
-features/ and snapshots/ may be deleted in the end.
+are not scored (--recipe original: statistics from all, as in the paper's code). A recipe that keeps its last epoch needs no
+validation speakers, so they are trained on too, unless --validation or --inner is given. In --out: config.json and
+predictions/*.csv (what --report needs), history/, summary.json; features/ and snapshots/ may be deleted in the end.
 """
 
 
@@ -67,7 +67,8 @@ def run(args):
     else:
         summary = _train(args)
         journal = Journal(args.out)
-    print(json.dumps(summary, indent=1) + "\n" if args.format == "json" else summary_text(journal.config, summary), end="")
+    text = summary_text(journal.config, summary, _seconds(journal, summary))
+    print(json.dumps(summary, indent=1) + "\n" if args.format == "json" else text, end="")
     if args.plots:
         _plot(args, journal, summary)
 
@@ -80,6 +81,12 @@ def _train(args):
     workers = available_cores() if args.workers is None else args.workers
     line = EntryLine(plan, args.runs, 1 if args.dask else workers)
     return crossval(plan, args.runs, args.out, args.cache, workers, args.dask, line.clip, line.entry)
+
+
+def _seconds(journal, summary):
+    """Seconds that each training of the runs took, as far as the journal has them."""
+    histories = [journal.history(run, fold) for run in summary["runs"] for fold in range(len(journal.config["folds"]))]
+    return [history["seconds"] for history in histories if history]
 
 
 def _plot(args, journal, summary):
@@ -133,6 +140,7 @@ class EntryLine:
 
     def entry(self, run, fold, history, entries):
         """A fold is done."""
+        from npreslstm.report.text import duration
         from npreslstm.training.crossval import pooled_uar
 
         C = len(self.plan.dataset.classes)
@@ -141,9 +149,3 @@ class EntryLine:
         so_far = pooled_uar(list(entries.values()), C)
         text = f"{len(entries)}/{self.total}  run {run} fold {fold} seed {history['seed']}  UAR {pooled_uar([entries[run, fold]], C):.4f}"
         print(f"{text}  so far {so_far:.4f}  {duration(left)} left", file=sys.stderr, flush=True)
-
-
-def duration(seconds):
-    """Seconds in words."""
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min" if minutes >= 5 else f"{seconds:.0f} s"

@@ -45,6 +45,7 @@ def check_plots(args):
 
 
 def run(args):
+    from npreslstm.cli import say
     from npreslstm.errors import InputError
     from npreslstm.recognizer import Recognizer
     from npreslstm.training.dataset import load_dataset
@@ -55,22 +56,23 @@ def run(args):
         raise InputError(f"--output {args.output}: its folder does not exist; make it first")
     checkpoint, dataset = Recognizer(args.weights).checkpoint, load_dataset(args.data)
     speakers = choose_speakers(checkpoint, dataset, args.speakers)
-    _warn(checkpoint, dataset, speakers)
+    if warning := _warning(checkpoint, dataset, speakers):
+        say(f"warning: {warning}")
     evaluation = evaluate(checkpoint, dataset, speakers, args.type, args.jobs, args.cache, _progress())
-    _write(args, _report(args, evaluation))
+    _write(args, _report(args, evaluation, warning))
     if args.plots:
         _plot(args, evaluation)
 
 
-def _warn(checkpoint, dataset, speakers):
-    from npreslstm.cli import say
+def _warning(checkpoint, dataset, speakers):
+    """What is to be said about speakers that the weights know; None if they know none."""
     from npreslstm.training.evaluate import seen_speakers
 
     seen = seen_speakers(checkpoint, dataset)
     if seen is None:
-        say("warning: the weights do not say whom they were trained on; the scores may be of speakers that they know")
-    elif known := [speaker for speaker in speakers if speaker in seen]:
-        say(f"warning: the weights were trained on speaker {', '.join(known)}: these scores are NOT those of unseen speakers")
+        return "the weights do not say whom they were trained on; the scores may be of speakers that they know"
+    known = [speaker for speaker in speakers if speaker in seen]
+    return f"the weights were trained on speaker {', '.join(known)}: these scores are NOT those of unseen speakers" if known else None
 
 
 def _progress():
@@ -79,7 +81,7 @@ def _progress():
     return ClipLine() if sys.stderr.isatty() else None
 
 
-def _report(args, evaluation):
+def _report(args, evaluation, warning):
     import io
     import json
 
@@ -96,8 +98,10 @@ def _report(args, evaluation):
     found = scores(evaluation)
     what = {"data": evaluation.dataset.name, "weights": evaluation.checkpoint.sha256, "type": args.type, "speakers": evaluation.dataset.speakers}
     if args.format == "json":
-        return json.dumps(what | found, indent=1) + "\n"
+        return json.dumps(what | {"warning": warning} | found, indent=1) + "\n"
     head = f"{what['data']}, speakers {', '.join(what['speakers'])}: weights {what['weights'][:16]}, {args.type}\n"
+    if warning:
+        head += warning + "\n"
     if args.type == "int8":
         head += f"same label as float32: {100 * found['agreement with float32']:.1f} % of the clips\n"
     return head + evaluation_text(found, classes, args.output is not None or can_draw(sys.stdout))

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from npreslstm.commands.crossval import add_training_arguments, duration, make_plan
+from npreslstm.commands.crossval import add_training_arguments, make_plan
 from npreslstm.commands.evaluate import add_plot_arguments, check_plots
 
 HELP = "search for a better recipe on validation speakers: TPE, pruning, parallel, resumable"
@@ -101,6 +101,7 @@ class TrialLine:
 
     def trial(self, trial, done):
         """A trial is done."""
+        from npreslstm.report.text import duration
         from npreslstm.training.search import best_trial
 
         self.finished += 1

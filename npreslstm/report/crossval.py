@@ -2,17 +2,18 @@
 
 import numpy as np
 
-from npreslstm.report.text import table
+from npreslstm.report.text import duration, table
 
 HEADER = 10  # characters of a class name over a column
 
 
-def summary_text(config, summary):
-    """Text of what `npreslstm.training.crossval.summarise` returns; `config` is that of the journal."""
-    return "\n\n".join([_what(config, summary), _scores(summary), _recalls(summary), confusion_table(config["classes"], summary["confusion"])]) + "\n"
+def summary_text(config, summary, seconds=()):
+    """Text of what `npreslstm.training.crossval.summarise` returns; `config` is that of the journal, `seconds` of each training."""
+    sections = [_what(config, summary, seconds), _scores(summary), _recalls(summary), confusion_table(config["classes"], summary["confusion"])]
+    return "\n\n".join(sections) + "\n"
 
 
-def _what(config, summary):
+def _what(config, summary, seconds):
     model, recipe, folds = config["model"], config["recipe"], config["folds"]
     scored = "test" if config["scored speakers"] == [fold["test"] for fold in folds] else "validation"
     lines = [
@@ -21,6 +22,8 @@ def _what(config, summary):
         f"{model['kind']} with {model['hidden_size']} hidden units; {_runs(summary)} from seed {config['seed']}; "
         f"validation speakers {config['validation speakers']}",
     ]
+    if seconds:
+        lines.append(f"the {len(seconds)} trainings took {duration(sum(seconds))} of one process")
     if recipe["statistics"] == "all":
         lines.append("the features' mean and standard deviation are of all speakers, scored ones included: not an honest protocol")
     if recipe["keep"] == "best" and scored == "validation":

@@ -64,6 +64,12 @@ def sparkline(values, blocks=True):
     return "".join(" " if value is None else levels[min(int(value / largest * len(levels)), len(levels) - 1)] for value in values)
 
 
+def duration(seconds):
+    """Seconds in words, to two digits or so."""
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min" if minutes >= 5 else f"{seconds:.0f} s"
+
+
 class Progress:
     """One line on a terminal that is written over as work goes on; nothing where the stream is not a terminal.
 

@@ -244,7 +244,7 @@ def summarise(config, entries, resamples=10_000):
     done = Counter(run for run, _ in entries)
     runs = [run for run, count in sorted(done.items()) if count == folds]
     if not runs:
-        raise InputError(f"no run is complete yet: {len(entries)} of the {folds} folds of run 0 and further runs are done; run again to go on")
+        raise InputError(f"no run is complete yet: {len(entries)} folds are done, of {folds} a run; start the same command again to go on")
     by_run = [pooled([entries[run, fold] for fold in range(folds)]) for run in runs]
     confusions = np.array([confusion_matrix(run.labels, run.predicted, len(classes)) for run in by_run])  # (R, C, C)
     found = np.array([recalls(confusion) for confusion in confusions])  # (R, C)

@@ -146,16 +146,17 @@ def search(plan, ranges, trials, folder, storage=None, cache=None, workers=1, da
     """
     if not plan.inner:
         raise InputError("a search is judged by validation speakers: expected a plan with inner=True")
-    if trials < 1:
-        raise InputError(f"trials is {trials}; expected at least 1")
+    for what, value in (("trials", trials), ("workers", workers)):
+        if value < 1:
+            raise InputError(f"{what} is {value}; expected at least 1")
     folder = os.path.abspath(folder)
     digest = corpus_digest(plan.dataset)
     settle_config(folder, plan.config(digest) | {"ranges": {name: list(values) for name, values in ranges.items()}})
     with lock_folder(folder):
-        cache = os.path.abspath(cache or os.path.join(folder, "features"))
-        store = store_examples(cache, plan.dataset, digest, plan.features, plan.recipe.speeds, workers, on_clip)
         storage, name = (storage, _shared_name(folder, digest)) if storage else (os.path.join(folder, "study.log"), "npreslstm")
         study = _open_study(storage, name, plan.recipe)
+        cache = os.path.abspath(cache or os.path.join(folder, "features"))
+        store = store_examples(cache, plan.dataset, digest, plan.features, plan.recipe.speeds, workers, on_clip)
         while len(study.trials) < trials:
             study.ask()
         tasks = [_task(plan, ranges, storage, study, trial, store, folder) for trial in study.trials if not trial.state.is_finished()]
