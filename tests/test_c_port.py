@@ -151,6 +151,42 @@ def test_the_sources_are_small_and_in_single_precision():
             assert not re.search(r"\bdouble\b|\b\d+\.\d+\b(?!f|e-?\d+f)|malloc|\bgoto\b", code), name
 
 
+MATH_PROGRAM = """
+#include <stddef.h>
+#include "npr_math.h"
+void run(int f, const float *x, float *y, size_t n) {
+    for (size_t k = 0; k < n; k++) y[k] = f == 0 ? npr_exp2(x[k]) : f == 1 ? npr_exp(x[k]) : f == 2 ? npr_tanh(x[k]) : npr_log2(x[k]);
+}
+"""
+
+
+@pytest.mark.parametrize("flags", ["-O2", "-O3 -march=native -ffp-contract=fast"])
+def test_elementary_functions_are_as_exact_as_their_header_says(tmp_path, flags):
+    needs("cc")
+    (tmp_path / "m.c").write_text(MATH_PROGRAM)
+    command = ["cc", "-std=c99", *flags.split(), "-fPIC", "-shared", f"-I{SOURCES}", tmp_path / "m.c", "-o", tmp_path / "m.so"]
+    subprocess.run(command, check=True)
+    lib = ctypes.CDLL(tmp_path / "m.so")
+
+    def error(f, x, reference):
+        x = np.ascontiguousarray(x, np.float32)
+        y = np.empty_like(x)
+        lib.run(f, ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(y.ctypes.data), ctypes.c_size_t(x.size))
+        return x.astype(np.float64), np.abs(y - reference(x.astype(np.float64)))
+
+    grid = np.linspace(-1, 1, 500_001)
+    x, e = error(0, 125 * grid, np.exp2)
+    assert (e <= 2.5e-7 * np.exp2(x)).all()
+    x, e = error(1, 80 * grid, np.exp)
+    assert (e <= (2.5e-7 + 8e-8 * np.abs(x)) * np.exp(x)).all()
+    x, e = error(2, 12 * grid, np.tanh)
+    assert (e <= 2.5e-7).all()
+    x, e = error(3, np.exp2(120 * grid), np.log2)
+    assert (e <= 1.2e-7 + 6.2e-8 * np.abs(np.log2(x))).all()
+    for f, least, most in ((0, 0, 1.8e38), (2, -1, 1)):
+        assert all(least <= value[0] <= most for value in (error(f, [v], np.zeros_like)[1] for v in (np.nan, np.inf))), f
+
+
 def run_under_sanitizers(folder, program, tmp_path, *arguments):
     """Build tests/c/`program` with an exported folder's library and run it; fails on any report."""
     needs("gcc")

@@ -9,12 +9,14 @@ from c_models import CONFIGS, checkpoint, random_clips
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npreslstm.checkpoint import load_checkpoint, save_checkpoint
+from npreslstm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
+from npreslstm.model import ResLSTM
 from npreslstm.ports import fixed_point as fp
 from npreslstm.ports.fold import fold
 from npreslstm.ports.quantize import QuantizedModel, calibrate
+from npreslstm.schema import ModelConfig
 
 LENGTHS = np.array([40, 3, 1, 87])
 
@@ -209,10 +211,22 @@ def test_a_bad_calibration_is_refused(bad):
 
 
 def test_sums_that_would_not_fit_are_refused():
-    made = checkpoint("size one")
-    made.state["lstm1.bias_ih_l0"][:] = 1e6
+    config = ModelConfig(kind="lstm-sa", input_size=600, hidden_size=1, num_classes=1)
+    state = ResLSTM(config, np.random.default_rng(0)).state_dict()
+    state["lstm.weight_ih_l0"][:] = 0.1  # 600 weights of 127 times 32,768
     with pytest.raises(InputError, match="2\\^31"):
-        QuantizedModel.from_checkpoint(made)
+        QuantizedModel.from_checkpoint(Checkpoint(config, state))
+
+
+@pytest.mark.parametrize("bias", [3.0, -1e6])
+def test_rows_that_are_all_bias_saturate_as_they_should(bias):
+    made = checkpoint("h32")
+    for name in ("lstm2.weight_ih_l0", "lstm2.weight_hh_l0"):
+        made.state[name][:] = 0
+    made.state["lstm2.bias_ih_l0"][:] = bias
+    x = random_clips(made.config, LENGTHS)
+    exact = softmax(made.model(np.float64).infer(x, LENGTHS)[0])
+    assert np.abs(softmax(QuantizedModel.from_checkpoint(made).infer(x, LENGTHS).astype(np.float64)) - exact).max() < 2e-3  # achieved 4.5e-4
 
 
 def test_bad_features_are_refused():

@@ -36,6 +36,7 @@ from npreslstm.ports.fold import fold
 
 INPUT_RANGE, CELL_RANGE = 16.0, 16.0  # where a checkpoint carries no calibration
 CELL_MARGIN = 1.25  # head-room of the cell states over those of the calibration
+BIAS_LIMIT = 1 << 29  # of a bias in units of the accumulator: only rows of hardly any weights come near it
 MAX_FRAMES = 1 << 21  # of one clip; the sums of attention fit 64 bits up to there
 
 
@@ -253,11 +254,11 @@ def _quantize_lstm(lstm, x_bits, c_bits):
 
 
 def _units(lstm, x_bits):
-    """Units of the sums over x and over h, (4H,) each, with unit_x = 2^r unit_h and r >= 0, no finer than int8 allows."""
+    """Units of the sums over x and over h, (4H,) each, with unit_x = 2^r unit_h and r >= 0: as fine as int8 and the bias allow."""
     finest_x = _row_limit(lstm.W_x) / 127 * 2.0**-x_bits
     finest_h = _row_limit(lstm.W_h) / 127 * 2.0**-15
     r = np.clip(np.rint(np.log2(finest_x / finest_h)), 0, 24)
-    unit_x = np.maximum(finest_x, finest_h * 2.0**r)
+    unit_x = np.maximum(np.maximum(finest_x, finest_h * 2.0**r), np.abs(lstm.b) / BIAS_LIMIT)
     return unit_x, unit_x * 2.0**-r, r.astype(np.int64)
 
 
