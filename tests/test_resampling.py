@@ -44,6 +44,12 @@ def test_what_would_alias_is_gone():
     assert np.abs(middle(resample(tone(9000, 48000), 48000, 16000))).max() < 2e-5  # achieved: 5e-6, -106 dB
 
 
+@pytest.mark.parametrize("from_rate, to_rate", PAIRS)
+def test_silence_between_sounds_stays_silence(from_rate, to_rate):
+    y = np.concatenate((np.ones(from_rate // 10), np.zeros(from_rate // 2), np.ones(from_rate // 10)))
+    assert (middle(resample(y, from_rate, to_rate)) == 0).all()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n", [1, 2, 3, 100, 48001])
 def test_length_and_type(n, dtype):

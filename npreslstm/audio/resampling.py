@@ -66,22 +66,28 @@ def resample_blocks(blocks, from_rate, to_rate):
 
 
 def _filter(padded, up, down, context, ready):
-    """The output that belongs to `ready` samples with `context` more on either side."""
+    """The output that belongs to `ready` samples with `context` more on either side.
+
+    Always by sums over samples: by way of a fast Fourier transform silence would come out as rounding noise, and the chroma
+    of noise, however small, is not that of silence.
+    """
     kernel = _kernel(up, down)
-    if up == 1:  # decimation: by the fast Fourier transform, five times as fast, and scipy.signal takes long to import
-        start = (len(kernel) - 1) // 2 + context
-        return _convolve(padded, kernel)[start : start + ready : down]
+    if up == 1:
+        return _decimate(padded, kernel, down)[: ready // down]
     from scipy.signal import resample_poly
 
     start, count = context // down * up, ready // down * up
     return resample_poly(padded, up, down, window=kernel)[start : start + count]
 
 
-def _convolve(x, kernel):
-    from scipy.fft import irfft, next_fast_len, rfft
+def _decimate(x, kernel, down):
+    """Every `down`-th sample of the filtered signal: y[j] = sum over i of kernel[i] x[down j + i], by i modulo `down`.
 
-    n = next_fast_len(len(x) + len(kernel) - 1, real=True)
-    return irfft(rfft(x, n) * rfft(kernel, n), n)
+    Without scipy.signal, which takes long to import, and four times as fast.
+    """
+    parts = [np.correlate(x[phase::down], kernel[phase::down], mode="valid") for phase in range(down)]
+    count = min(map(len, parts))
+    return sum(part[:count] for part in parts)
 
 
 def _ratio(from_rate, to_rate):
