@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from parity_page import allowed
 from samples import checkpoint, write_weights
 
 from npreslstm.checkpoint import load_checkpoint
@@ -12,7 +13,7 @@ from npreslstm.cli import main
 from npreslstm.errors import InputError
 from npreslstm.formats.onnx import export_onnx
 
-TOLERANCE = 6e-6  # achieved 6.4e-7 on logits up to 2, float32, against float64
+TOLERANCE = allowed("ONNX export, logits, float32")  # logits up to 2, against float64
 
 KINDS = {
     "reslstm-sa": {},

@@ -1,6 +1,8 @@
 """What other projects' tests import, and the examples of docs/testing.md."""
 
 import re
+import subprocess
+import sys
 from itertools import permutations
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from naive import reslstm as naive_reslstm
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
 from npreslstm.layers.lstm import GATES
+from npreslstm.layers.recurrent import PARAMETERS
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 from npreslstm.testing import TOLERANCES, assert_lstm_equal, assert_tensors_equal, assert_trace_equal, trace, trace_lstm
@@ -73,7 +76,7 @@ def test_a_trace_of_an_lstm_equals_the_slow_twin(rng):
     for n, length in enumerate(LENGTHS):
         for k, (layer, step) in enumerate((("l0", 1), ("l0_reverse", -1))):
             suffix = layer.removeprefix("l0")
-            states, h, c = naive_lstm(x[n, :length][::step], *(weights[f"{name}_l0{suffix}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")))
+            states, h, c = naive_lstm(x[n, :length][::step], *(weights[f"{name}_l0{suffix}"] for name in PARAMETERS))
             np.testing.assert_allclose(tensors[f"{layer}.h"][n, :length], states[::step], rtol=0, atol=EXACT)
             np.testing.assert_allclose(tensors["h_n"][k, n], h, rtol=0, atol=EXACT)
             np.testing.assert_allclose(tensors["c_n"][k, n], c, rtol=0, atol=EXACT)
@@ -104,7 +107,8 @@ def test_a_trace_of_the_model(rng, config):
         assert not any(tensors[name][n, length:].any() for name in list(tensors)[: list(tensors).index("context")])
     np.testing.assert_allclose(tensors["probability"], softmax(logits), rtol=0, atol=EXACT)
     last = "lstm" if model.config.kind == "lstm-sa" else "lstm2"
-    np.testing.assert_allclose(tensors["context"], np.einsum("nt,nth->nh", tensors["weight"], tensors[f"{last}.l{model.config.num_layers - 1}.h"]), atol=EXACT)
+    h = tensors[f"{last}.l{model.config.num_layers - 1}.h"]
+    np.testing.assert_allclose(tensors["context"], np.einsum("nt,nth->nh", tensors["weight"], h), rtol=0, atol=EXACT)
     if last == "lstm2":
         residual = tensors["residual"]
         np.testing.assert_array_equal(residual, tensors["input"] + tensors[f"lstm1.l{model.config.num_layers - 1}.h"])
@@ -241,3 +245,8 @@ def test_what_cannot_be_compared(rng):
             assert_lstm_equal(*arguments)
     with pytest.raises(InputError, match="'z' is not a tensor of the reference; expected some of y"):
         assert_tensors_equal({"z": y}, {"y": y})
+
+
+def test_importing_it_loads_numpy_alone():
+    code = "import sys, npreslstm.testing; print([m for m in ('scipy', 'soundfile', 'torch', 'keras', 'onnx') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -65,7 +65,8 @@ def onnx_layer(directions):
     x, h0, c0 = arrays(30 + directions, (T, N, D), (directions, N, H), (directions, N, H))
     inputs = {"X": x, "W": W, "R": R, "B": B, "sequence_lens": LENGTHS.astype(np.int32), "initial_h": h0, "initial_c": c0}
     node = make.make_node("LSTM", list(inputs), ["Y", "Y_h", "Y_c"], hidden_size=H, direction=("forward", "bidirectional")[directions - 1])
-    values = [make.make_tensor_value_info(name, kinds.INT32 if value.dtype == np.int32 else kinds.FLOAT, value.shape) for name, value in inputs.items()]
+    types = {np.dtype(np.int32): kinds.INT32, np.dtype(np.float32): kinds.FLOAT}
+    values = [make.make_tensor_value_info(name, types[value.dtype], value.shape) for name, value in inputs.items()]
     outputs = [make.make_tensor_value_info(name, kinds.FLOAT, None) for name in node.output]
     model = make.make_model(make.make_graph([node], "lstm", values, outputs), opset_imports=[make.make_opsetid("", 17)], ir_version=8)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -87,8 +88,8 @@ def differences(made, kept):
     """Names that are not in both, or whose values differ by more than rounding; versions may differ."""
     wrong = sorted(made.keys() ^ kept.keys())
     for name in sorted(made.keys() & kept.keys()):
-        if not name.startswith("version/") and not (made[name].shape == kept[name].shape and np.allclose(made[name], kept[name], rtol=SAME, atol=SAME)):
-            wrong.append(name)
+        same = made[name].shape == kept[name].shape and (name.startswith("version/") or np.allclose(made[name], kept[name], rtol=SAME, atol=SAME))
+        wrong += [] if same else [name]
     return wrong
 
 

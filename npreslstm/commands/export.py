@@ -61,6 +61,7 @@ def _add_vectors(parser):
 
 def _run_vectors(args):
     from npreslstm.checkpoint import load_checkpoint
+    from npreslstm.ports.vector_cases import cases
     from npreslstm.ports.vectors import check_vectors, read_vectors, write_vectors
     from npreslstm.report.text import Progress
 
@@ -69,8 +70,9 @@ def _run_vectors(args):
         cases = read_vectors(args.check).cases.values()
         print("\n".join(problems) or f"{args.check}: {sum(map(len, cases))} arrays in {len(cases)} cases are what this version computes")
         return 1 if problems else 0
-    with Progress(0, "cases") as progress:
-        manifest = write_vectors(load_checkpoint(args.weights), args.out, progress.note)
+    checkpoint = load_checkpoint(args.weights)
+    with Progress(len(cases(checkpoint)), "cases") as progress:
+        manifest = write_vectors(checkpoint, args.out, lambda name: progress.step())
     print(f"{args.out}: {len(manifest['cases'])} cases, {len(manifest['files']) + 1} files; manifest.json says what is in them")
     return 0
 

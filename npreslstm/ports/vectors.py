@@ -57,7 +57,7 @@ def write_vectors(checkpoint, folder, progress=None):
     folder : str or os.PathLike
         Made if it is not there; files of the same names are replaced, the manifest last.
     progress : callable, optional
-        Called with the name of each case before it is computed.
+        Called with the name of each case once it is written.
 
     Returns
     -------
@@ -69,13 +69,13 @@ def write_vectors(checkpoint, folder, progress=None):
     save_checkpoint(os.path.join(folder, WEIGHTS), checkpoint)
     files[WEIGHTS] = _sha256(os.path.join(folder, WEIGHTS))
     for name, case in cases(checkpoint).items():
-        if progress:
-            progress(name)
         lengths, tensors = compute(checkpoint, case)
         _achieved(achieved, tensors, compute(checkpoint, case, np.float32)[1])
         stored = ({"pcm": case.pcm} if case.pcm is not None else {}) | {"lengths": lengths} | tensors
         files |= _write_case(folder, name, stored, checkpoint)
         described[name] = _description(case, stored)
+        if progress:
+            progress(name)
     manifest = _manifest(checkpoint) | {"tensors": _tensors(achieved), "cases": described, "files": files}
     with atomic_write(os.path.join(folder, MANIFEST), "w", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(manifest, indent=1) + "\n")
@@ -181,7 +181,8 @@ def _tensors(achieved):
     described = {}
     for name, worst in achieved.items():
         meaning = MEANINGS[name.rpartition(".")[2]]
-        described[name] = {"meaning": meaning, "float32_achieved": worst, "float32_tolerance": max(10 * worst, SMALLEST), "float64_tolerance": RECOMPUTED}
+        tolerances = {"float32_tolerance": max(10 * worst, SMALLEST), "float64_tolerance": RECOMPUTED}
+        described[name] = {"meaning": meaning, "float32_achieved": worst} | tolerances
     return described
 
 
@@ -202,7 +203,8 @@ def _manifest(checkpoint):
 
 def _description(case, stored):
     shapes = {name: list(array.shape) for name, array in stored.items()}
-    return {"description": case.description, "begins_at": "input" if case.pcm is None else "pcm", "lengths": stored["lengths"].tolist(), "shapes": shapes}
+    begins_at = "input" if case.pcm is None else "pcm"
+    return {"description": case.description, "begins_at": begins_at, "lengths": stored["lengths"].tolist(), "shapes": shapes}
 
 
 def _write_case(folder, name, stored, checkpoint):
