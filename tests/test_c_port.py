@@ -60,7 +60,7 @@ def test_every_frame_equals_numpy(exported, name, type):
     for t, frame in enumerate(trace["x"]):
         c.push(frame)
         logits, context = c.logits()
-        ours = {"h": np.array(c.state.h), "c": np.array(c.state.c), "total": c.state.total, "context": context, "logits": logits}
+        ours = {"h": np.array(c.state.h), "c": np.array(c.state.c), "total": np.array([c.state.total]), "context": context, "logits": logits}
         for key, value in ours.items():
             if type == "int8":
                 assert np.array_equal(value, trace[key][t]), (key, t)
