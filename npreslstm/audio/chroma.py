@@ -80,16 +80,20 @@ def spectral_peaks(power, sample_rate):
     return hz.astype(power.dtype), height
 
 
-def tuning_of_peaks(hz, height, n_chroma):
-    """The fullest of 100 histogram bins of the deviations of the higher half of the peaks; see `estimate_tuning`."""
+def tuning_histogram(hz, height, n_chroma):
+    """How many of the higher half of the peaks deviate how far from the pitches of A440: (100,) counts, see TUNING_EDGES."""
     hz, height = hz[hz > 0], height[hz > 0]
-    if hz.size == 0:
-        return 0.0
-    hz = hz[height >= _median(height)]
+    hz = hz[height >= _median(height)] if hz.size else hz
     deviation = np.mod(n_chroma * hz_to_octaves(hz), 1.0)
     deviation[deviation >= 0.5] -= 1.0
     below = np.searchsorted(np.sort(deviation).astype(np.float64), TUNING_EDGES)
-    return float(TUNING_EDGES[np.argmax(np.diff(below))])
+    return np.diff(below)
+
+
+def tuning_of_peaks(hz, height, n_chroma):
+    """Lower edge of the fullest bin of `tuning_histogram`; see `estimate_tuning`."""
+    counts = tuning_histogram(hz, height, n_chroma)
+    return float(TUNING_EDGES[np.argmax(counts)]) if counts.any() else 0.0
 
 
 def _median(values):
