@@ -13,8 +13,8 @@ the same n clips are dense:
 - What enters the gates of a frame is one row z = [x, 1, h before], so that (L1) is one product, a = W z with
   W = [W_ih, b_ih + b_hh, W_hh], and all weight gradients of the layer are one product too.
 - `lstm_run` takes a run through its frames. There the gates of a frame are blocks (4, n, H), in the order i, f, o, g.
-- `lstm_backward` computes the local derivatives of a run's frames at once; what remains for each frame is the chain
-  rule through time.
+- `lstm_backward` computes the local derivatives of all frames at once; what remains for each frame is the chain rule
+  through time.
 
 Letters: N clips, n of them running, T frames, M packed rows (all frames of all clips), D inputs, H hidden, K = D + 1 + H.
 The cache of M rows takes (D + 1 + 6H) M + NH numbers, and y another HM; docs/speed.md says what each of these choices is worth.
@@ -50,7 +50,7 @@ class LSTMCache(NamedTuple):
     z: np.ndarray  # (M, K): x, 1, h of the frame before
     params: LSTMParams
     packing: Packing
-    gates: list[np.ndarray]  # (frames, 4, n, H) a run: i, f, o, g after their non-linearities
+    gates: np.ndarray  # (4, M, H): i, f, o, g after their non-linearities
     c: np.ndarray  # (N + M, H)
 
 
@@ -119,13 +119,12 @@ def lstm_forward(x, params, packing, h0=None, c0=None):
     W = gate_blocks(np.concatenate([params.W_ih, (params.b_ih + params.b_hh)[:, None], params.W_hh], axis=1))  # (4, K, H)
     z = np.empty((M, D + 1 + H), dtype=x.dtype)
     z[:, :D], z[:, D] = x, 1
-    y, c, gates = np.empty((M, H), dtype=x.dtype), np.empty((N + M, H), dtype=x.dtype), []
+    y, c, gates = (np.empty(shape, dtype=x.dtype) for shape in ((M, H), (N + M, H), (4, M, H)))
     h_t = _in_packed_order(h0, packing, (N, H), x.dtype)
     c[:N] = _in_packed_order(c0, packing, (N, H), x.dtype)
     c_t = c[:N]
     for run in packing.runs:
-        gates.append(np.empty((run.frames, 4, run.n, H), dtype=x.dtype))
-        h_t, c_t = go_forward(run.dense(z), W, h_t[: run.n], c_t[: run.n], gates[-1], run.dense(y), run.dense(c[N:]))
+        h_t, c_t = go_forward(run.dense(z), W, h_t[: run.n], c_t[: run.n], run.dense_blocks(gates), run.dense(y), run.dense(c[N:]))
     last = _last_rows(packing)
     return y, (y[last], c[N + last]), LSTMCache(z, params, packing, gates, c)
 
@@ -174,18 +173,15 @@ def lstm_backward(dy, cache, dh_n=None, dc_n=None, need_dx=True):
         Gradients of the weights. Those of the two biases are equal and share one array.
     """
     z, params, packing, gates, c = cache
-    (M, _), N, H, D = z.shape, len(packing.order), params.W_hh.shape[1], params.W_ih.shape[1]
+    N, H, D = len(packing.order), params.W_hh.shape[1], params.W_ih.shape[1]
     W_ih, W_hh = params.W_ih.reshape(4, H, D)[BLOCKS], params.W_hh.reshape(4, H, H)[BLOCKS]
-    before = _previous_rows(packing)  # (M,) where each frame's preceding state lies in c
-    da = np.empty((M, 4 * H), dtype=z.dtype)
+    da, through = local_derivatives(gates, c[_previous_rows(packing)], c[N:])
     dh = _in_packed_order(dh_n, packing, (N, H), z.dtype)
     dc = _in_packed_order(dc_n, packing, (N, H), z.dtype)
-    for run, run_gates in zip(packing.runs[::-1], gates[::-1]):
-        factors = local_derivatives(run_gates, c[before[run.rows]].reshape(run.frames, run.n, H), run.dense(c[N:]))
-        go_back(factors, run_gates[:, 1], W_hh, run.dense(dy), dh[: run.n], dc[: run.n])
-        run.dense(da).reshape(run.frames, run.n, 4, H)[...] = factors[:, :4].swapaxes(1, 2)
-    dx = da @ W_ih.reshape(4 * H, D) if need_dx else None  # (M, D)  (L1)
-    dW = (da.T @ z).reshape(4, H, -1)[BLOCKS].reshape(4 * H, -1)  # (4H, K)  (L1)
+    for run in packing.runs[::-1]:
+        go_back(run.dense_blocks(da), run.dense(through), run.dense(gates[1]), W_hh, run.dense(dy), dh[: run.n], dc[: run.n])
+    dW = np.matmul(da.swapaxes(1, 2), z)[BLOCKS].reshape(4 * H, -1)  # (4H, K)  (L1)
+    dx = np.matmul(da, W_ih).sum(axis=0) if need_dx else None  # (M, D)  (L1)
     back = np.argsort(packing.order)
     grads = LSTMParams(dW[:, :D], dW[:, D + 1 :], dW[:, D], dW[:, D])
     return dx, (dh[back], dc[back]), grads

@@ -1,6 +1,6 @@
 """The frames of one run, where all the time goes: (L1)-(L4) of `lstm` and their derivatives, on blocks of memory.
 
-A run is dense: n clips over some frames. The gates of a frame are one array (4, n, H), a block of memory each, on which
+A run is dense: n clips over some frames. The gates of a frame are blocks (4, n, H), each a stretch of memory on which
 NumPy does any operation in one go; a product with weights (4, K, H) makes all four. Here, and nowhere else, their order
 is i, f, o, g: sigmoids first. Their rows of the weights are halved, which is exact, so that one tanh serves all four
 gates: sigmoid(a) = 0.5 + 0.5 tanh(a / 2).
@@ -90,42 +90,42 @@ def go_forward_quickly(a, W_hh, h, c, hs):
 
 
 def local_derivatives(gates, c_before, c):
-    """Derivatives within one frame, for all frames of a run at once.
+    """Derivatives within one frame, for all frames at once; s' = s(1 - s) for a sigmoid, g' = 1 - g^2.
 
     Parameters
     ----------
-    gates : (frames, 4, n, H) array
-    c_before, c : (frames, n, H) arrays
+    gates : (4, M, H) array
+    c_before, c : (M, H) arrays
 
     Returns
     -------
-    (frames, 5, n, H) array
-        The factors that take dc to da_i, da_f (L2), dh to da_o, dc to da_g (L2), and dh to dc (L4):
-        i'g, f'c, o'tanh(c), g'i, o(1 - tanh(c)^2), where s' = s(1 - s) for a sigmoid and g' = 1 - g^2.
+    da : (4, M, H) array
+        The factors that take dc to da_i, da_f, dh to da_o, and dc to da_g (L2): i'g, f'c, o'tanh(c), g'i.
+    through : (M, H) array
+        The factor that takes dh to dc (L4): o(1 - tanh(c)^2).
     """
-    frames, _, n, H = gates.shape
-    factors = np.empty((frames, 5, n, H), dtype=gates.dtype)
+    i, _, o, g = gates
     tanh_c = np.tanh(c)
-    i, _, o, g = (gates[:, k] for k in range(4))
-    sigmoids = gates[:, :3]
-    derivatives = np.subtract(1, sigmoids, out=factors[:, :3])
-    derivatives *= sigmoids
-    for k, partner in enumerate((g, c_before, tanh_c)):
-        factors[:, k] *= partner
-    for k, tanh, partner in ((3, g, i), (4, tanh_c, o)):
-        derivative = np.multiply(tanh, tanh, out=factors[:, k])
+    da, through = np.empty_like(gates), np.empty_like(c)
+    np.subtract(1, gates[:3], out=da[:3])
+    da[:3] *= gates[:3]
+    for derivative, partner in zip(da, (g, c_before, tanh_c)):
+        derivative *= partner
+    for derivative, tanh, partner in ((da[3], g, i), (through, tanh_c, o)):
+        np.multiply(tanh, tanh, out=derivative)
         np.subtract(1, derivative, out=derivative)
         derivative *= partner
-    return factors
+    return da, through
 
 
-def go_back(factors, f, W_hh, dy, dh, dc):
+def go_back(da, through, f, W_hh, dy, dh, dc):
     """The chain rule through the frames of a run, last frame first.
 
     Parameters
     ----------
-    factors : (frames, 5, n, H) array
-        Of `local_derivatives`; the first four become da_i, da_f, da_o, da_g.
+    da : (frames, 4, n, H) array
+    through : (frames, n, H) array
+        Of `local_derivatives`; `da` becomes the gradient of a.
     f : (frames, n, H) array
         The forget gates.
     W_hh : (4, H, H) array
@@ -133,18 +133,18 @@ def go_back(factors, f, W_hh, dy, dh, dc):
     dh, dc : (n, H) arrays
         Gradients of the state after the run; become those of the state before it.
     """
-    parts = np.empty_like(factors[0, :4])
+    parts = np.empty((4, *dh.shape), dtype=dh.dtype)
     lower, upper, (first, second) = parts[:2], parts[2:], parts[:2]
-    for factors_t, f_t, dy_t in zip(factors[::-1], f[::-1], dy[::-1]):
-        da_i, da_f, da_o, da_g, through = factors_t
+    for da_t, through_t, f_t, dy_t in zip(da[::-1], through[::-1], f[::-1], dy[::-1]):
+        da_i, da_f, da_o, da_g = da_t
         dh += dy_t
         da_o *= dh  # (L4), (L2)
-        through *= dh  # (L4)
-        dc += through
+        through_t *= dh  # (L4)
+        dc += through_t
         da_i *= dc  # (L3), (L2)
         da_f *= dc
         da_g *= dc
         dc *= f_t  # (L3)
-        np.matmul(factors_t[:4], W_hh, out=parts)  # (4, n, H)  (L1)
+        np.matmul(da_t, W_hh, out=parts)  # (4, n, H)  (L1)
         lower += upper  # dh is the sum of the four parts
         np.add(first, second, out=dh)

@@ -18,8 +18,6 @@ import numpy as np
 
 from npreslstm.errors import InputError
 
-RUN_ROWS = 1024  # most rows of a run of several frames: what a layer computes for a whole run stays in the processor's cache
-
 
 class Run(NamedTuple):
     """Successive frames of the same clips: rows `start` to `start + frames * n` of the packed batch."""
@@ -36,6 +34,10 @@ class Run(NamedTuple):
     def dense(self, packed):
         """The run's part of packed rows (M, F), as a view (frames, n, F)."""
         return packed[self.rows].reshape(self.frames, self.n, -1)
+
+    def dense_blocks(self, packed):
+        """The run's part of B blocks of packed rows (B, M, F), as a view (frames, B, n, F)."""
+        return packed[:, self.rows].reshape(len(packed), self.frames, self.n, -1).swapaxes(0, 1)
 
 
 class Packing(NamedTuple):
@@ -54,7 +56,7 @@ class Packing(NamedTuple):
     clip, time : (M,) int arrays
         Clip and frame of each row.
     runs : tuple of Run
-        The rows in order, cut wherever a clip ends (and where a run would exceed `RUN_ROWS`).
+        The rows in order, cut wherever a clip ends.
     """
 
     lengths: np.ndarray
@@ -119,11 +121,9 @@ def packing(lengths):
 def _runs(lengths):
     """Cut the rows of a packed batch into runs; `lengths` from longest to shortest."""
     runs, start, t = [], 0, 0
-    ends = lengths[::-1].tolist()  # where the running clips end, the next to end first
-    for k, end in enumerate(ends):
-        n = len(ends) - k  # clips that run until then
-        while t < end:
-            frames = min(end - t, max(1, RUN_ROWS // n))
-            runs.append(Run(start, frames, n))
-            start, t = start + frames * n, t + frames
+    for k, end in enumerate(lengths[::-1].tolist()):  # where the running clips end, the next to end first
+        n = len(lengths) - k  # clips that run until then
+        if t < end:
+            runs.append(Run(start, end - t, n))
+            start, t = start + (end - t) * n, end
     return tuple(runs)
