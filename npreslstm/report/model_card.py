@@ -21,7 +21,8 @@ configuration, statistics, classes, speakers, recipe and scores.
 The recipe is the default of `npreslstm.training.recipe.Recipe`. The speakers that were held out had no part in training, in
 the feature statistics, or in any choice; there is no choice of an epoch either: the weights are the moving average at the
 last one. The numbers above are those of the very files; `tests/test_weights.py` computes them again where the corpus is at
-hand.
+hand. The same code on the same machine makes the same bits; where sums are taken in another order, training ends with other
+weights of about the same quality (with another seed, the five actors gave `paper` 0.6094: docs/accuracy.md).
 
 ## Licence
 RAVDESS is CC BY-NC-SA 4.0. Weights trained on it are offered under the same terms: attribution, no commercial use, share

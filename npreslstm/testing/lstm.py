@@ -67,11 +67,8 @@ def trace_lstm(weights, x, lengths=None, h0=None, c0=None):
 
 def layer_tensors(prefix, cache, order=slice(None)):
     """{prefix.i: (M, H), ...} of an LSTMCache: gates, cell and hidden state, packed, with the rows in `order`."""
-    N, H = len(cache.packing.order), cache.params.W_hh.shape[1]
-    gates = cache.gates  # (4, M, H), or one (frames, 4, n, H) a run
-    if isinstance(gates, list):
-        gates = np.concatenate([run.swapaxes(0, 1).reshape(4, -1, H) for run in gates], axis=1)
-    tensors = {f"{prefix}.{gate}": gates[_CACHED.index(gate)][order] for gate in GATES}
+    N = len(cache.packing.order)
+    tensors = {f"{prefix}.{gate}": cache.gates[_CACHED.index(gate)][order] for gate in GATES}
     c = cache.c[N:][order]
     return tensors | {f"{prefix}.c": c, f"{prefix}.h": tensors[f"{prefix}.o"] * np.tanh(c)}  # (L4)
 
