@@ -41,7 +41,9 @@ def test_a_clip_alone_equals_the_same_clip_in_a_batch(dtype, tolerance):
             np.testing.assert_allclose(weights[0], alpha[n, :T], rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", ["lstm1.weight_hh_l0", "lstm2.bias_ih_l0", "bn_residual.weight", "bn_residual.running_mean", "bn_residual.running_var"])
+@pytest.mark.parametrize(
+    "name", ["lstm1.weight_hh_l0", "lstm2.bias_ih_l0", "bn_residual.weight", "bn_residual.running_mean", "bn_residual.running_var"]
+)
 def test_weights_changed_in_place_are_used(name):
     rng = np.random.default_rng(2)
     model = ResLSTM(ModelConfig(input_size=4, hidden_size=5, num_classes=6), rng, np.float64)

@@ -90,8 +90,8 @@ def attention_backward(dcontext, cache):
         combined = (V @ w.T)[:, 0]
         dw = rows.T @ projections.reshape(len(rows), -1)  # (A1)
         dV = (h.reshape(-1, len(V)).T @ rows) @ w  # (A1)
-    dh = alpha[:, :, None] * dcontext[:, None, :]  # (N, T, H)  (A3)
-    dh += dscores[:, :, None] * combined  # (A1)
+    through = np.stack([dcontext, np.broadcast_to(combined, dcontext.shape)], axis=1)  # (N, 2, H)
+    dh = np.stack([alpha, dscores], axis=2) @ through  # (N, T, H)  (A3), (A1): alpha dcontext + dscores combined
     return dh, dV, dw
 
 

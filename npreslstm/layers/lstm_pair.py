@@ -20,7 +20,6 @@ import numpy as np
 
 from npreslstm.layers.lstm import gate_blocks
 
-
 LINE = 16  # float32 numbers in a cache line: rows of weights that begin with one are multiplied a fifth faster
 
 

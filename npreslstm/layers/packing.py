@@ -20,16 +20,11 @@ from npreslstm.errors import InputError
 
 
 class Run(NamedTuple):
-    """Successive frames of the same clips: rows `start` to `start + frames * n` of the packed batch."""
+    """Successive frames of the same n clips: `rows` is the slice of the packed rows that they take."""
 
-    start: int
+    rows: slice
     frames: int
     n: int
-
-    @property
-    def rows(self):
-        """The slice of the packed rows."""
-        return slice(self.start, self.start + self.frames * self.n)
 
     def dense(self, packed):
         """The run's part of packed rows (M, F), as a view (frames, n, F)."""
@@ -124,6 +119,7 @@ def _runs(lengths):
     for k, end in enumerate(lengths[::-1].tolist()):  # where the running clips end, the next to end first
         n = len(lengths) - k  # clips that run until then
         if t < end:
-            runs.append(Run(start, end - t, n))
-            start, t = start + (end - t) * n, end
+            stop = start + (end - t) * n
+            runs.append(Run(slice(start, stop), end - t, n))
+            start, t = stop, end
     return tuple(runs)
