@@ -43,4 +43,4 @@ def test_every_public_name_can_be_had():
         assert getattr(npreslstm, name) is not None
     assert set(npreslstm.__all__) <= set(dir(npreslstm))
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        npreslstm.nothing
+        _ = npreslstm.nothing
