@@ -22,13 +22,14 @@ The cache of M rows takes (D + 1 + 6H) M + NH numbers, and y another HM; docs/sp
 Source: Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000, parametrised as torch.nn.LSTM.
 """
 
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
 
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import sigmoid
-from npreslstm.layers.lstm_run import go_back, go_forward, go_forward_quickly, local_derivatives
+from npreslstm.layers.lstm_run import go_back, go_forward, local_derivatives
 from npreslstm.layers.packing import Packing
 
 GATES = ("i", "f", "g", "o")  # input, forget, cell candidate, output: the order of the four blocks of H rows
@@ -114,15 +115,10 @@ def lstm_forward(x, params, packing, h0=None, c0=None):
     InputError
         If a shape contradicts the weights or the packing.
     """
-    N, M, H = _sizes(x, params, packing)
-    D = x.shape[1]
-    W = gate_blocks(np.concatenate([params.W_ih, (params.b_ih + params.b_hh)[:, None], params.W_hh], axis=1))  # (4, K, H)
-    z = np.empty((M, D + 1 + H), dtype=x.dtype)
-    z[:, :D], z[:, D] = x, 1
+    W, z, h_t, c_0 = _prepare(x, params, packing, h0, c0)
+    (N, H), M = c_0.shape, len(z)
     y, c, gates = (np.empty(shape, dtype=x.dtype) for shape in ((M, H), (N + M, H), (4, M, H)))
-    h_t = _in_packed_order(h0, packing, (N, H), x.dtype)
-    c[:N] = _in_packed_order(c0, packing, (N, H), x.dtype)
-    c_t = c[:N]
+    c[:N] = c_t = c_0
     for run in packing.runs:
         h_t, c_t = go_forward(run.dense(z), W, h_t[: run.n], c_t[: run.n], run.dense_blocks(gates), run.dense(y), run.dense(c[N:]))
     last = _last_rows(packing)
@@ -130,24 +126,19 @@ def lstm_forward(x, params, packing, h0=None, c0=None):
 
 
 def lstm_infer(x, params, packing, h0=None, c0=None):
-    """`lstm_forward` without a cache: the same numbers to rounding, in less time for few clips.
-
-    The input half of (L1) is one product for all frames of a run, so that the product left in the loop is the smallest.
+    """`lstm_forward` without a cache, the same bits.
 
     Returns
     -------
     y : (M, H) array
     (h_n, c_n) : (N, H) arrays
     """
-    N, M, H = _sizes(x, params, packing)
-    W_ih, W_hh = gate_blocks(params.W_ih), gate_blocks(params.W_hh)  # (4, D, H), (4, H, H)
-    b = gate_blocks((params.b_ih + params.b_hh)[:, None])  # (4, 1, H)
-    y = np.empty((M, H), dtype=x.dtype)
-    h_t, c = _in_packed_order(h0, packing, (N, H), x.dtype), _in_packed_order(c0, packing, (N, H), x.dtype)
+    W, z, h_t, c = _prepare(x, params, packing, h0, c0)
+    N, H = c.shape
+    y, gates = np.empty((len(z), H), dtype=x.dtype), np.empty((4, N, H), dtype=x.dtype)
     for run in packing.runs:
-        a = np.matmul(run.dense(x)[:, None], W_ih)  # (frames, 4, n, H)
-        a += b
-        h_t = go_forward_quickly(a, W_hh, h_t[: run.n], c[: run.n], run.dense(y))
+        running = c[: run.n]  # overwritten frame by frame, as `gates` are
+        h_t, _ = go_forward(run.dense(z), W, h_t[: run.n], running, repeat(gates[:, : run.n]), run.dense(y), repeat(running))
     return y, (y[_last_rows(packing)], c[np.argsort(packing.order)])
 
 
@@ -187,11 +178,15 @@ def lstm_backward(dy, cache, dh_n=None, dc_n=None, need_dx=True):
     return dx, (dh[back], dc[back]), grads
 
 
-def _sizes(x, params, packing):
-    """N, M, H of a call; refuses an `x` that does not fit."""
-    if x.shape != (packing.rows, params.W_ih.shape[1]):
+def _prepare(x, params, packing, h0, c0):
+    """W (4, K, H), z (M, K) still without h, and the initial states (N, H) in packed order."""
+    (M, D), (_, H), N = x.shape, params.W_hh.shape, len(packing.order)
+    if (M, D) != (packing.rows, params.W_ih.shape[1]):
         raise InputError(f"packed input is {x.shape}; expected ({packing.rows}, {params.W_ih.shape[1]}): rows of the packing, columns of W_ih")
-    return len(packing.order), packing.rows, params.W_hh.shape[1]
+    W = gate_blocks(np.concatenate([params.W_ih, (params.b_ih + params.b_hh)[:, None], params.W_hh], axis=1))
+    z = np.empty((M, D + 1 + H), dtype=x.dtype)
+    z[:, :D], z[:, D] = x, 1
+    return W, z, *(_in_packed_order(state, packing, (N, H), x.dtype) for state in (h0, c0))
 
 
 def _in_packed_order(state, packing, shape, dtype):

@@ -21,16 +21,15 @@ def go_forward(z, W, h, c, gates, hs, cs):
     W : (4, K, H) array
     h, c : (n, H) arrays
         State before the run.
-    gates : (frames, 4, n, H) array
-    hs, cs : (frames, n, H) arrays
-        The gates and states of all frames, written.
+    gates, hs, cs : iterables of (4, n, H), (n, H) and (n, H) arrays
+        Where the gates and the state of each frame are written.
 
     Returns
     -------
     h, c : (n, H) arrays
         State after the run.
     """
-    a, product = np.empty_like(gates[0]), np.empty_like(h)
+    a, product = np.empty((4, *h.shape), dtype=h.dtype), np.empty_like(h)
     i, f, o, g = a
     sigmoids = a[:3]
     half = np.array(0.5, dtype=a.dtype)  # an array, which NumPy need not convert in every call as it does a float
@@ -47,46 +46,6 @@ def go_forward(z, W, h, c, gates, hs, cs):
         np.multiply(o, product, out=h_t)  # (L4)
         h, c = h_t, c_t
     return h, c
-
-
-def go_forward_quickly(a, W_hh, h, c, hs):
-    """(L1)-(L4) for the frames of a run, keeping h alone: as few calls of NumPy as can be, each with its `out` by position.
-
-    Parameters
-    ----------
-    a : (frames, 4, n, H) array
-        The input half of (L1).
-    W_hh : (4, H, H) array
-    h, c : (n, H) arrays
-        State before the run; `c` becomes that after it.
-    hs : (frames, n, H) array
-        Hidden states of all frames, written.
-
-    Returns
-    -------
-    h : (n, H) array
-        Hidden state after the run.
-    """
-    block = np.empty((5, *h.shape), dtype=h.dtype)  # of one frame: i, f, o, g, c; so (i, f) * (g, c) is one product
-    gates, sigmoids, i_f, o, g_c, c_t = block[:4], block[:3], block[:2], block[2], block[3:], block[4]
-    terms, tanh_c = np.empty_like(i_f), np.empty_like(c)
-    ig, fc = terms
-    half = np.full_like(sigmoids, 0.5)
-    matmul, tanh, multiply, add = np.matmul, np.tanh, np.multiply, np.add
-    c_t[...] = c
-    for a_t, h_t in zip(a, hs):
-        matmul(h, W_hh, gates)  # (4, n, H)  (L1)
-        add(gates, a_t, gates)
-        tanh(gates, gates)  # (L2)
-        multiply(sigmoids, half, sigmoids)
-        add(sigmoids, half, sigmoids)
-        multiply(i_f, g_c, terms)  # (L3)
-        add(ig, fc, c_t)
-        tanh(c_t, tanh_c)  # (L4)
-        multiply(o, tanh_c, h_t)
-        h = h_t
-    c[...] = c_t
-    return h
 
 
 def local_derivatives(gates, c_before, c):
