@@ -53,8 +53,8 @@ def pad(features):
     return x, lengths
 
 
-def interleave(contenders, rounds, warm_up=2):
-    """Run each of {name: callable taking the round's number} once a round; return {name: median milliseconds}.
+def interleave(contenders, rounds, warm_up=2, statistic=np.median):
+    """Run each of {name: callable taking the round's number} once a round; return {name: milliseconds}, by default medians.
 
     In turns, and in processor time, so that what else the machine does matters little and falls on all of them alike.
     """
@@ -65,7 +65,7 @@ def interleave(contenders, rounds, warm_up=2):
             run(k % rounds)
             if k >= 0:
                 times[name].append(1e3 * (time.process_time() - start))
-    return {name: float(np.median(column)) for name, column in times.items()}
+    return {name: float(statistic(column)) for name, column in times.items()}
 
 
 def environment():

@@ -12,7 +12,7 @@ the same n clips are dense:
 
 - What enters the gates of a frame is one row z = [x, 1, h before], so that (L1) is one product, a = W z with
   W = [W_ih, b_ih + b_hh, W_hh], and all weight gradients of the layer are one product too.
-- `lstm_run` takes a run through its frames. There the gates of a frame are blocks (4, n, H), in the order i, f, o, g.
+- `lstm_run` takes a run through its frames. There the gates of a frame are blocks (4, n, H), in the order o, i, f, g.
 - `lstm_backward` computes the local derivatives of all frames at once; what remains for each frame is the chain rule
   through time.
 
@@ -33,7 +33,7 @@ from npreslstm.layers.lstm_run import go_back, go_forward, local_derivatives
 from npreslstm.layers.packing import Packing
 
 GATES = ("i", "f", "g", "o")  # input, forget, cell candidate, output: the order of the four blocks of H rows
-BLOCKS = [0, 1, 3, 2]  # their numbers in the order i, f, o, g; a swap, so it leads back too
+BLOCKS = [3, 0, 1, 2]  # the same in the order of `lstm_run`: o, i, f, g
 
 
 class LSTMParams(NamedTuple):
@@ -51,7 +51,7 @@ class LSTMCache(NamedTuple):
     z: np.ndarray  # (M, K): x, 1, h of the frame before
     params: LSTMParams
     packing: Packing
-    gates: np.ndarray  # (4, M, H): i, f, o, g after their non-linearities
+    gates: np.ndarray  # (4, M, H): o, i, f, g after their non-linearities
     c: np.ndarray  # (N + M, H)
 
 
@@ -61,7 +61,7 @@ def gate_slices(H):
 
 
 def gate_blocks(W):
-    """Weights (4H, K) as `lstm_run` wants them: (4, K, H), gates in the order i, f, o, g, those of the sigmoids halved."""
+    """Weights (4H, K) as `lstm_run` wants them: (4, K, H), gates in the order o, i, f, g, those of the sigmoids halved."""
     W = W.reshape(4, len(W) // 4, -1)[BLOCKS]
     W[:3] *= 0.5
     return np.ascontiguousarray(W.swapaxes(1, 2))
@@ -166,12 +166,13 @@ def lstm_backward(dy, cache, dh_n=None, dc_n=None, need_dx=True):
     z, params, packing, gates, c = cache
     N, H, D = len(packing.order), params.W_hh.shape[1], params.W_ih.shape[1]
     W_ih, W_hh = params.W_ih.reshape(4, H, D)[BLOCKS], params.W_hh.reshape(4, H, H)[BLOCKS]
+    f = gates[2]
     da, through = local_derivatives(gates, c[_previous_rows(packing)], c[N:])
     dh = _in_packed_order(dh_n, packing, (N, H), z.dtype)
     dc = _in_packed_order(dc_n, packing, (N, H), z.dtype)
     for run in packing.runs[::-1]:
-        go_back(run.dense_blocks(da), run.dense(through), run.dense(gates[1]), W_hh, run.dense(dy), dh[: run.n], dc[: run.n])
-    dW = np.matmul(da.swapaxes(1, 2), z)[BLOCKS].reshape(4 * H, -1)  # (4H, K)  (L1)
+        go_back(run.dense_blocks(da), run.dense(through), run.dense(f), W_hh, run.dense(dy), dh[: run.n], dc[: run.n])
+    dW = np.matmul(da.swapaxes(1, 2), z)[np.argsort(BLOCKS)].reshape(4 * H, -1)  # (4H, K)  (L1)
     dx = np.matmul(da, W_ih).sum(axis=0) if need_dx else None  # (M, D)  (L1)
     back = np.argsort(packing.order)
     grads = LSTMParams(dW[:, :D], dW[:, D + 1 :], dW[:, D], dW[:, D])

@@ -24,7 +24,7 @@ LINE = 16  # float32 numbers in a cache line: rows of weights that begin with on
 
 
 class PairParams(NamedTuple):
-    """Joined weights; the columns are four blocks of S, gates in the order i, f, o, g, the sigmoids' halved."""
+    """Joined weights; the columns are four blocks of S, gates in the order o, i, f, g, the sigmoids' halved."""
 
     W: np.ndarray  # (D, 4S)
     U: np.ndarray  # (S, 4S)
@@ -97,8 +97,8 @@ def _run(a, U, hs):
         Hidden states, written.
     """
     S = hs.shape[1]
-    block = np.zeros(5 * S, dtype=hs.dtype)  # i, f, o, g, c; so (i, f) * (g, c) is one product
-    gates, sigmoids, i_f, o, g_c, c = block[: 4 * S], block[: 3 * S], block[: 2 * S], block[2 * S : 3 * S], block[3 * S :], block[4 * S :]
+    block = np.zeros(5 * S, dtype=hs.dtype)  # o, i, f, g, c; so (i, f) * (g, c) is one product
+    gates, sigmoids, o, i_f, g_c, c = block[: 4 * S], block[: 3 * S], block[:S], block[S : 3 * S], block[3 * S :], block[4 * S :]
     terms, tanh_c, half = np.empty_like(i_f), np.empty_like(c), np.full_like(sigmoids, 0.5)
     ig, fc = terms[:S], terms[S:]
     tanh, multiply, add = np.tanh, np.multiply, np.add

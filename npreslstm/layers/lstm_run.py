@@ -2,8 +2,8 @@
 
 A run is dense: n clips over some frames. The gates of a frame are blocks (4, n, H), each a stretch of memory on which
 NumPy does any operation in one go; a product with weights (4, K, H) makes all four. Here, and nowhere else, their order
-is i, f, o, g: sigmoids first. Their rows of the weights are halved, which is exact, so that one tanh serves all four
-gates: sigmoid(a) = 0.5 + 0.5 tanh(a / 2).
+is o, i, f, g: the sigmoids lie together, and so do the gates through which c depends on the frame. The sigmoids' rows of
+the weights are halved, which is exact, so that one tanh serves all four gates: sigmoid(a) = 0.5 + 0.5 tanh(a / 2).
 
 Letters: n clips, H hidden, K = D + 1 + H inputs of the gates. Source: see `lstm`.
 """
@@ -30,7 +30,7 @@ def go_forward(z, W, h, c, gates, hs, cs):
         State after the run.
     """
     a, product = np.empty((4, *h.shape), dtype=h.dtype), np.empty_like(h)
-    i, f, o, g = a
+    o, i, f, g = a
     sigmoids = a[:3]
     half = np.array(0.5, dtype=a.dtype)  # an array, which NumPy need not convert in every call as it does a float
     for z_t, z_h, gates_t, h_t, c_t in zip(z, z[:, :, -h.shape[1] :], gates, hs, cs):
@@ -59,16 +59,16 @@ def local_derivatives(gates, c_before, c):
     Returns
     -------
     da : (4, M, H) array
-        The factors that take dc to da_i, da_f, dh to da_o, and dc to da_g (L2): i'g, f'c, o'tanh(c), g'i.
+        The factors that take dh to da_o and dc to da_i, da_f, da_g (L2): o'tanh(c), i'g, f'c, g'i.
     through : (M, H) array
         The factor that takes dh to dc (L4): o(1 - tanh(c)^2).
     """
-    i, _, o, g = gates
+    o, i, _, g = gates
     tanh_c = np.tanh(c)
     da, through = np.empty_like(gates), np.empty_like(c)
     np.subtract(1, gates[:3], out=da[:3])
     da[:3] *= gates[:3]
-    for derivative, partner in zip(da, (g, c_before, tanh_c)):
+    for derivative, partner in zip(da, (tanh_c, g, c_before)):
         derivative *= partner
     for derivative, tanh, partner in ((da[3], g, i), (through, tanh_c, o)):
         np.multiply(tanh, tanh, out=derivative)
@@ -95,14 +95,12 @@ def go_back(da, through, f, W_hh, dy, dh, dc):
     parts = np.empty((4, *dh.shape), dtype=dh.dtype)
     lower, upper, (first, second) = parts[:2], parts[2:], parts[:2]
     for da_t, through_t, f_t, dy_t in zip(da[::-1], through[::-1], f[::-1], dy[::-1]):
-        da_i, da_f, da_o, da_g = da_t
+        da_o, da_ifg = da_t[0], da_t[1:]
         dh += dy_t
         da_o *= dh  # (L4), (L2)
         through_t *= dh  # (L4)
         dc += through_t
-        da_i *= dc  # (L3), (L2)
-        da_f *= dc
-        da_g *= dc
+        da_ifg *= dc  # (L3), (L2)
         dc *= f_t  # (L3)
         np.matmul(da_t, W_hh, out=parts)  # (4, n, H)  (L1)
         lower += upper  # dh is the sum of the four parts
