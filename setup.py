@@ -42,7 +42,7 @@ setup(
     install_requires=["numpy>=1.26", "scipy>=1.11", "soundfile>=0.12"],
     extras_require={
         "plot": ["matplotlib>=3.8"],
-        "search": ["optuna>=4"],
+        "search": ["optuna>=4.3"],
         "cluster": ["dask[distributed]>=2024.1"],
         "progress": ["tqdm>=4.66"],
         "onnx": ["onnx>=1.16"],

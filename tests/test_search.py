@@ -118,6 +118,15 @@ def test_killed_and_started_again_it_makes_the_same_trials(whole, corpus, tmp_pa
 
 
 @pytest.mark.oracle
+def test_the_lock_of_a_process_killed_while_it_wrote_is_broken(whole, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr("npreslstm.training.search.LOCK_SECONDS", 3)
+    shutil.copytree(whole, tmp_path / "out")
+    (tmp_path / "out" / "study.log.lock").touch()
+    assert main(command(corpus, tmp_path / "out", "--trials", "14")) == 0
+    assert rows(tmp_path / "out") == rows(whole)
+
+
+@pytest.mark.oracle
 def test_a_trial_that_falls_behind_is_stopped_early():
     optuna = pytest.importorskip("optuna")
     from types import SimpleNamespace

@@ -117,7 +117,8 @@ def make_plan(args, **options):
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
     plan = Plan.make(dataset, args.folds, training_features(args.config, recipe.trim_db), model, recipe, seed=args.seed, **options)
     if dataset.name == RAVDESS and args.folds in TABLES and (missing := missing_clips(dataset)):
-        say(f"warning: {args.data} lacks {len(missing)} of RAVDESS's 1,440 clips, so scores cannot be compared: {', '.join(missing[:5])} ...")
+        more = " ..." if len(missing) > 5 else ""
+        say(f"warning: {args.data} lacks {len(missing)} of RAVDESS's 1,440 clips, so scores cannot be compared: {', '.join(missing[:5])}{more}")
     return plan
 
 

@@ -8,7 +8,7 @@ process that is killed and started again ends with the same trials.
 
 import os
 import warnings
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from npreslstm.training.store import corpus_digest, store_examples
 STARTUP_TRIALS = 10  # drawn at random before TPE has something to go by
 PRUNING_TRIALS = 5  # complete before others are stopped early
 IMPORTANCE_TRIALS = 5  # complete before importances are computed
+LOCK_SECONDS = 10  # that nobody holds the lock of the journal, unless killed
 
 
 class Range(NamedTuple):
@@ -192,10 +193,11 @@ def _open_study(storage, name, recipe):
 
 
 def _journal(path):
+    """Optuna's journal in a file; the lock of a process that was killed while it wrote is broken after `LOCK_SECONDS`."""
     from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-    return JournalStorage(JournalFileBackend(path))
+    return JournalStorage(JournalFileBackend(path, JournalFileOpenLock(path, grace_period=LOCK_SECONDS)))
 
 
 def _task(plan, ranges, storage, study, trial, store, folder):
@@ -220,12 +222,12 @@ def run_trial(task):
     trial = optuna.trial.Trial(study, task.trial_id)
     recipe = replace(task.recipe, **_draw(study, trial, task))
     try:
-        study.tell(trial, _pooled_uar(trial, task, recipe))
+        study.tell(trial, _pooled_uar(trial, task, recipe), skip_if_finished=True)
     except optuna.TrialPruned:
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED, skip_if_finished=True)
         for fold in task.folds:
-            if os.path.exists(fold.snapshot):
+            with suppress(FileNotFoundError):
                 os.remove(fold.snapshot)
-        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
 
 
 def _draw(study, trial, task):
