@@ -5,11 +5,9 @@ from itertools import permutations
 import numpy as np
 
 from npreslstm.errors import InputError
-from npreslstm.layers.lstm import GATES
+from npreslstm.layers.lstm import BLOCKS, GATES
 from npreslstm.layers.recurrent import recurrent_forward
 from npreslstm.testing.compare import as_array, first_deviation
-
-_CACHED = ("i", "f", "o", "g")  # the order of gates in LSTMCache
 
 
 def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=None, tolerance=None):
@@ -68,7 +66,7 @@ def trace_lstm(weights, x, lengths=None, h0=None, c0=None):
 def layer_tensors(prefix, cache, order=slice(None)):
     """{prefix.i: (M, H), ...} of an LSTMCache: gates, cell and hidden state, packed, with the rows in `order`."""
     N = len(cache.packing.order)
-    tensors = {f"{prefix}.{gate}": cache.gates[_CACHED.index(gate)][order] for gate in GATES}
+    tensors = {f"{prefix}.{gate}": cache.gates[BLOCKS.index(k)][order] for k, gate in enumerate(GATES)}
     c = cache.c[N:][order]
     return tensors | {f"{prefix}.c": c, f"{prefix}.h": tensors[f"{prefix}.o"] * np.tanh(c)}  # (L4)
 
