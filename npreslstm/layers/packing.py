@@ -68,8 +68,8 @@ class Packing(NamedTuple):
         return len(self.clip)
 
     def pack(self, x):
-        """Gather the valid frames of padded `x` (N, T, ...) into rows (M, ...)."""
-        return x[self.clip, self.time]
+        """Gather the valid frames of padded `x` (N, T, ...) into rows (M, ...): a copy, or a view of a single clip."""
+        return x[0, : self.rows] if len(self.lengths) == 1 else x[self.clip, self.time]
 
     def unpack(self, rows, fill=0.0):
         """Scatter `rows` (M, ...) into a padded array (N, T, ...) whose other entries are `fill`."""
@@ -99,11 +99,10 @@ def packing(lengths):
         If `lengths` is not a non-empty vector of positive integers.
     """
     lengths = np.asarray(lengths)
-    if lengths.ndim != 1 or lengths.size == 0 or not np.issubdtype(lengths.dtype, np.integer) or lengths.min() < 1:
+    if lengths.ndim != 1 or lengths.size == 0 or lengths.dtype.kind not in "iu" or lengths.min() < 1:
         raise InputError(f"lengths are {lengths!r}; expected a non-empty vector of integers >= 1: leave empty clips out of the batch")
-    if len(lengths) == 1:  # a clip by itself comes often and needs no sorting
-        time, zeros = np.arange(lengths[0]), np.zeros(lengths[0], dtype=np.intp)
-        return Packing(lengths, zeros[:1], zeros + 1, np.arange(lengths[0] + 1), zeros, time, _runs(lengths))
+    if len(lengths) == 1:
+        return _alone(int(lengths[0]), lengths)
     order = np.argsort(-lengths, kind="stable")  # (N,)
     times = np.arange(lengths.max())  # (T,)
     running = lengths[order] > times[:, None]  # (T, N), each row True for its first batch_sizes[t] clips
@@ -111,6 +110,13 @@ def packing(lengths):
     time, position = np.nonzero(running)  # (M,), (M,)
     offsets = np.concatenate([[0], np.cumsum(batch_sizes)])
     return Packing(lengths, order, batch_sizes, offsets, order[position], time, _runs(lengths[order]))
+
+
+def _alone(T, lengths):
+    """The layout of a single clip, which comes often and needs no sorting."""
+    offsets = np.arange(T + 1)
+    zeros = np.zeros(T, dtype=np.intp)
+    return Packing(lengths, zeros[:1], np.ones(T, dtype=np.intp), offsets, zeros, offsets[:T], (Run(slice(0, T), T, 1),))
 
 
 def _runs(lengths):
