@@ -167,7 +167,7 @@ def lstm_backward(dy, cache, dh_n=None, dc_n=None, need_dx=True):
     N, H, D = len(packing.order), params.W_hh.shape[1], params.W_ih.shape[1]
     W_ih, W_hh = params.W_ih.reshape(4, H, D)[BLOCKS], params.W_hh.reshape(4, H, H)[BLOCKS]
     f = gates[2]
-    da, through = local_derivatives(gates, c[_previous_rows(packing)], c[N:])
+    da, through = local_derivatives(gates, c.take(_previous_rows(packing), axis=0), c[N:])
     dh = _in_packed_order(dh_n, packing, (N, H), z.dtype)
     dc = _in_packed_order(dc_n, packing, (N, H), z.dtype)
     for run in packing.runs[::-1]:
