@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from npreslstm.audio.features import FeatureConfig, extract_features
+from npreslstm.audio.mfcc import mel_spectrogram
 from npreslstm.audio.resampling import ResamplingWarning
 from npreslstm.audio.signal import trim_silence
+from npreslstm.audio.spectrum import frame_blocks, power_spectrum
 from npreslstm.errors import InputError
 
 MCU = FeatureConfig.named("mcu")
@@ -150,3 +152,18 @@ def test_trimming_cuts_silence_only():
     assert 10000 <= len(cut) < 10000 + 2 * 2048 and np.count_nonzero(cut) == 10000
     np.testing.assert_array_equal(trim_silence(y[10000:20000], 30.0), y[10000:20000])
     assert len(trim_silence(np.zeros(100), 30.0)) == 100
+
+
+def mel_db(y):
+    power = power_spectrum(np.concatenate(list(frame_blocks(y.astype(np.float32), 1024, 512, "causal", 1000)))[2:-1])
+    return 10 * np.log10(mel_spectrogram(power, 16000, 64, 0.0, 8000.0))
+
+
+def test_the_floor_of_mcu_lies_above_the_rounding_of_16_bits():
+    y = 0.1 * np.random.default_rng(0).standard_normal(160000)
+    rounding = mel_db(np.round(y * 32768) / 32768 - y)
+    assert 10 * np.log10(np.mean(10 ** (rounding / 10))) == pytest.approx(-87, abs=0.5)
+    assert np.mean(rounding > MCU.floor_db) < 1e-4
+    t = np.arange(16000) / 16000
+    sines = [mel_db(np.sin(2 * np.pi * hz * t)).max() for hz in (100, 440, 1000, 3000, 7000)]
+    assert 23 < min(sines) < 25 and 31.5 < max(sines) < 33
