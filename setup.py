@@ -10,14 +10,13 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent
-README = HERE / "README.md"
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "npreslstm" / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE).group(1)
 
 setup(
     name="npreslstm",
     version=VERSION,
     description="ResLSTM-SA in NumPy: speech emotion recognition by a residual LSTM with soft attention, without a framework",
-    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="the npreslstm authors",
     license="MIT",
