@@ -55,7 +55,9 @@ def command(corpus, whole, out, *more):
 
 def start(arguments):
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
-    return subprocess.Popen([sys.executable, "-m", "npreslstm", *arguments], env=environment, stderr=subprocess.PIPE, text=True)
+    # A shell starts background jobs with SIGINT ignored, which children inherit: have it back, it is under test.
+    restore = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    return subprocess.Popen([sys.executable, "-m", "npreslstm", *arguments], env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=restore)
 
 
 def wait_for(condition, seconds=60):

@@ -42,7 +42,7 @@ def memory(field):
 def read(path, base):
     signal.alarm(60)
     events, watching, start_memory = [], True, memory("VmRSS")
-    sys.addaudithook(lambda event, arguments: events.append([event, str(arguments[:1])[:80]]) if watching and event != "builtins.id" else None)
+    sys.addaudithook(lambda event, arguments: events.append([event, str(arguments[:1])[:500]]) if watching and event != "builtins.id" else None)
     start = time.process_time()
     try:
         outcome = ["read", type(read_torch(path)).__name__]
