@@ -13,6 +13,7 @@ import bench_lib
 import numpy as np
 
 H, K, M = 64, 111, 1000  # hidden, inputs of the gates, rows of a longer array of which one frame is a part
+S = 110  # cells of both layers together
 CALLS = 20  # a round, so that the clock's resolution does not matter
 
 
@@ -23,32 +24,43 @@ def calls(n):
     def normal(*shape):
         return rng.standard_normal(shape, dtype=np.float32)
 
-    z, h, c, out = normal(n, K), normal(n, H), normal(n, H), normal(n, H)
+    z, h, c, out, product = normal(n, K), normal(n, H), normal(n, H), normal(n, H), normal(4, n, H)
     blocks, columns, part = normal(4, n, H), normal(n, 4 * H), normal(4, M, H)[:, 100 : 100 + n]
     W_blocks, W_columns, half = normal(4, K, H), normal(K, 4 * H), np.array(0.5, dtype=np.float32)
-    W_hh, W_hh_columns, h_row, gates_row = normal(4, H, H), normal(H, 4 * H), normal(H), normal(4 * H)
-    padded, padded_row = normal(H, 448), normal(448)
-    i, f, block_copy = *columns[:, : 2 * H].reshape(n, 2, H).swapaxes(0, 1), normal(4, n, H)
+    W_hh, W_hh_rows = normal(4, H, H), normal(4 * H, H)
+    i, f, three = columns[:, :H], columns[:, H : 2 * H], blocks[:3]
+    (to_i, to_f, to_g, _), to_three, (first, second), lower, upper = product, product[:3], blocks[:2], blocks[:2], blocks[2:]
+    h_row, U, a_row = normal(S), normal(S, 4 * S), normal(4 * S)
+
+    def three_calls():
+        np.multiply(i_block, c, out=to_i)
+        np.multiply(f_block, c, out=to_f)
+        np.multiply(g_block, c, out=to_g)
+
+    def two_sums():
+        np.add(lower, upper, out=pair)
+        np.add(first, second, out=out)
+
+    i_block, f_block, g_block, pair = *three, product[:2]
     return {
-        "gates: one product (n, K) (4, K, H)": lambda: np.matmul(z, W_blocks, out=blocks),
+        "gates: one product (n, K) (4, K, H)": lambda: np.matmul(z, W_blocks, out=product),
         "gates: one product (n, K) (K, 4H)": lambda: np.matmul(z, W_columns, out=columns),
-        "back: one product (4, n, H) (4, H, H)": lambda: np.matmul(blocks, W_hh, out=block_copy),
-        "back: one product (n, 4H) (4H, H)": lambda: np.matmul(columns, W_hh_columns.T, out=out),
-        "tanh of all gates, one piece of memory": lambda: np.tanh(blocks, out=block_copy),
-        "tanh of all gates, part of a longer array": lambda: np.tanh(part, out=block_copy),
+        "back: one product (4, n, H) (4, H, H)": lambda: np.matmul(blocks, W_hh, out=product),
+        "back: one product (n, 4H) (4H, H)": lambda: np.matmul(columns, W_hh_rows, out=out),
+        "tanh of all gates, one piece of memory": lambda: np.tanh(blocks, out=product),
+        "tanh of all gates, part of a longer array": lambda: np.tanh(part, out=product),
         "i * g, blocks": lambda: np.multiply(h, c, out=out),
         "i * g, columns of (n, 4H)": lambda: np.multiply(i, f, out=out),
-        "times 0.5, an array": lambda: np.multiply(blocks, half, out=block_copy),
-        "times 0.5, a float": lambda: np.multiply(blocks, 0.5, out=block_copy),
-        "three blocks by one, in three calls": lambda: [np.multiply(block, c, out=to) for block, to in zip(blocks[:3], block_copy)],
-        "three blocks by one, broadcast": lambda: np.multiply(blocks[:3], c, out=block_copy[:3]),
-        "sum of four blocks, in two calls": lambda: np.add(*np.add(blocks[:2], blocks[2:], out=block_copy[:2]), out=out),
+        "times 0.5, an array": lambda: np.multiply(blocks, half, out=product),
+        "times 0.5, a float": lambda: np.multiply(blocks, 0.5, out=product),
+        "three blocks by one, broadcast": lambda: np.multiply(three, c, out=to_three),
+        "three blocks by one, three calls, views at hand": three_calls,
+        "sum of four blocks, two calls, views at hand": two_sums,
         "sum of four blocks, np.add.reduce": lambda: np.add.reduce(blocks, axis=0, out=out),
         "a view by iteration": lambda: next(iter(blocks)),
         "a view by a slice": lambda: columns[1:2],
-        "one clip: h.dot(W), (H,) (H, 448)": lambda: h_row.dot(padded, padded_row),
-        "one clip: h.dot(W), (H,) (H, 4H)": lambda: h_row.dot(W_hh_columns, gates_row),
-        "one clip: np.matmul": lambda: np.matmul(h_row, W_hh_columns, out=gates_row),
+        "one clip: h.dot(U) of both layers": lambda: h_row.dot(U, a_row),
+        "one clip: np.matmul of both layers": lambda: np.matmul(h_row, U, out=a_row),
     }
 
 

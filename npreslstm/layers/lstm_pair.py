@@ -7,11 +7,11 @@ LSTM1 at frame t and of LSTM2 at frame t - 1, the frame before:
     a2_{t-1} = W2 s x_{t-1} + (W2 m + b2)           + W2 s h1_{t-1} + U2 h2_{t-2}           (P2)
 
 Both need h1_{t-1} and states before it, nothing newer: they are the gates of one LSTM of D + H cells, whose recurrent
-matrix is [[U1, 0], [W2 s, U2]] and whose last H cells are one frame late. For one clip the time goes into calls of NumPy, not
-into arithmetic, so half as many steps of twice the width take half the time. For batches they do not: see docs/speed.md.
+matrix is [[U1, 0], [W2 s, U2]] and whose last H cells are one frame late. For one clip the time goes into calls of NumPy,
+not into arithmetic, so half as many steps of twice the width take half the time. For batches they do not: see
+docs/speed.md.
 
-Letters: T frames, D inputs and cells of LSTM1, H cells of LSTM2, S = D + H and as many idle cells as make S a multiple of
-16. Equations (L1) to (L4) are those of `lstm`.
+Letters: T frames, D inputs and cells of LSTM1, H cells of LSTM2, S = D + H. Equations (L1) to (L4) are those of `lstm`.
 """
 
 from typing import NamedTuple
@@ -20,8 +20,6 @@ import numpy as np
 
 from npreslstm.layers.lstm import gate_blocks
 
-LINE = 16  # float32 numbers in a cache line: rows of weights that begin with one are multiplied a fifth faster
-
 
 class PairParams(NamedTuple):
     """Joined weights; the columns are four blocks of S, gates in the order o, i, f, g, the sigmoids' halved."""
@@ -29,7 +27,6 @@ class PairParams(NamedTuple):
     W: np.ndarray  # (D, 4S)
     U: np.ndarray  # (S, 4S)
     b: np.ndarray  # (4S,)
-    H: int
 
 
 def join_pair(first, second, scale, shift):
@@ -47,16 +44,14 @@ def join_pair(first, second, scale, shift):
     PairParams
     """
     D, H = first.W_hh.shape[1], second.W_hh.shape[1]
-    S = -(-(D + H) // LINE) * LINE
-    W2 = second.W_ih * scale
-    joined = np.zeros((4, D + S + 1, S), dtype=W2.dtype)
-    W, U, b = joined[:, :D], joined[:, D : D + S], joined[:, D + S]
-    W[:, :, :D], U[:, :D, :D], b[:, :D] = gate_blocks(first.W_ih), gate_blocks(first.W_hh), gate_blocks(first.b_ih + first.b_hh)[:, 0]
-    late = slice(D, D + H)
-    W[:, :, late] = U[:, :D, late] = gate_blocks(W2)
-    U[:, late, late], b[:, late] = gate_blocks(second.W_hh), gate_blocks(second.b_ih + second.b_hh + second.W_ih @ shift)[:, 0]
-    W, U, b = np.split(np.ascontiguousarray(joined.swapaxes(0, 1)).reshape(-1, 4 * S), (D, D + S))
-    return PairParams(W, U, b[0], H)
+    S, W2 = D + H, second.W_ih * scale
+    joined = np.zeros((D + S + 1, 4, S), dtype=W2.dtype)
+    W, U, b = joined[:D], joined[D:-1], joined[-1]
+    b1, b2 = first.b_ih + first.b_hh, second.b_ih + second.b_hh + second.W_ih @ shift
+    W[:, :, :D], U[:D, :, :D], b[:, :D] = _blocks(first.W_ih), _blocks(first.W_hh), _blocks(b1)[0]  # (P1)
+    W[:, :, D:], U[D:, :, D:], b[:, D:] = _blocks(W2), _blocks(second.W_hh), _blocks(b2)[0]  # (P2)
+    U[:D, :, D:] = W[:, :, D:]
+    return PairParams(W.reshape(D, -1), U.reshape(S, -1), b.reshape(-1))
 
 
 def pair_infer(x, params):
@@ -82,7 +77,12 @@ def pair_infer(x, params):
     a[T].reshape(4, S)[:, :D] = 0  # there is no frame T for the others
     hs = np.empty((T + 1, S), dtype=x.dtype)
     _run(a, params.U, hs)
-    return hs[1:, D : D + params.H]
+    return hs[1:, D:]
+
+
+def _blocks(W):
+    """(4H, K) -> (K, 4, H)."""
+    return gate_blocks(W).swapaxes(0, 1)
 
 
 def _run(a, U, hs):
