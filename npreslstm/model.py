@@ -258,11 +258,12 @@ class ResLSTM:
 
     def _pair(self):
         """Both LSTMs and the frozen batch norm joined; kept as long as the numbers that they were made from are the same."""
-        gamma, beta, *statistics = (self.tensors[f"bn_residual.{name}"] for name in ("weight", "bias", *BUFFERS[:2]))
-        made_from = [array.tobytes() for array in (self.vector, *statistics)]
+        mean, var = self.tensors["bn_residual.running_mean"], self.tensors["bn_residual.running_var"]
+        made_from = self.vector.tobytes(), mean.tobytes(), var.tobytes()
         if self._joined[0] != made_from:
             (first,), (second,) = self._lstm_params("lstm1"), self._lstm_params("lstm2")
-            self._joined = made_from, join_pair(first, second, *batchnorm_affine(gamma, beta, *statistics))
+            affine = batchnorm_affine(self.tensors["bn_residual.weight"], self.tensors["bn_residual.bias"], mean, var)
+            self._joined = made_from, join_pair(first, second, *affine)
         return self._joined[1]
 
     def _normalise(self, prefix, rows, training, zero_rows=0):

@@ -118,7 +118,7 @@ def _alone(T, lengths):
     """The layout of a single clip, which comes often and needs no sorting."""
     offsets = np.arange(T + 1)
     zeros = np.zeros(T, dtype=np.intp)
-    return Packing(lengths, zeros[:1], np.ones(T, dtype=np.intp), offsets, zeros, offsets[:T], (Run(slice(0, T), T, 1),))
+    return Packing(lengths, zeros[:1], zeros + 1, offsets, zeros, offsets[:T], (Run(slice(0, T), T, 1),))
 
 
 def _runs(lengths):
