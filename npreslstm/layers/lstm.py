@@ -117,12 +117,13 @@ def lstm_forward(x, params, packing, h0=None, c0=None):
     """
     W, z, h_t, c_0 = _prepare(x, params, packing, h0, c0)
     (N, H), M = c_0.shape, len(z)
-    y, c, gates = (np.empty(shape, dtype=x.dtype) for shape in ((M, H), (N + M, H), (4, M, H)))
-    c[:N] = c_t = c_0
+    y, blocks = (np.empty(shape, dtype=x.dtype) for shape in ((M, H), (5, M, H)))
+    c_t = c_0
     for run in packing.runs:
-        h_t, c_t = go_forward(run.dense(z), W, h_t[: run.n], c_t[: run.n], run.dense_blocks(gates), run.dense(y), run.dense(c[N:]))
+        h_t, c_t = go_forward(run.dense(z), W, h_t[: run.n], c_t[: run.n], run.dense_blocks(blocks), run.dense(y))
+    c = np.concatenate([c_0, blocks[4]])
     last = _last_rows(packing)
-    return y, (y[last], c[N + last]), LSTMCache(z, params, packing, gates, c)
+    return y, (y[last], c[N + last]), LSTMCache(z, params, packing, blocks[:4], c)
 
 
 def lstm_infer(x, params, packing, h0=None, c0=None):
@@ -135,10 +136,9 @@ def lstm_infer(x, params, packing, h0=None, c0=None):
     """
     W, z, h_t, c = _prepare(x, params, packing, h0, c0)
     N, H = c.shape
-    y, gates = np.empty((len(z), H), dtype=x.dtype), np.empty((4, N, H), dtype=x.dtype)
+    y, blocks = np.empty((len(z), H), dtype=x.dtype), np.empty((5, N, H), dtype=x.dtype)  # the latter overwritten frame by frame
     for run in packing.runs:
-        running = c[: run.n]  # overwritten frame by frame, as `gates` are
-        h_t, _ = go_forward(run.dense(z), W, h_t[: run.n], running, repeat(gates[:, : run.n]), run.dense(y), repeat(running))
+        h_t, c[: run.n] = go_forward(run.dense(z), W, h_t[: run.n], c[: run.n], repeat(blocks[:, : run.n]), run.dense(y))
     return y, (y[_last_rows(packing)], c[np.argsort(packing.order)])
 
 

@@ -11,7 +11,7 @@ Letters: n clips, H hidden, K = D + 1 + H inputs of the gates. Source: see `lstm
 import numpy as np
 
 
-def go_forward(z, W, h, c, gates, hs, cs):
+def go_forward(z, W, h, c, blocks, hs):
     """(L1)-(L4) for the frames of a run.
 
     Parameters
@@ -21,31 +21,33 @@ def go_forward(z, W, h, c, gates, hs, cs):
     W : (4, K, H) array
     h, c : (n, H) arrays
         State before the run.
-    gates, hs, cs : iterables of (4, n, H), (n, H) and (n, H) arrays
-        Where the gates and the state of each frame are written.
+    blocks, hs : iterables of (5, n, H) and (n, H) arrays
+        Where o, i, f, g, c and h of each frame are written.
 
     Returns
     -------
     h, c : (n, H) arrays
         State after the run.
     """
-    a, product = np.empty((4, *h.shape), dtype=h.dtype), np.empty_like(h)
-    o, i, f, g = a
-    sigmoids = a[:3]
-    half = np.array(0.5, dtype=a.dtype)  # an array, which NumPy need not convert in every call as it does a float
-    for z_t, z_h, gates_t, h_t, c_t in zip(z, z[:, :, -h.shape[1] :], gates, hs, cs):
+    block = np.empty((5, *h.shape), dtype=h.dtype)  # of one frame: o, i, f, g, c; so (i, f) * (g, c) is one product
+    a, sigmoids, o, i_f, g_c, c_t = block[:4], block[:3], block[0], block[1:3], block[3:], block[4]
+    terms, tanh_c = np.empty_like(i_f), np.empty_like(h)
+    ig, fc = terms
+    half = np.array(0.5, dtype=h.dtype)  # an array, which NumPy need not convert in every call as it does a float
+    c_t[...] = c
+    for z_t, z_h, block_t, h_t in zip(z, z[:, :, -h.shape[1] :], blocks, hs):
         z_h[...] = h
         np.matmul(z_t, W, out=a)  # (4, n, H)  (L1)
         np.tanh(a, out=a)  # (L2)
         sigmoids *= half
         sigmoids += half
-        gates_t[...] = a
-        np.multiply(f, c, out=c_t)  # (L3)
-        c_t += np.multiply(i, g, out=product)
-        np.tanh(c_t, out=product)
-        np.multiply(o, product, out=h_t)  # (L4)
-        h, c = h_t, c_t
-    return h, c
+        np.multiply(i_f, g_c, out=terms)  # (L3)
+        np.add(ig, fc, out=c_t)
+        np.tanh(c_t, out=tanh_c)  # (L4)
+        np.multiply(o, tanh_c, out=h_t)
+        block_t[...] = block
+        h = h_t
+    return h, c_t
 
 
 def local_derivatives(gates, c_before, c):

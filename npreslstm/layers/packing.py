@@ -106,12 +106,12 @@ def packing(lengths):
     if len(lengths) == 1:
         return _alone(int(lengths[0]), lengths)
     order = np.argsort(-lengths, kind="stable")  # (N,)
-    times = np.arange(lengths.max())  # (T,)
-    running = lengths[order] > times[:, None]  # (T, N), each row True for its first batch_sizes[t] clips
-    batch_sizes = running.sum(axis=1)  # (T,)
-    time, position = np.nonzero(running)  # (M,), (M,)
+    descending = lengths[order]
+    batch_sizes = (descending > np.arange(descending[0])[:, None]).sum(axis=1)  # (T,)
     offsets = np.concatenate([[0], np.cumsum(batch_sizes)])
-    return Packing(lengths, order, batch_sizes, offsets, order[position], time, _runs(lengths[order]))
+    time = np.repeat(np.arange(len(batch_sizes)), batch_sizes)  # (M,)
+    position = np.arange(len(time)) - offsets[time]  # (M,) among the running clips
+    return Packing(lengths, order, batch_sizes, offsets, order[position], time, _runs(descending))
 
 
 def _alone(T, lengths):
