@@ -15,6 +15,7 @@ def bench(*arguments):
     return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
 
 
+@pytest.mark.oracle
 def test_train_prints_milliseconds_ratios_and_the_share_of_the_products():
     pytest.importorskip("torch")
     found = bench("train", "--batch", "2", "--rounds", "1")
@@ -25,6 +26,7 @@ def test_train_prints_milliseconds_ratios_and_the_share_of_the_products():
     assert {"cpu", "threads", "python", "numpy", "torch", "data"} <= set(found["environment"])
 
 
+@pytest.mark.oracle
 def test_infer_compares_the_same_logits():
     pytest.importorskip("torch")
     rows = {row["contender"]: row for row in bench("infer", "--clips", "2", "--rounds", "1")["rows"]}
