@@ -10,8 +10,8 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported; one thread a worker
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # librosa's functions are compiled on first use, and two processes that fill one cache can crash (numba issue 10128): one each.
-NUMBA_CACHE = Path(__file__).resolve().parent.parent / ".pytest_cache" / f"numba-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-os.environ["NUMBA_CACHE_DIR"] = str(NUMBA_CACHE)  # set, not by default: workers inherit what the controller has set
+# Set, not by default: workers inherit what the controller has set.
+os.environ["NUMBA_CACHE_DIR"] = os.path.join(Path(__file__).parents[1], ".pytest_cache", "numba-" + os.environ.get("PYTEST_XDIST_WORKER", "main"))
 
 import hypothesis
 import numpy as np

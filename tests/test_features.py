@@ -39,6 +39,7 @@ def test_round_trip_through_json(name):
     [
         ({"hop_length": 4097}, "hop_length is 4097; expected at most n_fft"),
         ({"n_fft": 4095}, "n_fft is 4095; expected an even"),
+        ({"n_fft": 2, "hop_length": 1}, "n_fft is 2; expected an even number from 4"),
         ({"n_mfcc": 129}, "n_mfcc is 129; expected at most n_mels"),
         ({"fmax": 24001.0}, "fmax is 24001 Hz; expected at most half"),
         ({"fmin": 500.0, "fmax": 400.0}, "fmin is 500 Hz"),

@@ -85,7 +85,7 @@ class FeatureConfig:
         check_sample_rate(self.sample_rate, "sample_rate")
         nyquist = self.sample_rate / 2
         checks = [
-            (self.n_fft % 2 == 0, f"n_fft is {self.n_fft}; expected an even number"),
+            (self.n_fft % 2 == 0 and self.n_fft >= 4, f"n_fft is {self.n_fft}; expected an even number from 4"),
             (self.hop_length <= self.n_fft, f"hop_length is {self.hop_length}; expected at most n_fft = {self.n_fft}"),
             (self.n_mfcc <= self.n_mels, f"n_mfcc is {self.n_mfcc}; expected at most n_mels = {self.n_mels}"),
             (0 <= self.fmin < self.upper_hz, f"fmin is {self.fmin:g} Hz; expected from 0 to below fmax = {self.upper_hz:g} Hz"),
