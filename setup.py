@@ -43,7 +43,6 @@ setup(
         "plot": ["matplotlib>=3.8"],
         "search": ["optuna>=4.3"],
         "cluster": ["dask[distributed]>=2024.1"],
-        "progress": ["tqdm>=4.66"],
         "onnx": ["onnx>=1.16"],
         "safetensors": ["safetensors>=0.4.3"],
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "setuptools>=77"],

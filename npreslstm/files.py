@@ -9,7 +9,8 @@ import tempfile
 def atomic_write(path, mode="wb", **open_options):
     """Open a temporary file beside `path` and rename it to `path` when the block ends.
 
-    An exception or an interruption inside the block leaves the old file, or none, and no temporary file.
+    An exception or an interruption inside the block leaves the old file, or none, and no temporary file. A symbolic link
+    stays one, and the file it leads to is replaced. What is no file (``/dev/stdout``, a pipe) is written to as it is.
 
     Parameters
     ----------
@@ -28,10 +29,19 @@ def atomic_write(path, mode="wb", **open_options):
     Raises
     ------
     OSError
-        If the folder does not exist or cannot be written.
+        If the folder does not exist or cannot be written; names the folder.
     """
-    path = os.path.abspath(os.fspath(path))
-    descriptor, temporary = tempfile.mkstemp(prefix="." + os.path.basename(path) + ".", suffix=".part", dir=os.path.dirname(path))
+    path = os.fspath(path)
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        with open(path, mode, **open_options) as file:
+            yield file
+        return
+    folder, name = os.path.split(os.path.realpath(path))
+    path = os.path.join(folder, name)
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, folder) from None
     try:
         with open(descriptor, mode, **open_options) as file:
             yield file

@@ -86,3 +86,29 @@ def test_a_relative_path_is_taken_from_the_folder_at_the_start(tmp_path, monkeyp
         file.write(b"new")
         os.chdir(tmp_path / "elsewhere")
     assert (tmp_path / "result.bin").read_bytes() == b"new"
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "result.bin").write_bytes(b"old")
+    link = tmp_path / "link.bin"
+    link.symlink_to(tmp_path / "elsewhere" / "result.bin")
+    with atomic_write(link) as file:
+        file.write(b"new")
+    assert link.is_symlink() and (tmp_path / "elsewhere" / "result.bin").read_bytes() == b"new"
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with atomic_write(pipe) as file:
+        file.write(b"new")
+    assert os.read(reader, 10) == b"new" and pipe.is_fifo()
+    os.close(reader)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(tmp_path / "none" / "result.bin"):
+        pass
+    assert caught.value.filename == str(tmp_path / "none")

@@ -8,7 +8,7 @@ import pytest
 import npreslstm
 
 HEAVY = set(
-    "scipy soundfile torch librosa sklearn numba matplotlib onnx onnxruntime safetensors optuna dask distributed tqdm multiprocessing".split()
+    "scipy soundfile torch librosa sklearn numba matplotlib onnx onnxruntime safetensors optuna dask distributed multiprocessing".split()
 )
 
 
