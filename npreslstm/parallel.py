@@ -50,7 +50,7 @@ def _processes(workers):
 
     context = multiprocessing.get_context("spawn")  # the same on every system, and no threads are copied
     watched, held = context.Pipe(duplex=False)
-    with _one_thread_each():
+    with one_thread_each():
         pool = ProcessPoolExecutor(workers, context, _end_with, (watched,))
         try:
             yield pool
@@ -62,8 +62,11 @@ def _processes(workers):
 
 
 @contextlib.contextmanager
-def _one_thread_each():
-    """One BLAS thread in processes started meanwhile: the matrices are small, and processes would fight for the cores."""
+def one_thread_each():
+    """One BLAS thread in processes started meanwhile, and in this one, if it has not loaded NumPy yet.
+
+    The matrices are small, processes would fight for the cores, and the last digits depend on the number of threads.
+    """
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, "1"))
@@ -166,4 +169,4 @@ def run_all(function, tasks, workers=1, dask=None):
                     yield futures[future], result
         except BrokenProcessPool:
             if len(left) == before:
-                raise OSError("a worker process was killed, maybe for want of memory: try fewer workers") from None
+                raise OSError("a worker process was killed, maybe for want of memory: try fewer processes") from None

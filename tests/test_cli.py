@@ -282,13 +282,12 @@ class TestPredict:
     def test_a_killed_worker(self, run, weights, clips, tmp_path, monkeypatch):
         def broken(*_):
             raise BrokenProcessPool("a process in the pool was terminated abruptly")
-            yield
 
-        monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor.map", broken)
+        monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor.submit", broken)
         monkeypatch.setattr("npreslstm.commands.predict.FILES_AT_ONCE", 1)
         status, out, err = run("predict", clips, "--weights", weights, "--jobs", "2", "--output", tmp_path / "r.csv")
         assert (status, out, os.listdir(tmp_path)) == (2, "", ["clips"])
-        assert err == ["npreslstm: error: a worker process was killed, maybe for want of memory: try fewer --jobs"]
+        assert err == ["npreslstm: error: a worker process was killed, maybe for want of memory: try fewer processes"]
 
     def test_names_that_are_not_text(self, run, weights, tmp_path):
         path = os.fsencode(tmp_path) + b"/caf\xe9.wav"

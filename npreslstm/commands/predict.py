@@ -1,8 +1,7 @@
 """``npreslstm predict``: emotions of sound files."""
 
-import contextlib
+import functools
 import os
-import signal
 import sys
 import warnings
 
@@ -34,24 +33,10 @@ def add_arguments(parser):
 
 
 def run(args):
-    with _one_thread():
+    from npreslstm.parallel import one_thread_each
+
+    with one_thread_each():
         return _run(args)
-
-
-@contextlib.contextmanager
-def _one_thread():
-    """One BLAS thread in this process, if it has not loaded NumPy yet, and in those that it starts.
-
-    The matrices are small, processes would fight for the cores, and the last digits depend on the number of threads.
-    """
-    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _run(args):
@@ -129,14 +114,15 @@ def _predict(recognizer, files, args):
     from npreslstm.report.text import Progress
 
     chunks = list(_chunks(files))
-    results = []
-    with Progress(len(files), "files") as progress, _chunk_results(recognizer, chunks, args, progress) as done:
-        for chunk, raised in done:
-            results += chunk
+    with Progress(len(files), "files") as progress:
+        done = {}
+        for chunk, outcome in _outcomes(recognizer, chunks, args, progress):
+            done[chunk] = outcome
             progress.step(len(chunk))
-            for category, message in raised:
-                warnings.warn(message, category, stacklevel=2)
-    return results
+    for chunk in chunks:
+        for category, message in done[chunk][1]:
+            warnings.warn(message, category, stacklevel=2)
+    return [result for chunk in chunks for result in done[chunk][0]]
 
 
 def _chunks(files):
@@ -145,66 +131,30 @@ def _chunks(files):
         chunk.append(file)
         size += os.path.getsize(file) if os.path.isfile(file) else 0
         if len(chunk) == FILES_AT_ONCE or size >= BYTES_AT_ONCE:
-            yield chunk
+            yield tuple(chunk)
             chunk, size = [], 0
     if chunk:
-        yield chunk
+        yield tuple(chunk)
 
 
-@contextlib.contextmanager
-def _chunk_results(recognizer, chunks, args, progress):
-    """An iterator over what `_predict_chunk` gives for each chunk, here or in worker processes."""
+def _outcomes(recognizer, chunks, args, progress):
+    """Yield (chunk, what `_predict_chunk` gives for it) as chunks are done, here or in worker processes."""
+    from npreslstm.parallel import run_all
+
     jobs = min(args.jobs, len(chunks))
     if jobs == 1:
-        yield (_predict_chunk(recognizer, chunk, args.window, args.hop, progress.note) for chunk in chunks)
-        return
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-
-    context = multiprocessing.get_context("spawn")  # the same on every system, and no threads are copied
-    setup = recognizer.checkpoint, args.window, args.hop
-    with ProcessPoolExecutor(jobs, context, _start_worker, setup) as pool:
-        try:
-            with _interrupts_held():  # the processes start here
-                done = pool.map(_work, chunks)
-            yield done
-        except BrokenProcessPool:
-            raise OSError("a worker process was killed, maybe for want of memory: try fewer --jobs") from None
-        finally:
-            pool.shutdown(cancel_futures=True)
+        yield from ((chunk, _predict_chunk(recognizer, args.window, args.hop, chunk, progress.note)) for chunk in chunks)
+    else:
+        yield from run_all(functools.partial(_work, recognizer.checkpoint, args.window, args.hop), chunks, jobs)
 
 
-@contextlib.contextmanager
-def _interrupts_held():
-    """Processes started inside never hear Ctrl-C, which a terminal sends to all; this one hears it afterwards, and stops them."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    from multiprocessing import resource_tracker
-
-    resource_tracker.ensure_running()  # started later, it would let interrupts through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_worker = {}  # what a worker process works with
-
-
-def _start_worker(checkpoint, window, hop):
+def _work(checkpoint, window, hop, chunk):
     from npreslstm.recognizer import Recognizer
 
-    _worker.update(recognizer=Recognizer(checkpoint), window=window, hop=hop)
+    return _predict_chunk(Recognizer(checkpoint), window, hop, chunk)
 
 
-def _work(chunk):
-    return _predict_chunk(chunk=chunk, **_worker)
-
-
-def _predict_chunk(recognizer, chunk, window, hop, progress=None):
+def _predict_chunk(recognizer, window, hop, chunk, progress=None):
     """Results of some files, and the warnings that came up as (category, text)."""
     from npreslstm.cli import reason
 
