@@ -5,10 +5,13 @@
 Columns: milliseconds a step (medians). npreslstm; torch with nn.LSTM on packed sequences and its default Adam; the same
 with its fused Adam; torch on padded sequences (oneDNN's LSTM) with fused Adam; the step's matrix products alone in
 NumPy. Then torch / npreslstm for each of the three, and products / npreslstm, the share of the matrix-product limit.
+`floats / MH` is the most memory that the forward and backward pass hold, in float32 numbers a frame and hidden unit of the
+last layer.
 """
 
 import argparse
 import sys
+import tracemalloc
 
 import bench_lib
 import numpy as np
@@ -37,6 +40,19 @@ def numpy_step(model, batches):
         optimizer.update(model.vector, gradient, LR)
 
     return step
+
+
+def floats_held(model, batch):
+    """Largest number of float32 values that one forward and backward pass hold at a time."""
+    x, lengths, labels = batch
+    gradient, rng = np.empty_like(model.vector), np.random.default_rng(0)
+    dlogits = one_hot(labels, model.config.num_classes) / len(x)
+    tracemalloc.start()
+    _, cache = model.forward(x, lengths, training=True, rng=rng)
+    model.backward(dlogits, cache, out=gradient)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 4
 
 
 def torch_step(kind, model, batches, fused):
@@ -103,7 +119,8 @@ def measure(N, features, rounds):
     )
     ours = times["npreslstm"]
     ratios = {f"{peer} /": times[peer] / ours for peer in PEERS}
-    return {"batch": N, **times, **ratios, "share": times["products"] / ours}
+    memory = floats_held(model, batches[0]) / (batches[0][1].sum() * model.config.hidden_size)
+    return {"batch": N, **times, **ratios, "share": times["products"] / ours, "floats / MH": float(memory)}
 
 
 def main(argv=None):
