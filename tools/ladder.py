@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Score a recipe without the speakers that the bundled weights are tested on: one line of the ladder in docs/accuracy.md.
+
+    python tools/ladder.py RAVDESS [--config mcu] [--set FIELD=VALUE ...] [--seed 0] [--workers 2] --cache DIR
+
+The 19 actors that fold 0 trains on are dealt to four groups in turn; each group is scored by a network that was trained on
+the other three. Actors 2, 5, 14, 15 and 16 have no part in anything. Prints the UAR of the four groups' pooled predictions
+and that of each group.
+"""
+
+import argparse
+import sys
+
+import numpy as np
+
+from npreslstm.commands.train import ClipLine
+from npreslstm.parallel import available_cores, run_all
+from npreslstm.schema import ModelConfig
+from npreslstm.training.crossval import FoldTask, pooled_uar, run_fold
+from npreslstm.training.dataset import load_dataset
+from npreslstm.training.fit import Split
+from npreslstm.training.protocol import PAPER_TEST
+from npreslstm.training.recipe import Recipe, training_features, with_settings
+from npreslstm.training.store import corpus_digest, store_examples
+
+GROUPS = 4
+
+
+def tasks(speakers, store, model, recipe, seed):
+    """A training for each group; `speakers` (N,) str."""
+    allowed = sorted(set(speakers.tolist()) - set(PAPER_TEST[0]), key=int)
+    nobody = np.array([], dtype=int)
+    for k in range(GROUPS):
+        scored = np.isin(speakers, allowed[k::GROUPS])
+        train = np.isin(speakers, allowed) & ~scored
+        yield FoldTask(0, k, seed, store, Split(np.flatnonzero(train), nobody, np.flatnonzero(scored)), model, recipe, None)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", help="the RAVDESS folder")
+    parser.add_argument("--config", default="mcu", help="features: mcu, paper or a JSON file")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe; repeatable")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=available_cores(), help="processes")
+    parser.add_argument("--cache", required=True, help="folder that keeps features")
+    args = parser.parse_args(argv)
+    recipe = with_settings(Recipe(), args.set)
+    dataset, features = load_dataset(args.data), training_features(args.config, recipe.trim_db)
+    store = store_examples(args.cache, dataset, corpus_digest(dataset), features, recipe.speeds, args.workers, ClipLine())
+    model = ModelConfig(num_classes=len(dataset.classes), input_size=features.n_features)
+    speakers = np.array([clip.speaker for clip in dataset.clips])
+    found = {task.fold: entry for task, (entry, _) in run_all(run_fold, list(tasks(speakers, store, model, recipe, args.seed)), args.workers)}
+    entries = [found[k] for k in range(GROUPS)]
+    groups = " ".join(f"{pooled_uar([entry], len(dataset.classes)):.4f}" for entry in entries)
+    print(f"{pooled_uar(entries, len(dataset.classes)):.4f}  ({groups})  {args.config} {' '.join(args.set)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
