@@ -48,19 +48,19 @@ class Recipe:
         Causal features are never cut.
     """
 
-    epochs: int = 150
+    epochs: int = 100
     batch_size: int = 32
     optimizer: str = "adamw"
     lr: float = 2e-3
     weight_decay: float = 0.1
     schedule: str = "cosine"
     period: int = 1
-    floor: float = 0.0
+    floor: float = 0.2
     clip_norm: float = 1.0
     dropout: float = 0.5
     label_smoothing: float = 0.1
-    ema: float = 0.998
-    speeds: tuple[float, ...] = (1.0, 0.85, 0.9, 0.95, 1.05, 1.1, 1.15)
+    ema: float = 0.9995
+    speeds: tuple[float, ...] = (1.0, 0.85, 0.9, 0.95, 1.05, 1.1, 1.15, 0.8, 1.2, 1.25)
     noise: float = 0.2
     offset: float = 0.2
     crop: float = 0.2
@@ -105,7 +105,7 @@ class Recipe:
         return with_settings(cls(), [f"{name}={_as_text(value)}" for name, value in values.items()])
 
 
-SYNTHETIC = Recipe(epochs=30, batch_size=16, speeds=(1.0,), weight_decay=0.01, dropout=0.1, mixup=0.0, ema=0.95, time_masks=0)
+SYNTHETIC = Recipe(epochs=30, batch_size=16, speeds=(1.0,), weight_decay=0.01, dropout=0.1, mixup=0.0, ema=0.95, floor=0.0, time_masks=0)
 
 # The settings of the paper's code, its unmasked padding and its statistics over all speakers included. The values it was
 # run with are not published but for the weight decay (of 32 and 64 hidden units); the others lie in its search ranges.
