@@ -64,7 +64,7 @@ def test_silence_and_full_scale_are_features_too(frontends, name):
         assert mfcc < 1e-3 and chroma < 1e-5
 
 
-# Achieved on these clips: MFCC 3.5e-4, chroma 2.0e-6, logits 4.6e-6. On 144 clips: docs/c-port.md.
+# Achieved on these clips: MFCC 3.5e-4, chroma 2.0e-6, logits 4.6e-6. On all clips: docs/c-port.md.
 @pytest.mark.parametrize("name", ["mcu", "paper"])
 def test_pcm_to_logits_equals_numpy_on_speech(frontends, name, ravdess):
     made, c = frontends(name)

@@ -303,7 +303,7 @@ def test_the_summary_by_hand():
 
     def entry(names, labels, predicted):
         speakers = np.array([name[0] for name in names])
-        return cv.Predictions(tuple(names), speakers, np.array(labels), np.array(predicted), np.zeros((len(names), 2)))
+        return cv.Predictions(tuple(names), speakers, np.array(labels), np.array(predicted), np.eye(2)[predicted])
 
     entries = {
         (0, 0): entry(["x1", "x2"], [0, 1], [0, 1]),
@@ -318,6 +318,8 @@ def test_the_summary_by_hand():
     assert summary["recalls"]["a"]["mean"] == 0.75 and summary["recalls"]["b"] == {"mean": 1.0, "std": 0.0}
     assert summary["UAR by fold"] == [1.0, 0.75] and summary["confusion"] == [[3, 1], [0, 4]]
     assert summary["UAR interval"] == [0.75, 1.0]  # twice y, twice x
+    assert summary["ensemble UAR"] == 1.0  # the tie of y1 goes to the first class
+    assert cv.summarise(config, {key: entry for key, entry in entries.items() if key[0] == 0})["ensemble UAR"] is None
 
 
 def test_a_folder_of_another_configuration_is_refused_before_any_work(corpus, whole, capsys):

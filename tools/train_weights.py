@@ -8,6 +8,7 @@ Fold 0's test actors are held out. Run again after an interruption, it goes on w
 
 import argparse
 import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from npreslstm.training.trainer import pad
 
 HELD_OUT = ("2", "5", "14", "15", "16")
 NAMES = ("paper", "mcu")
+RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 LICENCE = "CC BY-NC-SA 4.0: trained on RAVDESS (Livingstone & Russo 2018); no commercial use"
 
 
@@ -56,10 +58,11 @@ def training_batch(examples, split, checkpoint):
 
 
 def write_card(folder: Path):
-    """Write README.md of the weights folder from the weights files in it."""
+    """Write README.md of the weights folder from the weights files in it and docs/results."""
     checkpoints = {name: load_checkpoint(folder / f"{name}.npz") for name in NAMES if (folder / f"{name}.npz").exists()}
+    summaries = {name: json.loads((RESULTS / name / "summary.json").read_text(encoding="utf-8")) for name in checkpoints}
     with atomic_write(folder / "README.md", "w", encoding="utf-8") as file:
-        file.write(model_card(checkpoints))
+        file.write(model_card(checkpoints, summaries))
 
 
 if __name__ == "__main__":

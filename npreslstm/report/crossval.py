@@ -43,6 +43,8 @@ def _scores(summary):
         "by run: " + " ".join(f"{value:.4f}" for value in by_run),
         "by fold: " + " ".join(f"{value:.4f}" for value in summary["UAR by fold"]),
     ]
+    if summary["ensemble UAR"] is not None:
+        lines.append(f"{_runs(summary)} as one ensemble, {len(by_run)} times the parameters: {summary['ensemble UAR']:.4f}")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""The model card of the bundled weights, written from what the weights files themselves say."""
+"""The model card of the bundled weights, written from what the weights files and the cross-validation of their recipe say."""
 
 _CARD = """\
 # Bundled weights
@@ -8,6 +8,14 @@ _CARD = """\
 Recall of each class on the held-out speakers:
 
 {recalls}
+
+## The same recipe on all 24 speakers
+Five folds, each actor scored by networks that have not heard them, cross-validated from other seeds than the files':
+
+{crossval}
+
+`npreslstm crossval --report docs/results/NAME` recomputes this; docs/accuracy.md says how the recipe was chosen. The five held-out
+actors of the files are one of the folds, so a file's own figure is one draw among those of fold 0.
 
 ## What they are
 ResLSTM-SA with 64 hidden units (46,772 parameters, float32), trained by this package's own NumPy code on RAVDESS speech
@@ -22,7 +30,7 @@ The recipe is the default of `npreslstm.training.recipe.Recipe`. The speakers th
 the feature statistics, or in any choice; there is no choice of an epoch either: the weights are the moving average at the
 last one. The numbers above are those of the very files; `tests/test_weights.py` computes them again where the corpus is at
 hand. The same code on the same machine makes the same bits; where sums are taken in another order, training ends with other
-weights of about the same quality (with another seed, the five actors gave `paper` 0.6094: docs/accuracy.md).
+weights, as different as those of another seed.
 
 ## Licence
 RAVDESS is CC BY-NC-SA 4.0. Weights trained on it are offered under the same terms: attribution, no commercial use, share
@@ -36,13 +44,15 @@ alike. The code is MIT.
 """
 
 
-def model_card(checkpoints):
+def model_card(checkpoints, summaries):
     """Text of the card.
 
     Parameters
     ----------
     checkpoints : dict
         {name: Checkpoint} with notes as `npreslstm.training.fit.fit` writes them.
+    summaries : dict
+        {name: summary} of the recipe's cross-validation, as `npreslstm.training.crossval.summarise` returns them.
 
     Returns
     -------
@@ -50,7 +60,8 @@ def model_card(checkpoints):
         Markdown.
     """
     errors = " / ".join(f"{1 - checkpoint.notes['scores held out']['accuracy']:.0%} ({name})" for name, checkpoint in checkpoints.items())
-    return _CARD.format(overview=_overview(checkpoints), recalls=_recalls(checkpoints), commands=_commands(checkpoints), errors=errors)
+    tables = {"overview": _overview(checkpoints), "recalls": _recalls(checkpoints), "crossval": _crossval(summaries)}
+    return _CARD.format(**tables, commands=_commands(checkpoints), errors=errors)
 
 
 def _overview(checkpoints):
@@ -70,6 +81,16 @@ def _recalls(checkpoints):
     for label in checkpoints[names[0]].classes:
         found = " | ".join(f"{checkpoints[name].notes['scores held out']['recalls'][label]:.3f}" for name in names)
         rows.append(f"| {label} | {found} |")
+    return "\n".join(rows)
+
+
+def _crossval(summaries):
+    rows = ["| features | runs | UAR | standard deviation of a run | 95 % over speakers | UAR of fold 0 |", "|---|---|---|---|---|---|"]
+    for name, summary in summaries.items():
+        mean, std, (low, high) = summary["UAR"]["mean"], summary["UAR"]["std"], summary["UAR interval"]
+        spread = "" if std is None else f"{std:.4f}"
+        fold = summary["UAR by fold"][0]
+        rows.append(f"| `{name}` | {len(summary['runs'])} | {mean:.4f} | {spread} | {low:.4f} to {high:.4f} | {fold:.4f} |")
     return "\n".join(rows)
 
 

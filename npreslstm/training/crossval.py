@@ -233,7 +233,7 @@ def summarise(config, entries, resamples=10_000):
         JSON values: 'runs' (numbers of the complete runs), 'unfinished' ([run, folds done]), 'clips', 'UAR by run',
         'UAR' and 'accuracy' and 'recalls' ({class: ...}), each with 'mean' and 'std' (of the sample; None for one run),
         'UAR interval' (95 %, over actors: `bootstrap_uar`), 'UAR by fold' (mean over runs), 'confusion' (rows the true
-        classes, summed over runs).
+        classes, summed over runs), 'ensemble UAR' (of the mean of the runs' probabilities; None for one run).
 
     Raises
     ------
@@ -250,6 +250,7 @@ def summarise(config, entries, resamples=10_000):
     found = np.array([recalls(confusion) for confusion in confusions])  # (R, C)
     by_fold = [[pooled_uar([entries[run, fold]], len(classes)) for fold in range(folds)] for run in runs]
     first, hits = by_run[0], np.array([run.predicted == run.labels for run in by_run])
+    together = np.mean([run.probabilities for run in by_run], axis=0).argmax(axis=1)
     return {
         "runs": runs,
         "unfinished": [[run, count] for run, count in sorted(done.items()) if count < folds],
@@ -261,6 +262,7 @@ def summarise(config, entries, resamples=10_000):
         "recalls": {name: _spread(found[:, k]) for k, name in enumerate(classes)},
         "UAR by fold": np.mean(by_fold, axis=0).tolist(),
         "confusion": confusions.sum(axis=0).tolist(),
+        "ensemble UAR": uar(confusion_matrix(first.labels, together, len(classes))) if len(runs) > 1 else None,
     }
 
 
