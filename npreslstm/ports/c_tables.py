@@ -8,6 +8,7 @@ from npreslstm.errors import InputError
 from npreslstm.ports import c_text
 
 NEGLIGIBLE = 1e-7  # chroma weights below this share of their bin's largest are left out
+DCT_ONE = 2.0**45  # of the sums of npr_mfcc: decibels in Q15, cosines in Q30
 
 
 def check_supported(config):
@@ -15,7 +16,7 @@ def check_supported(config):
     power_of_two = config.n_fft & (config.n_fft - 1) == 0
     checks = [
         (power_of_two and config.n_fft >= 8, f"n_fft is {config.n_fft}; expected a power of two"),
-        (config.n_mels > 1 and config.n_fft % (4 * config.n_mels) == 0, f"n_mels is {config.n_mels}; expected a power of two up to n_fft / 4"),
+        (1 < config.n_mels <= 512 and config.n_fft % (4 * config.n_mels) == 0, f"n_mels is {config.n_mels}; expected a power of two up to n_fft / 4 and 512"),
         (is_streaming(config) or is_clip(config), "expected causal framing, fixed tuning, no top_db and no trim_db, or as `paper` has them"),
         (is_streaming(config) or config.sample_rate > 8000, f"sample_rate is {config.sample_rate}; expected above 8000 Hz to estimate the tuning"),
         (config.n_chroma % 12 == 0, f"n_chroma is {config.n_chroma}; expected a multiple of 12"),
@@ -45,8 +46,8 @@ def sizes(config):
         "NPR_MFCC": config.n_mfcc,
         "NPR_CHROMA": config.n_chroma,
         "NPR_FLOOR": 10.0 ** (config.floor_db / 10),
-        "NPR_DCT_FIRST": np.sqrt(1 / config.n_mels),
-        "NPR_DCT_OTHERS": np.sqrt(2 / config.n_mels),
+        "NPR_DCT_FIRST": np.sqrt(1 / config.n_mels) / DCT_ONE,
+        "NPR_DCT_OTHERS": np.sqrt(2 / config.n_mels) / DCT_ONE,
     }
     if config.tuning is not None:
         values["NPR_TUNING_FIXED"] = 1
@@ -69,9 +70,10 @@ def tables(config):
     """{name: array} of npr_tables.c."""
     bank = mel_filter_bank(config.sample_rate, config.n_fft, config.n_mels, config.fmin, config.upper_hz)  # (n_mels, F)
     mel_start, mel_count, mel_weights = _runs(bank > 0, bank)
-    cosine = np.cos(2 * np.pi * np.arange(config.n_fft // 2 + 1) / config.n_fft)
+    cosine = np.rint(2**30 * np.cos(2 * np.pi * np.arange(config.n_fft // 2 + 1) / config.n_fft)).astype(np.int32)
+    cosine[-1] += 1  # so that 1 - cos has 31 bits
     arrays = {
-        "npr_cosine": cosine.astype(np.float32),
+        "npr_cosine": cosine,
         "npr_mel_start": mel_start.astype(np.uint16),
         "npr_mel_count": mel_count.astype(np.uint16),
         "npr_mel_weights": mel_weights,

@@ -72,13 +72,14 @@ static void transform(piece clip, size_t t, npr_spectrum *spectrum) {
     for (size_t k = 0; k < NPR_FFT; k++) {
         const size_t n = t * NPR_HOP + k; /* NPR_FFT / 2 samples too far on */
         const int inside = n >= NPR_FFT / 2 && n - NPR_FFT / 2 < clip.samples;
-        spectrum->frame[k] = inside ? (float)clip.pcm[n - NPR_FFT / 2] * (1.0f / 32768.0f) : 0.0f;
+        spectrum->frame[k] = inside ? clip.pcm[n - NPR_FFT / 2] : 0;
     }
     npr_power_spectrum(spectrum);
 }
 
 /* Local maxima between NPR_PITCH_START and NPR_PITCH_STOP, by a parabola through three bins. */
 static void find_peaks(const float *power, work *w) {
+    const float bin_hz = (float)NPR_SAMPLE_RATE / NPR_FFT;
     float loudest = 0.0f;
     for (size_t k = 0; k < NPR_BINS; k++) loudest = power[k] > loudest ? power[k] : loudest;
     for (size_t k = NPR_PITCH_START; k < NPR_PITCH_STOP; k++) {
@@ -87,7 +88,7 @@ static void find_peaks(const float *power, work *w) {
         const float curvature = (left + right) - 2.0f * middle, slope = 0.5f * (right - left);
         const int inside = (slope < 0.0f ? -slope : slope) < -curvature; /* otherwise the summit is more than a bin away */
         const float shift = inside ? -slope / curvature : 0.0f;
-        w->hz[w->peaks] = ((float)k + shift) * ((float)NPR_SAMPLE_RATE / NPR_FFT);
+        w->hz[w->peaks] = (float)k * bin_hz + shift * bin_hz;
         w->height[w->peaks++] = middle + 0.5f * slope * shift;
     }
 }
@@ -115,8 +116,8 @@ static float tuning_of(const work *w) {
     const float median = 0.5f * (ranked(w->height, w->peaks, (w->peaks - 1) / 2) + ranked(w->height, w->peaks, w->peaks / 2));
     for (size_t k = 0; k < w->peaks; k++) {
         if (w->height[k] < median) continue;
-        const float pitch = NPR_CHROMA * npr_log2(w->hz[k] * (1.0f / 27.5f)); /* above A0 */
-        const float fraction = pitch - (float)(int32_t)pitch;                   /* in [0, 1), to be taken as [-1/2, 1/2) */
+        const float pitch = NPR_CHROMA * npr_log2(w->hz[k] / 27.5f); /* above A0; NumPy's roundings, for the same ties */
+        const float fraction = pitch - (float)(int32_t)pitch;        /* in [0, 1), to be taken as [-1/2, 1/2) */
         const size_t bin = (size_t)((fraction < 0.5f ? fraction + 0.5f : fraction - 0.5f) * 100.0f);
         counts[bin < 100 ? bin : 99]++;
     }

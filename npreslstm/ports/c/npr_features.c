@@ -15,18 +15,28 @@ void npr_log_mel(npr_spectrum *spectrum) {
     }
 }
 
+/* Decibels in Q15, to the nearest. */
+static int32_t fixed(float decibels) {
+    const float scaled = decibels * 32768.0f;
+    return (int32_t)(scaled < 0.0f ? scaled - 0.5f : scaled + 0.5f);
+}
+
 /* Orthonormal DCT-II, the first NPR_MFCC coefficients: cos(pi k (2m + 1) / 2M) is every (NPR_FFT / 4M)-th table entry. Bands
- * m and M - 1 - m have the same cosine but for the sign (-1)^k, and adding them first also rounds less. */
+ * m and M - 1 - m have the same cosine but for the sign (-1)^k: their sums serve even k, their differences odd k. */
 void npr_mfcc(const float *log_mel, float *mfcc) {
+    int32_t folded[2][NPR_MELS / 2];
+    for (size_t m = 0; m < NPR_MELS / 2; m++) {
+        const int32_t left = fixed(log_mel[m]), right = fixed(log_mel[NPR_MELS - 1 - m]);
+        folded[0][m] = left + right, folded[1][m] = left - right;
+    }
     for (size_t k = 0; k < NPR_MFCC; k++) {
         const size_t step = k * (NPR_FFT / (4 * NPR_MELS));
-        const float sign = k % 2 == 0 ? 1.0f : -1.0f;
-        float sum = 0.0f;
+        int64_t sum = 0;
         for (size_t m = 0, angle = step; m < NPR_MELS / 2; m++, angle += 2 * step) {
             const size_t a = angle & (NPR_FFT - 1);
-            sum += (log_mel[m] + sign * log_mel[NPR_MELS - 1 - m]) * npr_cosine[a <= NPR_FFT / 2 ? a : NPR_FFT - a];
+            sum += (int64_t)folded[k % 2][m] * npr_cosine[a <= NPR_FFT / 2 ? a : NPR_FFT - a];
         }
-        mfcc[k] = sum * (k == 0 ? NPR_DCT_FIRST : NPR_DCT_OTHERS);
+        mfcc[k] = (float)sum * (k == 0 ? NPR_DCT_FIRST : NPR_DCT_OTHERS);
     }
 }
 
@@ -67,7 +77,7 @@ npr_status npr_frontend_push(npr_frontend *frontend, const int16_t *pcm, size_t 
     memset(kept + NPR_FFT - NPR_HOP, 0, NPR_HOP * sizeof *kept);
     memcpy(kept + NPR_FFT - NPR_HOP, pcm, samples * sizeof *kept);
     npr_spectrum *spectrum = &frontend->spectrum;
-    for (size_t k = 0; k < NPR_FFT; k++) spectrum->frame[k] = (float)kept[k] * (1.0f / 32768.0f);
+    for (size_t k = 0; k < NPR_FFT; k++) spectrum->frame[k] = kept[k];
     npr_power_spectrum(spectrum);
     npr_log_mel(spectrum);
     npr_mfcc(spectrum->mel, features);

@@ -20,7 +20,7 @@ extern "C" {
 
 /* Memory of one frame's transforms. */
 typedef struct {
-    float frame[NPR_FFT];
+    int32_t frame[NPR_FFT];
     float power[NPR_BINS];
     float mel[NPR_MELS];
 } npr_spectrum;
@@ -36,7 +36,7 @@ npr_status npr_frontend_init(npr_frontend *frontend);
 /* Take in 1 to NPR_HOP samples; write the features of the frame that they complete: count = NPR_MFCC + NPR_CHROMA. */
 npr_status npr_frontend_push(npr_frontend *frontend, const int16_t *pcm, size_t samples, float *features, size_t count);
 
-/* The steps: window and transform `frame` into `power`; `power` into `mel` in decibels; their cosine transform; pitch classes. */
+/* The steps: window and transform `frame`, 16-bit samples, into `power`; `power` into `mel` in decibels; their cosine transform; pitch classes. */
 void npr_power_spectrum(npr_spectrum *spectrum);
 void npr_log_mel(npr_spectrum *spectrum);
 void npr_mfcc(const float *log_mel, float *mfcc);
@@ -44,7 +44,7 @@ void npr_chroma(const float *power, float *chroma);
 void npr_normalise_chroma(float *chroma);
 
 /* Generated. */
-extern const float npr_cosine[NPR_FFT / 2 + 1];      /* cos(2 pi k / NPR_FFT) */
+extern const int32_t npr_cosine[NPR_FFT / 2 + 1];    /* cos(2 pi k / NPR_FFT) in Q30, the last 1 - 2^30 */
 extern const uint16_t npr_mel_start[NPR_MELS], npr_mel_count[NPR_MELS];
 extern const float npr_mel_weights[];                /* of npr_mel_count[m] bins from npr_mel_start[m] on, band after band */
 #ifdef NPR_TUNING_FIXED
