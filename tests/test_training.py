@@ -83,6 +83,30 @@ def test_the_toy_task_is_learnt():
     assert score(model, [variants[0] for variants in clips], labels, ("down", "up"))["uar"] > 0.9  # achieved 0.95 to 1
 
 
+def uneven_clips(count=40, seed=0):
+    """Toy clips with three of the first class for each of the second."""
+    clips, labels = toy_clips(count, seed)
+    kept = [n for n in range(count) if labels[n] == 0 or n % 6 == 1]
+    return [clips[n] for n in kept], labels[kept]
+
+
+def test_a_uniform_prior_is_the_training_prior_taken_out_of_the_bias():
+    clips, labels = uneven_clips()
+    states = [train(Trainer(SMALL, replace(QUICK, prior=prior), clips, labels, seed=0)).state_dict() for prior in ("training", "uniform")]
+    change = states[0].pop("fc.bias") - states[1].pop("fc.bias")
+    assert np.diff(change) == pytest.approx(np.log(np.mean(labels == 1) / np.mean(labels == 0)), abs=1e-6)  # achieved 6e-8
+    assert change.sum() == pytest.approx(0, abs=1e-6)
+    assert all((states[0][name] == states[1][name]).all() for name in states[0])
+
+
+def test_validation_scores_are_those_of_the_network_that_is_returned():
+    validation = [variants[0] for variants in toy_clips(30, seed=1)[0]], toy_clips(30, seed=1)[1]
+    trainer = Trainer(SMALL, QUICK, *uneven_clips(), seed=0)
+    model = train(trainer, validation)
+    assert np.abs(trainer.log_prior).min() > 0.1
+    assert score(model, *validation, ("down", "up"))["uar"] == trainer.history[-1][1]
+
+
 def test_best_epoch_needs_validation_speakers():
     with pytest.raises(InputError, match="keep is 'best' without validation speakers"):
         train(Trainer(SMALL, replace(QUICK, keep="best"), *toy_clips(), seed=0))

@@ -37,6 +37,9 @@ class Recipe:
     time_masks, longest_mask, column_masks, widest_mask : int
     mixup : float
         Alpha of `augment.mixup`; 0 is none.
+    prior : {'uniform', 'training'}
+        How frequent the trained network takes the classes to be. 'uniform': all alike, as UAR weighs them; the head's bias
+        is corrected for their shares of the training clips (logit adjustment, Menon et al. 2021). 'training': as trained.
     padding : {'masked', 'original'}
     keep : {'last', 'best'}
         The last epoch, or the one with the best validation UAR.
@@ -69,6 +72,7 @@ class Recipe:
     column_masks: int = 0
     widest_mask: int = 0
     mixup: float = 0.3
+    prior: str = "uniform"
     padding: str = "masked"
     keep: str = "last"
     statistics: str = "training"
@@ -76,7 +80,7 @@ class Recipe:
 
     def __post_init__(self):
         choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "padding": ("masked", "original")}
-        choices |= {"keep": ("last", "best"), "statistics": ("training", "all")}
+        choices |= {"prior": ("uniform", "training"), "keep": ("last", "best"), "statistics": ("training", "all")}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(allowed)}")
@@ -112,7 +116,7 @@ SYNTHETIC = Recipe(epochs=30, batch_size=16, speeds=(1.0,), weight_decay=0.01, d
 ORIGINAL = Recipe(
     epochs=100, batch_size=16, optimizer="adam", lr=2e-4, weight_decay=1.6e-3, schedule="warm-restarts", period=10, floor=0.01,
     clip_norm=0.0, dropout=0.3, label_smoothing=0.0, ema=0.0, speeds=(1.0,), noise=0.0, offset=0.0, crop=0.0, time_masks=0,
-    mixup=0.0, padding="original", keep="best", statistics="all", trim_db=0.0,
+    mixup=0.0, prior="training", padding="original", keep="best", statistics="all", trim_db=0.0,
 )  # fmt: skip
 NAMED = {"default": Recipe(), "original": ORIGINAL}
 

@@ -71,6 +71,8 @@ class Trainer:
 
     Attributes
     ----------
+    log_prior : (C,) float32 array
+        What is taken out of the logits in the end, see `Recipe.prior`; of mean 0.
     history : list of (float, float)
         Loss and validation UAR (NaN without validation clips) of each epoch so far.
     """
@@ -81,6 +83,7 @@ class Trainer:
         keep_freed_memory()
         self.recipe, self.clips, self.labels, self.seed = recipe, clips, np.asarray(labels), seed
         self.model = ResLSTM(replace(config, dropout=recipe.dropout), np.random.default_rng([seed, 0]))
+        self.log_prior = _log_prior(self.labels, config.num_classes) if recipe.prior == "uniform" else np.zeros(config.num_classes, np.float32)
         self.gradient = np.empty_like(self.model.vector)
         self.optimizer = Adam(len(self.model.vector), recipe.weight_decay, recipe.optimizer == "adamw")
         self.average = ResLSTM(self.model.config)
@@ -186,7 +189,7 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     Returns
     -------
     ResLSTM
-        The averaged weights of the last epoch, or of the best one on the validation speakers.
+        The averaged weights of the last epoch, or of the best one on the validation speakers, for the recipe's prior.
     """
     recipe, best = trainer.recipe, _Best(trainer.average)
     if recipe.keep == "best" and validation is None:
@@ -196,7 +199,7 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     started, first, saved = time.monotonic(), trainer.epoch, time.monotonic()
     while trainer.epoch < recipe.epochs:
         loss = trainer.run_epoch()
-        score = _score(trainer.average, validation, recipe.padding)
+        score = _score(trainer, validation)
         trainer.history.append((loss, np.nan if score is None else score))
         if recipe.keep == "last" or score > best.uar:
             best = _Best(trainer.average, score)
@@ -210,6 +213,7 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
         os.remove(snapshot)
     model = ResLSTM(trainer.model.config)
     model.load_state_dict(best.state)
+    model.tensors["fc.bias"] -= trainer.log_prior
     return model
 
 
@@ -227,9 +231,15 @@ class _Best:
         self.state = {name.removeprefix("best/"): tensor for name, tensor in arrays.items()}
 
 
-def _score(model, validation, padding):
+def _log_prior(labels, C):
+    """Logarithms of the shares of the classes (C,) float32, less their mean; a class without clips counts as one of a single clip."""
+    logarithms = np.log(np.maximum(np.bincount(labels, minlength=C), 1))
+    return (logarithms - logarithms.mean()).astype(np.float32)
+
+
+def _score(trainer, validation):
     if validation is None:
         return None
     clips, labels = validation
-    predicted = predict(model, clips, padding).argmax(axis=1)
-    return uar(confusion_matrix(labels, predicted, model.config.num_classes))
+    predicted = (predict(trainer.average, clips, trainer.recipe.padding) - trainer.log_prior).argmax(axis=1)
+    return uar(confusion_matrix(labels, predicted, len(trainer.log_prior)))
