@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from samples import voice, write_wav
 
+from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
 from npreslstm.errors import InputError
 from npreslstm.parallel import run_all
@@ -141,8 +142,8 @@ def test_a_fold_under_way_goes_on_from_its_snapshot(corpus, whole, tmp_path, mon
         cv.run_fold(task)
     again = cv.run_fold(task)
     assert steps == [0, 1, 2, 2, 3]
-    assert (again[0].probabilities == uninterrupted[0].probabilities).all()
-    assert again[1]["loss"] == uninterrupted[1]["loss"] and len(again[1]["loss"]) == 4
+    assert (again.predictions.probabilities == uninterrupted.predictions.probabilities).all()
+    assert again.history["loss"] == uninterrupted.history["loss"] and len(again.history["loss"]) == 4
 
 
 def work_that_is_killed_once(task):
@@ -225,7 +226,7 @@ def predictions_with(examples, names, plan, changed, monkeypatch):
         variants[n] = [rng.normal(0, 100, frames.shape).astype(np.float32) for frames in variants[n]]
     monkeypatch.setattr(cv, "open_examples", lambda store: (examples._replace(variants=variants), names))
     split = plan.split(plan.folds[0], examples.speakers)
-    return cv.run_fold(cv.FoldTask(0, 0, 1, "", split, plan.model, plan.recipe, None))[0]
+    return cv.run_fold(cv.FoldTask(0, 0, 1, "", split, plan.model, plan.recipe, None)).predictions
 
 
 @pytest.mark.parametrize("options", [{}, {"hold_validation": True}, {"recipe": quick_recipe(1, keep="best")}], ids=["last", "validation", "best"])
@@ -382,6 +383,22 @@ def test_unreadable_clips_are_listed_before_training(corpus, tmp_path, capsys):
     assert main(["crossval", str(tmp_path / "c/corpus.csv"), *SMALL, "--workers", "1", "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert "2 of 24 clips cannot be used" in error and "5.wav" in error and "6.wav" in error
+
+
+def test_students_learn_from_the_networks_of_their_own_fold(corpus, whole, tmp_path, capsys):
+    arguments = command(corpus, whole, tmp_path / "out", "--teachers", str(whole), "--workers", "1")
+    assert main(arguments) == 0
+    journal = Journal(str(tmp_path / "out"))
+    teachers = [[load_checkpoint(whole / "weights" / f"run-{run:02}-fold-{fold}.npz").sha256 for run in range(RUNS)] for fold in range(FOLDS)]
+    assert journal.config["teachers"] == teachers
+    student = load_checkpoint(tmp_path / "out" / "weights" / "run-01-fold-2.npz")
+    assert student.notes["teachers"] == teachers[2] and results(tmp_path / "out") != results(whole)
+    entry = journal.entries()[1, 2]
+    assert student.notes["scores held out"]["accuracy"] == (entry.predicted == entry.labels).mean()
+    os.makedirs(tmp_path / "teachers" / "weights")
+    shutil.copy(whole / "weights" / "run-00-fold-0.npz", tmp_path / "teachers" / "weights")
+    assert main(command(corpus, whole, tmp_path / "none", "--teachers", str(tmp_path / "teachers"))) == 2
+    assert "has no networks of fold 1" in capsys.readouterr().err and not (tmp_path / "none").exists()
 
 
 def test_two_processes_cannot_work_on_one_folder(corpus, whole):

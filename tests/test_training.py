@@ -107,6 +107,38 @@ def test_validation_scores_are_those_of_the_network_that_is_returned():
     assert score(model, *validation, ("down", "up"))["uar"] == trainer.history[-1][1]
 
 
+def test_with_teachers_the_labels_do_not_matter():
+    clips, labels = toy_clips()
+    recipe = replace(QUICK, prior="training")
+    teachers = [Trainer(SMALL, recipe, clips, labels, seed).model for seed in (5, 6)]
+    runs = [train(Trainer(SMALL, recipe, clips, found, 0, teachers[:n])).state_dict() for n, found in ((2, labels), (2, 1 - labels), (1, labels))]
+    assert all((runs[0][name] == runs[1][name]).all() for name in runs[0])
+    assert any((runs[0][name] != runs[2][name]).any() for name in runs[0])
+
+
+def test_a_student_of_a_good_teacher_is_good():
+    recipe = replace(QUICK, epochs=30, mixup=0.0, noise=0.1, offset=0.1, dropout=0.0)
+    clips, labels = uneven_clips(60)
+    teacher = train(Trainer(SMALL, recipe, clips, labels, seed=0))
+    student = train(Trainer(SMALL, recipe, clips, labels, 1, [teacher]))
+    unseen, truth = [variants[0] for variants in toy_clips(40, seed=5)[0]], toy_clips(40, seed=5)[1]
+    assert score(student, unseen, truth, ("down", "up"))["uar"] > 0.9  # achieved 0.975 to 1
+
+
+def test_a_teacher_that_heard_others_is_refused():
+    clips, labels = toy_clips(12)
+    speakers = np.repeat(["a", "b", "c"], 4)
+    examples = Examples("toy", ("down", "up"), None, clips, labels, speakers)
+    split = split_by_speaker(speakers, test=["c"])
+    teacher = fit(examples, split_by_speaker(speakers, test=["b"]), SMALL, QUICK, 0)
+    with pytest.raises(InputError, match="a teacher .* has other speakers trained on than the training: .'a', 'c'. instead of .'a', 'b'."):
+        fit(examples, split, SMALL, QUICK, 0, teachers=[teacher])
+    good = fit(examples, split, SMALL, QUICK, 0)
+    with pytest.raises(InputError, match="has other prior than the training: uniform instead of training"):
+        fit(examples, split, SMALL, replace(QUICK, prior="training"), 0, teachers=[good])
+    assert fit(examples, split, SMALL, QUICK, 1, teachers=[good]).notes["teachers"] == [good.sha256]
+
+
 def test_best_epoch_needs_validation_speakers():
     with pytest.raises(InputError, match="keep is 'best' without validation speakers"):
         train(Trainer(SMALL, replace(QUICK, keep="best"), *toy_clips(), seed=0))

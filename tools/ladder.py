@@ -50,7 +50,8 @@ def main(argv=None):
     store = store_examples(args.cache, dataset, corpus_digest(dataset), features, recipe.speeds, args.workers, ClipLine())
     model = ModelConfig(num_classes=len(dataset.classes), input_size=features.n_features)
     speakers = np.array([clip.speaker for clip in dataset.clips])
-    found = {task.fold: entry for task, (entry, _) in run_all(run_fold, list(tasks(speakers, store, model, recipe, args.seed)), args.workers)}
+    done = run_all(run_fold, list(tasks(speakers, store, model, recipe, args.seed)), args.workers)
+    found = {task.fold: result.predictions for task, result in done}
     entries = [found[k] for k in range(GROUPS)]
     groups = " ".join(f"{pooled_uar([entry], len(dataset.classes)):.4f}" for entry in entries)
     print(f"{pooled_uar(entries, len(dataset.classes)):.4f}  ({groups})  {args.config} {' '.join(args.set)}")

@@ -13,13 +13,15 @@ examples:
   npreslstm crossval ravdess/ --recipe original --out original/
   npreslstm crossval ravdess/ --inner --set lr=1e-3 --out try-lr/     choose between recipes without the test speakers
   npreslstm crossval corpus.csv --folds 5 --config mcu --out results/
+  npreslstm crossval ravdess/ --teachers results/ --out students/     one network that learns from those of several runs
   npreslstm crossval --report results/
 
 Every fold of every run is trained from a seed of its own and entered into --out when it is done. Interrupted in any way,
 the same command goes on where it was, and ends with the same bits. Statistics, weights and epochs come from speakers that
 are not scored (--recipe original: statistics from all, as in the paper's code). A recipe that keeps its last epoch needs no
 validation speakers, so they are trained on too, unless --validation or --inner is given. In --out: config.json and
-predictions/*.csv (what --report needs), history/, summary.json; features/ and snapshots/ may be deleted in the end.
+predictions/*.csv (what --report needs), history/, summary.json, weights/ (the networks, each a file for any other command);
+features/ and snapshots/ may be deleted in the end.
 """
 
 
@@ -32,6 +34,7 @@ def add_arguments(parser):
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="runs of all folds (default 1); more may be added later")
     add_training_arguments(parser)
     parser.add_argument("--inner", action="store_true", help="score the validation speakers; the test speakers have no part in anything")
+    parser.add_argument("--teachers", metavar="DIR", help="learn from the networks of another cross-validation, fold by fold (distillation)")
     parser.add_argument("--validation", action="store_true", help="keep the validation speakers out of training and follow their UAR")
 
 
@@ -77,7 +80,7 @@ def _train(args):
     from npreslstm.parallel import available_cores
     from npreslstm.training.crossval import crossval
 
-    plan = make_plan(args, inner=args.inner, hold_validation=args.validation)
+    plan = make_plan(args, inner=args.inner, hold_validation=args.validation, teachers=args.teachers)
     workers = available_cores() if args.workers is None else args.workers
     line = EntryLine(plan, args.runs, 1 if args.dask else workers)
     return crossval(plan, args.runs, args.out, args.cache, workers, args.dask, line.clip, line.entry)

@@ -28,13 +28,14 @@ def add_arguments(parser):
     parser.add_argument("--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default: 1)")
     parser.add_argument("--recipe", metavar="R", help="default, original (the paper's settings) or a JSON file of fields")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; repeatable")
+    parser.add_argument("--teacher", action="append", default=[], metavar="W.npz", help="learn what this network says of the same speakers; repeatable")
     parser.add_argument("--seed", type=int, default=0, help="everything random follows from it (default: 0)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that extract features (default: 1)")
     parser.add_argument("--cache", metavar="DIR", help="keep extracted features here for the next run")
 
 
 def run(args):
-    from npreslstm.checkpoint import save_checkpoint
+    from npreslstm.checkpoint import load_checkpoint, save_checkpoint
     from npreslstm.errors import InputError
     from npreslstm.schema import ModelConfig
     from npreslstm.training.fit import fit
@@ -48,9 +49,10 @@ def run(args):
         raise InputError(f"--out {args.out}: its folder does not exist; make it first")
     recipe = with_settings(SYNTHETIC if args.synthetic and not args.recipe else load_recipe(args.recipe or "default"), args.set)
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
+    teachers = [load_checkpoint(path) for path in args.teacher]
     examples, split = _synthetic(args) if args.synthetic else _corpus(args, recipe)
     print(f"training on {len(split.train)} clips of {len(set(examples.speakers[split.train]))} speakers, seed {args.seed}", file=sys.stderr)
-    checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), args.out + ".training")
+    checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), args.out + ".training", teachers)
     save_checkpoint(args.out, checkpoint)
     _report(args.out, checkpoint.notes)
 

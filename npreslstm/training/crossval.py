@@ -1,14 +1,17 @@
 """Cross-validation over speakers: every fold of every run a training of its own, entered into a journal when done."""
 
+import glob
 import os
 import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from npreslstm import __version__
+from npreslstm.checkpoint import Checkpoint, load_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
 from npreslstm.parallel import run_all
@@ -44,6 +47,8 @@ class Plan:
         between recipes.
     hold_validation : bool
         Keep the validation speakers out of training even if the recipe chooses no epoch by them.
+    teachers : str, optional
+        Folder of a cross-validation of the same folds, whose networks are the teachers of those of this one, fold by fold.
     """
 
     dataset: object
@@ -54,6 +59,7 @@ class Plan:
     seed: int = 0
     inner: bool = False
     hold_validation: bool = False
+    teachers: str | None = None
 
     @classmethod
     def make(cls, dataset, folds, features, model, recipe, **options):
@@ -67,6 +73,13 @@ class Plan:
         for k, fold in enumerate(self.folds):
             if set(self.dataset.speakers) <= {*fold.test, *self.validation(fold)}:
                 raise InputError(f"fold {k} leaves nobody to train on beside its test and validation speakers; take more folds")
+            if self.teachers and not self.teachers_of(k):
+                raise InputError(f"{self.teachers} has no networks of fold {k}: there is no weights/run-*-fold-{k}.npz in it")
+
+    def teachers_of(self, k):
+        """Weights files of the teachers of fold k."""
+        folder = glob.escape(os.path.abspath(self.teachers)) if self.teachers else ""
+        return sorted(glob.glob(os.path.join(folder, "weights", f"run-*-fold-{k}.npz"))) if folder else []
 
     @property
     def uses_validation(self):
@@ -89,7 +102,7 @@ class Plan:
 
     def config(self, digest):
         """All that decides the results, as JSON values; `digest` as of `corpus_digest`."""
-        return {
+        config = {
             "npreslstm": __version__,
             "data": self.dataset.name,
             "digest": digest,
@@ -103,6 +116,9 @@ class Plan:
             "validation speakers": "kept out of training" if self.uses_validation else "trained on",
             "seed": self.seed,
         }
+        if self.teachers:
+            config["teachers"] = [[load_checkpoint(path).sha256 for path in self.teachers_of(k)] for k in range(len(self.folds))]
+        return config
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +133,15 @@ class FoldTask:
     model: ModelConfig
     recipe: Recipe
     snapshot: str
+    teachers: tuple[str, ...] = ()
+
+
+class FoldResult(NamedTuple):
+    """What a training gives; `history` holds JSON values: seed, seconds (of the last attempt) and the curves of training."""
+
+    predictions: Predictions
+    history: dict
+    checkpoint: Checkpoint
 
 
 def run_fold(task, on_epoch=None):
@@ -130,19 +155,19 @@ def run_fold(task, on_epoch=None):
 
     Returns
     -------
-    Predictions
-    history : dict
-        JSON values: seed, seconds (of the last attempt) and the curves of training.
+    FoldResult
     """
     started = time.monotonic()
     examples, names = open_examples(task.store)
-    checkpoint = fit(examples, task.split, task.model, task.recipe, task.seed, on_epoch, task.snapshot)
+    teachers = [load_checkpoint(path) for path in task.teachers]
+    checkpoint = fit(examples, task.split, task.model, task.recipe, task.seed, on_epoch, task.snapshot, teachers)
     clips = task.split.test
     scaled = [((examples.variants[n][0] - checkpoint.mean) / checkpoint.std).astype(np.float32) for n in clips]
     logits = predict(checkpoint.model(), scaled, task.recipe.padding)
     files = tuple(names[n] for n in clips)
     predictions = Predictions(files, examples.speakers[clips], examples.labels[clips], logits.argmax(axis=1), softmax(logits))
-    return predictions, {"seed": task.seed, "seconds": round(time.monotonic() - started, 1), **checkpoint.notes["history"]}
+    history = {"seed": task.seed, "seconds": round(time.monotonic() - started, 1), **checkpoint.notes["history"]}
+    return FoldResult(predictions, history, checkpoint)
 
 
 def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None, on_entry=None):
@@ -185,11 +210,11 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
             cache = os.path.abspath(cache or os.path.join(folder, "features"))
             store = store_examples(cache, plan.dataset, digest, plan.features, plan.recipe.speeds, workers, on_clip)
             with closing(run_all(run_fold, [_task(plan, journal, store, *key) for key in tasks], workers, dask)) as results:
-                for task, (predictions, history) in results:
-                    journal.add(task.run, task.fold, predictions, history)
-                    entries[task.run, task.fold] = predictions
+                for task, result in results:
+                    journal.add(task.run, task.fold, *result)
+                    entries[task.run, task.fold] = result.predictions
                     if on_entry:
-                        on_entry(task.run, task.fold, history, entries)
+                        on_entry(task.run, task.fold, result.history, entries)
         summary = summarise(journal.config, journal.entries())
         journal.write_summary(summary)
     return summary
@@ -198,9 +223,8 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
 def _task(plan, journal, store, run, fold):
     speakers = np.array([clip.speaker for clip in plan.dataset.clips])
     split = plan.split(plan.folds[fold], speakers)
-    return FoldTask(
-        run, fold, fold_seed(plan.seed, run, fold), store, split, plan.model, plan.recipe, journal.path("snapshots", run, fold)
-    )
+    seed, snapshot = fold_seed(plan.seed, run, fold), journal.path("snapshots", run, fold)
+    return FoldTask(run, fold, seed, store, split, plan.model, plan.recipe, snapshot, tuple(plan.teachers_of(fold)))
 
 
 def pooled(entries):

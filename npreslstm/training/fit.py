@@ -80,7 +80,7 @@ def split_by_speaker(speakers, validation=(), test=()):
     return Split(np.flatnonzero(rest), np.flatnonzero(in_validation), np.flatnonzero(in_test))
 
 
-def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=None):
+def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=None, teachers=()):
     """Train on the training speakers and score the others.
 
     The feature statistics are those of the training speakers, unless ``recipe.statistics`` says otherwise.
@@ -97,11 +97,18 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         Called with an `Epoch`.
     snapshot : path, optional
         As in `train`.
+    teachers : sequence of Checkpoint, optional
+        Networks to learn from, see `Trainer`; of the same features, training speakers and prior.
 
     Returns
     -------
     Checkpoint
         Its notes say the data, split, seed, recipe, history and scores.
+
+    Raises
+    ------
+    InputError
+        If a teacher does not fit.
     """
     seen = split.train if recipe.statistics == "training" else range(len(examples.variants))
     mean, std = statistics(examples.variants[n][0] for n in seen)
@@ -109,7 +116,10 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     config = ModelConfig.from_dict(
         model_config.to_dict() | {"input_size": len(mean), "num_classes": len(examples.classes), "dropout": recipe.dropout}
     )
-    trainer = Trainer(config, recipe, [scaled[n] for n in split.train], examples.labels[split.train], seed)
+    for teacher in teachers:
+        _check_teacher(teacher, examples, _names(examples, split.train), recipe)
+    models = [teacher.model() for teacher in teachers]
+    trainer = Trainer(config, recipe, [scaled[n] for n in split.train], examples.labels[split.train], seed, models)
     watched = _plain(scaled, examples, split.validation) if len(split.validation) else None
     model = train(trainer, watched, on_epoch, snapshot)
     notes = {
@@ -120,12 +130,28 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         "speakers held out": _names(examples, split.test),
         "seed": seed,
         "recipe": recipe.to_dict(),
+        **({"teachers": [teacher.sha256 for teacher in teachers]} if teachers else {}),
         "history": _history(trainer.history, watched is not None),
     }
     for what, clips in (("validation", split.validation), ("held out", split.test)):
         if len(clips):
             notes[f"scores {what}"] = score(model, *_plain(scaled, examples, clips), examples.classes, recipe.padding)
     return Checkpoint(model.config, model.state_dict(), examples.config, mean, std, examples.classes, notes)
+
+
+def _check_teacher(teacher, examples, speakers, recipe):
+    """Raise InputError if a teacher heard other speakers, which it could tell the student about, or does not fit otherwise."""
+    notes = teacher.notes
+    pairs = {
+        "features": (teacher.features and teacher.features.to_dict(), examples.config and examples.config.to_dict()),
+        "classes": (teacher.classes, examples.classes),
+        "speakers trained on": (notes.get("speakers trained on"), speakers),
+        "prior": (notes.get("recipe", {}).get("prior", "training"), recipe.prior),
+        "statistics": (notes.get("recipe", {}).get("statistics"), recipe.statistics),
+    }
+    for name, (theirs, ours) in pairs.items():
+        if theirs != ours:
+            raise InputError(f"a teacher ({teacher.sha256[:16]}) has other {name} than the training: {theirs} instead of {ours}")
 
 
 def _history(epochs, watched):

@@ -3,6 +3,7 @@
     config.json                     what decides the results: corpus, features, model, recipe, folds, seed
     predictions/run-00-fold-0.csv   file, speaker, true, predicted, <one probability a class>; the entry itself
     history/run-00-fold-0.json      seed, seconds, curves of training
+    weights/run-00-fold-0.npz       the network of that fold, as any other weights file
     snapshots/                      of folds under way
     summary.json                    the scores; follows from the above
 
@@ -18,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npreslstm.checkpoint import save_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
 
@@ -62,19 +64,20 @@ class Journal:
         self.folder, path = folder, os.path.join(folder, "config.json")
         if config is not None:
             settle_config(folder, config)
-            for name in ("predictions", "history", "snapshots"):
+            for name in ("predictions", "history", "weights", "snapshots"):
                 os.makedirs(os.path.join(folder, name), exist_ok=True)
         elif not os.path.exists(path):
             raise FileNotFoundError(f"{folder} holds no cross-validation: there is no config.json in it")
         self.config = read_json(path)
 
     def path(self, kind, run, fold):
-        """File of one entry; `kind` is predictions, history or snapshots."""
-        ending = {"predictions": "csv", "history": "json", "snapshots": "npz"}[kind]
+        """File of one entry; `kind` is predictions, history, weights or snapshots."""
+        ending = {"predictions": "csv", "history": "json", "weights": "npz", "snapshots": "npz"}[kind]
         return os.path.join(self.folder, kind, f"run-{run:02}-fold-{fold}.{ending}")
 
-    def add(self, run, fold, predictions, history):
+    def add(self, run, fold, predictions, history, checkpoint):
         """Enter a finished fold."""
+        save_checkpoint(self.path("weights", run, fold), checkpoint)
         write_json(self.path("history", run, fold), history)
         with atomic_write(self.path("predictions", run, fold), "w", encoding="utf-8", newline="") as file:
             write_predictions(file, predictions, self.config["classes"])

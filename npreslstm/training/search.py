@@ -255,7 +255,7 @@ def _pooled_uar(trial, task, recipe):
     for k, fold in enumerate(task.folds):
         if f"fold {k}" not in attributes:
             report = _reporter(trial, scores, k * recipe.epochs)
-            predictions, _ = run_fold(replace(fold, recipe=recipe), report)
+            predictions = run_fold(replace(fold, recipe=recipe), report).predictions
             confusion = confusion_matrix(predictions.labels, predictions.predicted, fold.model.num_classes)
             trial.set_user_attr(f"fold {k}", confusion.tolist())
         confusions.append(np.array(trial.user_attrs[f"fold {k}"]))

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import zlib
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
+from npreslstm.layers.activations import softmax
 from npreslstm.layers.loss import cross_entropy, one_hot
 from npreslstm.model import ResLSTM
 from npreslstm.training import augment
@@ -67,7 +69,11 @@ class Trainer:
         For each clip its z-scored variants, in the order of ``recipe.speeds``.
     labels : (N,) int array
     seed : int
-        Everything random follows from it: the weights, and epoch by epoch the order and the distortions.
+        Everything random follows from it: the weights, and epoch by epoch the order, the distortions and the teachers.
+    teachers : sequence of ResLSTM, optional
+        Distillation (Hinton et al. 2015): the target of a batch is not its labels, but what one of these, drawn for each
+        batch, makes of the very same distorted clips. On average over batches that is what all of them together make of it.
+        Their prior must be the recipe's.
 
     Attributes
     ----------
@@ -77,11 +83,11 @@ class Trainer:
         Loss and validation UAR (NaN without validation clips) of each epoch so far.
     """
 
-    def __init__(self, config, recipe, clips, labels, seed):
+    def __init__(self, config, recipe, clips, labels, seed, teachers=()):
         if len(clips) < 2:
             raise InputError(f"{len(clips)} clips to train on; expected at least 2, for the batch statistics")
         keep_freed_memory()
-        self.recipe, self.clips, self.labels, self.seed = recipe, clips, np.asarray(labels), seed
+        self.recipe, self.clips, self.labels, self.seed, self.teachers = recipe, clips, np.asarray(labels), seed, teachers
         self.model = ResLSTM(replace(config, dropout=recipe.dropout), np.random.default_rng([seed, 0]))
         self.log_prior = _log_prior(self.labels, config.num_classes) if recipe.prior == "uniform" else np.zeros(config.num_classes, np.float32)
         self.gradient = np.empty_like(self.model.vector)
@@ -103,6 +109,9 @@ class Trainer:
 
     def _step(self, batch, lr, rng):
         x, lengths, targets = self._distorted(batch, rng)
+        if self.teachers:
+            teacher = self.teachers[rng.integers(len(self.teachers))]
+            targets = softmax(teacher.infer(x, lengths, self.recipe.padding)[0] + self.log_prior)
         logits, cache = self.model.forward(x, lengths, True, self.recipe.padding, rng)
         loss, dlogits = cross_entropy(logits, targets)
         self.model.backward(dlogits, cache, out=self.gradient)
@@ -170,7 +179,8 @@ class Trainer:
 
     def _identity(self):
         frames = [int(sum(len(variant) for variant in clip)) for clip in self.clips]
-        return [self.recipe.to_dict(), self.model.config.to_dict(), self.seed, self.labels.tolist(), frames]
+        teachers = [zlib.crc32(teacher.vector) for teacher in self.teachers]
+        return [self.recipe.to_dict(), self.model.config.to_dict(), self.seed, self.labels.tolist(), frames, teachers]
 
 
 def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_seconds=30.0):
