@@ -10,7 +10,7 @@ from npreslstm.checkpoint import Checkpoint
 from npreslstm.model import ResLSTM
 from npreslstm.ports.c_export import export_c
 from npreslstm.ports.c_library import CLibrary, build
-from npreslstm.ports.quantize import with_calibration
+from npreslstm.ports.quantize import calibrate
 from npreslstm.schema import ModelConfig
 
 CONFIGS = {
@@ -48,7 +48,8 @@ def checkpoint(name="h64", features="mcu", seed=0):
     labels = LABELS if config.num_classes == 8 else None
     made = Checkpoint(config, model.state_dict(), features, mean, std, labels, {"licence": "CC0"})
     lengths = [40, 87, 20]
-    return with_calibration(made, random_clips(config, lengths, seed=2), np.array(lengths))
+    made.notes["calibration"] = calibrate(made, random_clips(config, lengths, seed=2), np.array(lengths))
+    return made
 
 
 def needs(*tools):

@@ -79,3 +79,19 @@ def pytest_runtest_makereport(item):
     report = yield
     fail_unmarked(report, "oracle" in item.keywords)
     return report
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Manifest of a small corpus, see `crossval_runs`."""
+    from crossval_runs import make_corpus
+
+    return make_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def whole(corpus, tmp_path_factory):
+    """Results of a cross-validation of it that nothing interrupted."""
+    from crossval_runs import run_whole
+
+    return run_whole(corpus, tmp_path_factory.mktemp("results") / "whole")

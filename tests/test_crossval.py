@@ -1,85 +1,23 @@
-"""Cross-validation: the same bits after any interruption, honest splits, clear errors before any work."""
+"""Cross-validation: honest splits, the folder of results, students, clear errors before any work."""
 
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from crossval_runs import EPOCHS, FOLDS, RUNS, SMALL, command, finished, plan_of, quick_recipe, results, small_model
 from samples import voice, write_wav
 
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
 from npreslstm.errors import InputError
-from npreslstm.parallel import run_all
 from npreslstm.training import crossval as cv
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.fit import Examples
 from npreslstm.training.journal import Journal, differences
-from npreslstm.training.recipe import Recipe, training_features
+from npreslstm.training.recipe import training_features
 from npreslstm.training.store import corpus_digest, open_examples, store_examples
-
-RUNS, FOLDS, EPOCHS = 2, 3, 12  # epochs enough for a kill to come in between
-SMALL = ["--folds", str(FOLDS), "--config", "mcu", "--hidden", "4", "--set", f"epochs={EPOCHS}", "--set", "speeds=1", "--seed", "7"]
-ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    """Manifest of 24 short clips: six speakers, two labels."""
-    folder = tmp_path_factory.mktemp("corpus")
-    rows = ["file,label,speaker"]
-    for k in range(24):
-        write_wav(folder / f"{k}.wav", voice(0.3, seed=k))
-        rows.append(f"{k}.wav,{'ab'[k % 2]},s{k // 4}")
-    (folder / "corpus.csv").write_text("\n".join(rows))
-    return folder / "corpus.csv"
-
-
-@pytest.fixture(scope="module")
-def whole(corpus, tmp_path_factory):
-    """Results of a cross-validation that nothing interrupted."""
-    out = tmp_path_factory.mktemp("results") / "whole"
-    assert main(["crossval", str(corpus), *SMALL, "--runs", str(RUNS), "--workers", "1", "--out", str(out)]) == 0
-    return out
-
-
-def command(corpus, whole, out, *more):
-    """Arguments of the same cross-validation into another folder, with the features that are there."""
-    return ["crossval", str(corpus), *SMALL, "--runs", str(RUNS), "--cache", str(whole / "features"), "--out", str(out), *more]
-
-
-def start(arguments):
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
-    # A shell starts background jobs with SIGINT ignored, which children inherit: have it back, it is under test.
-    restore = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    return subprocess.Popen([sys.executable, "-m", "npreslstm", *arguments], env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=restore)
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def results(folder):
-    """{name: bytes} of all that must be the same."""
-    files = [*(folder / "predictions").iterdir(), folder / "config.json", folder / "summary.json"]
-    return {file.name: file.read_bytes() for file in files if not file.name.startswith(".")}
-
-
-def finished(folder):
-    return len(list(folder.glob("predictions/run*.csv")))
-
-
-def children(process):
-    return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
 
 
 def test_every_clip_is_predicted_once_a_run_by_its_own_fold(whole, corpus):
@@ -95,127 +33,6 @@ def test_every_clip_is_predicted_once_a_run_by_its_own_fold(whole, corpus):
     assert len(seeds) == RUNS * FOLDS and cv.fold_seed(7, 0, 0) in seeds
     assert (entries[0, 0].probabilities != entries[1, 0].probabilities).any()
     assert len(journal.history(0, 0)["loss"]) == EPOCHS and os.listdir(whole / "snapshots") == []
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="lists the children of a process by /proc")
-def test_killed_and_run_again_it_ends_with_the_same_bits_and_leaves_no_worker(corpus, whole, tmp_path):
-    arguments = command(corpus, whole, tmp_path / "out", "--workers", "2")
-    process = start(arguments)
-    wait_for(lambda: finished(tmp_path / "out") >= 1)
-    workers = children(process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    wait_for(lambda: not any(os.path.exists(f"/proc/{worker}") for worker in workers))
-    assert 1 <= finished(tmp_path / "out") < RUNS * FOLDS
-    assert main(arguments) == 0
-    assert results(tmp_path / "out") == results(whole)
-
-
-def test_interrupted_it_stops_at_once_and_says_so(corpus, whole, tmp_path):
-    process = start([*command(corpus, whole, tmp_path / "out", "--workers", "1"), "--set", "epochs=100000"])
-    assert "2 runs of 3 folds from seed 7" in process.stderr.readline()
-    wait_for(lambda: (tmp_path / "out" / "config.json").exists())
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30)[1].strip() == "npreslstm: interrupted" and process.returncode == 130
-
-
-def test_a_fold_under_way_goes_on_from_its_snapshot(corpus, whole, tmp_path, monkeypatch):
-    store = next(whole.glob("features/corpus-*"))
-    plan = plan_of(corpus, epochs=4)
-    task = cv._task(plan, Journal(str(tmp_path / "j"), plan.config("")), str(store), 0, 0)
-    uninterrupted = cv.run_fold(task)
-
-    from npreslstm.training import fit, trainer
-
-    monkeypatch.setattr(fit, "train", lambda *args: trainer.train(*args, snapshot_seconds=-1))
-    steps = []
-
-    def stop_in_the_third(self, run_epoch=trainer.Trainer.run_epoch):
-        steps.append(self.epoch)
-        if len(steps) == 3:
-            raise KeyboardInterrupt
-        return run_epoch(self)
-
-    monkeypatch.setattr(trainer.Trainer, "run_epoch", stop_in_the_third)
-    with pytest.raises(KeyboardInterrupt):
-        cv.run_fold(task)
-    again = cv.run_fold(task)
-    assert steps == [0, 1, 2, 2, 3]
-    assert (again.predictions.probabilities == uninterrupted.predictions.probabilities).all()
-    assert again.history["loss"] == uninterrupted.history["loss"] and len(again.history["loss"]) == 4
-
-
-def work_that_is_killed_once(task):
-    """Square a number; in the worker that comes first, be killed."""
-    number, marker = task
-    try:
-        os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
-        return number**2
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def work_that_is_always_killed(task):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_lost_process_costs_nothing_but_time(tmp_path):
-    tasks = [(number, str(tmp_path / "marker")) for number in range(4)]
-    (tmp_path / "marker").touch()
-    assert dict(run_all(work_that_is_killed_once, tasks)) == {task: task[0] ** 2 for task in tasks}
-    tasks = [(0, str(tmp_path / "marker")), (1, str(tmp_path / "another")), (2, str(tmp_path / "marker"))]
-    assert dict(run_all(work_that_is_killed_once, tasks)) == {task: task[0] ** 2 for task in tasks}
-
-
-def test_processes_that_are_killed_again_and_again_are_an_error():
-    with pytest.raises(OSError, match="a worker process was killed, maybe for want of memory: try fewer processes"):
-        list(run_all(work_that_is_always_killed, [1, 2]))
-
-
-@pytest.mark.oracle
-def test_on_a_cluster_that_loses_a_worker_the_bits_are_the_same(corpus, whole, tmp_path, monkeypatch):
-    distributed = pytest.importorskip("distributed")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-        processes = [worker.pid for worker in cluster.workers.values()]
-        assert len(processes) == 2
-        done = []
-
-        def kill_one(run, fold, history, entries):
-            done.append((run, fold))
-            if len(done) == 1:
-                os.kill(processes[0], signal.SIGKILL)
-
-        data = load_dataset(corpus)
-        plan = cv.Plan.make(data, "3", training_features("mcu"), small_model(), quick_recipe(EPOCHS), seed=7)
-        cv.crossval(plan, RUNS, str(tmp_path / "out"), str(whole / "features"), dask=cluster.scheduler_address, on_entry=kill_one)
-    assert results(tmp_path / "out") == results(whole) and len(done) == RUNS * FOLDS
-
-
-@pytest.mark.oracle
-def test_no_scheduler_or_no_workers_at_the_address_is_one_line(corpus, whole, tmp_path, capsys, monkeypatch):
-    distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr("npreslstm.parallel.CLUSTER_SECONDS", 0.5)
-    assert main(command(corpus, whole, tmp_path / "out", "--dask", "tcp://127.0.0.1:1")) == 2
-    assert "no dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err.splitlines()[-1]
-    with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None, protocol="tcp") as cluster:
-        assert main(command(corpus, whole, tmp_path / "out", "--dask", cluster.scheduler_address)) == 2
-    assert "has no workers; start some with: dask worker tcp://" in capsys.readouterr().err.splitlines()[-1]
-
-
-def small_model():
-    from npreslstm.schema import ModelConfig
-
-    return ModelConfig(hidden_size=4)
-
-
-def quick_recipe(epochs, **options):
-    return Recipe(epochs=epochs, speeds=(1.0,), **options)
-
-
-def plan_of(corpus, epochs=1, folds="3", recipe=None, **options):
-    return cv.Plan.make(load_dataset(corpus), folds, training_features("mcu"), small_model(), recipe or quick_recipe(epochs), **options)
 
 
 def predictions_with(examples, names, plan, changed, monkeypatch):

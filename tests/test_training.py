@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from npreslstm.errors import InputError
+from npreslstm.ports.quantize import calibrate
 from npreslstm.schema import ModelConfig
 from npreslstm.training import augment
 from npreslstm.training.fit import Examples, fit, score, split_by_speaker
@@ -147,6 +148,16 @@ def test_best_epoch_needs_validation_speakers():
 def test_one_clip_is_too_few():
     with pytest.raises(InputError, match="1 clips to train on; expected at least 2"):
         Trainer(SMALL, QUICK, *toy_clips(1), seed=0)
+
+
+def test_weights_know_the_ranges_of_their_training_clips():
+    clips, labels = toy_clips(70)
+    speakers = np.repeat(["a", "b"], 35)
+    made = fit(Examples("toy", ("down", "up"), None, clips, labels, speakers), split_by_speaker(speakers), SMALL, QUICK, 0)
+    x, lengths = pad([((frames[0] - made.mean) / made.std).astype(np.float32) for frames in clips])
+    whole = calibrate(made, x, lengths)
+    assert made.notes["calibration"]["input"] == whole["input"]
+    np.testing.assert_allclose(made.notes["calibration"]["cell"], whole["cell"], rtol=1e-6)  # achieved 0 to 1e-7
 
 
 def test_held_out_speakers_have_no_influence_on_the_weights():

@@ -41,8 +41,10 @@ def test_the_card_is_written_from_the_files():
     summaries = {name: json.loads((results / name / "summary.json").read_text(encoding="utf-8")) for name in names}
     checkpoints = {name: load_checkpoint(name) for name in names}
     assert card == model_card(checkpoints, summaries)
-    recipes = [json.loads((results / name / "config.json").read_text(encoding="utf-8"))["recipe"] for name in names]
-    assert recipes == [checkpoint.notes["recipe"] for checkpoint in checkpoints.values()]
+    configs = [json.loads((results / name / "config.json").read_text(encoding="utf-8")) for name in names]
+    assert [config["recipe"] for config in configs] == [checkpoint.notes["recipe"] for checkpoint in checkpoints.values()]
+    teachers = [checkpoint.notes.get("teachers") for checkpoint in checkpoints.values()]
+    assert [config.get("teachers", [None])[0] for config in configs] == teachers
 
 
 @pytest.mark.filterwarnings("ignore::npreslstm.audio.resampling.ResamplingWarning")  # mcu hears 48 kHz clips at 16 kHz

@@ -2,8 +2,10 @@
 """Train the bundled weights on RAVDESS and write them with their model card.
 
     python tools/train_weights.py RAVDESS paper [--jobs 2] [--cache DIR] [--seed 0]
+    python tools/train_weights.py RAVDESS mcu --teachers DIR
 
-Fold 0's test actors are held out. Run again after an interruption, it goes on where it was.
+Fold 0's test actors are held out. With --teachers, the folder of a cross-validation of the same features, the networks of its
+fold 0 are learnt from. Run again after an interruption, it goes on where it was.
 """
 
 import argparse
@@ -12,22 +14,19 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from npreslstm.assets import weights_folder
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.commands.train import ClipLine, EpochLine
 from npreslstm.files import atomic_write
-from npreslstm.ports.quantize import with_calibration
 from npreslstm.report.model_card import model_card
 from npreslstm.schema import ModelConfig
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.fit import fit, prepare_examples, split_by_speaker
 from npreslstm.training.recipe import Recipe, training_features
-from npreslstm.training.trainer import pad
 
 HELD_OUT = ("2", "5", "14", "15", "16")
 NAMES = ("paper", "mcu")
+TEACHERS = "weights/run-*-fold-0.npz"  # trained on the same speakers
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 LICENCE = "CC BY-NC-SA 4.0: trained on RAVDESS (Livingstone & Russo 2018); no commercial use"
 
@@ -37,6 +36,7 @@ def main(argv=None):
     parser.add_argument("data", help="the RAVDESS folder")
     parser.add_argument("name", choices=NAMES, help="which weights, and so which features")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--teachers", metavar="DIR", help="folder of a cross-validation with weights/")
     parser.add_argument("--jobs", type=int, default=1, help="processes that extract features")
     parser.add_argument("--cache", help="folder that keeps extracted features")
     args = parser.parse_args(argv)
@@ -44,17 +44,15 @@ def main(argv=None):
     examples = prepare_examples(load_dataset(args.data), training_features(args.name), recipe.speeds, args.jobs, args.cache, ClipLine())
     path = weights_folder() / f"{args.name}.npz"
     split = split_by_speaker(examples.speakers, test=HELD_OUT)
-    checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, EpochLine(), path.with_suffix(".training"))
-    checkpoint = with_calibration(checkpoint, *training_batch(examples, split, checkpoint))
-    notes = checkpoint.notes | {"command": f"python tools/train_weights.py RAVDESS {args.name} --seed {args.seed}", "licence": LICENCE}
+    if args.teachers and not list(Path(args.teachers).glob(TEACHERS)):
+        parser.error(f"there is no {TEACHERS} in {args.teachers}")
+    teachers = [load_checkpoint(file) for file in sorted(Path(args.teachers).glob(TEACHERS))] if args.teachers else []
+    checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, EpochLine(), path.with_suffix(".training"), teachers)
+    command = f"python tools/train_weights.py RAVDESS {args.name} --seed {args.seed}{' --teachers DIR' if teachers else ''}"
+    notes = checkpoint.notes | {"command": command, "licence": LICENCE}
     save_checkpoint(path, dataclasses.replace(checkpoint, notes=notes))
     print(f"{path.name}: UAR {notes['scores held out']['uar']:.4f} on the held-out speakers", file=sys.stderr)
     write_card(path.parent)
-
-
-def training_batch(examples, split, checkpoint):
-    """The clips trained on, z-scored and padded: what the integer model's ranges are measured on."""
-    return pad([((examples.variants[n][0] - checkpoint.mean) / checkpoint.std).astype(np.float32) for n in split.train])
 
 
 def write_card(folder: Path):

@@ -28,7 +28,7 @@ def add_arguments(parser):
     parser.add_argument("--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default: 1)")
     parser.add_argument("--recipe", metavar="R", help="default, original (the paper's settings) or a JSON file of fields")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; repeatable")
-    parser.add_argument("--teacher", action="append", default=[], metavar="W.npz", help="learn what this network says of the same speakers; repeatable")
+    parser.add_argument("--teacher", action="append", default=[], metavar="W.npz", help="learn from this network of the same speakers; repeatable")
     parser.add_argument("--seed", type=int, default=0, help="everything random follows from it (default: 0)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that extract features (default: 1)")
     parser.add_argument("--cache", metavar="DIR", help="keep extracted features here for the next run")

@@ -77,7 +77,7 @@ class QuantizedState:
 
 
 def calibrate(checkpoint, x, lengths):
-    """Ranges of a model's activations on clips of training speakers, to be kept in the notes of its checkpoint.
+    """Ranges of a model's activations on clips of training speakers; `fit` keeps them as ``notes["calibration"]``.
 
     Parameters
     ----------
@@ -96,11 +96,6 @@ def calibrate(checkpoint, x, lengths):
     rows = packing(lengths).pack(np.asarray(x))
     cells = [float(np.abs(layer.c).max()) for layers in cache.lstms.values() for layer in layers]
     return {"input": float(np.abs(rows).max()) + 1.0, "cell": cells}
-
-
-def with_calibration(checkpoint, x, lengths):
-    """The checkpoint with ``notes["calibration"]`` from `calibrate`: what a training tool saves."""
-    return dataclasses.replace(checkpoint, notes={**checkpoint.notes, "calibration": calibrate(checkpoint, x, lengths)})
 
 
 class QuantizedModel:

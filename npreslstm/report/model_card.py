@@ -26,9 +26,9 @@ configuration, statistics, classes, speakers, recipe and scores.
 ## How they were made
 {commands}
 
-The recipe is the default of `npreslstm.training.recipe.Recipe`. The speakers that were held out had no part in training, in
-the feature statistics, or in any choice; there is no choice of an epoch either: the weights are the moving average at the
-last one. The numbers above are those of the very files; `tests/test_weights.py` computes them again where the corpus is at
+The recipe is the default of `npreslstm.training.recipe.Recipe`.{teachers} The speakers that were held out had no part in
+training, in the feature statistics, or in any choice; there is no choice of an epoch either: the weights are the moving
+average at the last one. The numbers above are those of the very files; `tests/test_weights.py` computes them again where the corpus is at
 hand. The same code on the same machine makes the same bits; where sums are taken in another order, training ends with other
 weights, as different as those of another seed.
 
@@ -61,7 +61,7 @@ def model_card(checkpoints, summaries):
     """
     errors = " / ".join(f"{1 - checkpoint.notes['scores held out']['accuracy']:.0%} ({name})" for name, checkpoint in checkpoints.items())
     tables = {"overview": _overview(checkpoints), "recalls": _recalls(checkpoints), "crossval": _crossval(summaries)}
-    return _CARD.format(**tables, commands=_commands(checkpoints), errors=errors)
+    return _CARD.format(**tables, commands=_commands(checkpoints), teachers=_teachers(checkpoints), errors=errors)
 
 
 def _overview(checkpoints):
@@ -92,6 +92,15 @@ def _crossval(summaries):
         fold = summary["UAR by fold"][0]
         rows.append(f"| `{name}` | {len(summary['runs'])} | {mean:.4f} | {spread} | {low:.4f} to {high:.4f} | {fold:.4f} |")
     return "\n".join(rows)
+
+
+def _teachers(checkpoints):
+    found = {name: len(checkpoint.notes["teachers"]) for name, checkpoint in checkpoints.items() if "teachers" in checkpoint.notes}
+    return "".join(
+        f"\n`{name}.npz` did not learn the labels, but what {count} networks of that recipe, trained on the same speakers, make of the\n"
+        "distorted clips (distillation; docs/accuracy.md says what that gives)."
+        for name, count in found.items()
+    )
 
 
 def _commands(checkpoints):

@@ -8,10 +8,11 @@ from npreslstm import __version__
 from npreslstm.audio.features import extract_features
 from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
+from npreslstm.ports.quantize import calibrate
 from npreslstm.schema import ModelConfig
 from npreslstm.training.metrics import confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare, statistics
-from npreslstm.training.trainer import Trainer, predict, train
+from npreslstm.training.trainer import Trainer, pad, predict, train
 
 
 class Examples(NamedTuple):
@@ -103,7 +104,7 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     Returns
     -------
     Checkpoint
-        Its notes say the data, split, seed, recipe, history and scores.
+        Its notes say the data, split, seed, recipe, history, scores and calibration of the integer model.
 
     Raises
     ------
@@ -136,7 +137,15 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     for what, clips in (("validation", split.validation), ("held out", split.test)):
         if len(clips):
             notes[f"scores {what}"] = score(model, *_plain(scaled, examples, clips), examples.classes, recipe.padding)
-    return Checkpoint(model.config, model.state_dict(), examples.config, mean, std, examples.classes, notes)
+    checkpoint = Checkpoint(model.config, model.state_dict(), examples.config, mean, std, examples.classes, notes)
+    notes["calibration"] = _calibration(checkpoint, [scaled[n][0] for n in split.train])
+    return checkpoint
+
+
+def _calibration(checkpoint, clips):
+    """As `calibrate`, of many clips."""
+    limits = [calibrate(checkpoint, *pad(clips[n : n + 64])) for n in range(0, len(clips), 64)]
+    return {"input": max(limit["input"] for limit in limits), "cell": np.max([limit["cell"] for limit in limits], axis=0).tolist()}
 
 
 def _check_teacher(teacher, examples, speakers, recipe):
