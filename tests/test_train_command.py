@@ -47,6 +47,20 @@ def test_own_corpus_from_manifest_to_weights(corpus, tmp_path, capsys):
     assert out.read_bytes() == first
 
 
+def test_a_student_of_two_teachers(corpus, tmp_path, capsys):
+    arguments = ["train", str(corpus), "--config", "mcu", "--test", "s3", "--cache", str(tmp_path / "cache"), *FEW]
+    teachers = [str(tmp_path / f"teacher{seed}.npz") for seed in (1, 2)]
+    for seed, path in enumerate(teachers, 1):
+        assert main([*arguments, "--seed", str(seed), "--out", path]) == 0
+    student = [*arguments, "--teacher", teachers[0], "--teacher", teachers[1], "--out", str(tmp_path / "student.npz")]
+    assert main(student) == 0
+    assert load_checkpoint(tmp_path / "student.npz").notes["teachers"] == [load_checkpoint(path).sha256 for path in teachers]
+    capsys.readouterr()
+    assert main([*student[:-1], str(tmp_path / "other.npz"), "--test", "s2"]) == 2
+    assert "has other speakers trained on than the training: ['s0', 's1', 's2'] instead of ['s0', 's1', 's3']" in capsys.readouterr().err
+    assert not (tmp_path / "other.npz").exists()
+
+
 def test_synthetic_training(tmp_path, capsys):
     assert main(["train", "--synthetic", "--set", "epochs=1", "--hidden", "8", "--out", str(tmp_path / "tones.npz")]) == 0
     assert load_checkpoint(tmp_path / "tones.npz").classes == ("calm", "happy", "sad", "fear")

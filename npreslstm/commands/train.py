@@ -9,6 +9,7 @@ examples:
   npreslstm train --synthetic --out tones.npz
   npreslstm train ravdess/ --test 2,5,14,15,16 --out mine.npz --jobs 2 --cache features/
   npreslstm train corpus.csv --validation anna,ben --config mcu --set epochs=100 --set keep=best --out mine.npz
+  npreslstm train corpus.csv --seed 3 --teacher one.npz --teacher two.npz --out student.npz     one network in place of two
 
 A corpus of your own is a CSV file with the columns file (relative to it), label and speaker. The feature statistics and the
 weights come from the training speakers alone; the test speakers are scored once, at the end. A run that was interrupted goes
