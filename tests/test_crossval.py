@@ -208,6 +208,7 @@ def test_students_learn_from_the_networks_of_their_own_fold(corpus, whole, tmp_p
     journal = Journal(str(tmp_path / "out"))
     teachers = [[load_checkpoint(whole / "weights" / f"run-{run:02}-fold-{fold}.npz").sha256 for run in range(RUNS)] for fold in range(FOLDS)]
     assert journal.config["teachers"] == teachers
+    assert "learnt from networks of the same folds: 2 2 2 of folds 0 to 2" in capsys.readouterr().out
     student = load_checkpoint(tmp_path / "out" / "weights" / "run-01-fold-2.npz")
     assert student.notes["teachers"] == teachers[2] and results(tmp_path / "out") != results(whole)
     entry = journal.entries()[1, 2]
