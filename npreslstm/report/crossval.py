@@ -25,7 +25,8 @@ def _what(config, summary, seconds):
     if seconds:
         lines.append(f"the {len(seconds)} trainings took {duration(sum(seconds))} of one process")
     if "teachers" in config:
-        lines.append(f"learnt from networks of the same folds: {' '.join(str(len(fold)) for fold in config['teachers'])} of folds 0 to {len(folds) - 1}")
+        counts = " ".join(str(len(fold)) for fold in config["teachers"])
+        lines.append(f"learnt from networks of the same folds: {counts} of folds 0 to {len(folds) - 1}")
     if recipe["statistics"] == "all":
         lines.append("the features' mean and standard deviation are of all speakers, scored ones included: not an honest protocol")
     if recipe["keep"] == "best" and scored == "validation":
