@@ -1,4 +1,4 @@
-"""A small corpus and its cross-validation, for the tests of crossval."""
+"""A small corpus and its cross-validation, for the tests of crossval and search."""
 
 from samples import voice, write_wav
 
@@ -23,6 +23,7 @@ def make_corpus(folder):
 
 
 def run_whole(corpus, out):
+    """Folder of the results of a cross-validation that nothing interrupted."""
     assert main(["crossval", str(corpus), *SMALL, "--runs", str(RUNS), "--workers", "1", "--out", str(out)]) == 0
     return out
 

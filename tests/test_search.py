@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import voice, write_wav
 
 from npreslstm.cli import main
 from npreslstm.errors import InputError
@@ -50,18 +49,6 @@ def test_recipes_lie_in_their_ranges(ranges, recipe):
     for name, values in ranges.items():
         value = getattr(recipe, name)
         assert value in values.choices if values.choices else values.low <= value <= values.high
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    """Manifest of 24 short clips: six speakers, two labels."""
-    folder = tmp_path_factory.mktemp("corpus")
-    rows = ["file,label,speaker"]
-    for k in range(24):
-        write_wav(folder / f"{k}.wav", voice(0.3, seed=k))
-        rows.append(f"{k}.wav,{'ab'[k % 2]},s{k // 4}")
-    (folder / "corpus.csv").write_text("\n".join(rows))
-    return folder / "corpus.csv"
 
 
 def command(corpus, out, *more):
