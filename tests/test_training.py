@@ -95,8 +95,8 @@ def test_a_uniform_prior_is_the_training_prior_taken_out_of_the_bias():
     clips, labels = uneven_clips()
     states = [train(Trainer(SMALL, replace(QUICK, prior=prior), clips, labels, seed=0)).state_dict() for prior in ("training", "uniform")]
     change = states[0].pop("fc.bias") - states[1].pop("fc.bias")
-    assert np.diff(change) == pytest.approx(np.log(np.mean(labels == 1) / np.mean(labels == 0)), abs=1e-6)  # achieved 6e-8
-    assert change.sum() == pytest.approx(0, abs=1e-6)
+    assert np.diff(change) == pytest.approx(np.log(np.mean(labels == 1) / np.mean(labels == 0)), abs=3e-7)  # achieved 3.3e-8
+    assert abs(change.sum()) < 1e-7  # achieved 0
     assert all((states[0][name] == states[1][name]).all() for name in states[0])
 
 
@@ -157,7 +157,7 @@ def test_weights_know_the_ranges_of_their_training_clips():
     x, lengths = pad([((frames[0] - made.mean) / made.std).astype(np.float32) for frames in clips])
     whole = calibrate(made, x, lengths)
     assert made.notes["calibration"]["input"] == whole["input"]
-    np.testing.assert_allclose(made.notes["calibration"]["cell"], whole["cell"], rtol=1e-6)  # achieved 0 to 1e-7
+    np.testing.assert_allclose(made.notes["calibration"]["cell"], whole["cell"], rtol=5e-7)  # achieved 0; products of other sizes may round otherwise
 
 
 def test_held_out_speakers_have_no_influence_on_the_weights():
