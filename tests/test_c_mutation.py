@@ -1,7 +1,9 @@
 """The vectors bite: every small change of the arithmetic or of a number makes the exported self-test fail."""
 
+import dataclasses
 import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,23 +60,94 @@ MATH = {
     "exp2, coefficient": ("1.66666667e-1f", "1.65e-1f"),
     "exp2, nearest": ("x + 126.5f) - 126", "x + 126.0f) - 126"),
 }
+SPECTRUM = {
+    "window": ("return ONE - cosine(k <= HALF ? k : NPR_FFT - k)", "return ONE + cosine(k <= HALF ? k : NPR_FFT - k)"),
+    "window, asymmetric": ("k <= HALF ? k : NPR_FFT - k)", "k <= HALF ? k : NPR_FFT - 1 - k)"),
+    "window, shift": ("+ (1 << 16)) >> 17", "+ (1 << 17)) >> 18"),
+    "window, faint frames": ("while (up < 31", "while (up < 15"),
+    "order of the inputs": ("bit = HALF >> 1", "bit = HALF >> 2"),
+    "product, shift": ("+ ONE / 2) >> 30", "+ ONE) >> 31"),
+    "butterfly, angle": ("wr = cosine(k * (HALF / size))", "wr = cosine(k * (HALF / size) + 1)"),
+    "butterfly, direction": ("wi = -sine(k * (HALF / size))", "wi = sine(k * (HALF / size))"),
+    "butterfly, sign": ("b[0] = ar - re", "b[0] = ar + re"),
+    "halving, not counted": ("halved += down", "halved += 0 * down"),
+    "halving, too late": ("ROOM ((uint32_t)1 << 29)", "ROOM ((uint32_t)1 << 31)"),
+    "sine, second quadrant": ("npr_cosine[k - NPR_FFT / 4]", "npr_cosine[k - NPR_FFT / 4 + 1]"),
+    "halves apart, sign": ("(int64_t)a[1] - b[1]", "(int64_t)a[1] + b[1]"),
+    "halves apart, angle": ("s = sine(k);", "s = sine(k + 1);"),
+    "square, shift": ("(re + half) >> 32), b", "(re + half) >> 33), b"),
+    "unit": ("up - 14 - 15 + 1", "up - 14 - 15 + 2"),
+}
+FEATURES = {
+    "mel, first bin": ("spectrum->power + npr_mel_start[m]", "spectrum->power + npr_mel_start[m] + 1"),
+    "mel, last bin": ("k < npr_mel_count[m]", "k + 1 < npr_mel_count[m]"),
+    "decibels": ("3.01029996f", "3.0103f + 1e-4f"),
+    "decibels, fixed point": ("decibels * 32768.0f", "decibels * 32767.0f"),
+    "cosine transform, parity": ("left + right, folded[1][m] = left - right", "left - right, folded[1][m] = left + right"),
+    "cosine transform, angle": ("angle += 2 * step", "angle += step"),
+    "cosine transform, period": ("NPR_FFT - a]", "NPR_FFT - a + 1]"),
+    "cosine transform, first": ("k == 0 ? NPR_DCT_FIRST", "k == 1 ? NPR_DCT_FIRST"),
+    "chroma, largest": ("chroma[p] > largest ? chroma[p] : largest", "chroma[p] > largest ? largest : chroma[p]"),
+}
+STREAM = {
+    "mel, floor": ("sum > NPR_FLOOR ? sum : NPR_FLOOR", "sum > 2 * NPR_FLOOR ? sum : 2 * NPR_FLOOR"),
+    "chroma, cycle": ("p + 1 == NPR_CHROMA ? 0", "p + 1 == NPR_CHROMA ? 1"),
+    "chroma, one class too few": ("left = npr_chroma_count[k]; left > 0", "left = npr_chroma_count[k]; left > 1"),
+    "samples, history": ("kept + NPR_HOP, (NPR_FFT", "kept + NPR_HOP - 1, (NPR_FFT"),
+    "samples, end of the clip": ("memset(kept + NPR_FFT - NPR_HOP, 0", "memset(kept + NPR_FFT - NPR_HOP, 1"),
+    "samples, place": ("memcpy(kept + NPR_FFT - NPR_HOP, pcm", "memcpy(kept + NPR_FFT - NPR_HOP - 1, pcm"),
+}
+CLIP = {
+    "trimming, energy": ("run_energy(clip, k) + run_energy(clip, k + 1)", "run_energy(clip, k)"),
+    "trimming, threshold": ("loudest * NPR_TRIM_RATIO", "loudest * NPR_TRIM_RATIO * 100"),
+    "trimming, stop": ("(last + 1) * TRIM_HOP < clip.samples ? (last + 1)", "last * TRIM_HOP < clip.samples ? last"),
+    "frames, centre": ("t * NPR_HOP + k;", "t * NPR_HOP + k + 1;"),
+    "peaks, threshold": ("middle > 0.1f * loudest", "middle > 0.5f * loudest"),
+    "peaks, first": ("middle > left && middle >= right", "middle > left && middle <= right"),
+    "parabola, side": ("inside ? -slope", "inside ? slope"),
+    "median": ("w->peaks / 2)", "w->peaks - 1)"),
+    "tuning, bins": ("-0.5f + 0.01f", "-0.49f + 0.01f"),
+    "tuning, fullest": ("counts[k] > counts[best]", "counts[k] < counts[best]"),
+    "chroma, width": ("narrowness = step > 1.0f ? 2.0f / step", "narrowness = step > 1.0f ? 2.1f / step"),
+    "chroma, first class": ("p + 3 * (NPR_CHROMA / 12)", "p + 2 * (NPR_CHROMA / 12)"),
+    "chroma, octave": ("0.5f * (octave - 5.0f)", "0.5f * (octave - 4.0f)"),
+    "chroma, norm": ("norm += weights[p] * weights[p]", "norm += weights[p]"),
+    "loudest band": ("- NPR_TOP_DB", "- NPR_TOP_DB + 1.0f"),
+    "chroma of another frame": ("transform(clip, t, spectrum);\n        chroma_of", "transform(clip, 0, spectrum);\n        chroma_of"),
+}
 ARRAYS = {
     "int8": ["weights_0", "weights_1", "bias_0", "multiplier_1", "shift_0", "recurrent_shift_1", "attention", "head_weights", "head_bias"]
     + ["head_multiplier", "head_shift", "npr_tanh_table", "npr_exp2_table", "mean", "inverse_std"],
     "float32": ["weights_0", "weights_1", "bias_1", "attention", "head_weights", "head_bias", "mean", "inverse_std"],
 }
-CASES = [("int8", "npr_int8.c", name) for name in INT8] + [("float32", "npr_float.c", name) for name in FLOAT]
-CASES += [("float32", "npr_math.h", name) for name in MATH]
+TABLES = {
+    "int8": ["npr_cosine", "npr_mel_start", "npr_mel_count", "npr_mel_weights", "npr_chroma_start", "npr_chroma_count", "npr_chroma_weights"],
+    "paper": ["npr_cosine", "npr_mel_start", "npr_mel_count", "npr_mel_weights", "npr_pitch"],
+}
+# (exported folder, file): {what: (text, its replacement)}
+MUTATIONS = {
+    ("int8", "npr_int8.c"): INT8,
+    ("float32", "npr_float.c"): FLOAT,
+    ("float32", "npr_math.h"): MATH,
+    ("int8", "npr_spectrum.c"): SPECTRUM,
+    ("int8", "npr_features.c"): FEATURES | STREAM,
+    ("paper", "npr_features.c"): FEATURES,
+    ("paper", "npr_clip.c"): CLIP,
+}
 
 
 class Folder:
-    """An exported folder with every object compiled once; `run` compiles one changed file and runs the self-test."""
+    """An exported folder with every object compiled once; `run` compiles what a changed file concerns and runs the self-test."""
 
-    def __init__(self, folder, type):
-        self.folder, self.arithmetic = folder, "npr_int8" if type == "int8" else "npr_float"
-        export_c(checkpoint("h32"), folder, type)
-        for source in ("npr_model", self.arithmetic, "npr_weights", "npr_vectors", "npr_selftest"):
-            self.compile(folder / f"{source}.c")
+    def __init__(self, folder, type, features):
+        self.folder = folder
+        made = checkpoint("h32", features)
+        if features == "paper":
+            made = dataclasses.replace(made, features=dataclasses.replace(made.features, trim_db=30.0))
+        export_c(made, folder, type)
+        self.sources = sorted(folder.glob("npr*.c"))
+        for source in self.sources:
+            self.compile(source)
 
     def compile(self, source, *flags):
         subprocess.run(["gcc", "-std=c99", "-O0", "-w", *flags, f"-I{self.folder}", "-c", source, "-o", source.with_suffix(".o")], check=True)
@@ -82,12 +155,13 @@ class Folder:
     def run(self, name, text, tmp_path):
         """The self-test with `text` in place of the file `name`: (exit status, standard output)."""
         (tmp_path / name).write_text(text)
-        changed = f"{self.arithmetic}.c" if name.endswith(".h") else name
-        if name.endswith(".h"):
-            (tmp_path / changed).write_text((self.folder / changed).read_text())
-        self.compile(tmp_path / changed, f"-I{tmp_path}")
-        objects = [p for p in self.folder.glob("*.o") if p.stem != changed.removesuffix(".c")]
-        subprocess.run(["gcc", *objects, tmp_path / f"{changed[:-2]}.o", "-o", tmp_path / "selftest"], check=True)
+        changed = [source for source in self.sources if source.name == name or f'"{name}"' in source.read_text()]
+        for source in changed:
+            if source.name != name:
+                (tmp_path / source.name).write_text(source.read_text())
+            self.compile(tmp_path / source.name, f"-I{tmp_path}")
+        objects = [(tmp_path if source in changed else self.folder) / f"{source.stem}.o" for source in self.sources]
+        subprocess.run(["gcc", *objects, "-o", tmp_path / "selftest"], check=True)
         done = subprocess.run([tmp_path / "selftest"], capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout
 
@@ -95,48 +169,61 @@ class Folder:
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     needs("gcc")
-    return {type: Folder(tmp_path_factory.mktemp(type), type) for type in ("float32", "int8")}
+    exported = {"float32": ("float32", "mcu"), "int8": ("int8", "mcu"), "paper": ("float32", "paper")}
+    return {name: Folder(tmp_path_factory.mktemp(name), *what) for name, what in exported.items()}
 
 
 def assert_caught(status, output):
     """The exit status is not 0, and it is the vectors that notice, not only the checksum."""
     assert status != 0 and output.endswith("FAIL\n")
-    assert int(re.search(r"(\d+) differ", output)[1]) > 0
+    assert any(int(count) > 0 for count in re.findall(r"(\d+) differ", output)) or "a count is not the model's" in output
 
 
-@pytest.mark.parametrize("type", ["float32", "int8"])
-def test_the_unchanged_code_passes(folders, tmp_path, type):
-    folder = folders[type]
-    name = f"{folder.arithmetic}.c"
-    status, output = folder.run(name, (folder.folder / name).read_text(), tmp_path)
+@pytest.mark.parametrize("name", ["float32", "int8", "paper"])
+def test_the_unchanged_code_passes(folders, tmp_path, name):
+    status, output = folders[name].run("npr_model.c", (folders[name].folder / "npr_model.c").read_text(), tmp_path)
     assert status == 0 and output.endswith("PASS\n")
 
 
-@pytest.mark.parametrize(("type", "file", "name"), CASES)
-def test_changed_arithmetic_is_caught(folders, tmp_path, type, file, name):
-    old, new = (INT8 if file == "npr_int8.c" else FLOAT if file == "npr_float.c" else MATH)[name]
-    text = (folders[type].folder / file).read_text()
+@pytest.mark.parametrize(("folder", "file", "what"), [(*where, what) for where, mutations in MUTATIONS.items() for what in mutations])
+def test_changed_arithmetic_is_caught(folders, tmp_path, folder, file, what):
+    old, new = MUTATIONS[folder, file][what]
+    text = (folders[folder].folder / file).read_text()
     assert old in text, "the mutation no longer fits the code"
-    assert_caught(*folders[type].run(file, text.replace(old, new, 1), tmp_path))
+    assert_caught(*folders[folder].run(file, text.replace(old, new, 1), tmp_path))
+
+
+def run_with_changed_entries(folder, name, array, tmp_path):
+    """The self-test with some numbers of an array of the file `name` changed."""
+    before, values, after = re.fullmatch(rf"(.*\b{array}\[\d+\] = {{)([^}}]*)(}}.*)", (folder.folder / name).read_text(), re.DOTALL).groups()
+    numbers = [number.strip() for number in values.split(",")]
+    for k in entries_to_change(array, numbers):
+        numbers[k] = changed(numbers[k])
+    return folder.run(name, before + ", ".join(numbers) + after, tmp_path)
 
 
 @pytest.mark.parametrize(("type", "array"), [(type, array) for type, arrays in ARRAYS.items() for array in arrays])
 def test_a_changed_entry_is_caught(folders, tmp_path, type, array):
-    text = (folders[type].folder / "npr_weights.c").read_text()
-    before, values, after = re.fullmatch(rf"(.*\b{array}\[\d+\] = {{)([^}}]*)(}}.*)", text, re.DOTALL).groups()
-    numbers = [number.strip() for number in values.split(",")]
-    for k in entries_to_change(array, numbers):
-        numbers[k] = changed(numbers[k])
-    status, output = folders[type].run("npr_weights.c", before + ", ".join(numbers) + after, tmp_path)
+    status, output = run_with_changed_entries(folders[type], "npr_weights.c", array, tmp_path)
     assert "checksum: the weights do not match" in output
     assert_caught(status, output)
 
 
+@pytest.mark.parametrize(("folder", "array"), [(folder, array) for folder, arrays in TABLES.items() for array in arrays])
+def test_a_changed_entry_of_the_frontend_is_caught(folders, tmp_path, folder, array):
+    assert_caught(*run_with_changed_entries(folders[folder], "npr_tables.c", array, tmp_path))
+
+
+def test_the_page_says_how_many_changes():
+    total = sum(map(len, [*MUTATIONS.values(), *ARRAYS.values(), *TABLES.values()]))
+    assert f"{total} changes in all" in (Path(__file__).parent.parent / "docs" / "c-port.md").read_text(encoding="utf-8")
+
+
 def entries_to_change(array, numbers):
-    """Of the weights one in the middle; of a table every second, as 24 frames do not come by every entry; otherwise the largest."""
-    if array.startswith("npr_"):
+    """Of weights and indices one in the middle; of the network's tables every second, as 24 frames do not come by all; otherwise the largest."""
+    if array in ("npr_tanh_table", "npr_exp2_table"):
         return range(0, len(numbers), 2)
-    if array.startswith("weights_"):
+    if array.startswith("weights_") or array.endswith(("_start", "_count")):
         return [len(numbers) // 2]
     return [max(range(len(numbers)), key=lambda k: abs(float(numbers[k].rstrip("f"))))]
 

@@ -13,8 +13,9 @@ from c_models import CONFIGS, checkpoint, library, needs, random_clips
 from npreslstm.cli import main
 from npreslstm.errors import InputError
 from npreslstm.ports import c_text
-from npreslstm.ports.c_export import SOURCES, export_c, float_trace, int8_trace
+from npreslstm.ports.c_export import SOURCES, export_c
 from npreslstm.ports.c_library import build
+from npreslstm.ports.c_vectors import float_trace, int8_trace
 from npreslstm.ports.quantize import QuantizedModel
 
 CASES = [(name, type) for name in CONFIGS for type in ("float32", "int8")]

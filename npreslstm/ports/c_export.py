@@ -15,10 +15,9 @@ import numpy as np
 from npreslstm.audio.features import FeatureConfig
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
-from npreslstm.ports import c_readme, c_tables, c_text, fixed_point
+from npreslstm.ports import c_readme, c_tables, c_text, c_vectors, fixed_point
 from npreslstm.ports.fold import fold
 from npreslstm.ports.quantize import QuantizedModel
-from npreslstm.streaming import StreamingResLSTM
 
 SOURCES = Path(__file__).resolve().parent / "c"
 COMMON = ("npr.h", "npr_internal.h", "npr_math.h", "npr_model.c", "npr_selftest.c", "Makefile", "CMakeLists.txt")
@@ -26,8 +25,6 @@ ARITHMETIC = {"float32": "npr_float.c", "int8": "npr_int8.c"}
 FRONTEND = ("npr_frontend.h", "npr_spectrum.c", "npr_features.c")
 CLIP = ("npr_clip.h", "npr_clip.c")
 FORMAT = 1  # NPR_FORMAT in npr.h
-VECTOR_FRAMES, VECTOR_SEED = 24, 6
-FLOAT_TOLERANCE = 1e-5
 
 
 def export_c(checkpoint, folder, type="float32", config=None):
@@ -93,13 +90,10 @@ def generated_files(checkpoint, type):
     folded = fold(checkpoint)
     quantized = QuantizedModel.from_checkpoint(checkpoint) if type == "int8" else None
     weights = (_int8_weights if quantized else _float_weights)(checkpoint, quantized or folded)
-    features = vector_features(checkpoint)
-    trace = int8_trace(quantized, _z_score(checkpoint, features)) if quantized else float_trace(checkpoint, _z_score(checkpoint, features))
     bodies = {
         "npr_sizes.h": _sizes(checkpoint, folded, type),
         "npr_weights.c": weights.text,
-        "npr_vectors.h": _vector_declarations(),
-        "npr_vectors.c": _vector_definitions(features, trace),
+        **c_vectors.files(checkpoint, quantized),
     }
     ledger = {"weights and tables of the network, const": weights.bytes, "`npr_state`": _state_bytes(folded, type)}
     if checkpoint.features is not None:
@@ -108,71 +102,6 @@ def generated_files(checkpoint, type):
     head = c_readme.notice(checkpoint, type)
     prose = {"README.md": c_readme.readme(checkpoint, type, weights.crc, ledger), "LICENSE": c_readme.licence()}
     return {name: head + body for name, body in bodies.items()} | prose
-
-
-def vector_features(checkpoint):
-    """Raw features (VECTOR_FRAMES, D) float32 for the self-test, from a fixed seed.
-
-    Slow random walks about the mean; every sixth frame is ten times as far from it, so that integers saturate.
-    """
-    rng = np.random.default_rng(VECTOR_SEED)
-    z = rng.normal(size=(VECTOR_FRAMES, checkpoint.config.input_size))
-    for before, row in zip(z, z[1:]):
-        row += 0.8 * before
-    z[5::6] *= 10
-    mean, inverse_std = _statistics(checkpoint)
-    return (z / inverse_std + mean).astype(np.float32)
-
-
-def float_trace(checkpoint, x):
-    """What C must have after every frame of x (T, D), by the float64 reference.
-
-    Returns
-    -------
-    dict
-        x (T, D), h and c (T, units of all layers), total (T, 1) of attention's weights, context (T, H), logits (T, C).
-    """
-    model = checkpoint.model(np.float64)
-    _, alpha = model.infer(np.repeat(x[None], len(x), axis=0), np.arange(1, len(x) + 1))  # clip n is the first n + 1 frames
-    rows = {"x": x, "h": [], "c": [], "total": 1 / alpha.max(axis=1, keepdims=True), "context": [], "logits": []}
-    stream = StreamingResLSTM(model)
-    for frame in x:  # the largest weight is 1 before the division by the total
-        stream.push(frame)
-        for name, values in (("h", [h for h, _ in stream.states]), ("c", [c for _, c in stream.states])):
-            rows[name].append(np.concatenate(values))
-        rows["context"].append(stream.context)
-        rows["logits"].append(stream.result())
-    return {name: np.array(values).astype(np.float32) for name, values in rows.items()}
-
-
-def int8_trace(quantized, z):
-    """The same by the integer model, for z-scored features z (T, D)."""
-    x = quantized.quantize(z)  # (T, D)
-    state = quantized.start(1)
-    rows = {"h": [], "c": [], "total": [], "context": [], "logits": []}
-    for frame in x:
-        quantized.step(frame[None], state)
-        context = quantized.context(state)
-        rows["h"].append(np.concatenate(state.h, axis=1)[0])
-        rows["c"].append(np.concatenate(state.c, axis=1)[0])
-        rows["total"].append(state.total.copy())
-        rows["context"].append(context[0])
-        rows["logits"].append(quantized.logits(context)[0])
-    dtypes = {"h": np.int16, "c": np.int16, "total": np.int64, "context": np.int16, "logits": np.int32}
-    return {"x": x} | {name: np.array(values).astype(dtypes[name]) for name, values in rows.items()}
-
-
-def _statistics(checkpoint):
-    """mean and 1 / std, float32; 0 and 1 where the checkpoint has none, so that features are taken as they are."""
-    D = checkpoint.config.input_size
-    mean = np.zeros(D) if checkpoint.mean is None else checkpoint.mean
-    std = np.ones(D) if checkpoint.std is None else checkpoint.std
-    return mean.astype(np.float32), (1 / std).astype(np.float32)
-
-
-def _z_score(checkpoint, features):
-    mean, inverse_std = _statistics(checkpoint)
-    return (features - mean) * inverse_std  # float32, as in C
 
 
 def _labels(checkpoint):
@@ -218,7 +147,7 @@ class _Weights:
     def __init__(self, checkpoint):
         self.text = '#include "npr.h"\n\n'
         self.crc = self.bytes = 0
-        for name, values in zip(("mean", "inverse_std"), _statistics(checkpoint)):
+        for name, values in zip(("mean", "inverse_std"), c_vectors.statistics(checkpoint)):
             self.add(name, values)
         self.text += "static const char *const labels[] = {" + ", ".join(map(c_text.string, _labels(checkpoint))) + "};\n\n"
 
@@ -271,17 +200,3 @@ def _int8_weights(checkpoint, quantized):
     fields = f"{quantized.x_bits}, {head.score_shift}, {head.score_multiplier}, mean, inverse_std, lstms"
     out.model(checkpoint, quantized.residual, len(rows), fields + ", attention, head_weights, head_bias, head_multiplier, head_shift")
     return out
-
-
-def _vector_declarations():
-    rows = [("float", "features", "NPR_INPUTS"), ("npr_value", "x", "NPR_INPUTS"), ("npr_value", "h", "NPR_UNITS"), ("npr_value", "c", "NPR_UNITS")]
-    rows += [("npr_sum", "total", "1"), ("npr_value", "context", "NPR_HIDDEN"), ("npr_logit", "logits", "NPR_CLASSES")]
-    lines = ["#ifndef NPR_VECTORS_H", "#define NPR_VECTORS_H", "", '#include "npr.h"', ""]
-    lines += [f"#define NPR_VECTOR_FRAMES {VECTOR_FRAMES}", f"#define NPR_TOLERANCE {c_text.literal(np.float32(FLOAT_TOLERANCE))}", ""]
-    lines += [f"extern const {kind} npr_vector_{name}[NPR_VECTOR_FRAMES][{size}];" for kind, name, size in rows]
-    return "\n".join([*lines, "", "#endif", ""])
-
-
-def _vector_definitions(features, trace):
-    arrays = {"features": features} | trace
-    return '#include "npr_vectors.h"\n\n' + "\n".join(c_text.array(f"npr_vector_{name}", values) for name, values in arrays.items())

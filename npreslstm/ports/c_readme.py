@@ -10,6 +10,7 @@ FOLDED = (
 )
 
 ASSUMED = "\nThe weights file carries no calibration: wide ranges (16) were assumed for features and cell states.\n"
+HEARD = "It begins with a piece of sound: features (MFCC to 5e-4, chroma to 5e-6) and the probabilities that come of them.\n"
 PROOF = {"float32": "to 1e-5", "int8": "in every bit"}
 
 
@@ -47,7 +48,7 @@ Weights are `const` (`npr_weights.c`); `npr_state` is all that changes, and it b
 Folded into the weights: {FOLDED}.
 {ASSUMED if assumed else ""}
 The self-test compares every frame's hidden and cell states, attention sum, context and logits with NumPy's, {PROOF[type]}.
-
+{HEARD if features else ""}
 Licence: the code, generated files included, is under the MIT licence (LICENSE). The numbers in `npr_weights.c` are the weights: {source}.
 """
 

@@ -3,7 +3,6 @@
 #include "npr_math.h"
 
 #define MOST_SAMPLES ((size_t)1 << 27)
-#define PEAKS ((size_t)(NPR_PITCH_STOP - NPR_PITCH_START) / 2 + 1) /* of one frame, at most */
 
 typedef struct {
     const int16_t *pcm;
@@ -16,14 +15,11 @@ typedef struct {
     size_t peaks;
 } work;
 
-static size_t frames_of(size_t samples) { return 1 + samples / NPR_HOP; }
-
 npr_status npr_clip_size(size_t samples, size_t *frames, size_t *floats) {
     if (frames == NULL || floats == NULL) return NPR_ERROR_NULL;
     if (samples == 0 || samples > MOST_SAMPLES) return NPR_ERROR_SIZE;
-    const size_t peaks = 2 * frames_of(samples) * PEAKS, bank = (size_t)NPR_CHROMA * NPR_BINS;
-    *frames = frames_of(samples);
-    *floats = *frames * NPR_MELS + (peaks > bank ? peaks : bank);
+    *frames = NPR_CLIP_FRAMES(samples);
+    *floats = NPR_CLIP_FLOATS(samples);
     return NPR_OK;
 }
 
@@ -155,7 +151,7 @@ static void chroma_of(const float *power, const float *bank, float *chroma) {
 /* Log-mel bands and peaks of all frames; the loudest band. */
 static float first_pass(piece clip, npr_spectrum *spectrum, work *w) {
     float loudest = -1000.0f;
-    for (size_t t = 0; t < frames_of(clip.samples); t++) {
+    for (size_t t = 0; t < NPR_CLIP_FRAMES(clip.samples); t++) {
         transform(clip, t, spectrum);
         npr_log_mel(spectrum);
         find_peaks(spectrum->power, w);
@@ -176,10 +172,10 @@ npr_status npr_clip_features(const int16_t *pcm, size_t samples, npr_spectrum *s
     if (floats < needed || capacity < most) return NPR_ERROR_SIZE;
     const piece whole = {pcm, samples}, clip = trim(whole);
     float *after = workspace + most * NPR_MELS;
-    work w = {workspace, after, after + most * PEAKS, after, 0};
+    work w = {workspace, after, after + NPR_CLIP_PEAKS(samples), after, 0};
     const float floor_db = first_pass(clip, spectrum, &w) - NPR_TOP_DB, tuning = tuning_of(&w);
     for (size_t k = 0; k < NPR_BINS; k++) chroma_weights(k, tuning, w.chroma + k * NPR_CHROMA);
-    *frames = frames_of(clip.samples);
+    *frames = NPR_CLIP_FRAMES(clip.samples);
     for (size_t t = 0; t < *frames; t++, features += NPR_MFCC + NPR_CHROMA) {
         float *log_mel = w.log_mel + t * NPR_MELS;
         for (size_t m = 0; m < NPR_MELS; m++) log_mel[m] = log_mel[m] > floor_db ? log_mel[m] : floor_db;

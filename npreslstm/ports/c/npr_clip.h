@@ -15,7 +15,11 @@
 extern "C" {
 #endif
 
-/* The most frames that a clip of `samples` can have, and the floats of workspace to give. */
+/* The most frames that a clip of `samples` can have, and the floats of workspace to give: to know when compiling, and otherwise. */
+#define NPR_CLIP_FRAMES(samples) (1 + (size_t)(samples) / NPR_HOP)
+#define NPR_CLIP_PEAKS(samples) (NPR_CLIP_FRAMES(samples) * ((NPR_PITCH_STOP - NPR_PITCH_START) / 2 + 1)) /* at most */
+#define NPR_CLIP_MAX(a, b) ((a) > (b) ? (a) : (b)) /* chroma weights take the place of the peaks */
+#define NPR_CLIP_FLOATS(samples) (NPR_CLIP_FRAMES(samples) * NPR_MELS + NPR_CLIP_MAX(2 * NPR_CLIP_PEAKS(samples), NPR_CHROMA * NPR_BINS))
 npr_status npr_clip_size(size_t samples, size_t *frames, size_t *floats);
 
 /* Features of a clip; `capacity` frames fit into `features`, `frames` says how many there are. */

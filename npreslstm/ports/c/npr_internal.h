@@ -4,10 +4,6 @@
 
 #include "npr.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* layers/lstm.py: advance one layer by one frame (L1)-(L4). x (D), h and c (H) in place. */
 void npr_lstm_step(const npr_lstm *lstm, const npr_value *x, npr_value *h, npr_value *c);
 
@@ -30,9 +26,5 @@ uint32_t npr_crc_model(uint32_t crc, const npr_model *model);
 /* One z-scored feature as npr_value. */
 npr_value npr_quantise(const npr_model *model, float z);
 float npr_logit_value(npr_logit logit);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

@@ -1,64 +1,102 @@
-/* Compares every frame's h, c, context and logits with the vectors that NumPy computed; exits with 0 only if all agree. */
+/* Compares with NumPy: the features of a piece of sound and the probabilities that come of them; then, for other features, every
+ * frame's h, c, context and logits. Exits with 0 only if all agree. */
 #include <stdio.h>
 
 #include "npr.h"
 #include "npr_vectors.h"
 
-static unsigned long compared, differing;
+typedef struct { unsigned long compared, differing; double largest; } tally;
+static npr_state state;
 
-#if NPR_INT8
-#define UNIT "bits"
-static void compare(const char *what, int frame, npr_sum got, npr_sum expected, float tolerance) {
-    (void)tolerance;
-    if (got != expected && differing++ < 5) printf("frame %d: %s is %lld, expected %lld\n", frame, what, (long long)got, (long long)expected);
-    compared++;
+/* A double holds all values of either type exactly. The tolerance of integers is 0. */
+static void compare(tally *found, const char *what, int frame, double got, double expected, double tolerance) {
+    const double difference = got > expected ? got - expected : expected - got;
+    found->compared++;
+    found->largest = difference > found->largest ? difference : found->largest;
+    if (difference <= tolerance || found->differing++ >= 5) return; /* a NaN is not */
+    printf("frame %d: %s is %.9g, expected %.9g\n", frame, what, got, expected);
 }
-#else
-#define UNIT "tolerance"
-static float largest;
-static void compare(const char *what, int frame, float got, float expected, float tolerance) {
-    const float difference = got > expected ? got - expected : expected - got;
-    if (difference > largest) largest = difference;
-    if (!(difference <= tolerance) && differing++ < 5) printf("frame %d: %s is %.9g, expected %.9g\n", frame, what, (double)got, (double)expected);
-    compared++;
-}
-#endif
 
-static npr_status run_frames(npr_state *state) {
-    npr_value context[NPR_HIDDEN];
-    npr_logit logits[NPR_CLASSES];
-    npr_status status = npr_init(&npr_weights, state);
+/* Whether all agree. */
+static int report(const char *what, const tally *found, npr_status status) {
+    const char *text = npr_status_text(status);
+    printf("%s: %s, %lu values, %lu differ, at most by %.1e\n", what, text, found->compared, found->differing, found->largest);
+    return status == NPR_OK && found->differing == 0;
+}
+
+static int network_agrees(void) {
+    tally found = {0, 0, 0.0};
+    npr_status status = npr_init(&npr_weights, &state);
     for (int t = 0; t < NPR_VECTOR_FRAMES && status == NPR_OK; t++) {
-        npr_value x[NPR_INPUTS];
+        npr_value x[NPR_INPUTS], context[NPR_HIDDEN];
+        npr_logit logits[NPR_CLASSES];
         status = npr_normalise(&npr_weights, npr_vector_features[t], NPR_INPUTS, x);
-        for (int k = 0; k < NPR_INPUTS; k++) compare("x", t, x[k], npr_vector_x[t][k], 1e-4f);
-        if (status == NPR_OK) status = npr_push_values(&npr_weights, state, npr_vector_x[t], NPR_INPUTS);
-        if (status == NPR_OK) status = npr_logits(&npr_weights, state, logits, context);
-        for (int k = 0; k < NPR_UNITS; k++) compare("h", t, state->h[k], npr_vector_h[t][k], NPR_TOLERANCE);
-        for (int k = 0; k < NPR_UNITS; k++) compare("c", t, state->c[k], npr_vector_c[t][k], NPR_TOLERANCE);
-        compare("total", t, state->total, npr_vector_total[t][0], 10 * NPR_TOLERANCE);
-        for (int k = 0; k < NPR_HIDDEN; k++) compare("context", t, context[k], npr_vector_context[t][k], NPR_TOLERANCE);
-        for (int k = 0; k < NPR_CLASSES; k++) compare("logit", t, logits[k], npr_vector_logits[t][k], NPR_TOLERANCE);
+        for (int k = 0; k < NPR_INPUTS; k++) compare(&found, "x", t, x[k], npr_vector_x[t][k], 10 * NPR_TOLERANCE);
+        if (status == NPR_OK) status = npr_push_values(&npr_weights, &state, npr_vector_x[t], NPR_INPUTS);
+        if (status == NPR_OK) status = npr_logits(&npr_weights, &state, logits, context);
+        for (int k = 0; k < NPR_UNITS; k++) compare(&found, "h", t, state.h[k], npr_vector_h[t][k], NPR_TOLERANCE);
+        for (int k = 0; k < NPR_UNITS; k++) compare(&found, "c", t, state.c[k], npr_vector_c[t][k], NPR_TOLERANCE);
+        compare(&found, "total", t, (double)state.total, (double)npr_vector_total[t][0], 10 * NPR_TOLERANCE);
+        for (int k = 0; k < NPR_HIDDEN; k++) compare(&found, "context", t, context[k], npr_vector_context[t][k], NPR_TOLERANCE);
+        for (int k = 0; k < NPR_CLASSES; k++) compare(&found, "logit", t, logits[k], npr_vector_logits[t][k], NPR_TOLERANCE);
+    }
+    return report("network", &found, status);
+}
+
+#if !defined(NPR_SOUND_SAMPLES) || defined(NETWORK_ONLY)
+static int sound_agrees(void) { return 1; }
+#else
+#ifdef NPR_TUNING_FIXED
+#include "npr_frontend.h"
+static float features[NPR_SOUND_FRAMES][NPR_INPUTS];
+static npr_status hear(size_t *frames) {
+    static npr_frontend frontend;
+    npr_status status = npr_frontend_init(&frontend);
+    for (size_t t = *frames = 0; t < NPR_SOUND_FRAMES && status == NPR_OK; t = ++*frames) {
+        const size_t left = NPR_SOUND_SAMPLES - t * NPR_HOP;
+        status = npr_frontend_push(&frontend, npr_vector_pcm + t * NPR_HOP, left < NPR_HOP ? left : NPR_HOP, features[t], NPR_INPUTS);
     }
     return status;
 }
+#else
+#include "npr_clip.h"
+static float features[NPR_CLIP_FRAMES(NPR_SOUND_SAMPLES)][NPR_INPUTS], workspace[NPR_CLIP_FLOATS(NPR_SOUND_SAMPLES)];
+static npr_status hear(size_t *frames) {
+    static npr_spectrum spectrum;
+    return npr_clip_features(npr_vector_pcm, NPR_SOUND_SAMPLES, &spectrum, workspace, NPR_CLIP_FLOATS(NPR_SOUND_SAMPLES), features[0],
+                             NPR_CLIP_FRAMES(NPR_SOUND_SAMPLES), frames);
+}
+#endif
+
+static int sound_agrees(void) {
+    tally mfcc = {0, 0, 0.0}, chroma = mfcc, result = mfcc;
+    float probabilities[NPR_CLASSES];
+    size_t frames, label = 0;
+    npr_status status = hear(&frames);
+    if (status == NPR_OK) status = frames == NPR_SOUND_FRAMES ? npr_init(&npr_weights, &state) : NPR_ERROR_SIZE;
+    for (int t = 0; t < NPR_SOUND_FRAMES && status == NPR_OK; t++) {
+        const float *got = features[t], *expected = npr_vector_sound[t];
+        for (int k = 0; k < NPR_MFCC; k++) compare(&mfcc, "MFCC", t, got[k], expected[k], NPR_MFCC_TOLERANCE);
+        for (int k = NPR_MFCC; k < NPR_INPUTS; k++) compare(&chroma, "chroma", t, got[k], expected[k], NPR_CHROMA_TOLERANCE);
+        status = npr_push_frame(&npr_weights, &state, got, NPR_INPUTS);
+    }
+    if (status == NPR_OK) status = npr_result(&npr_weights, &state, probabilities, NPR_CLASSES, &label);
+    for (int k = 0; k < NPR_CLASSES && status == NPR_OK; k++) {
+        compare(&result, "probability", NPR_SOUND_FRAMES, probabilities[k], npr_vector_probabilities[k], NPR_PROBABILITY_TOLERANCE);
+    }
+    printf("sound: %d frames, result %s\n", NPR_SOUND_FRAMES, npr_weights.labels[label]);
+    int agree = report("MFCC", &mfcc, status);
+    agree &= report("chroma", &chroma, status);
+    return agree & report("probabilities", &result, status);
+}
+#endif
 
 int main(void) {
-    static npr_state state;
-    float probabilities[NPR_CLASSES];
-    size_t label = 0;
     const npr_status intact = npr_verify(&npr_weights);
-    printf("npreslstm " NPR_TYPE ", weights " NPR_SHA256 "\n");
-    printf("checksum: %s\n", npr_status_text(intact));
-    npr_status status = run_frames(&state);
-    if (status == NPR_OK) status = npr_result(&npr_weights, &state, probabilities, NPR_CLASSES, &label);
-    printf("status: %s\n", npr_status_text(status));
-    printf("vectors: %d frames, %lu values, %lu differ in " UNIT "\n", NPR_VECTOR_FRAMES, compared, differing);
-#if !NPR_INT8
-    printf("largest difference: %.2e\n", (double)largest);
-#endif
-    if (status == NPR_OK) printf("result: %s\n", npr_weights.labels[label]);
-    const int passed = intact == NPR_OK && status == NPR_OK && differing == 0;
+    printf("npreslstm " NPR_TYPE ", weights " NPR_SHA256 "\nchecksum: %s\n", npr_status_text(intact));
+    int passed = intact == NPR_OK;
+    passed &= sound_agrees();
+    passed &= network_agrees();
     printf("%s\n", passed ? "PASS" : "FAIL");
     return passed ? 0 : 1;
 }

@@ -1,0 +1,144 @@
+"""What the self-test of an exported folder compares with: a piece of sound, and everything that NumPy makes of it and of features.
+
+The sound proves the frontend and the way through it to the probabilities. The features prove the network, in every bit where
+it is one of integers: they go further than sound does, so that integers saturate.
+"""
+
+import numpy as np
+
+from npreslstm.audio.features import extract_features
+from npreslstm.layers.activations import softmax
+from npreslstm.ports import c_text
+from npreslstm.streaming import StreamingResLSTM
+
+FRAMES, SEED = 24, 6
+SOUND_HOPS = 12
+# The network of integers has none. Its probabilities from sound have a larger one: a feature may be rounded to the next integer.
+TOLERANCES = {"float32": {"": 1e-5, "PROBABILITY_": 2e-6}, "int8": {"": 0.0, "PROBABILITY_": 1e-3}}
+SOUND_TOLERANCES = {"MFCC_": 5e-4, "CHROMA_": 5e-6}
+
+
+def statistics(checkpoint):
+    """mean and 1 / std, float32; 0 and 1 where the checkpoint has none, so that features are taken as they are."""
+    D = checkpoint.config.input_size
+    mean = np.zeros(D) if checkpoint.mean is None else checkpoint.mean
+    std = np.ones(D) if checkpoint.std is None else checkpoint.std
+    return mean.astype(np.float32), (1 / std).astype(np.float32)
+
+
+def z_score(checkpoint, features):
+    """Features (T, D) float32 as the network takes them, in the arithmetic of C."""
+    mean, inverse_std = statistics(checkpoint)
+    return (features - mean) * inverse_std
+
+
+def random_features(checkpoint):
+    """Raw features (FRAMES, D) float32.
+
+    Slow random walks about the mean; every sixth frame is ten times as far from it, so that integers saturate.
+    """
+    rng = np.random.default_rng(SEED)
+    z = rng.normal(size=(FRAMES, checkpoint.config.input_size))
+    for before, row in zip(z, z[1:]):
+        row += 0.8 * before
+    z[5::6] *= 10
+    mean, inverse_std = statistics(checkpoint)
+    return (z / inverse_std + mean).astype(np.float32)
+
+
+def sound(config):
+    """int16 samples at the rate of a `FeatureConfig`, SOUND_HOPS frames and a part of one.
+
+    A gliding tone with harmonics, two steady ones, and noise in the second half; silence but for single steps at first, then
+    swelling beyond full scale, so that samples saturate too, then fainter than where `paper` trims.
+    """
+    n = SOUND_HOPS * config.hop_length + config.hop_length // 3
+    rng = np.random.default_rng(SEED)
+    part = np.arange(n) / n  # of the whole, in [0, 1)
+    phase = 2 * np.pi * np.cumsum(130 + 90 * part) / config.sample_rate
+    wave = sum(np.sin(k * phase + k * k) / k for k in range(1, 15)) + (part > 0.5) * rng.normal(size=n)
+    for pitch in (28.102, 31.102):  # semitones above A440: the tuning that `paper` finds is theirs
+        wave += 0.6 * np.sin(2 * np.pi * 440 * 2 ** (pitch / 12) / config.sample_rate * np.arange(n))
+    loudness = np.interp(part, [0.2, 0.25, 0.7, 0.85, 0.9, 1.0], [0, 2, 10000, 10000, 10, 2])
+    wave *= loudness
+    wave[[1, 2 * config.hop_length + 5]] = 1, -1
+    return np.clip(np.rint(wave), -32768, 32767).astype(np.int16)
+
+
+def sound_vectors(checkpoint, quantized=None):
+    """A piece of sound and what comes of it.
+
+    Returns
+    -------
+    dict
+        pcm (n,) int16, sound (T, D) features, probabilities (C,), of `quantized` if it is given.
+    """
+    config = checkpoint.features
+    pcm = sound(config)
+    features = extract_features(pcm, config.sample_rate, config)
+    z = z_score(checkpoint, features)
+    logits = quantized.infer(z[None], [len(z)]) if quantized else checkpoint.model(np.float64).infer(z[None], [len(z)])[0]
+    return {"pcm": pcm, "sound": features, "probabilities": softmax(logits)[0].astype(np.float32)}
+
+
+def float_trace(checkpoint, x):
+    """What C must have after every frame of x (T, D), by the float64 reference.
+
+    Returns
+    -------
+    dict
+        x (T, D), h and c (T, units of all layers), total (T, 1) of attention's weights, context (T, H), logits (T, C).
+    """
+    model = checkpoint.model(np.float64)
+    _, alpha = model.infer(np.repeat(x[None], len(x), axis=0), np.arange(1, len(x) + 1))  # clip n is the first n + 1 frames
+    rows = {"x": x, "h": [], "c": [], "total": 1 / alpha.max(axis=1, keepdims=True), "context": [], "logits": []}
+    stream = StreamingResLSTM(model)
+    for frame in x:  # the largest weight is 1 before the division by the total
+        stream.push(frame)
+        for name, values in (("h", [h for h, _ in stream.states]), ("c", [c for _, c in stream.states])):
+            rows[name].append(np.concatenate(values))
+        rows["context"].append(stream.context)
+        rows["logits"].append(stream.result())
+    return {name: np.array(values).astype(np.float32) for name, values in rows.items()}
+
+
+def int8_trace(quantized, z):
+    """The same by the integer model, for z-scored features z (T, D)."""
+    x = quantized.quantize(z)  # (T, D)
+    state = quantized.start(1)
+    rows = {"h": [], "c": [], "total": [], "context": [], "logits": []}
+    for frame in x:
+        quantized.step(frame[None], state)
+        context = quantized.context(state)
+        rows["h"].append(np.concatenate(state.h, axis=1)[0])
+        rows["c"].append(np.concatenate(state.c, axis=1)[0])
+        rows["total"].append(state.total.copy())
+        rows["context"].append(context[0])
+        rows["logits"].append(quantized.logits(context)[0])
+    dtypes = {"h": np.int16, "c": np.int16, "total": np.int64, "context": np.int16, "logits": np.int32}
+    return {"x": x} | {name: np.array(values).astype(dtypes[name]) for name, values in rows.items()}
+
+
+def files(checkpoint, quantized=None):
+    """{name: text} of npr_vectors.h and npr_vectors.c; `quantized` is the integer model, if that is what is exported."""
+    features = random_features(checkpoint)
+    z = z_score(checkpoint, features)
+    arrays = {"features": features} | (int8_trace(quantized, z) if quantized else float_trace(checkpoint, z))
+    heard = {} if checkpoint.features is None else sound_vectors(checkpoint, quantized)
+    tolerances = SOUND_TOLERANCES | TOLERANCES["int8" if quantized else "float32"]
+    definitions = [c_text.array(f"npr_vector_{name}", values) for name, values in (arrays | heard).items()]
+    return {"npr_vectors.h": _declarations(heard, tolerances), "npr_vectors.c": '#include "npr_vectors.h"\n\n' + "\n".join(definitions)}
+
+
+def _declarations(heard, tolerances):
+    numbers = {"NPR_VECTOR_FRAMES": FRAMES} | {f"NPR_{name}TOLERANCE": np.float32(value) for name, value in tolerances.items()}
+    rows = [("float", "features", "INPUTS"), ("npr_value", "x", "INPUTS"), ("npr_value", "h", "UNITS"), ("npr_value", "c", "UNITS")]
+    rows += [("npr_sum", "total", None), ("npr_value", "context", "HIDDEN"), ("npr_logit", "logits", "CLASSES")]
+    arrays = [f"{kind} npr_vector_{name}[NPR_VECTOR_FRAMES][{f'NPR_{size}' if size else 1}]" for kind, name, size in rows]
+    if heard:
+        numbers |= {"NPR_SOUND_SAMPLES": len(heard["pcm"]), "NPR_SOUND_FRAMES": len(heard["sound"])}
+        arrays += ["int16_t npr_vector_pcm[NPR_SOUND_SAMPLES]", "float npr_vector_sound[NPR_SOUND_FRAMES][NPR_INPUTS]"]
+        arrays += ["float npr_vector_probabilities[NPR_CLASSES]"]
+    lines = ["#ifndef NPR_VECTORS_H", "#define NPR_VECTORS_H", "", '#include "npr.h"', ""]
+    lines += [f"#define {name} {c_text.literal(value)}" for name, value in numbers.items()]
+    return "\n".join([*lines, "", *(f"extern const {array};" for array in arrays), "", "#endif", ""])
