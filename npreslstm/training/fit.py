@@ -10,6 +10,7 @@ from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
 from npreslstm.ports.quantize import calibrate
 from npreslstm.schema import ModelConfig
+from npreslstm.training.journal import differences
 from npreslstm.training.metrics import confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare, statistics
 from npreslstm.training.trainer import Trainer, pad, predict, train
@@ -151,16 +152,13 @@ def _calibration(checkpoint, clips):
 def _check_teacher(teacher, examples, speakers, recipe):
     """Raise InputError if a teacher heard other speakers, which it could tell the student about, or does not fit otherwise."""
     notes = teacher.notes
-    pairs = {
-        "features": (teacher.features and teacher.features.to_dict(), examples.config and examples.config.to_dict()),
-        "classes": (teacher.classes, examples.classes),
-        "speakers trained on": (notes.get("speakers trained on"), speakers),
-        "prior": (notes.get("recipe", {}).get("prior", "training"), recipe.prior),
-        "statistics": (notes.get("recipe", {}).get("statistics"), recipe.statistics),
-    }
-    for name, (theirs, ours) in pairs.items():
-        if theirs != ours:
-            raise InputError(f"a teacher ({teacher.sha256[:16]}) has other {name} than the training: {theirs} instead of {ours}")
+    theirs = {"features": teacher.features and teacher.features.to_dict(), "classes": teacher.classes}
+    theirs |= {"speakers trained on": notes.get("speakers trained on"), "prior": notes.get("recipe", {}).get("prior", "training")}
+    theirs |= {"statistics": notes.get("recipe", {}).get("statistics")}
+    ours = {"features": examples.config and examples.config.to_dict(), "classes": examples.classes, "speakers trained on": speakers}
+    ours |= {"prior": recipe.prior, "statistics": recipe.statistics}
+    if found := differences(theirs, ours):
+        raise InputError(f"a teacher ({teacher.sha256[:16]}) does not fit the training: {'; '.join(found)}")
 
 
 def _history(epochs, watched):
