@@ -1,0 +1,45 @@
+"""The tools behind docs/accuracy.md, on a small corpus: who is left out, and that the figures are those of the networks."""
+
+import json
+
+import numpy as np
+import pytest
+from samples import voice, write_wav
+
+from npreslstm.checkpoint import load_checkpoint
+from npreslstm.errors import InputError
+from npreslstm.training.protocol import PAPER_TEST
+from tools import average_speeds, ladder
+
+
+def test_the_ladder_never_hears_the_speakers_of_the_bundled_weights():
+    speakers = np.repeat([str(k) for k in range(1, 25)], 3)
+    made = list(ladder.tasks(speakers, "store", None, None, 0))
+    for task in made:
+        trained, scored = set(speakers[task.split.train]), set(speakers[task.split.test])
+        assert trained and scored and not trained & scored and not (trained | scored) & set(PAPER_TEST[0])
+    assert sorted(np.concatenate([task.split.test for task in made])) == sorted(np.flatnonzero(~np.isin(speakers, PAPER_TEST[0])))
+
+
+def test_networks_that_the_ladder_kept_are_teachers(tmp_path, capsys):
+    rows = ["file,label,speaker"]
+    for k in range(24):
+        write_wav(tmp_path / f"{k}.wav", voice(0.3, seed=k))
+        rows.append(f"{k}.wav,{'ab'[k % 2]},{k // 4 + 1}")
+    (tmp_path / "corpus.csv").write_text("\n".join(rows))
+    run = [str(tmp_path / "corpus.csv"), "--cache", str(tmp_path / "cache"), "--set", "epochs=2", "--set", "speeds=1", "--workers", "1"]
+    ladder.main([*run, "--seed", "1", "--keep", str(tmp_path / "T")])
+    ladder.main([*run, "--teachers", str(tmp_path / "T"), "--keep", str(tmp_path / "S")])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("mcu seed 1 epochs=2 speeds=1") and second.endswith("mcu seed 0 epochs=2 speeds=1 teachers")
+    for k in range(ladder.GROUPS):
+        teacher, student = load_checkpoint(tmp_path / "T" / f"group-{k}-seed-1.npz"), load_checkpoint(tmp_path / "S" / f"group-{k}-seed-0.npz")
+        assert student.notes["teachers"] == [teacher.sha256]
+    with pytest.raises(InputError, match="has no group-0-seed"):
+        ladder.main([*run, "--teachers", str(tmp_path)])
+
+
+def test_speeds_are_averaged_over_the_networks_of_a_cross_validation(corpus, whole, capsys):
+    average_speeds.main([str(corpus), str(whole), "--cache", str(whole / "features")])
+    expected = json.loads((whole / "summary.json").read_text())["UAR by run"]
+    assert capsys.readouterr().out.splitlines() == [f"run {k}: once {u:.4f}, mean over 1 speeds {u:.4f}" for k, u in enumerate(expected)]
