@@ -92,6 +92,15 @@ def test_costs_stay_within_budget_and_within_the_ledger(folders, core, type, cli
         assert figures[name] <= 1.1 * row[name], name
 
 
+def test_the_smallest_core_has_room_when_code_is_compiled_for_size(tmp_path, monkeypatch):
+    needs(*TOOLS)
+    monkeypatch.setenv("CFLAGS", "-Os")
+    export_c(load_checkpoint("mcu"), tmp_path, "int8")
+    figures = c_ledger.measure(tmp_path, "m0", "int8")
+    assert figures["code"] <= 8192
+    assert f"{figures['code']:,} bytes and {figures['clip'] / 1e6:.1f} million" in PAGE.read_text(encoding="utf-8").replace("\n", " ")
+
+
 def test_tables_are_read_back_as_they_were_written():
     rows = [{name: (k + 1) * 1000 if k > 1 else "Cortex-M3" for k, name in enumerate(c_ledger.COLUMNS)}]
     assert c_ledger.read_markdown("x\n" + c_ledger.markdown(rows, c_ledger.COLUMNS) + "\ny", c_ledger.COLUMNS) == rows
