@@ -9,7 +9,7 @@ from samples import voice, write_wav
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.training.protocol import PAPER_TEST
-from tools import average_speeds, ladder
+from tools import average_speeds, ladder, robustness
 
 
 def test_the_ladder_never_hears_the_speakers_of_the_bundled_weights():
@@ -43,3 +43,19 @@ def test_speeds_are_averaged_over_the_networks_of_a_cross_validation(corpus, who
     average_speeds.main([str(corpus), str(whole), "--cache", str(whole / "features")])
     expected = json.loads((whole / "summary.json").read_text())["UAR by run"]
     assert capsys.readouterr().out.splitlines() == [f"run {k}: once {u:.4f}, mean over 1 speeds {u:.4f}" for k, u in enumerate(expected)]
+
+
+def test_conditions_are_what_they_are_called():
+    rng = np.random.default_rng(0)
+    y = 0.3 * rng.normal(size=50_000).clip(-2, 2)
+    quieter, noise = robustness.louder(-20)(y, 16000, rng), robustness.noisy(20)(y, 16000, rng) - y
+    assert np.allclose(quieter, y / 10, rtol=1e-12) and np.abs(robustness.louder(20)(y, 16000, rng)).max() == 1
+    assert abs(10 * np.log10(np.mean(noise**2) / np.mean(y**2)) + 20) < 0.3  # achieved 0.05
+    assert len(robustness.surrounded(0.5)(y, 16000, rng)) == 50_000 + 16_000
+
+
+@pytest.mark.filterwarnings("ignore::npreslstm.audio.resampling.ResamplingWarning")
+def test_clips_as_recorded_score_as_the_card_says(ravdess, monkeypatch, capsys):
+    monkeypatch.setattr(robustness, "CONDITIONS", {"as recorded": robustness.louder(0)})
+    robustness.main([str(ravdess), "--weights", "mcu"])
+    assert capsys.readouterr().out.splitlines()[2] == f"| as recorded | {load_checkpoint('mcu').notes['scores held out']['uar']:.4f} |"
