@@ -38,7 +38,7 @@ alike. The code is MIT.
 
 ## Limits of use
 - Acted emotion, two sentences, North American English, studio sound: expect much less on spontaneous speech, other
-  languages, noise or a distant microphone.
+  languages, noise, a distant microphone or another level (docs/accuracy.md has figures for noise and level).
 - {errors} of the held-out clips are labelled wrongly, and probabilities are not calibrated.
 - What a voice sounds like is not what a person feels. Do not use this to judge people.
 """

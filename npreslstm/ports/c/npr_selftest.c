@@ -31,9 +31,10 @@ static int network_agrees(void) {
         npr_value x[NPR_INPUTS], context[NPR_HIDDEN];
         npr_logit logits[NPR_CLASSES];
         status = npr_normalise(&npr_weights, npr_vector_features[t], NPR_INPUTS, x);
-        for (int k = 0; k < NPR_INPUTS; k++) compare(&found, "x", t, x[k], npr_vector_x[t][k], 10 * NPR_TOLERANCE);
         if (status == NPR_OK) status = npr_push_values(&npr_weights, &state, npr_vector_x[t], NPR_INPUTS);
         if (status == NPR_OK) status = npr_logits(&npr_weights, &state, logits, context);
+        if (status != NPR_OK) break;
+        for (int k = 0; k < NPR_INPUTS; k++) compare(&found, "x", t, x[k], npr_vector_x[t][k], 10 * NPR_TOLERANCE);
         for (int k = 0; k < NPR_UNITS; k++) compare(&found, "h", t, state.h[k], npr_vector_h[t][k], NPR_TOLERANCE);
         for (int k = 0; k < NPR_UNITS; k++) compare(&found, "c", t, state.c[k], npr_vector_c[t][k], NPR_TOLERANCE);
         compare(&found, "total", t, (double)state.total, (double)npr_vector_total[t][0], 10 * NPR_TOLERANCE);
