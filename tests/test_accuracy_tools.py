@@ -1,6 +1,7 @@
 """The tools behind docs/accuracy.md, on a small corpus: who is left out, and that the figures are those of the networks."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from samples import voice, write_wav
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.training.protocol import PAPER_TEST
-from tools import average_speeds, ladder, robustness
+from tools import ladder, robustness, score_folds
 
 
 def test_the_ladder_never_hears_the_speakers_of_the_bundled_weights():
@@ -39,10 +40,13 @@ def test_networks_that_the_ladder_kept_are_teachers(tmp_path, capsys):
         ladder.main([*run, "--teachers", str(tmp_path)])
 
 
-def test_speeds_are_averaged_over_the_networks_of_a_cross_validation(corpus, whole, capsys):
-    average_speeds.main([str(corpus), str(whole), "--cache", str(whole / "features")])
-    expected = json.loads((whole / "summary.json").read_text())["UAR by run"]
-    assert capsys.readouterr().out.splitlines() == [f"run {k}: once {u:.4f}, mean over 1 speeds {u:.4f}" for k, u in enumerate(expected)]
+def test_the_networks_of_a_cross_validation_are_scored_as_it_did(corpus, whole, capsys):
+    score_folds.main([str(corpus), str(whole), "--cache", str(whole / "features")])
+    lines, expected = capsys.readouterr().out.splitlines(), json.loads((whole / "summary.json").read_text())["UAR by run"]
+    pattern = r"run (\d): float32 ([\d.]+), int8 ([\d.]+), mean over 1 speeds ([\d.]+); same label ([\d.]+)%"
+    found = [re.fullmatch(pattern, line).groups() for line in lines]
+    assert [(run, once, speeds) for run, once, _, speeds, _ in found] == [(str(k), f"{u:.4f}", f"{u:.4f}") for k, u in enumerate(expected)]
+    assert all(abs(float(integer) - float(once)) < 0.05 and float(same) > 95 for _, once, integer, _, same in found)  # achieved 0, 100
 
 
 def test_conditions_are_what_they_are_called():
