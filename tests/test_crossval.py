@@ -203,19 +203,22 @@ def test_unreadable_clips_are_listed_before_training(corpus, tmp_path, capsys):
 
 
 def test_students_learn_from_the_networks_of_their_own_fold(corpus, whole, tmp_path, capsys):
-    arguments = command(corpus, whole, tmp_path / "out", "--teachers", str(whole), "--workers", "1")
+    more = tmp_path / "more" / "weights"
+    more.mkdir(parents=True)
+    for fold in range(FOLDS):
+        shutil.copy(whole / "weights" / f"run-01-fold-{fold}.npz", more)
+    arguments = command(corpus, whole, tmp_path / "out", "--teachers", str(whole), "--teachers", str(more.parent), "--workers", "1")
     assert main(arguments) == 0
     journal = Journal(str(tmp_path / "out"))
-    teachers = [[load_checkpoint(whole / "weights" / f"run-{run:02}-fold-{fold}.npz").sha256 for run in range(RUNS)] for fold in range(FOLDS)]
+    teachers = [[load_checkpoint(whole / "weights" / f"run-{run:02}-fold-{fold}.npz").sha256 for run in (0, 1, 1)] for fold in range(FOLDS)]
     assert journal.config["teachers"] == teachers
-    assert "learnt from networks of the same folds: 2 2 2 of folds 0 to 2" in capsys.readouterr().out
+    assert "learnt from networks of the same folds: 3 3 3 of folds 0 to 2" in capsys.readouterr().out
     student = load_checkpoint(tmp_path / "out" / "weights" / "run-01-fold-2.npz")
     assert student.notes["teachers"] == teachers[2] and results(tmp_path / "out") != results(whole)
     entry = journal.entries()[1, 2]
     assert student.notes["scores held out"]["accuracy"] == (entry.predicted == entry.labels).mean()
-    os.makedirs(tmp_path / "teachers" / "weights")
-    shutil.copy(whole / "weights" / "run-00-fold-0.npz", tmp_path / "teachers" / "weights")
-    assert main(command(corpus, whole, tmp_path / "none", "--teachers", str(tmp_path / "teachers"))) == 2
+    (more / "run-01-fold-1.npz").unlink()
+    assert main(command(corpus, whole, tmp_path / "none", "--teachers", str(whole), "--teachers", str(more.parent))) == 2
     assert "has no networks of fold 1" in capsys.readouterr().err and not (tmp_path / "none").exists()
 
 

@@ -2,9 +2,9 @@
 """Train the bundled weights on RAVDESS and write them with their model card.
 
     python tools/train_weights.py RAVDESS paper [--jobs 2] [--cache DIR] [--seed 0]
-    python tools/train_weights.py RAVDESS mcu --teachers DIR
+    python tools/train_weights.py RAVDESS mcu --teachers DIR [--teachers DIR ...]
 
-Fold 0's test actors are held out. With --teachers, the folder of a cross-validation of the same features, the networks of its
+Fold 0's test actors are held out. With --teachers, folders of cross-validations of the same features, the networks of their
 fold 0 are learnt from. Run again after an interruption, it goes on where it was.
 """
 
@@ -36,7 +36,7 @@ def main(argv=None):
     parser.add_argument("data", help="the RAVDESS folder")
     parser.add_argument("name", choices=NAMES, help="which weights, and so which features")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--teachers", metavar="DIR", help="folder of a cross-validation with weights/")
+    parser.add_argument("--teachers", action="append", default=[], metavar="DIR", help="folder of a cross-validation with weights/; repeatable")
     parser.add_argument("--jobs", type=int, default=1, help="processes that extract features")
     parser.add_argument("--cache", help="folder that keeps extracted features")
     args = parser.parse_args(argv)
@@ -44,11 +44,12 @@ def main(argv=None):
     examples = prepare_examples(load_dataset(args.data), training_features(args.name), recipe.speeds, args.jobs, args.cache, ClipLine())
     path = weights_folder() / f"{args.name}.npz"
     split = split_by_speaker(examples.speakers, test=HELD_OUT)
-    if args.teachers and not list(Path(args.teachers).glob(TEACHERS)):
-        parser.error(f"there is no {TEACHERS} in {args.teachers}")
-    teachers = [load_checkpoint(file) for file in sorted(Path(args.teachers).glob(TEACHERS))] if args.teachers else []
+    for folder in args.teachers:
+        if not list(Path(folder).glob(TEACHERS)):
+            parser.error(f"there is no {TEACHERS} in {folder}")
+    teachers = [load_checkpoint(file) for folder in args.teachers for file in sorted(Path(folder).glob(TEACHERS))]
     checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, EpochLine(), path.with_suffix(".training"), teachers)
-    command = f"python tools/train_weights.py RAVDESS {args.name} --seed {args.seed}{' --teachers DIR' if teachers else ''}"
+    command = f"python tools/train_weights.py RAVDESS {args.name} --seed {args.seed}{' --teachers DIR' * len(args.teachers)}"
     notes = checkpoint.notes | {"command": command, "licence": LICENCE}
     save_checkpoint(path, dataclasses.replace(checkpoint, notes=notes))
     print(f"{path.name}: UAR {notes['scores held out']['uar']:.4f} on the held-out speakers", file=sys.stderr)

@@ -34,7 +34,8 @@ def add_arguments(parser):
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="runs of all folds (default 1); more may be added later")
     add_training_arguments(parser)
     parser.add_argument("--inner", action="store_true", help="score the validation speakers; the test speakers have no part in anything")
-    parser.add_argument("--teachers", metavar="DIR", help="learn from the networks of another cross-validation, fold by fold (distillation)")
+    teachers = "learn from the networks of another cross-validation, fold by fold (distillation); repeatable"
+    parser.add_argument("--teachers", action="append", default=[], metavar="DIR", help=teachers)
     parser.add_argument("--validation", action="store_true", help="keep the validation speakers out of training and follow their UAR")
 
 
@@ -80,7 +81,7 @@ def _train(args):
     from npreslstm.parallel import available_cores
     from npreslstm.training.crossval import crossval
 
-    plan = make_plan(args, inner=args.inner, hold_validation=args.validation, teachers=args.teachers)
+    plan = make_plan(args, inner=args.inner, hold_validation=args.validation, teachers=tuple(args.teachers))
     workers = available_cores() if args.workers is None else args.workers
     line = EntryLine(plan, args.runs, 1 if args.dask else workers)
     return crossval(plan, args.runs, args.out, args.cache, workers, args.dask, line.clip, line.entry)

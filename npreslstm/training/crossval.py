@@ -47,8 +47,8 @@ class Plan:
         between recipes.
     hold_validation : bool
         Keep the validation speakers out of training even if the recipe chooses no epoch by them.
-    teachers : str, optional
-        Folder of a cross-validation of the same folds, whose networks are the teachers of those of this one, fold by fold.
+    teachers : sequence of str
+        Folders of cross-validations of the same folds, whose networks are the teachers of those of this one, fold by fold.
     """
 
     dataset: object
@@ -59,7 +59,7 @@ class Plan:
     seed: int = 0
     inner: bool = False
     hold_validation: bool = False
-    teachers: str | None = None
+    teachers: tuple[str, ...] = ()
 
     @classmethod
     def make(cls, dataset, folds, features, model, recipe, **options):
@@ -73,13 +73,13 @@ class Plan:
         for k, fold in enumerate(self.folds):
             if set(self.dataset.speakers) <= {*fold.test, *self.validation(fold)}:
                 raise InputError(f"fold {k} leaves nobody to train on beside its test and validation speakers; take more folds")
-            if self.teachers and not self.teachers_of(k):
-                raise InputError(f"{self.teachers} has no networks of fold {k}: there is no weights/run-*-fold-{k}.npz in it")
+            for folder in self.teachers:
+                if not _networks(folder, k):
+                    raise InputError(f"{folder} has no networks of fold {k}: there is no weights/run-*-fold-{k}.npz in it")
 
     def teachers_of(self, k):
         """Weights files of the teachers of fold k."""
-        folder = glob.escape(os.path.abspath(self.teachers)) if self.teachers else ""
-        return sorted(glob.glob(os.path.join(folder, "weights", f"run-*-fold-{k}.npz"))) if folder else []
+        return [path for folder in self.teachers for path in _networks(folder, k)]
 
     @property
     def uses_validation(self):
@@ -119,6 +119,11 @@ class Plan:
         if self.teachers:
             config["teachers"] = [[load_checkpoint(path).sha256 for path in self.teachers_of(k)] for k in range(len(self.folds))]
         return config
+
+
+def _networks(folder, k):
+    """Weights files of fold k in a folder of results."""
+    return sorted(glob.glob(os.path.join(glob.escape(os.path.abspath(folder)), "weights", f"run-*-fold-{k}.npz")))
 
 
 @dataclass(frozen=True, eq=False)
