@@ -6,6 +6,8 @@ import signal
 
 from npreslstm.errors import InputError
 
+# A worker of a script runs it again, up to its `if`: without one it begins the work anew and dies of that.
+DIED = "a worker process died: killed, maybe for want of memory (try fewer), or started by a script without if __name__ == '__main__'"
 CLUSTER_SECONDS = 20  # to wait for a scheduler, and for its first worker
 
 
@@ -169,4 +171,4 @@ def run_all(function, tasks, workers=1, dask=None):
                     yield futures[future], result
         except BrokenProcessPool:
             if len(left) == before:
-                raise OSError("a worker process was killed, maybe for want of memory: try fewer processes") from None
+                raise OSError(DIED) from None

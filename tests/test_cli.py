@@ -17,6 +17,7 @@ import pytest
 from samples import CLASSES, voice, write_wav, write_weights
 
 from npreslstm import __version__, cli
+from npreslstm.parallel import DIED
 from npreslstm.recognizer import Recognizer
 from npreslstm.report import text
 
@@ -287,7 +288,7 @@ class TestPredict:
         monkeypatch.setattr("npreslstm.commands.predict.FILES_AT_ONCE", 1)
         status, out, err = run("predict", clips, "--weights", weights, "--jobs", "2", "--output", tmp_path / "r.csv")
         assert (status, out, os.listdir(tmp_path)) == (2, "", ["clips"])
-        assert err == ["npreslstm: error: a worker process was killed, maybe for want of memory: try fewer processes"]
+        assert err == [f"npreslstm: error: {DIED}"]
 
     def test_names_that_are_not_text(self, run, weights, tmp_path):
         path = os.fsencode(tmp_path) + b"/caf\xe9.wav"

@@ -110,7 +110,7 @@ def test_a_lost_process_costs_nothing_but_time(tmp_path):
 
 
 def test_processes_that_are_killed_again_and_again_are_an_error():
-    with pytest.raises(OSError, match="a worker process was killed, maybe for want of memory: try fewer processes"):
+    with pytest.raises(OSError, match="a worker process died: killed, maybe for want of memory"):
         list(run_all(work_that_is_always_killed, [1, 2]))
 
 
