@@ -2,7 +2,7 @@
 """Train the bundled weights on RAVDESS and write them with their model card.
 
     python tools/train_weights.py RAVDESS paper [--jobs 2] [--cache DIR] [--seed 0]
-    python tools/train_weights.py RAVDESS mcu --teachers DIR [--teachers DIR ...]
+    python tools/train_weights.py RAVDESS mcu --teachers DIR [--teachers DIR ...] [--set FIELD=VALUE ...]
 
 Fold 0's test actors are held out. With --teachers, folders of cross-validations of the same features, the networks of their
 fold 0 are learnt from. Run again after an interruption, it goes on where it was.
@@ -22,7 +22,7 @@ from npreslstm.report.model_card import model_card
 from npreslstm.schema import ModelConfig
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.fit import fit, prepare_examples, split_by_speaker
-from npreslstm.training.recipe import Recipe, training_features
+from npreslstm.training.recipe import Recipe, training_features, with_settings
 
 HELD_OUT = ("2", "5", "14", "15", "16")
 NAMES = ("paper", "mcu")
@@ -37,10 +37,11 @@ def main(argv=None):
     parser.add_argument("name", choices=NAMES, help="which weights, and so which features")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--teachers", action="append", default=[], metavar="DIR", help="folder of a cross-validation with weights/; repeatable")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe; repeatable")
     parser.add_argument("--jobs", type=int, default=1, help="processes that extract features")
     parser.add_argument("--cache", help="folder that keeps extracted features")
     args = parser.parse_args(argv)
-    recipe = Recipe()
+    recipe = with_settings(Recipe(), args.set)
     examples = prepare_examples(load_dataset(args.data), training_features(args.name), recipe.speeds, args.jobs, args.cache, ClipLine())
     path = weights_folder() / f"{args.name}.npz"
     split = split_by_speaker(examples.speakers, test=HELD_OUT)
@@ -49,7 +50,8 @@ def main(argv=None):
             parser.error(f"there is no {TEACHERS} in {folder}")
     teachers = [load_checkpoint(file) for folder in args.teachers for file in sorted(Path(folder).glob(TEACHERS))]
     checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, EpochLine(), path.with_suffix(".training"), teachers)
-    command = f"python tools/train_weights.py RAVDESS {args.name} --seed {args.seed}{' --teachers DIR' * len(args.teachers)}"
+    options = "".join([*(f" --set {setting}" for setting in args.set), *(" --teachers DIR" for _ in args.teachers)])
+    command = f"python tools/train_weights.py RAVDESS {args.name} --seed {args.seed}{options}"
     notes = checkpoint.notes | {"command": command, "licence": LICENCE}
     save_checkpoint(path, dataclasses.replace(checkpoint, notes=notes))
     print(f"{path.name}: UAR {notes['scores held out']['uar']:.4f} on the held-out speakers", file=sys.stderr)

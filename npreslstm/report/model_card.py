@@ -1,5 +1,7 @@
 """The model card of the bundled weights, written from what the weights files and the cross-validation of their recipe say."""
 
+from npreslstm.training.recipe import Recipe
+
 _CARD = """\
 # Bundled weights
 
@@ -26,7 +28,7 @@ configuration, statistics, classes, speakers, recipe and scores.
 ## How they were made
 {commands}
 
-The recipe is the default of `npreslstm.training.recipe.Recipe`.{teachers} The speakers that were held out had no part in
+The recipe is the default of `npreslstm.training.recipe.Recipe`{changes}.{teachers} The speakers that were held out had no part in
 training, in the feature statistics, or in any choice; there is no choice of an epoch either: the weights are the moving
 average at the last one. The numbers above are those of the very files; `tests/test_weights.py` computes them again where the corpus is at
 hand. The same code on the same machine makes the same bits; where sums are taken in another order, training ends with other
@@ -61,7 +63,7 @@ def model_card(checkpoints, summaries):
     """
     errors = " / ".join(f"{1 - checkpoint.notes['scores held out']['accuracy']:.0%} ({name})" for name, checkpoint in checkpoints.items())
     tables = {"overview": _overview(checkpoints), "recalls": _recalls(checkpoints), "crossval": _crossval(summaries)}
-    return _CARD.format(**tables, commands=_commands(checkpoints), teachers=_teachers(checkpoints), errors=errors)
+    return _CARD.format(**tables, commands=_commands(checkpoints), changes=_changes(checkpoints), teachers=_teachers(checkpoints), errors=errors)
 
 
 def _overview(checkpoints):
@@ -97,10 +99,19 @@ def _crossval(summaries):
 def _teachers(checkpoints):
     found = {name: len(checkpoint.notes["teachers"]) for name, checkpoint in checkpoints.items() if "teachers" in checkpoint.notes}
     return "".join(
-        f"\n`{name}.npz` did not learn the labels, but what {count} networks of that recipe, trained on the same speakers, make of the\n"
-        "distorted clips (distillation; docs/accuracy.md says what that gives)."
+        f"\n`{name}.npz` did not learn the labels, but what {count} networks that were trained on the same speakers make of\n"
+        "the distorted clips (distillation; docs/accuracy.md says what that gives)."
         for name, count in found.items()
     )
+
+
+def _changes(checkpoints):
+    """What differs from the default recipe, as the rest of a sentence."""
+    default, phrases = Recipe().to_dict().items(), []
+    for name, checkpoint in checkpoints.items():
+        changed = [f"{field}={value}" for field, value in checkpoint.notes["recipe"].items() if (field, value) not in default]
+        phrases += [f", for `{name}` with {', '.join(changed)}"] if changed else []
+    return "".join(phrases)
 
 
 def _commands(checkpoints):
