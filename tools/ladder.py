@@ -7,7 +7,7 @@
 
 The 19 actors that fold 0 trains on are dealt to four groups in turn; each group is scored by a network that was trained on
 the other three. Actors 2, 5, 14, 15 and 16 have no part in anything. Prints the UAR of the four groups' pooled predictions,
-that of each group, and the mean cross-entropy in nats a clip, which varies less from seed to seed.
+that of each group, and the mean cross-entropy in nats a clip.
 """
 
 import argparse

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from npreslstm import __version__
+from npreslstm.ports.c_vectors import SOUND_TOLERANCES
 
 FOLDED = (
     "the two biases of each LSTM layer (added), the residual batch norm (into the LSTM after it), the last batch norm (into the head), "
@@ -10,7 +11,7 @@ FOLDED = (
 )
 
 ASSUMED = "\nThe weights file carries no calibration: wide ranges (16) were assumed for features and cell states.\n"
-HEARD = "It begins with a piece of sound: features (MFCC to 5e-4, chroma to 5e-6) and the probabilities that come of them.\n"
+HEARD = "It begins with a piece of sound: features (MFCC to {MFCC_:g}, chroma to {CHROMA_:g}) and the probabilities that come of them.\n"
 PROOF = {"float32": "to 1e-5", "int8": "in every bit"}
 
 
@@ -48,7 +49,7 @@ Weights are `const` (`npr_weights.c`); `npr_state` is all that changes, and it b
 Folded into the weights: {FOLDED}.
 {ASSUMED if assumed else ""}
 The self-test compares every frame's hidden and cell states, attention sum, context and logits with NumPy's, {PROOF[type]}.
-{HEARD if features else ""}
+{HEARD.format(**SOUND_TOLERANCES) if features else ""}
 Licence: the code, generated files included, is under the MIT licence (LICENSE). The numbers in `npr_weights.c` are the weights: {source}.
 """
 
