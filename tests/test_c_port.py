@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from c_models import CONFIGS, checkpoint, library, needs, random_clips
 
+from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
 from npreslstm.errors import InputError
 from npreslstm.ports import c_text
@@ -251,6 +252,14 @@ def test_what_cannot_be_exported_is_refused(tmp_path):
     with pytest.raises(InputError, match="causal framing, fixed tuning"):
         export_c(dataclasses.replace(made, features=half), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["mcu", "paper"])
+def test_bundled_weights_may_be_exported_with_the_name_of_their_features(tmp_path, name):
+    export_c(load_checkpoint(name), tmp_path / "with", "int8", config=name)
+    export_c(load_checkpoint(name), tmp_path / "without", "int8")
+    assert all(file.read_bytes() == (tmp_path / "without" / file.name).read_bytes() for file in (tmp_path / "with").glob("npr*"))
+    assert ("NPR_TRIM_RATIO" in (tmp_path / "with" / "npr_sizes.h").read_text()) == (name == "paper")
 
 
 def test_an_export_takes_the_place_of_another(tmp_path):

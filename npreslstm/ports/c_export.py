@@ -71,7 +71,9 @@ def _with_features(checkpoint, config):
     if config is None:
         return checkpoint
     named = FeatureConfig.named(config)
-    if checkpoint.features not in (None, named):
+    if checkpoint.features and dataclasses.replace(checkpoint.features, trim_db=named.trim_db) == named:
+        return checkpoint  # `paper` may be trained with silence trimmed: it stays as the weights have it
+    if checkpoint.features:
         raise InputError(f"the weights are for other features than {config!r}; expected the configuration they carry: leave config out")
     if named.n_features != checkpoint.config.input_size:
         raise InputError(f"{config!r} has {named.n_features} features; the model takes {checkpoint.config.input_size}")

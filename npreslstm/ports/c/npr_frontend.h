@@ -36,7 +36,7 @@ npr_status npr_frontend_init(npr_frontend *frontend);
 /* Take in 1 to NPR_HOP samples; write the features of the frame that they complete: count = NPR_MFCC + NPR_CHROMA. */
 npr_status npr_frontend_push(npr_frontend *frontend, const int16_t *pcm, size_t samples, float *features, size_t count);
 
-/* The steps: window and transform `frame`, 16-bit samples, into `power`; `power` into `mel` in decibels; their cosine transform; pitch classes. */
+/* Not for callers, and nothing in them can fail: `frame`, 16-bit samples, into `power`; `power` into `mel` in decibels; MFCC; chroma. */
 void npr_power_spectrum(npr_spectrum *spectrum);
 void npr_log_mel(npr_spectrum *spectrum);
 void npr_mfcc(const float *log_mel, float *mfcc);
