@@ -140,6 +140,18 @@ def test_a_teacher_that_heard_others_is_refused():
     assert fit(examples, split, SMALL, QUICK, 1, teachers=[good]).notes["teachers"] == [good.sha256]
 
 
+def test_a_teacher_whose_epoch_was_chosen_on_a_held_out_speaker_is_refused():
+    clips, labels = toy_clips(12)
+    speakers = np.repeat(["a", "b", "c", "d"], 3)
+    examples = Examples("toy", ("down", "up"), None, clips, labels, speakers)
+    best = replace(QUICK, keep="best")
+    split = split_by_speaker(speakers, validation=["c"], test=["d"])
+    of_c, of_d = fit(examples, split, SMALL, best, 0), fit(examples, split_by_speaker(speakers, validation=["d"], test=["c"]), SMALL, best, 0)
+    assert fit(examples, split, SMALL, QUICK, 1, teachers=[of_c]).notes["teachers"] == [of_c.sha256]
+    with pytest.raises(InputError, match="owes its epoch to speaker d, held out here; expected one that keeps its last epoch"):
+        fit(examples, split, SMALL, QUICK, 1, teachers=[of_c, of_d])
+
+
 def test_best_epoch_needs_validation_speakers():
     with pytest.raises(InputError, match="keep is 'best' without validation speakers"):
         train(Trainer(SMALL, replace(QUICK, keep="best"), *toy_clips(), seed=0))

@@ -110,7 +110,7 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     Raises
     ------
     InputError
-        If a teacher does not fit.
+        If a teacher does not fit, or knows of the speakers that are held out.
     """
     seen = split.train if recipe.statistics == "training" else range(len(examples.variants))
     mean, std = statistics(examples.variants[n][0] for n in seen)
@@ -119,7 +119,7 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         model_config.to_dict() | {"input_size": len(mean), "num_classes": len(examples.classes), "dropout": recipe.dropout}
     )
     for teacher in teachers:
-        _check_teacher(teacher, examples, _names(examples, split.train), recipe)
+        _check_teacher(teacher, examples, split, recipe)
     models = [teacher.model() for teacher in teachers]
     trainer = Trainer(config, recipe, [scaled[n] for n in split.train], examples.labels[split.train], seed, models)
     watched = _plain(scaled, examples, split.validation) if len(split.validation) else None
@@ -149,16 +149,19 @@ def _calibration(checkpoint, clips):
     return {"input": max(limit["input"] for limit in limits), "cell": np.max([limit["cell"] for limit in limits], axis=0).tolist()}
 
 
-def _check_teacher(teacher, examples, speakers, recipe):
+def _check_teacher(teacher, examples, split, recipe):
     """Raise InputError if a teacher heard other speakers, which it could tell the student about, or does not fit otherwise."""
-    notes = teacher.notes
+    notes, which = teacher.notes, f"a teacher ({teacher.sha256[:16]})"
     theirs = {"features": teacher.features and teacher.features.to_dict(), "classes": teacher.classes}
     theirs |= {"speakers trained on": notes.get("speakers trained on"), "prior": notes.get("recipe", {}).get("prior", "training")}
     theirs |= {"statistics": notes.get("recipe", {}).get("statistics")}
-    ours = {"features": examples.config and examples.config.to_dict(), "classes": examples.classes, "speakers trained on": speakers}
-    ours |= {"prior": recipe.prior, "statistics": recipe.statistics}
+    ours = {"features": examples.config and examples.config.to_dict(), "classes": examples.classes}
+    ours |= {"speakers trained on": _names(examples, split.train), "prior": recipe.prior, "statistics": recipe.statistics}
     if found := differences(theirs, ours):
-        raise InputError(f"a teacher ({teacher.sha256[:16]}) does not fit the training: {'; '.join(found)}")
+        raise InputError(f"{which} does not fit the training: {'; '.join(found)}")
+    chose = notes.get("speakers of validation", []) if notes.get("recipe", {}).get("keep") == "best" else []
+    if held_out := [name for name in _names(examples, split.test) if name in chose]:
+        raise InputError(f"{which} owes its epoch to speaker {', '.join(held_out)}, held out here; expected one that keeps its last epoch")
 
 
 def _history(epochs, watched):
