@@ -22,11 +22,11 @@ from npreslstm.layers.lstm import gate_blocks
 
 
 class PairParams(NamedTuple):
-    """Joined weights; the columns are four blocks of S, gates in the order o, i, f, g, the sigmoids' halved."""
+    """Joined weights: four gates in the order o, i, f, g, the sigmoids' halved; the last row of V1 and V2 is the bias."""
 
-    W: np.ndarray  # (D, 4S)
-    U: np.ndarray  # (S, 4S)
-    b: np.ndarray  # (4S,)
+    V1: np.ndarray  # (4, D + 1, D): what the features give LSTM1's gates
+    V2: np.ndarray  # (4, D + 1, H): and LSTM2's
+    U: np.ndarray  # (S, 4S): what both hidden states give all gates
 
 
 def join_pair(first, second, scale, shift):
@@ -44,14 +44,12 @@ def join_pair(first, second, scale, shift):
     PairParams
     """
     D, H = first.W_hh.shape[1], second.W_hh.shape[1]
-    S, W2 = D + H, second.W_ih * scale
-    joined = np.zeros((D + S + 1, 4, S), dtype=W2.dtype)
-    W, U, b = joined[:D], joined[D:-1], joined[-1]
-    b1, b2 = first.b_ih + first.b_hh, second.b_ih + second.b_hh + second.W_ih @ shift
-    W[:, :, :D], U[:D, :, :D], b[:, :D] = _blocks(first.W_ih), _blocks(first.W_hh), _blocks(b1)[0]  # (P1)
-    W[:, :, D:], U[D:, :, D:], b[:, D:] = _blocks(W2), _blocks(second.W_hh), _blocks(b2)[0]  # (P2)
-    U[:D, :, D:] = W[:, :, D:]
-    return PairParams(W.reshape(D, -1), U.reshape(S, -1), b.reshape(-1))
+    W2 = second.W_ih * scale
+    V1 = _with_bias(first.W_ih, first.b_ih + first.b_hh)  # (P1)
+    V2 = _with_bias(W2, second.b_ih + second.b_hh + second.W_ih @ shift)  # (P2)
+    U = np.zeros((4, D + H, D + H), dtype=W2.dtype)
+    U[:, :D, :D], U[:, :D, D:], U[:, D:, D:] = gate_blocks(first.W_hh), V2[:, :D], gate_blocks(second.W_hh)
+    return PairParams(V1, V2, U.swapaxes(0, 1).reshape(D + H, -1))
 
 
 def pair_infer(x, params):
@@ -68,21 +66,22 @@ def pair_infer(x, params):
         Equal to the two layers run one after the other, to rounding.
     """
     (T, D), S = x.shape, len(params.U)
-    a = np.empty((T + 1, 4 * S), dtype=x.dtype)
-    np.matmul(x, params.W, out=a[:T])  # (P1)
-    a[:T] += params.b
-    late = a.reshape(T + 1, 4, S)[:, :, D:]
-    late[1:] = late[:-1]  # (P2)
-    late[0] = 0  # gates of zero keep the late cells at zero in the first frame
-    a[T].reshape(4, S)[:, :D] = 0  # there is no frame T for the others
+    x1 = np.ones((T, D + 1), dtype=x.dtype)
+    x1[:, :D] = x
+    a = np.empty((T + 1, 4, S), dtype=x.dtype)
+    blocks = a.swapaxes(0, 1)
+    np.matmul(x1, params.V1, out=blocks[:, :T, :D])  # (P1)
+    np.matmul(x1, params.V2, out=blocks[:, 1:, D:])  # (P2)
+    a[0, :, D:] = 0  # gates of zero keep the late cells at zero in the first frame
+    a[T, :, :D] = 0  # there is no frame T for the others
     hs = np.empty((T + 1, S), dtype=x.dtype)
-    _run(a, params.U, hs)
+    _run(a.reshape(T + 1, 4 * S), params.U, hs)
     return hs[1:, D:]
 
 
-def _blocks(W):
-    """(4H, K) -> (K, 4, H)."""
-    return gate_blocks(W).swapaxes(0, 1)
+def _with_bias(W, b):
+    """W (4H, D) and b (4H,) -> (4, D + 1, H)."""
+    return gate_blocks(np.concatenate([W, b[:, None]], axis=1))
 
 
 def _run(a, U, hs):
