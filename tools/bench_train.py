@@ -17,6 +17,7 @@ import bench_lib
 import numpy as np
 
 from npreslstm.layers.loss import cross_entropy, one_hot
+from npreslstm.layers.lstm import PIECE
 from npreslstm.layers.packing import packing
 from npreslstm.model import ResLSTM
 from npreslstm.training.memory import keep_freed_memory
@@ -86,7 +87,8 @@ def products(config, batches):
         layout = packing(lengths)
         M = layout.rows
         x, h, a, W_ih, W_hh = operand(M, inputs), operand(M, hidden), operand(M, 4 * hidden), operand(4 * hidden, inputs), operand(4 * hidden, hidden)
-        whole = [(x, W_ih.T.copy()), (a.T, x), (a.T, h)] + [(a, W_ih)] * need_dx
+        pieces = [slice(start, start + PIECE) for start in range(0, M, PIECE)]
+        whole = [(x, W_ih.T.copy())] + [(a[rows].T, z[rows]) for z in (x, h) for rows in pieces] + [(a[rows], W_ih) for rows in pieces] * need_dx
         steps = [(h[:n], W_hh.T.copy()) for n in layout.batch_sizes] + [(a[:n], W_hh) for n in layout.batch_sizes]
         return [(left, right, left @ right) for left, right in whole + steps]
 

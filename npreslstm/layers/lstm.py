@@ -11,13 +11,14 @@ For one clip, with gates in PyTorch's order i, f, g, o stacked to 4H rows:
 the same n clips are dense:
 
 - What enters the gates of a frame is one row z = [x, 1, h before], so that (L1) is one product, a = W z with
-  W = [W_ih, b_ih + b_hh, W_hh], and all weight gradients of the layer are one product too.
+  W = [W_ih, b_ih + b_hh, W_hh], and all weight gradients of the layer are one product too, taken a piece of the rows at a
+  time.
 - `lstm_run` takes a run through its frames. There the gates of a frame are blocks (4, n, H), in the order o, i, f, g.
 - `lstm_backward` computes the local derivatives of all frames at once; what remains for each frame is the chain rule
   through time.
 
 Letters: N clips, n of them running, T frames, M packed rows (all frames of all clips), D inputs, H hidden, K = D + 1 + H.
-The cache of M rows takes (D + 1 + 6H) M + NH numbers, and y another HM; docs/speed.md says what each of these choices is worth.
+The cache of M rows takes (D + 1 + 6H) M + 5NH numbers, and y another HM; docs/speed.md says what each of these choices is worth.
 
 Source: Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000, parametrised as torch.nn.LSTM.
 """
@@ -34,6 +35,7 @@ from npreslstm.layers.packing import Packing
 
 GATES = ("i", "f", "g", "o")  # input, forget, cell candidate, output: the order of the four blocks of H rows
 BLOCKS = [3, 0, 1, 2]  # the same in the order of `lstm_run`: o, i, f, g
+PIECE = 128  # rows of all frames that one product of `lstm_backward` takes: so few that its operands lie in the caches
 
 
 class LSTMParams(NamedTuple):
@@ -117,13 +119,12 @@ def lstm_forward(x, params, packing, h0=None, c0=None):
     """
     W, z, h_t, c_0 = _prepare(x, params, packing, h0, c0)
     (N, H), M = c_0.shape, len(z)
-    y, blocks = (np.empty(shape, dtype=x.dtype) for shape in ((M, H), (5, M, H)))
-    c_t = c_0
+    y, blocks = np.empty((M, H), dtype=x.dtype), np.empty((5, N + M, H), dtype=x.dtype)  # o, i, f, g, c
+    c_t = blocks[4, :N] = c_0
     for run in packing.runs:
-        h_t, c_t = go_forward(run.dense(z), W, h_t[: run.n], c_t[: run.n], run.dense_blocks(blocks), run.dense(y))
-    c = np.concatenate([c_0, blocks[4]])
-    last = _last_rows(packing)
-    return y, (y[last], c[N + last]), LSTMCache(z, params, packing, blocks[:4], c)
+        h_t, c_t = go_forward(run.dense(z), W, h_t[: run.n], c_t[: run.n], run.dense_blocks(blocks[:, N:]), run.dense(y))
+    gates, c, last = blocks[:4, N:], blocks[4], _last_rows(packing)
+    return y, (y[last], c[N + last]), LSTMCache(z, params, packing, gates, c)
 
 
 def lstm_infer(x, params, packing, h0=None, c0=None):
@@ -172,8 +173,13 @@ def lstm_backward(dy, cache, dh_n=None, dc_n=None, need_dx=True):
     dc = _in_packed_order(dc_n, packing, (N, H), z.dtype)
     for run in packing.runs[::-1]:
         go_back(run.dense_blocks(da), run.dense(through), run.dense(f), W_hh, run.dense(dy), dh[: run.n], dc[: run.n])
-    dW = np.matmul(da.swapaxes(1, 2), z)[np.argsort(BLOCKS)].reshape(4 * H, -1)  # (4H, K)  (L1)
-    dx = np.matmul(da, W_ih).sum(axis=0) if need_dx else None  # (M, D)  (L1)
+    dW, dx = np.zeros((4, z.shape[1], H), dtype=z.dtype), np.empty((len(z), D), dtype=z.dtype) if need_dx else None
+    for start in range(0, len(z), PIECE):
+        rows = slice(start, start + PIECE)
+        dW += np.matmul(z[rows].T, da[:, rows])  # (4, K, H)  (L1)
+        if need_dx:
+            np.matmul(da[:, rows], W_ih).sum(axis=0, out=dx[rows])  # (L1)
+    dW = dW[np.argsort(BLOCKS)].swapaxes(1, 2).reshape(4 * H, -1)  # (4H, K)
     back = np.argsort(packing.order)
     grads = LSTMParams(dW[:, :D], dW[:, D + 1 :], dW[:, D], dW[:, D])
     return dx, (dh[back], dc[back]), grads
