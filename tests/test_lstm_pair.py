@@ -42,7 +42,9 @@ def test_a_clip_alone_equals_the_same_clip_in_a_batch(dtype, tolerance):
 
 
 @pytest.mark.parametrize(
-    "name", ["lstm1.weight_hh_l0", "lstm2.bias_ih_l0", "bn_residual.weight", "bn_residual.running_mean", "bn_residual.running_var"]
+    "name",
+    ["lstm1.weight_hh_l0", "lstm2.bias_ih_l0", "bn_residual.weight", "bn_residual.running_mean", "bn_residual.running_var"]
+    + ["bn.bias", "bn.running_mean", "bn.running_var", "fc.weight"],
 )
 def test_weights_changed_in_place_are_used(name):
     rng = np.random.default_rng(2)

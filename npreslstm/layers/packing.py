@@ -68,9 +68,7 @@ class Packing(NamedTuple):
         return len(self.clip)
 
     def pack(self, x):
-        """Gather the valid frames of padded `x` (N, T, ...) into rows (M, ...): a copy, or a view of a single clip."""
-        if len(self.lengths) == 1:
-            return x[0, : self.rows]
+        """Gather the valid frames of padded `x` (N, T, ...) into rows (M, ...)."""
         return x.reshape(-1, *x.shape[2:]).take(self.clip * x.shape[1] + self.time, axis=0)  # twice as fast as x[clip, time]
 
     def unpack(self, rows, fill=0.0):
@@ -103,8 +101,6 @@ def packing(lengths):
     lengths = np.asarray(lengths)
     if lengths.ndim != 1 or lengths.size == 0 or lengths.dtype.kind not in "iu" or lengths.min() < 1:
         raise InputError(f"lengths are {lengths!r}; expected a non-empty vector of integers >= 1: leave empty clips out of the batch")
-    if len(lengths) == 1:
-        return _alone(int(lengths[0]), lengths)
     order = np.argsort(-lengths, kind="stable")  # (N,)
     descending = lengths[order]
     batch_sizes = (descending > np.arange(descending[0])[:, None]).sum(axis=1)  # (T,)
@@ -112,13 +108,6 @@ def packing(lengths):
     time = np.repeat(np.arange(len(batch_sizes)), batch_sizes)  # (M,)
     position = np.arange(len(time)) - offsets[time]  # (M,) among the running clips
     return Packing(lengths, order, batch_sizes, offsets, order[position], time, _runs(descending))
-
-
-def _alone(T, lengths):
-    """The layout of a single clip, which comes often and needs no sorting."""
-    offsets = np.arange(T + 1)
-    zeros = np.zeros(T, dtype=np.intp)
-    return Packing(lengths, zeros[:1], zeros + 1, offsets, zeros, offsets[:T], (Run(slice(0, T), T, 1),))
 
 
 def _runs(lengths):
