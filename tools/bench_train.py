@@ -76,23 +76,24 @@ def torch_step(kind, model, batches, fused):
 
 
 def products(config, batches):
-    """The matrix products of a step and nothing else: operands of the right shapes, results into arrays that exist."""
+    """The matrix products of a step and nothing else: operands as in `lstm_forward` and `lstm_backward`, results into arrays that exist."""
     rng = np.random.default_rng(0)
     D, H = config.input_size, config.hidden_size
 
     def operand(*shape):
         return rng.standard_normal(shape, dtype=np.float32)
 
-    def calls(lengths, inputs, hidden, need_dx):
+    def calls(lengths, hidden, need_dx):
         layout = packing(lengths)
-        M = layout.rows
-        x, h, a, W_ih, W_hh = operand(M, inputs), operand(M, hidden), operand(M, 4 * hidden), operand(4 * hidden, inputs), operand(4 * hidden, hidden)
+        K, M = D + 1 + hidden, layout.rows
+        z, da, W, W_hh, W_ih = (operand(*shape) for shape in ((M, K), (4, M, hidden), (4, K, hidden), (4, hidden, hidden), (4, hidden, D)))
+        frames = [slice(*ends) for ends in zip(layout.offsets, layout.offsets[1:])]
         pieces = [slice(start, start + PIECE) for start in range(0, M, PIECE)]
-        whole = [(x, W_ih.T.copy())] + [(a[rows].T, z[rows]) for z in (x, h) for rows in pieces] + [(a[rows], W_ih) for rows in pieces] * need_dx
-        steps = [(h[:n], W_hh.T.copy()) for n in layout.batch_sizes] + [(a[:n], W_hh) for n in layout.batch_sizes]
-        return [(left, right, left @ right) for left, right in whole + steps]
+        pairs = [(z[rows], W) for rows in frames] + [(da[:, rows], W_hh) for rows in frames]
+        pairs += [(z[rows].T, da[:, rows]) for rows in pieces] + [(da[:, rows], W_ih) for rows in pieces] * need_dx
+        return [(left, right, left @ right) for left, right in pairs]
 
-    prepared = [calls(lengths, D, D, False) + calls(lengths, D, H, True) for _, lengths, _ in batches]
+    prepared = [calls(lengths, D, False) + calls(lengths, H, True) for _, lengths, _ in batches]
 
     def step(k):
         for left, right, result in prepared[k % len(prepared)]:
