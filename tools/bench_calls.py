@@ -12,6 +12,8 @@ import sys
 import bench_lib
 import numpy as np
 
+from npreslstm.layers.lstm_pair import zeros_in_lines
+
 H, K, M = 64, 111, 1000  # hidden, inputs of the gates, rows of a longer array of which one frame is a part
 S = 110  # cells of both layers together
 CALLS = 20  # a round, so that the clock's resolution does not matter
@@ -30,7 +32,9 @@ def calls(n):
     W_hh, W_hh_rows = normal(4, H, H), normal(4 * H, H)
     i, f, three = columns[:, :H], columns[:, H : 2 * H], blocks[:3]
     (to_i, to_f, to_g, _), to_three, (first, second), lower, upper = product, product[:3], blocks[:2], blocks[:2], blocks[2:]
-    h_row, U, a_row = normal(S), normal(S, 4 * S), normal(4 * S)
+    h_row, a_row = normal(S), normal(4 * S)
+    U, longer = zeros_in_lines((S, 4 * S), a_row.dtype), zeros_in_lines((4 + S * 4 * S,), a_row.dtype)
+    U_between = longer[4:].reshape(S, 4 * S)  # begins 16 bytes after a line of the cache, as NumPy's large arrays do
 
     def three_calls():
         np.multiply(i_block, c, out=to_i)
@@ -60,6 +64,7 @@ def calls(n):
         "a view by iteration": lambda: next(iter(blocks)),
         "a view by a slice": lambda: columns[1:2],
         "one clip: h.dot(U) of both layers": lambda: h_row.dot(U, a_row),
+        "one clip: h.dot(U), U between two lines": lambda: h_row.dot(U_between, a_row),
         "one clip: np.matmul of both layers": lambda: np.matmul(h_row, U, out=a_row),
     }
 

@@ -29,10 +29,11 @@ configuration, statistics, classes, speakers, recipe and scores.
 {commands}
 
 The recipe is the default of `npreslstm.training.recipe.Recipe`{changes}.{teachers} The speakers that were held out had no part in
-training, in the feature statistics, or in any choice; there is no choice of an epoch either: the weights are the moving
-average at the last one. The numbers above are those of the very files; `tests/test_weights.py` computes them again where the corpus is at
-hand. The same code on the same machine makes the same bits; where sums are taken in another order, training ends with other
-weights, as different as those of another seed.
+training or in the feature statistics, and there is no choice of an epoch: the weights are the moving average at the last one.
+docs/accuracy.md says how the recipe was decided on, and that the other speakers alone decide alike. The numbers above are
+those of the very files; `tests/test_weights.py` computes them again where the corpus is at hand. The same code on the same
+machine makes the same bits; where sums are taken in another order, training ends with other weights, as different as those of
+another seed.
 
 ## Licence
 RAVDESS is CC BY-NC-SA 4.0. Weights trained on it are offered under the same terms: attribution, no commercial use, share
