@@ -1,8 +1,11 @@
 """Two LSTMs run as one: against one after the other, and never with stale weights."""
 
+import re
+
 import numpy as np
 import pytest
 
+from npreslstm.errors import InputError
 from npreslstm.layers.batchnorm import batchnorm_affine, batchnorm_frozen
 from npreslstm.layers.lstm import LSTMParams, lstm_infer
 from npreslstm.layers.lstm_pair import join_pair, pair_infer
@@ -55,3 +58,30 @@ def test_weights_changed_in_place_are_used(name):
     after, _ = model.infer(x, lengths)
     assert np.abs(after - before).max() > 1e-4
     np.testing.assert_allclose(after, model.forward(x, lengths)[0], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "shape, lengths, padding, message",
+    [
+        ((1, 5, 45), [5], "masked", "expected (clips, frames, 46)"),
+        ((1, 5, 46, 1), [5], "masked", "expected (clips, frames, 46)"),
+        ((1, 5, 46), [6], "masked", "lengths are 1 up to 6"),
+        ((1, 5, 46), [0], "masked", "expected a non-empty vector of integers >= 1"),
+        ((1, 5, 46), [5.0], "masked", "expected a non-empty vector of integers >= 1"),
+        ((1, 5, 46), [5, 5], "masked", "lengths are 2 up to 5; expected 1"),
+        ((1, 5, 46), [5], "zeros", "padding is 'zeros'"),
+    ],
+)
+def test_a_clip_alone_is_checked_as_a_batch_is(shape, lengths, padding, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        ResLSTM(rng=np.random.default_rng(0)).infer(np.zeros(shape), lengths, padding)
+
+
+def test_a_clip_alone_must_be_finite_but_its_squares_need_not():
+    model, x = ResLSTM(rng=np.random.default_rng(0)), np.full((1, 5, 46), 3e37, np.float32)
+    logits, _ = model.infer(x, [5])
+    together, _ = model.infer(np.repeat(x, 2, axis=0), [5, 5])
+    np.testing.assert_allclose(logits[0], together[0], rtol=0, atol=5e-7)  # achieved 6e-8
+    x[0, 3, 7] = np.nan
+    with pytest.raises(InputError, match="NaN or infinite"):
+        model.infer(x, [5])
