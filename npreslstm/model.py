@@ -20,7 +20,7 @@ import numpy as np
 
 from npreslstm import initialisers
 from npreslstm.errors import InputError
-from npreslstm.layers.attention import AttentionCache, attention_backward, attention_forward
+from npreslstm.layers.attention import AttentionCache, attention_backward, attention_forward, attention_infer, one_vector
 from npreslstm.layers.batchnorm import BatchNormCache, batchnorm_affine, batchnorm_backward, batchnorm_forward, batchnorm_frozen, running_statistics
 from npreslstm.layers.dense import dropout_mask, linear_backward, linear_forward
 from npreslstm.layers.lstm import LSTMCache, LSTMParams, lstm_backward, lstm_forward, lstm_infer
@@ -66,23 +66,23 @@ class ResLSTM:
         self.dtype = np.dtype(dtype)
         self._shapes = self.config.parameters
         self._kept = None  # of `_folded`
-        self.vector = np.zeros(self.config.num_parameters, dtype=self.dtype)
-        views = self.named_views(self.vector)
+        statistics = {name: shape for name, (shape, _) in self.config.schema.items() if ".running_" in name}
+        P = self.config.num_parameters
+        self._numbers = np.zeros(P + sum(map(math.prod, statistics.values())), dtype=self.dtype)  # all that results depend on
+        self.vector = self._numbers[:P]
+        views = self.named_views(self.vector) | _named_views(self._numbers[P:], statistics)
         self.tensors = {}
         for name, (shape, initialiser) in self.config.schema.items():
-            counter = initialiser == "counter"
-            self.tensors[name] = views[name] if name in views else np.zeros(shape, dtype=np.int64 if counter else self.dtype)
+            self.tensors[name] = np.zeros(shape, dtype=np.int64) if initialiser == "counter" else views[name]
             if initialiser == "ones" or rng is not None:
                 self.tensors[name][...] = getattr(initialisers, initialiser)(shape, rng)
 
+    def __reduce__(self):  # copies and pickles are made of the tensors; their views into `vector` would come apart
+        return _from_state, (self.config, self.dtype, self.state_dict())
+
     def named_views(self, vector):
         """{parameter name: view of its shape} into a vector of P numbers laid out as `vector`."""
-        views, start = {}, 0
-        for name, shape in self._shapes.items():
-            size = math.prod(shape)
-            views[name] = vector[start : start + size].reshape(shape)
-            start += size
-        return views
+        return _named_views(vector, self._shapes)
 
     def state_dict(self):
         """Copies of all tensors under PyTorch's names."""
@@ -219,14 +219,13 @@ class ResLSTM:
         if lengths.shape != (1,) or lengths.dtype.kind not in "iu" or not 1 <= lengths[0] <= x.shape[1] or padding not in PADDINGS:
             return None
         rows = x[0, : lengths[0]]
-        return rows if np.isfinite(np.vdot(rows, rows)) else None  # one call; where squares overflow, `_pack` looks at each number
+        return rows if math.isfinite(np.vdot(rows, rows)) else None  # one call; where squares overflow, `_pack` looks at each number
 
     def _infer_one(self, rows):
         """`infer` of a single clip (T, D), in half the time that a batch of one would take."""
-        pair, W, b = self._folded()
-        hidden = pair_infer(rows, pair)  # (T, H)  (R1), (R2)
-        context, attention = attention_forward(hidden[None], self.tensors["attention_vector"], self.tensors.get("head_combine.weight"))  # (R3)
-        return linear_forward(context, W, b), attention.alpha  # (R4)
+        pair, v, W, b = self._folded()
+        context, alpha = attention_infer(pair_infer(rows, pair), v)  # (H,), (T,)  (R1), (R2), (R3)
+        return (W.dot(context) + b)[None], alpha[None]  # (R4)
 
     def backward(self, dlogits, cache, return_dx=False, out=None):
         """Gradients of every parameter.
@@ -309,16 +308,15 @@ class ResLSTM:
         return drows
 
     def _folded(self):
-        """The weights for one clip, both batch norms folded in: those of `pair_infer`, and (C, H) and (C,) of the head. They are kept as long
-        as the numbers that they were made from are the same."""
-        statistics = [self.tensors[f"{prefix}.{name}"] for prefix in ("bn_residual", "bn") for name in ("running_mean", "running_var")]
-        sources = [self.vector, *statistics]
-        if self._kept is None or any(before != now.data for now, before in zip(sources, self._kept[0])):
+        """The weights for one clip, both batch norms folded in: those of `pair_infer`, the attention's one vector (H,), and (C, H) and (C,)
+        of the head. They are kept as long as the numbers that they were made from are the same."""
+        if self._kept is None or self._kept[0] != self._numbers.data:
             (first,), (second,) = self._lstm_params("lstm1"), self._lstm_params("lstm2")
+            v = one_vector(self.tensors["attention_vector"], self.tensors.get("head_combine.weight"))
             scale, shift = self._affine("bn")
             W, b = self.tensors["fc.weight"], self.tensors["fc.bias"]
-            folded = join_pair(first, second, *self._affine("bn_residual")), W * scale, b + W @ shift
-            self._kept = [bytearray(source) for source in sources], folded  # what compares with memory without a copy of it
+            folded = join_pair(first, second, *self._affine("bn_residual")), v.copy(), W * scale, b + W @ shift
+            self._kept = bytearray(self._numbers), folded  # a bytearray compares with memory without a copy of it
         return self._kept[1]
 
     def _affine(self, prefix):
@@ -338,3 +336,19 @@ class ResLSTM:
     def _attend(self, hidden, layout, padding):
         mask = layout.mask() if padding == "masked" else None
         return attention_forward(layout.unpack(hidden), self.tensors["attention_vector"], self.tensors.get("head_combine.weight"), mask)
+
+
+def _named_views(vector, shapes):
+    """{name: view of its shape} into a vector that holds all of `shapes` end to end."""
+    views, start = {}, 0
+    for name, shape in shapes.items():
+        size = math.prod(shape)
+        views[name] = vector[start : start + size].reshape(shape)
+        start += size
+    return views
+
+
+def _from_state(config, dtype, state):
+    model = ResLSTM(config, dtype=dtype)
+    model.load_state_dict(state)
+    return model

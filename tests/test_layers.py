@@ -7,7 +7,7 @@ import pytest
 from npreslstm.errors import InputError
 from npreslstm.gradient_check import numeric_gradient, relative_error
 from npreslstm.layers.activations import sigmoid, softmax
-from npreslstm.layers.attention import attention_backward, attention_forward, attention_start, attention_step
+from npreslstm.layers.attention import attention_backward, attention_forward, attention_infer, attention_start, attention_step, one_vector
 from npreslstm.layers.batchnorm import MOMENTUM, batchnorm_backward, batchnorm_forward, batchnorm_frozen, running_statistics
 from npreslstm.layers.dense import dropout_mask, linear_backward, linear_forward
 from npreslstm.layers.loss import cross_entropy, one_hot
@@ -50,6 +50,16 @@ def test_attention_equals_the_naive_twin(attention_case, masked):
         np.testing.assert_allclose(context[n], expected, rtol=0, atol=4e-15)  # achieved 5e-16
         np.testing.assert_allclose(cache.alpha[n, :T], weights[:T], rtol=0, atol=4e-15)
         assert not masked or (cache.alpha[n, T:] == 0).all()
+
+
+@pytest.mark.parametrize("scale", [1, 1e3])  # by 1e3 scores lie so far apart that exp of the largest would overflow
+def test_attention_of_one_clip_by_one_vector_equals_that_of_a_batch(attention_case, scale):
+    h, V, w, _ = attention_case
+    contexts, cache = attention_forward(scale * h, V, w)
+    for n, clip in enumerate(scale * h):
+        context, alpha = attention_infer(clip, one_vector(V, w))
+        np.testing.assert_allclose(alpha, cache.alpha[n], rtol=0, atol=1e-15)  # achieved 1.1e-16
+        np.testing.assert_allclose(context, contexts[n], rtol=0, atol=scale * 3e-15)  # achieved 3.6e-16
 
 
 @pytest.mark.parametrize("masked", [True, False])

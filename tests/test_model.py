@@ -1,5 +1,7 @@
 """ResLSTM-SA, LSTM-SA and the multi-vector variant: sizes, names, initialisation, forward and backward."""
 
+import copy
+import pickle
 import tracemalloc
 
 import naive
@@ -223,6 +225,16 @@ def test_gradients_can_be_written_into_a_vector():
     model.backward(dlogits, cache, out=out)
     for name, view in model.named_views(out).items():
         np.testing.assert_array_equal(view, grads[name])
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, copy.copy, lambda model: pickle.loads(pickle.dumps(model))], ids=["deepcopy", "copy", "pickle"])
+def test_a_copy_is_a_model_of_its_own(duplicate):
+    model, (x, lengths) = random_model(SMALL["residual"]), pad(random_clips(SMALL["residual"], [6]))
+    before, _ = model.infer(x, lengths)
+    twin = duplicate(model)
+    twin.vector += 0.1
+    assert (twin.tensors["fc.bias"] == model.tensors["fc.bias"] + 0.1).all()
+    assert (twin.infer(x, lengths)[0] != before).all() and (model.infer(x, lengths)[0] == before).all()
 
 
 def test_state_dict_round_trip_and_refusals():

@@ -65,6 +65,32 @@ def attention_forward(h, V, w=None, mask=None):
     return context, AttentionCache(h, V, w, projections, alpha)
 
 
+def one_vector(V, w=None):
+    """The vector (H,) that gives the scores of all: (A1) is v . h_t with v = sum_k w_k v_k."""
+    return (V if w is None else V @ w.T)[:, 0]
+
+
+def attention_infer(h, v):
+    """`attention_forward` of a single clip by a single vector, with as few calls of NumPy as can be.
+
+    Parameters
+    ----------
+    h : (T, H) array
+    v : (H,) array
+        Of `one_vector`.
+
+    Returns
+    -------
+    context : (H,) array
+    alpha : (T,) array
+    """
+    e = h.dot(v)  # (A1)
+    e -= e[e.argmax()]  # less to call than `max`, which is Python
+    np.exp(e, e)
+    e /= np.add.reduce(e)  # (A2)
+    return e.dot(h), e  # (A3)
+
+
 def attention_backward(dcontext, cache):
     """Gradients of the hidden states and of the attention vectors.
 
@@ -84,14 +110,13 @@ def attention_backward(dcontext, cache):
     dscores = softmax_backward(dalpha, alpha, axis=1)  # (N, T)  (A2)
     rows = dscores.reshape(-1, 1)  # (N T, 1)
     if w is None:
-        combined, dw = V[:, 0], None  # (H,)
+        dw = None
         dV = h.reshape(-1, len(V)).T @ rows  # (A1)
     else:
-        combined = (V @ w.T)[:, 0]
         dw = rows.T @ projections.reshape(len(rows), -1)  # (A1)
         dV = (h.reshape(-1, len(V)).T @ rows) @ w  # (A1)
-    through = np.stack([dcontext, np.broadcast_to(combined, dcontext.shape)], axis=1)  # (N, 2, H)
-    dh = np.stack([alpha, dscores], axis=2) @ through  # (N, T, H)  (A3), (A1): alpha dcontext + dscores combined
+    through = np.stack([dcontext, np.broadcast_to(one_vector(V, w), dcontext.shape)], axis=1)  # (N, 2, H)
+    dh = np.stack([alpha, dscores], axis=2) @ through  # (N, T, H)  (A3), (A1): alpha dcontext + dscores v
     return dh, dV, dw
 
 

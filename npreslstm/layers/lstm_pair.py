@@ -21,13 +21,41 @@ import numpy as np
 
 from npreslstm.layers.lstm import gate_blocks
 
+KEPT_FRAMES = 1024  # most frames of a workspace that is kept: 2.3 MB in float32 for the model's sizes
+
 
 class PairParams(NamedTuple):
-    """Joined weights: four gates in the order o, i, f, g, the sigmoids' halved; the last row of V1 and V2 is the bias."""
+    """Joined weights: four gates in the order o, i, f, g, the sigmoids' halved."""
 
-    V1: np.ndarray  # (4, D + 1, D): what the features give LSTM1's gates
-    V2: np.ndarray  # (4, D + 1, H): and LSTM2's
+    V1: np.ndarray  # (4, D, D): what the features give LSTM1's gates
+    V2: np.ndarray  # (4, D, H): and LSTM2's
+    b: np.ndarray  # (4, S): biases
     U: np.ndarray  # (S, 4S): what both hidden states, doubled, give all gates
+    spare: list  # `PairWorkspace`s that no call uses now
+
+
+class PairWorkspace:
+    """Memory for clips of up to `frames` frames, with the views into it that (L1)-(L4) take.
+
+    Making these costs as much as a tenth of a clip, so they are kept from clip to clip.
+
+    Attributes
+    ----------
+    a : (frames + 1, 4, S) array
+        Gates, their input half.
+    hs : (frames + 1, S) array
+        Hidden states, doubled.
+    steps : list of ((4S,) array, (S,) array)
+        The rows of `a` and `hs`.
+    """
+
+    def __init__(self, frames, S, dtype):
+        self.frames = frames
+        self.a, self.hs = np.zeros((frames + 1, 4, S), dtype), np.zeros((frames + 1, S), dtype)
+        self.steps = list(zip(self.a.reshape(-1, 4 * S), self.hs))
+        self.block = np.zeros(5 * S, dtype)  # of one frame: 2o, 2i, 2f, g, c; so (i, f) * (g, c) is one product
+        self.terms, self.tanh_c = np.zeros((2, S), dtype), np.zeros(S, dtype)
+        self.zeros, self.ones, self.halves = np.zeros(S, dtype), np.ones(3 * S, dtype), np.full(2, 0.5, dtype)
 
 
 def join_pair(first, second, scale, shift):
@@ -45,14 +73,14 @@ def join_pair(first, second, scale, shift):
     PairParams
     """
     D, H = first.W_hh.shape[1], second.W_hh.shape[1]
-    W2 = second.W_ih * scale
-    V1 = _with_bias(first.W_ih, first.b_ih + first.b_hh)  # (P1)
-    V2 = _with_bias(W2, second.b_ih + second.b_hh + second.W_ih @ shift)  # (P2)
-    U = zeros_in_lines((D + H, 4, D + H), W2.dtype)
+    V1, V2 = gate_blocks(first.W_ih), gate_blocks(second.W_ih * scale)
+    b1, b2 = first.b_ih + first.b_hh, second.b_ih + second.b_hh + second.W_ih @ shift
+    b = np.concatenate([gate_blocks(b1[:, None]), gate_blocks(b2[:, None])], axis=2)[:, 0]
+    U = zeros_in_lines((D + H, 4, D + H), b.dtype)
     blocks = U.swapaxes(0, 1)
-    blocks[:, :D, :D], blocks[:, :D, D:], blocks[:, D:, D:] = gate_blocks(first.W_hh), V2[:, :D], gate_blocks(second.W_hh)
+    blocks[:, :D, :D], blocks[:, :D, D:], blocks[:, D:, D:] = gate_blocks(first.W_hh), V2, gate_blocks(second.W_hh)
     U *= 0.5
-    return PairParams(V1, V2, U.reshape(D + H, -1))
+    return PairParams(V1, V2, b, U.reshape(D + H, -1), [])
 
 
 def pair_infer(x, params):
@@ -69,17 +97,28 @@ def pair_infer(x, params):
         Equal to the two layers run one after the other, to rounding.
     """
     (T, D), S = x.shape, len(params.U)
-    x1 = np.ones((T, D + 1), dtype=x.dtype)
-    x1[:, :D] = x
-    a = np.empty((T + 1, 4, S), dtype=x.dtype)
+    work = _workspace(params, T, S, x.dtype)
+    a = work.a[: T + 1]
     blocks = a.swapaxes(0, 1)
-    np.matmul(x1, params.V1, out=blocks[:, :T, :D])  # (P1)
-    np.matmul(x1, params.V2, out=blocks[:, 1:, D:])  # (P2)
+    np.matmul(x, params.V1, out=blocks[:, :T, :D])  # (P1)
+    np.matmul(x, params.V2, out=blocks[:, 1:, D:])  # (P2)
+    a += params.b
     a[0, :, D:] = 0  # gates of zero keep the late cells at zero in the first frame
     a[T, :, :D] = 0  # there is no frame T for the others
-    hs = np.empty((T + 1, S), dtype=x.dtype)
-    _run(a.reshape(T + 1, 4 * S), params.U, hs)
-    return hs[1:, D:]
+    _run(work, T + 1, params.U)
+    z = work.hs[1 : T + 1, D:] * work.halves[0]
+    if work.frames <= KEPT_FRAMES:
+        params.spare.append(work)
+    return z
+
+
+def _workspace(params, T, S, dtype):
+    """A workspace for T frames that no other thread has."""
+    try:
+        work = params.spare.pop()
+    except IndexError:
+        work = None
+    return work if work and work.frames >= T else PairWorkspace(-(-T // 64) * 64, S, dtype)
 
 
 def zeros_in_lines(shape, dtype):
@@ -90,12 +129,7 @@ def zeros_in_lines(shape, dtype):
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
-def _with_bias(W, b):
-    """W (4H, D) and b (4H,) -> (4, D + 1, H)."""
-    return gate_blocks(np.concatenate([W, b[:, None]], axis=1))
-
-
-def _run(a, U, hs):
+def _run(work, frames, U):
     """(L1)-(L4) from zero states, with as few calls of NumPy as can be, each with its `out` by position, which is quicker.
 
     As 1 + tanh(a / 2) = 2 sigmoid(a), the sigmoids are twice what they should be: a product with 1/2 in (L3) sums and mends i g
@@ -103,28 +137,26 @@ def _run(a, U, hs):
 
     Parameters
     ----------
-    a : (frames, 4S) array
-        The input half of (L1).
+    work : PairWorkspace
+        Its `a` is read, its `hs` written.
+    frames : int
     U : (S, 4S) array
         For 2h: half the weights.
-    hs : (frames, S) array
-        Hidden states, written.
     """
-    S = hs.shape[1]
-    block = np.zeros(5 * S, dtype=hs.dtype)  # 2o, 2i, 2f, g, c; so (i, f) * (g, c) is one product
+    S, block = len(U), work.block
     gates, sigmoids, o, i_f, g_c, c = block[: 4 * S], block[: 3 * S], block[:S], block[S : 3 * S], block[3 * S :], block[4 * S :]
-    terms, tanh_c, one, halves = np.empty_like(i_f), np.empty_like(c), np.ones_like(sigmoids), np.full(2, 0.5, dtype=hs.dtype)
-    ig_fc = terms.reshape(2, S)
-    tanh, multiply, add, half_sum = np.tanh, np.multiply, np.add, halves.dot
-    h = np.zeros_like(c)
-    for a_t, h_t in zip(a, hs):
+    tanh_c, ones, ig_fc = work.tanh_c, work.ones, work.terms
+    terms = ig_fc.reshape(-1)
+    tanh, multiply, add, half_sum = np.tanh, np.multiply, np.add, work.halves.dot
+    c[...] = 0
+    h = work.zeros
+    for a_t, h_t in work.steps[:frames]:
         h.dot(U, gates)  # (L1)
         add(gates, a_t, gates)
         tanh(gates, gates)  # (L2)
-        add(sigmoids, one, sigmoids)
+        add(sigmoids, ones, sigmoids)
         multiply(i_f, g_c, terms)  # (L3)
         half_sum(ig_fc, c)
         tanh(c, tanh_c)  # (L4)
         multiply(o, tanh_c, h_t)
         h = h_t
-    hs *= halves[0]
