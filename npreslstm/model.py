@@ -175,42 +175,6 @@ class ResLSTM:
         head_input, _ = self._normalise("bn", context, False)
         return linear_forward(head_input, self.tensors["fc.weight"], self.tensors["fc.bias"]), attention.alpha  # (R4)
 
-    def refresh_statistics(self, batches, padding="masked"):
-        """Set the running statistics of the batch norms to those of whole clips under the present weights.
-
-        Weights that were averaged, or trained on distorted clips, never met the statistics of plain ones.
-
-        Parameters
-        ----------
-        batches : iterable of (x, lengths)
-            As of `forward`; padded frames are not counted, and variances are unbiased.
-        padding : {'masked', 'original'}
-            Of the attention.
-
-        Raises
-        ------
-        InputError
-            As `forward`, and for a single clip.
-
-        Notes
-        -----
-        Source: Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization", where it follows the averaging.
-        """
-        layouts, rows = zip(*(self._pack(x, lengths, padding) for x, lengths in batches))
-        if self.config.kind == "reslstm-sa":
-            rows = [x + self._infer_lstm("lstm1", x, layout) for layout, x in zip(layouts, rows)]  # (R1)
-            self._set_statistics("bn_residual", rows)
-            rows = [self._normalise("bn_residual", y, False)[0] for y in rows]
-        hidden = [self._infer_lstm(self._last_lstm, y, layout) for layout, y in zip(layouts, rows)]  # (R2)
-        self._set_statistics("bn", [self._attend(z, layout, padding)[0] for layout, z in zip(layouts, hidden)])  # (R3)
-
-    def _set_statistics(self, prefix, parts):
-        """The statistics of rows [(M, F)] as the running ones of a batch norm."""
-        rows = np.concatenate(parts, dtype=np.float64)
-        if len(rows) < 2:
-            raise InputError("batch normalisation got 1 row to take statistics of; expected at least 2")
-        self.tensors[f"{prefix}.running_mean"][...], self.tensors[f"{prefix}.running_var"][...] = rows.mean(axis=0), rows.var(axis=0, ddof=1)
-
     def _one_clip(self, x, lengths, padding):
         """The frames (T, D) of a single clip that `_infer_one` takes; None for others, and for what `_pack` has to complain about."""
         lengths = np.asarray(lengths)

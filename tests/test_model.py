@@ -10,7 +10,6 @@ import pytest
 
 from npreslstm.errors import InputError
 from npreslstm.gradient_check import TOLERANCE, gradcheck
-from npreslstm.layers.batchnorm import EPS
 from npreslstm.layers.loss import cross_entropy, one_hot
 from npreslstm.model import PADDINGS, ResLSTM
 from npreslstm.schema import KINDS, ModelConfig
@@ -188,32 +187,6 @@ def test_training_updates_running_statistics_and_dropout_follows_its_generator()
     np.testing.assert_array_equal(first, again)
     assert cache.dropout.shape == (4, 5)
     assert model.forward(*batch, training=True)[1].dropout is None
-
-
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("config", SMALL.values(), ids=SMALL)
-def test_refreshed_statistics_are_those_of_the_clips(config, padding):
-    """What the batch norms make of the clips has mean 0 and unbiased variance 1, but for eps; the rest of the model is as it was."""
-    model, clips = random_model(config), random_clips(config)
-    before = model.state_dict()
-    model.refresh_statistics([pad(clips)], padding)
-    _, cache = model.forward(*pad(clips), padding=padding)
-    for norm in filter(None, (cache.bn_residual, cache.bn)):
-        np.testing.assert_allclose(norm.normalised.mean(axis=0), 0, rtol=0, atol=2e-15)  # achieved 2.1e-16
-        var = norm.inverse_std**-2 - EPS
-        np.testing.assert_allclose(norm.normalised.var(axis=0, ddof=1), var / (var + EPS), rtol=6e-15)  # achieved 6.7e-16
-    assert all((model.tensors[name] == before[name]).all() != (".running_" in name) for name in before)
-
-
-def test_refreshed_statistics_do_not_depend_on_the_batches():
-    model, clips = random_model(SMALL["residual"]), random_clips(SMALL["residual"])
-    model.refresh_statistics([pad(clips)])
-    whole = model.state_dict()
-    model.refresh_statistics([pad(clips[:1]), pad(clips[1:])])
-    for name, tensor in whole.items():
-        np.testing.assert_allclose(model.tensors[name], tensor, rtol=8e-15)  # achieved 8.9e-16
-    with pytest.raises(InputError, match="1 row to take statistics of; expected at least 2"):
-        model.refresh_statistics([pad(clips[1:2])])
 
 
 def test_gradients_can_be_written_into_a_vector():

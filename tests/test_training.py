@@ -100,17 +100,6 @@ def test_a_uniform_prior_is_the_training_prior_taken_out_of_the_bias():
     assert all((states[0][name] == states[1][name]).all() for name in states[0])
 
 
-def test_refreshed_statistics_are_those_of_the_undistorted_training_clips():
-    clips, labels = toy_clips()
-    recipe = replace(QUICK, prior="training")
-    averaged, refreshed = (train(Trainer(SMALL, replace(recipe, batch_norm=way), clips, labels, seed=0)) for way in ("averaged", "refreshed"))
-    assert (averaged.vector == refreshed.vector).all()
-    assert (averaged.tensors["bn.running_var"] != refreshed.tensors["bn.running_var"]).all()
-    averaged.refresh_statistics([pad([variants[0] for variants in clips])])
-    for name, tensor in refreshed.tensors.items():
-        np.testing.assert_allclose(averaged.tensors[name], tensor, rtol=1.2e-7)  # one unit of float32; achieved 0
-
-
 def test_validation_scores_are_those_of_the_network_that_is_returned():
     validation = [variants[0] for variants in toy_clips(30, seed=1)[0]], toy_clips(30, seed=1)[1]
     trainer = Trainer(SMALL, QUICK, *uneven_clips(), seed=0)
@@ -238,7 +227,6 @@ def test_scores():
         ("lr=fast", "lr is 'fast'; expected a value such as 0.002"),
         ("epochs=0", "epochs is 0; expected an integer of at least 1"),
         ("keep=first", "keep is 'first'; expected one of last, best"),
-        ("batch_norm=fresh", "batch_norm is 'fresh'; expected one of averaged, refreshed"),
         ("dropout=1", "dropout is 1.0; expected a share"),
         ("lr=-1", "lr is -1.0; expected 0 or more"),
         ("lr=nan", "lr is nan; expected 0 or more"),

@@ -40,9 +40,6 @@ class Recipe:
     prior : {'uniform', 'training'}
         How frequent the trained network takes the classes to be. 'uniform': all alike, as UAR weighs them; the head's bias
         is corrected for their shares of the training clips (logit adjustment, Menon et al. 2021). 'training': as trained.
-    batch_norm : {'averaged', 'refreshed'}
-        Whose statistics the batch norms have in the end: 'averaged': those met in training, with the decay of the weights.
-        'refreshed': those that the undistorted training clips have under the weights that are kept (Izmailov et al. 2018).
     padding : {'masked', 'original'}
     keep : {'last', 'best'}
         The last epoch, or the one with the best validation UAR.
@@ -76,7 +73,6 @@ class Recipe:
     widest_mask: int = 0
     mixup: float = 0.3
     prior: str = "uniform"
-    batch_norm: str = "averaged"
     padding: str = "masked"
     keep: str = "last"
     statistics: str = "training"
@@ -84,8 +80,7 @@ class Recipe:
 
     def __post_init__(self):
         choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "padding": ("masked", "original")}
-        choices |= {"prior": ("uniform", "training"), "batch_norm": ("averaged", "refreshed")}
-        choices |= {"keep": ("last", "best"), "statistics": ("training", "all")}
+        choices |= {"prior": ("uniform", "training"), "keep": ("last", "best"), "statistics": ("training", "all")}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(allowed)}")

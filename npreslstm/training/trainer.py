@@ -47,16 +47,12 @@ def pad(clips, dtype=np.float32):
     return x, lengths
 
 
-def by_length(clips, size=64):
-    """Clip numbers in batches of similar length."""
-    order = np.argsort([len(frames) for frames in clips], kind="stable")
-    return [order[start : start + size] for start in range(0, len(order), size)]
-
-
 def predict(model, clips, padding="masked", batch_size=64):
     """Logits (N, C) of z-scored clips [(T_n, D)], computed in batches of similar length."""
     logits = np.empty((len(clips), model.config.num_classes), dtype=model.dtype)
-    for batch in by_length(clips, batch_size):
+    order = np.argsort([len(frames) for frames in clips], kind="stable")
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
         logits[batch] = model.infer(*pad([clips[n] for n in batch], model.dtype), padding)[0]
     return logits
 
@@ -203,8 +199,7 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     Returns
     -------
     ResLSTM
-        The averaged weights of the last epoch, or of the best one on the validation speakers, for the recipe's prior and with its
-        statistics of the batch norms.
+        The averaged weights of the last epoch, or of the best one on the validation speakers, for the recipe's prior.
     """
     recipe, best = trainer.recipe, _Best(trainer.average)
     if recipe.keep == "best" and validation is None:
@@ -228,9 +223,6 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
         os.remove(snapshot)
     model = ResLSTM(trainer.model.config)
     model.load_state_dict(best.state)
-    if recipe.batch_norm == "refreshed":
-        plain = [variants[0] for variants in trainer.clips]
-        model.refresh_statistics((pad([plain[n] for n in batch]) for batch in by_length(plain)), recipe.padding)
     model.tensors["fc.bias"] -= trainer.log_prior
     return model
 
