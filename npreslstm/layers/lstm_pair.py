@@ -118,7 +118,9 @@ def _workspace(params, T, S, dtype):
         work = params.spare.pop()
     except IndexError:
         work = None
-    return work if work and work.frames >= T else PairWorkspace(-(-T // 64) * 64, S, dtype)
+    if work is None or work.frames < T:
+        work = PairWorkspace(-(-T // 64) * 64, S, dtype)  # in steps of 64 frames, so that most clips find one that is long enough
+    return work
 
 
 def zeros_in_lines(shape, dtype):
