@@ -15,22 +15,25 @@ Letters: T frames, D inputs and cells of LSTM1, H cells of LSTM2, S = D + H. Equ
 """
 
 import math
+from itertools import cycle
 from typing import NamedTuple
 
 import numpy as np
 
 from npreslstm.layers.lstm import gate_blocks
 
+# Rows of a frame's block: 1; tanh(a / 2) of the gates o, i, f; g; c and 2 sigmoid(a_o) of the frame before; the products T_I * G and T_F * C.
+ONE, T_O, T_I, T_F, G, C, TWO_O, IG, FC, ROWS = range(10)
 KEPT_FRAMES = 1024  # most frames of a workspace that is kept: 2.3 MB in float32 for the model's sizes
 
 
 class PairParams(NamedTuple):
     """Joined weights: four gates in the order o, i, f, g, the sigmoids' halved."""
 
-    V1: np.ndarray  # (4, D, D): what the features give LSTM1's gates
-    V2: np.ndarray  # (4, D, H): and LSTM2's
-    b: np.ndarray  # (4, S): biases
+    V1: np.ndarray  # (4, D + 1, D): what the features and 1 give LSTM1's gates
+    V2: np.ndarray  # (4, D + 1, H): and LSTM2's
     U: np.ndarray  # (S, 4S): what both hidden states, doubled, give all gates
+    mix: np.ndarray  # (2, 9): what the rows of a frame's block give C and TWO_O of the next
     spare: list  # `PairWorkspace`s that no call uses now
 
 
@@ -41,21 +44,44 @@ class PairWorkspace:
 
     Attributes
     ----------
+    z : (frames, D + 1) array
+        x and 1.
     a : (frames + 1, 4, S) array
-        Gates, their input half.
+        What x and 1 give the gates. The late cells have no input in the first frame, which is never written: gates of zero keep them at
+        zero. The other cells have none in the last frame, where a longer clip may have left some: nobody reads what becomes of it.
     hs : (frames + 1, S) array
         Hidden states, doubled.
-    steps : list of ((4S,) array, (S,) array)
-        The rows of `a` and `hs`.
+    steps : list of ((4S,) array, (S,) array, Frame)
+        The rows of `a` and `hs`, and the block of each frame: the two blocks in turn.
     """
 
-    def __init__(self, frames, S, dtype):
-        self.frames = frames
+    def __init__(self, frames, D, S, dtype):
+        self.frames, self.z = frames, np.ones((frames, D + 1), dtype)
         self.a, self.hs = np.zeros((frames + 1, 4, S), dtype), np.zeros((frames + 1, S), dtype)
-        self.steps = list(zip(self.a.reshape(-1, 4 * S), self.hs))
-        self.block = np.zeros(5 * S, dtype)  # of one frame: 2o, 2i, 2f, g, c; so (i, f) * (g, c) is one product
-        self.terms, self.tanh_c = np.zeros((2, S), dtype), np.zeros(S, dtype)
-        self.zeros, self.ones, self.halves = np.zeros(S, dtype), np.ones(3 * S, dtype), np.full(2, 0.5, dtype)
+        even, odd = blocks = np.zeros((2, ROWS, S), dtype)
+        blocks[:, ONE] = 1
+        self.steps = list(zip(self.a.reshape(-1, 4 * S), self.hs, cycle((_frame(even, odd), _frame(odd, even)))))
+        self.c = even[C]
+        self.zeros, self.tanh_c, self.half = np.zeros(S, dtype), np.zeros(S, dtype), dtype.type(0.5)
+
+
+class Frame(NamedTuple):
+    """Views of a frame's block (9, S), and of the next frame's, where its results belong; the rows are named above."""
+
+    block: np.ndarray  # (9, S)
+    gates: np.ndarray  # (4S,): T_O, T_I, T_F, G
+    i_f: np.ndarray  # (2S,): T_I, T_F
+    g_c: np.ndarray  # (2S,): G, C
+    terms: np.ndarray  # (2S,): IG, FC
+    c_o: np.ndarray  # (2, S) of the next block: C, TWO_O
+    c: np.ndarray  # (S,) of the next block
+    o: np.ndarray  # (S,) of the next block
+
+
+def _frame(block, following):
+    rows, S = block.reshape(-1), block.shape[1]
+    gates, i_f, g_c, terms = (rows[first * S : last * S] for first, last in ((T_O, C), (T_I, G), (G, TWO_O), (IG, ROWS)))
+    return Frame(block, gates, i_f, g_c, terms, following[C:IG], following[C], following[TWO_O])
 
 
 def join_pair(first, second, scale, shift):
@@ -73,14 +99,15 @@ def join_pair(first, second, scale, shift):
     PairParams
     """
     D, H = first.W_hh.shape[1], second.W_hh.shape[1]
-    V1, V2 = gate_blocks(first.W_ih), gate_blocks(second.W_ih * scale)
-    b1, b2 = first.b_ih + first.b_hh, second.b_ih + second.b_hh + second.W_ih @ shift
-    b = np.concatenate([gate_blocks(b1[:, None]), gate_blocks(b2[:, None])], axis=2)[:, 0]
-    U = zeros_in_lines((D + H, 4, D + H), b.dtype)
+    W2, b1, b2 = second.W_ih * scale, first.b_ih + first.b_hh, second.b_ih + second.b_hh + second.W_ih @ shift
+    V1, V2 = (gate_blocks(np.column_stack(part)) for part in ((first.W_ih, b1), (W2, b2)))
+    U = zeros_in_lines((D + H, 4, D + H), V1.dtype)
     blocks = U.swapaxes(0, 1)
-    blocks[:, :D, :D], blocks[:, :D, D:], blocks[:, D:, D:] = gate_blocks(first.W_hh), V2, gate_blocks(second.W_hh)
+    blocks[:, :D, :D], blocks[:, :D, D:], blocks[:, D:, D:] = gate_blocks(first.W_hh), V2[:, :D], gate_blocks(second.W_hh)
     U *= 0.5
-    return PairParams(V1, V2, b, U.reshape(D + H, -1), [])
+    mix = np.zeros((2, ROWS), U.dtype)
+    mix[0, [G, C, IG, FC]], mix[1, [ONE, T_O]] = 0.5, 1
+    return PairParams(V1, V2, U.reshape(D + H, -1), mix, [])
 
 
 def pair_infer(x, params):
@@ -97,29 +124,26 @@ def pair_infer(x, params):
         Equal to the two layers run one after the other, to rounding.
     """
     (T, D), S = x.shape, len(params.U)
-    work = _workspace(params, T, S, x.dtype)
-    a = work.a[: T + 1]
-    blocks = a.swapaxes(0, 1)
-    np.matmul(x, params.V1, out=blocks[:, :T, :D])  # (P1)
-    np.matmul(x, params.V2, out=blocks[:, 1:, D:])  # (P2)
-    a += params.b
-    a[0, :, D:] = 0  # gates of zero keep the late cells at zero in the first frame
-    a[T, :, :D] = 0  # there is no frame T for the others
-    _run(work, T + 1, params.U)
-    z = work.hs[1 : T + 1, D:] * work.halves[0]
+    work = _workspace(params, T, D, S, x.dtype)
+    work.z[:T, :D] = x
+    z, blocks = work.z[:T], work.a[: T + 1].swapaxes(0, 1)
+    np.matmul(z, params.V1, out=blocks[:, :T, :D])  # (P1)
+    np.matmul(z, params.V2, out=blocks[:, 1:, D:])  # (P2)
+    _run(work, T + 1, params)
+    hidden = work.hs[1 : T + 1, D:] * work.half
     if work.frames <= KEPT_FRAMES:
         params.spare.append(work)
-    return z
+    return hidden
 
 
-def _workspace(params, T, S, dtype):
+def _workspace(params, T, D, S, dtype):
     """A workspace for T frames that no other thread has."""
     try:
         work = params.spare.pop()
     except IndexError:
         work = None
     if work is None or work.frames < T:
-        work = PairWorkspace(-(-T // 64) * 64, S, dtype)  # in steps of 64 frames, so that most clips find one that is long enough
+        work = PairWorkspace(-(-T // 64) * 64, D, S, dtype)  # in steps of 64 frames, so that most clips find one that is long enough
     return work
 
 
@@ -131,34 +155,32 @@ def zeros_in_lines(shape, dtype):
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
-def _run(work, frames, U):
+def _run(work, frames, params):
     """(L1)-(L4) from zero states, with as few calls of NumPy as can be, each with its `out` by position, which is quicker.
 
-    As 1 + tanh(a / 2) = 2 sigmoid(a), the sigmoids are twice what they should be: a product with 1/2 in (L3) sums and mends i g
-    and f c, and h remains twice what it should be, which U takes into account. All of these factors are exact.
+    As sigmoid(a) = (1 + tanh(a / 2)) / 2, (L3) and the gate of (L4) are sums of rows of the block,
+
+        c_t = (G + C + IG + FC) / 2            2 sigmoid(a_o) = ONE + T_O
+
+    and both are one product with `mix`. h remains twice what it should be, which U takes into account. All of these factors are exact.
 
     Parameters
     ----------
     work : PairWorkspace
         Its `a` is read, its `hs` written.
     frames : int
-    U : (S, 4S) array
-        For 2h: half the weights.
+    params : PairParams
     """
-    S, block = len(U), work.block
-    gates, sigmoids, o, i_f, g_c, c = block[: 4 * S], block[: 3 * S], block[:S], block[S : 3 * S], block[3 * S :], block[4 * S :]
-    tanh_c, ones, ig_fc = work.tanh_c, work.ones, work.terms
-    terms = ig_fc.reshape(-1)
-    tanh, multiply, add, half_sum = np.tanh, np.multiply, np.add, work.halves.dot
-    c[...] = 0
+    U, mix, tanh_c = params.U, params.mix, work.tanh_c
+    tanh, multiply, add = np.tanh, np.multiply, np.add
+    work.c[...] = 0
     h = work.zeros
-    for a_t, h_t in work.steps[:frames]:
+    for a_t, h_t, (block, gates, i_f, g_c, terms, c_o, c, o) in work.steps[:frames]:
         h.dot(U, gates)  # (L1)
         add(gates, a_t, gates)
         tanh(gates, gates)  # (L2)
-        add(sigmoids, ones, sigmoids)
         multiply(i_f, g_c, terms)  # (L3)
-        half_sum(ig_fc, c)
+        mix.dot(block, c_o)
         tanh(c, tanh_c)  # (L4)
         multiply(o, tanh_c, h_t)
         h = h_t
