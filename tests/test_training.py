@@ -14,6 +14,7 @@ from npreslstm.training.metrics import confusion_matrix, recalls, uar
 from npreslstm.training.recipe import Recipe, training_features, with_settings
 from npreslstm.training.synthetic import CLASSES, CONFIG, synthetic_clips
 from npreslstm.training.trainer import Trainer, make_batches, pad, predict, train
+from npreslstm.training.vocal_tract import VocalTract
 
 QUICK = Recipe(epochs=4, batch_size=4, speeds=(1.0, 1.1), ema=0.5, lr=0.01, time_masks=1, longest_mask=2, column_masks=1, widest_mask=2)
 SMALL = ModelConfig(input_size=3, hidden_size=4, num_classes=2)
@@ -204,6 +205,27 @@ def test_distortions_keep_shapes_and_touch_what_they_say():
     assert 6 <= len(cropped) <= 10 and (np.diff(cropped[:, 0]) == 2).all()
 
 
+def test_each_clip_of_a_batch_is_spoken_by_one_of_the_tracts():
+    recipe = replace(QUICK, speeds=(1.0,), crop=0.0, mixup=0.0, noise=0.0, offset=0.0, time_masks=0, column_masks=0)
+    clips, labels = toy_clips(40)
+    tracts = [VocalTract(np.eye(2, dtype=np.float32) * factor, np.ones(2, np.float32)) for factor in (2, 3)]
+    trainer, batch = Trainer(SMALL, recipe, clips, labels, 0, tracts=tracts), np.arange(40)
+    x, lengths, _ = trainer._distorted(batch, np.random.default_rng(0))
+    plain, _ = pad([clip[0] for clip in clips])
+    factors = [round(float((x[n, 0, 0] - 1) / plain[n, 0, 0])) for n in batch]
+    assert set(factors) == {2, 3}
+    for n, T in enumerate(lengths):
+        np.testing.assert_array_equal(x[n, :T, :2], np.float32(factors[n]) * plain[n, :T, :2] + 1)
+        np.testing.assert_array_equal(x[n, :T, 2], plain[n, :T, 2])
+
+
+def test_other_vocal_tracts_need_to_know_the_features():
+    clips, labels = toy_clips(12)
+    examples = Examples("toy", ("down", "up"), None, clips, labels, np.repeat(["a", "b"], 6))
+    with pytest.raises(InputError, match="warp is 0.1 for features without a configuration"):
+        fit(examples, split_by_speaker(examples.speakers), SMALL, replace(QUICK, warp=0.1), 0)
+
+
 def test_mixup_mixes_clips_and_targets_alike():
     x, lengths = pad([np.full((4, 1), value, np.float32) for value in (1, 2, 4)])
     targets = np.eye(3, dtype=np.float32)
@@ -228,6 +250,7 @@ def test_scores():
         ("epochs=0", "epochs is 0; expected an integer of at least 1"),
         ("keep=first", "keep is 'first'; expected one of last, best"),
         ("dropout=1", "dropout is 1.0; expected a share"),
+        ("warp=0.5", "warp is 0.5; expected a share in"),
         ("lr=-1", "lr is -1.0; expected 0 or more"),
         ("lr=nan", "lr is nan; expected 0 or more"),
         ("speeds=0.9,1.1", "expected 1.0 first"),

@@ -14,6 +14,7 @@ from npreslstm.training.journal import differences
 from npreslstm.training.metrics import confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare, statistics
 from npreslstm.training.trainer import Trainer, pad, predict, train
+from npreslstm.training.vocal_tract import vocal_tracts
 
 
 class Examples(NamedTuple):
@@ -121,7 +122,10 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     for teacher in teachers:
         _check_teacher(teacher, examples, split, recipe)
     models = [teacher.model() for teacher in teachers]
-    trainer = Trainer(config, recipe, [scaled[n] for n in split.train], examples.labels[split.train], seed, models)
+    if recipe.warp and examples.config is None:
+        raise InputError(f"warp is {recipe.warp} for features without a configuration; expected one, which says which columns are MFCC")
+    tracts = vocal_tracts(recipe.warp, examples.config, mean, std) if recipe.warp else ()
+    trainer = Trainer(config, recipe, [scaled[n] for n in split.train], examples.labels[split.train], seed, models, tracts)
     watched = _plain(scaled, examples, split.validation) if len(split.validation) else None
     model = train(trainer, watched, on_epoch, snapshot)
     notes = {

@@ -32,6 +32,8 @@ class Recipe:
         validation use.
     noise, offset : float
         Standard deviations, see `augment`.
+    warp : float
+        Largest change of the length of the vocal tract, as a share of it, see `vocal_tract`; each clip takes one at random.
     crop : float
         Largest share of a clip that is left out.
     time_masks, longest_mask, column_masks, widest_mask : int
@@ -66,6 +68,7 @@ class Recipe:
     speeds: tuple[float, ...] = (1.0, 0.85, 0.9, 0.95, 1.05, 1.1, 1.15, 0.8, 1.2, 1.25)
     noise: float = 0.2
     offset: float = 0.2
+    warp: float = 0.0
     crop: float = 0.2
     time_masks: int = 2
     longest_mask: int = 10
@@ -94,6 +97,8 @@ class Recipe:
         for name in ("lr", "weight_decay", "floor", "clip_norm", "noise", "offset", "mixup", "trim_db"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more")
+        if not 0 <= self.warp < 0.5:
+            raise InputError(f"warp is {self.warp}; expected a share in [0, 0.5)")
         if not self.speeds or self.speeds[0] != 1.0 or not all(0.5 <= speed <= 2 for speed in self.speeds):
             raise InputError(f"speeds are {self.speeds}; expected 1.0 first, and all in [0.5, 2]")
 

@@ -18,6 +18,7 @@ from npreslstm.training import augment
 from npreslstm.training.memory import keep_freed_memory
 from npreslstm.training.metrics import confusion_matrix, uar
 from npreslstm.training.optimizer import Adam, clip_gradient, learning_rate
+from npreslstm.training.vocal_tract import speak
 
 
 class Epoch(NamedTuple):
@@ -74,6 +75,8 @@ class Trainer:
         Distillation (Hinton et al. 2015): the target of a batch is not its labels, but what one of these, drawn for each
         batch, makes of the very same distorted clips. On average over batches that is what all of them together make of it.
         Their prior must be the recipe's.
+    tracts : sequence of VocalTract, optional
+        Each clip of a batch is spoken by one of these, drawn at random.
 
     Attributes
     ----------
@@ -83,11 +86,12 @@ class Trainer:
         Loss and validation UAR (NaN without validation clips) of each epoch so far.
     """
 
-    def __init__(self, config, recipe, clips, labels, seed, teachers=()):
+    def __init__(self, config, recipe, clips, labels, seed, teachers=(), tracts=()):
         if len(clips) < 2:
             raise InputError(f"{len(clips)} clips to train on; expected at least 2, for the batch statistics")
         keep_freed_memory()
-        self.recipe, self.clips, self.labels, self.seed, self.teachers = recipe, clips, np.asarray(labels), seed, teachers
+        self.recipe, self.clips, self.labels, self.seed = recipe, clips, np.asarray(labels), seed
+        self.teachers, self.tracts = teachers, tracts
         self.model = ResLSTM(replace(config, dropout=recipe.dropout), np.random.default_rng([seed, 0]))
         self.log_prior = _log_prior(self.labels, config.num_classes) if recipe.prior == "uniform" else np.zeros(config.num_classes, np.float32)
         self.gradient = np.empty_like(self.model.vector)
@@ -128,6 +132,8 @@ class Trainer:
         clips = [self.clips[n][variant] for n, variant in zip(batch, chosen)]
         if recipe.crop:
             clips = [augment.crop(frames, recipe.crop, rng) for frames in clips]
+        if self.tracts:
+            clips = [speak(frames, self.tracts[k]) for frames, k in zip(clips, rng.integers(len(self.tracts), size=len(clips)))]
         x, lengths = pad(clips)
         targets = one_hot(self.labels[batch], self.model.config.num_classes, x.dtype, recipe.label_smoothing)
         if recipe.mixup:
