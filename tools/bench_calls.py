@@ -34,12 +34,18 @@ def calls(n):
     (to_i, to_f, to_g, _), to_three, (first, second), lower, upper = product, product[:3], blocks[:2], blocks[:2], blocks[2:]
     h_row, a_row = normal(S), normal(4 * S)
     U, longer = zeros_in_lines((S, 4 * S), a_row.dtype), zeros_in_lines((4 + S * 4 * S,), a_row.dtype)
+    mix, block, c_o, terms, half_of_two = normal(2, 9), normal(9, S), normal(2, S), normal(2, S), normal(2)
+    sigmoids, ones, c_row = normal(3 * S), np.ones(3 * S, dtype=np.float32), normal(S)
     U_between = longer[4:].reshape(S, 4 * S)  # begins 16 bytes after a line of the cache, as NumPy's large arrays do
 
     def three_calls():
         np.multiply(i_block, c, out=to_i)
         np.multiply(f_block, c, out=to_f)
         np.multiply(g_block, c, out=to_g)
+
+    def one_and_half():
+        np.add(sigmoids, ones, sigmoids)
+        half_of_two.dot(terms, c_row)
 
     def two_sums():
         np.add(lower, upper, out=pair)
@@ -66,6 +72,8 @@ def calls(n):
         "one clip: h.dot(U) of both layers": lambda: h_row.dot(U, a_row),
         "one clip: h.dot(U), U between two lines": lambda: h_row.dot(U_between, a_row),
         "one clip: np.matmul of both layers": lambda: np.matmul(h_row, U, out=a_row),
+        "one clip: c and 2o as one product": lambda: mix.dot(block, c_o),
+        "one clip: 1 + o, i, f, then half a sum": one_and_half,
     }
 
 

@@ -53,6 +53,7 @@ DEFAULT_RANGES = {
     "mixup": Range(0.0, 1.0),
     "noise": Range(0.0, 0.6),
     "offset": Range(0.0, 0.6),
+    "warp": Range(0.0, 0.25),
     "crop": Range(0.0, 0.4),
 }
 
