@@ -1,8 +1,8 @@
 """Recognizer: sound in, Prediction out.
 
 Every clip, or window of a long one, goes the same way: features as the weights file says, z-scored by its statistics,
-the model, softmax. Windows are run through the model many at a time; since padding is masked, a window's result does
-not depend on its neighbours (1e-5 in float32).
+the model, softmax; at several playback speeds if wanted, and then the probabilities are averaged. Windows are run through
+the model many at a time; since padding is masked, a window's result does not depend on its neighbours (1e-5 in float32).
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from npreslstm.audio.signal import check_speeds
 from npreslstm.checkpoint import Checkpoint, load_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
@@ -39,7 +40,7 @@ class Prediction:
     probabilities : dict
         {class: probability} in the order of the classes; of a clip in windows, the mean of theirs.
     attention : (T,) float32 array
-        Weight of each frame in the result; they add up to 1.
+        Weight of each frame in the result; they add up to 1. Of several speeds, those of the clip as it is.
     times : (T,) float64 array
         Middle of each frame, in seconds from the beginning of the file. Trimmed silence has no frames.
     windows : tuple of Prediction
@@ -63,6 +64,9 @@ class Recognizer:
     ----------
     weights : str, os.PathLike or Checkpoint, optional
         As `load_checkpoint` takes them; default: the bundled ``"paper"``.
+    speeds : sequence of float
+        Playback speeds at which everything is heard, pitch and tempo together; 1.0 comes first. Three of them, 1, 0.85 and
+        1.15, take three times as long and err less; docs/accuracy.md says by how much.
 
     Attributes
     ----------
@@ -76,7 +80,7 @@ class Recognizer:
     FileNotFoundError
         If there is no such file.
     InputError
-        If the file is damaged, or lacks statistics, feature configuration or classes.
+        If the file is damaged, or lacks statistics, feature configuration or classes, or the speeds are not in [0.5, 2].
 
     Examples
     --------
@@ -90,7 +94,9 @@ class Recognizer:
     (1.0, True)
     """
 
-    def __init__(self, weights=None):
+    def __init__(self, weights=None, speeds=(1.0,)):
+        check_speeds(speeds)
+        self.speeds = tuple(speeds)
         self.checkpoint = weights if isinstance(weights, Checkpoint) else load_checkpoint(weights)
         _require_all(self.checkpoint, "the checkpoint" if isinstance(weights, Checkpoint) else weights)
         self.model = self.checkpoint.model()
@@ -210,6 +216,12 @@ class Recognizer:
 
         return self.process_files(find_audio([folder]), window, hop, on_error)
 
+    def _features_at(self, speed, signal, sample_rate):
+        """Z-scored features (T, D) of one window at another speed. That takes resampling, of which there is no need to warn."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return self._features(signal, round(sample_rate * speed))[0]
+
     def _features(self, signal, sample_rate):
         """Z-scored features (T, D) float32 of one window, the middle of each frame in seconds, and what is odd about it."""
         from npreslstm.audio.features import extract_features, prepare_signal
@@ -233,11 +245,18 @@ class Recognizer:
 
 
 class _Window:
-    """A window on its way: its features until the model has run, then its probabilities and attention."""
+    """A window on its way; `heard` gets the probabilities and the attention of each speed in turn."""
 
-    def __init__(self, start, end, features, times):
-        self.start, self.end, self.times, self.features = start, end, times, features
-        self.probabilities = self.attention = None
+    def __init__(self, start, end, times):
+        self.start, self.end, self.times, self.heard = start, end, times, []
+
+    @property
+    def probabilities(self):
+        return np.mean([probabilities for probabilities, _ in self.heard], axis=0)
+
+    @property
+    def attention(self):
+        return self.heard[0][1]
 
 
 class _Queue:
@@ -252,20 +271,22 @@ class _Queue:
         done, oddities = [], []
         for start, y, rate in windows:
             features, times, oddity = self._recognizer._features(y, rate)
-            window = _Window(start / rate, (start + len(y)) / rate, features, start / rate + times)
+            window = _Window(start / rate, (start + len(y)) / rate, start / rate + times)
             done.append(window)
             oddities.append(oddity)
-            self._wait(window)
+            self._wait(window, features)
+            for speed in self._recognizer.speeds[1:]:
+                self._wait(window, self._recognizer._features_at(speed, y, rate))
             if self._progress:
                 self._progress(f"{os.path.basename(file)} {window.end:.0f} s")
         _warn(file, oddities)
         return file, done
 
-    def _wait(self, window):
-        longest = max(len(other.features) for other in [*self._waiting, window])
+    def _wait(self, window, features):
+        longest = max(len(other) for _, other in [*self._waiting, (window, features)])
         if (len(self._waiting) + 1) * longest > BATCH_FRAMES:
             self._run()
-        self._waiting.append(window)
+        self._waiting.append((window, features))
 
     def finish(self, clips):
         """The prediction of each clip; None stays None."""
@@ -275,9 +296,9 @@ class _Queue:
     def _run(self):
         if not self._waiting:
             return
-        for window, result in zip(self._waiting, self._recognizer._infer([window.features for window in self._waiting])):
-            window.probabilities, window.attention = result
-            window.features = None
+        windows, features = zip(*self._waiting)
+        for window, result in zip(windows, self._recognizer._infer(features)):
+            window.heard.append(result)
         self._waiting = []
 
     def _prediction(self, file, windows):

@@ -276,6 +276,9 @@ class TestPredict:
         environment = dict(os.environ)
         alone = run("predict", clips, "--weights", weights, "--format", "csv")
         assert run("predict", clips, "--weights", weights, "--format", "csv", "--jobs", "2") == alone
+        slower = ["--speeds", "1,0.8"]
+        both = run("predict", clips, "--weights", weights, "--format", "csv", *slower)
+        assert both[1] != alone[1] and run("predict", clips, "--weights", weights, "--format", "csv", "--jobs", "2", *slower) == both
         assert dict(os.environ) == environment
         assert not hasattr(signal, "pthread_sigmask") or signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
         assert alone[0] == 1 and [line.split(": ")[1] for line in alone[2]] == ["warning", "error"]

@@ -131,6 +131,21 @@ def test_the_integer_model_is_that_of_the_port(ravdess_like, weights, capsys):
     assert scores(integer)["agreement with float32"] == integer.agreement
 
 
+def test_several_speeds_are_averaged_as_the_recognizer_does(ravdess_like, weights, capsys):
+    text = run(capsys, ravdess_like, "--weights", weights, "--speeds", "1,0.85,1.15").out
+    assert "mean of the probabilities at the speeds 1,0.85,1.15\n" in text
+    loaded, data, speeds = Recognizer(weights).checkpoint, load_dataset(ravdess_like), (1.0, 0.85, 1.15)
+    evaluation, integer = (evaluate(loaded, data, ["2"], number_type, speeds) for number_type in ("float32", "int8"))
+    expected = Recognizer(loaded, speeds).process_files([clip.path for clip in evaluation.dataset.clips])
+    for clip, (found, one) in enumerate(zip(evaluation.predictions.probabilities, expected)):
+        np.testing.assert_allclose(found, list(one.probabilities.values()), rtol=0, atol=2e-6)  # achieved 2e-7
+        np.testing.assert_allclose(evaluation.attention[clip], one.attention, rtol=0, atol=2e-7)  # achieved 2e-8
+    error = np.abs(integer.predictions.probabilities - evaluation.predictions.probabilities).max()
+    assert 0 < error < 0.05  # achieved 0.007
+    assert main(["evaluate", str(ravdess_like), "--weights", str(weights), "--speeds", "0.9"]) == 2
+    assert "expected 1.0 first" in capsys.readouterr().err
+
+
 def test_own_corpus_with_the_labels_in_another_order(ravdess_like, weights, tmp_path, capsys):
     lines = ["file,label,speaker"]
     for clip in load_dataset(ravdess_like).clips:

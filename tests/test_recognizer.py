@@ -57,6 +57,29 @@ def test_equals_its_parts(features):
     assert len(p.times) == len(x)
 
 
+@pytest.mark.parametrize("frames", [BATCH_FRAMES, 60])  # 60: a window's speeds are in different batches
+def test_several_speeds_are_averaged(rec, monkeypatch, frames):
+    monkeypatch.setattr(npreslstm.recognizer, "BATCH_FRAMES", frames)
+    y, speeds = voice(3.0), (1.0, 0.85, 1.15)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # resampling is how a speed is made, and no news
+        together = Recognizer(checkpoint(), speeds).process_signal(y, 16000, window=1.0)
+    with pytest.warns(ResamplingWarning):
+        windows = [y[k * 8000 : k * 8000 + 16000] for k in range(5)]
+        alone = [[rec.process_signal(part, round(16000 * speed)) for speed in speeds] for part in windows]
+    assert len(together.windows) == 5
+    for window, heard in zip(together.windows, alone):
+        np.testing.assert_allclose(values(window), np.mean([values(one) for one in heard], axis=0), rtol=0, atol=ALONE_OR_BATCHED)
+        np.testing.assert_allclose(window.attention, heard[0].attention, rtol=0, atol=ALONE_OR_BATCHED)
+    assert np.abs(values(together) - values(rec.process_signal(y, 16000, window=1.0))).max() > 1e-3
+
+
+@pytest.mark.parametrize("speeds", [(), (0.9, 1.0), (1.0, 0.4), (1.0, 2.5), (1.0, float("nan"))])
+def test_impossible_speeds(speeds):
+    with pytest.raises(InputError, match="expected 1.0 first, and all in"):
+        Recognizer(checkpoint(), speeds)
+
+
 def test_probabilities_and_attention_add_up(rec):
     for seconds in (0.5, 11.0):
         p = rec.process_signal(voice(seconds), 16000)

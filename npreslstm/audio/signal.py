@@ -20,6 +20,12 @@ def check_sample_rate(sample_rate, name="audio"):
         raise InputError(f"{name}: sample rate {sample_rate} Hz; expected 1 to {MAX_SAMPLE_RATE}")
 
 
+def check_speeds(speeds):
+    """Raise InputError unless the playback speeds are 1.0 first, and all from a half to two."""
+    if len(speeds) == 0 or speeds[0] != 1.0 or not all(0.5 <= speed <= 2 for speed in speeds):
+        raise InputError(f"speeds are {tuple(speeds)}; expected 1.0 first, and all in [0.5, 2]")
+
+
 def check_samples(signal, name="audio"):
     """Raise InputError unless `signal` is a float array (n,) or (n, channels) with n > 0 and finite values in range."""
     if signal.ndim not in (1, 2):

@@ -3,6 +3,8 @@
 import os
 import sys
 
+from npreslstm.commands.predict import add_speeds_argument, parse_speeds
+
 HELP = "score weights on a corpus: UAR, recall by class, by sex, intensity and speaker; pictures"
 
 EXAMPLES = """\
@@ -10,6 +12,7 @@ examples:
   npreslstm evaluate ravdess/                                 the bundled weights on the speakers held out of their training
   npreslstm evaluate ravdess/ --weights mine.npz --plots pictures/
   npreslstm evaluate ravdess/ --type int8                     the integer model of the C port
+  npreslstm evaluate ravdess/ --weights mcu --speeds 1,0.85,1.15
   npreslstm evaluate corpus.csv --speakers anna,ben --format csv --output predictions.csv
 
 Speakers that the weights were trained on are only scored if you ask for them, and then it says so. UAR is the mean recall of
@@ -21,6 +24,7 @@ def add_arguments(parser):
     parser.add_argument("data", help="RAVDESS folder, or manifest CSV with the columns file, label, speaker")
     parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default paper)")
     parser.add_argument("--speakers", default="held-out", metavar="WHO", help="held-out (default), all, or names with commas")
+    add_speeds_argument(parser)
     parser.add_argument("--type", default="float32", choices=("float32", "int8"), help="of the numbers (default float32)")
     parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="scores as text (default) or JSON, or predictions as CSV")
     parser.add_argument("--output", metavar="FILE", help="write there, whole or not at all, instead of standard output")
@@ -52,13 +56,14 @@ def run(args):
     from npreslstm.training.evaluate import choose_speakers, evaluate
 
     check_plots(args)
+    speeds = parse_speeds(args.speeds)
     if args.output and not os.path.isdir(os.path.dirname(os.path.abspath(args.output))):
         raise InputError(f"--output {args.output}: its folder does not exist; make it first")
     checkpoint, dataset = Recognizer(args.weights).checkpoint, load_dataset(args.data)
     speakers = choose_speakers(checkpoint, dataset, args.speakers)
     if warning := _warning(checkpoint, dataset, speakers):
         say(f"warning: {warning}")
-    evaluation = evaluate(checkpoint, dataset, speakers, args.type, args.jobs, args.cache, _progress())
+    evaluation = evaluate(checkpoint, dataset, speakers, args.type, speeds, args.jobs, args.cache, _progress())
     _write(args, _report(args, evaluation, warning))
     if args.plots:
         _plot(args, evaluation)
@@ -96,10 +101,13 @@ def _report(args, evaluation, warning):
         write_predictions(text, evaluation.predictions, classes)
         return text.getvalue()
     found = scores(evaluation)
-    what = {"data": evaluation.dataset.name, "weights": evaluation.checkpoint.sha256, "type": args.type, "speakers": evaluation.dataset.speakers}
+    what = {"data": evaluation.dataset.name, "weights": evaluation.checkpoint.sha256, "type": args.type, "speeds": list(parse_speeds(args.speeds))}
+    what["speakers"] = evaluation.dataset.speakers
     if args.format == "json":
         return json.dumps(what | {"warning": warning} | found, indent=1) + "\n"
     head = f"{what['data']}, speakers {', '.join(what['speakers'])}: weights {what['weights'][:16]}, {args.type}\n"
+    if args.speeds != "1":
+        head += f"mean of the probabilities at the speeds {args.speeds}\n"
     if warning:
         head += warning + "\n"
     if args.type == "int8":

@@ -11,7 +11,7 @@ from npreslstm.training.journal import Predictions
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare
 from npreslstm.training.store import clip_names
-from npreslstm.training.trainer import pad
+from npreslstm.training.trainer import pad, predict
 
 TYPES = ("float32", "int8")
 BATCH = 64  # clips
@@ -88,7 +88,7 @@ def seen_speakers(checkpoint, dataset):
     return [speaker for speaker in dataset.speakers if speaker in seen]
 
 
-def evaluate(checkpoint, dataset, speakers, number_type="float32", jobs=1, cache=None, progress=None):
+def evaluate(checkpoint, dataset, speakers, number_type="float32", speeds=(1.0,), jobs=1, cache=None, progress=None):
     """Run a model over clips.
 
     Parameters
@@ -99,6 +99,8 @@ def evaluate(checkpoint, dataset, speakers, number_type="float32", jobs=1, cache
     speakers : list of str
     number_type : {'float32', 'int8'}
         'int8' is the integer model of `npreslstm.ports.quantize`.
+    speeds : sequence of float
+        As of `Recognizer`: probabilities are the mean of those at each; what else is seen is of the clips as they are.
     jobs, cache, progress
         As of `prepare`.
 
@@ -114,15 +116,16 @@ def evaluate(checkpoint, dataset, speakers, number_type="float32", jobs=1, cache
     if number_type not in TYPES:
         raise InputError(f"type is {number_type!r}; expected {' or '.join(TYPES)}")
     dataset = _in_classes_of(checkpoint, dataset._replace(clips=tuple(dataset.of(set(speakers)))))
-    variants = prepare([clip.path for clip in dataset.clips], checkpoint.features, (1.0,), jobs, cache, progress)
-    clips = [((frames - checkpoint.mean) / checkpoint.std).astype(np.float32) for (frames,) in variants]
+    variants = prepare([clip.path for clip in dataset.clips], checkpoint.features, speeds, jobs, cache, progress)
+    clips, *others = [[((frames - checkpoint.mean) / checkpoint.std).astype(np.float32) for frames in one] for one in zip(*variants)]
     logits, contexts, attention = _run(checkpoint.model(), clips)
-    expected = logits.argmax(axis=1)
+    probabilities = np.mean([softmax(logits), *(softmax(predict(checkpoint.model(), other)) for other in others)], axis=0)  # (N, C)
+    expected = probabilities.argmax(axis=1)
     if number_type == "int8":
-        logits = _run_integer(checkpoint, clips)
-    predicted = logits.argmax(axis=1)
+        probabilities = np.mean([softmax(_run_integer(checkpoint, one)) for one in (clips, *others)], axis=0)
+    predicted = probabilities.argmax(axis=1)
     labels, who = np.array([clip.label for clip in dataset.clips]), np.array([clip.speaker for clip in dataset.clips])
-    predictions = Predictions(tuple(clip_names(dataset)), who, labels, predicted, softmax(logits))
+    predictions = Predictions(tuple(clip_names(dataset)), who, labels, predicted, probabilities)
     averages = np.array([frames.mean(axis=0) for frames in clips])  # (N, D)
     return Evaluation(checkpoint, dataset, predictions, float((predicted == expected).mean()), averages, contexts, attention)
 

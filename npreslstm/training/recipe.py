@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, fields, replace
 
+from npreslstm.audio.signal import check_speeds
 from npreslstm.errors import InputError
 from npreslstm.training.optimizer import OPTIMIZERS, SCHEDULES
 
@@ -99,8 +100,7 @@ class Recipe:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more")
         if not 0 <= self.warp < 0.5:
             raise InputError(f"warp is {self.warp}; expected a share in [0, 0.5)")
-        if not self.speeds or self.speeds[0] != 1.0 or not all(0.5 <= speed <= 2 for speed in self.speeds):
-            raise InputError(f"speeds are {self.speeds}; expected 1.0 first, and all in [0.5, 2]")
+        check_speeds(self.speeds)
 
     def to_dict(self):
         """All fields, as plain values for JSON."""
