@@ -8,7 +8,9 @@ import pytest
 from samples import voice, write_wav
 
 from npreslstm.checkpoint import load_checkpoint
+from npreslstm.cli import main
 from npreslstm.errors import InputError
+from npreslstm.training.journal import Journal
 from npreslstm.training.protocol import PAPER_TEST
 from tools import ladder, robustness, score_folds
 
@@ -31,7 +33,9 @@ def test_networks_that_the_ladder_kept_are_teachers(tmp_path, capsys):
     run = [str(tmp_path / "corpus.csv"), "--cache", str(tmp_path / "cache"), "--set", "epochs=2", "--set", "speeds=1", "--workers", "1"]
     ladder.main([*run, "--seed", "1", "--keep", str(tmp_path / "T")])
     ladder.main([*run, "--teachers", str(tmp_path / "T"), "--keep", str(tmp_path / "S")])
-    first, second = capsys.readouterr().out.splitlines()
+    ladder.main([*run[:4], "epochs=2", "--set", "speeds=1,0.8", "--workers", "1", "--seed", "1", "--speeds", "1", "--speeds", "1,0.8"])
+    first, second, again, once, twice = capsys.readouterr().out.splitlines()
+    assert once == again + " at 1" and twice.endswith(" speeds=1,0.8 at 1,0.8") and twice.split(" nats")[0] != once.split(" nats")[0]
     assert first.endswith("mcu seed 1 epochs=2 speeds=1") and second.endswith("mcu seed 0 epochs=2 speeds=1 teachers")
     for k in range(ladder.GROUPS):
         teacher, student = load_checkpoint(tmp_path / "T" / f"group-{k}-seed-1.npz"), load_checkpoint(tmp_path / "S" / f"group-{k}-seed-0.npz")
@@ -47,6 +51,18 @@ def test_the_networks_of_a_cross_validation_are_scored_as_it_did(corpus, whole, 
     found = [re.fullmatch(pattern, line).groups() for line in lines]
     assert [(run, once, speeds) for run, once, _, speeds, _ in found] == [(str(k), f"{u:.4f}", f"{u:.4f}") for k, u in enumerate(expected)]
     assert all(abs(float(integer) - float(once)) < 0.05 and float(same) > 95 for _, once, integer, _, same in found)  # achieved 0, 100
+
+
+def test_predictions_at_several_speeds_are_kept_for_reports(corpus, whole, tmp_path, capsys):
+    score_folds.main([str(corpus), str(whole), "--cache", str(whole / "features"), "--speeds", "1", "--keep", str(tmp_path / "kept")])
+    assert "mean over 1 speeds" in capsys.readouterr().out
+    kept, original = Journal(str(tmp_path / "kept")), Journal(str(whole))
+    assert kept.config["heard at"] == [1.0] and kept.entries().keys() == original.entries().keys()
+    assert main(["crossval", "--report", str(tmp_path / "kept")]) == 0
+    assert json.loads((tmp_path / "kept" / "summary.json").read_text()) == json.loads((whole / "summary.json").read_text())
+    with pytest.raises(SystemExit):
+        score_folds.main([str(corpus), str(whole), "--cache", str(whole / "features"), "--speeds", "1,0.9"])
+    assert "--speeds has 0.9, which the recipe lacks" in capsys.readouterr().err
 
 
 def test_conditions_are_what_they_are_called():

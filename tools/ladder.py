@@ -4,6 +4,7 @@
     python tools/ladder.py RAVDESS --cache FEATURES [--config mcu] [--set FIELD=VALUE ...] [--seed 0] [--workers 2]
     python tools/ladder.py RAVDESS --cache FEATURES --seed 1 --keep T     # keep the networks in the folder T,
     python tools/ladder.py RAVDESS --cache FEATURES --teachers T          # to be the teachers of others
+    python tools/ladder.py RAVDESS --cache FEATURES --speeds 1,0.85,1.15  # and a line for clips that are heard at these speeds
 
 The 19 actors that fold 0 trains on are dealt to four groups in turn; each group is scored by a network that was trained on
 the other three. Actors 2, 5, 14, 15 and 16 have no part in anything. Prints the UAR of the four groups' pooled predictions,
@@ -17,16 +18,18 @@ from pathlib import Path
 import numpy as np
 
 from npreslstm.checkpoint import save_checkpoint
+from npreslstm.commands.predict import parse_speeds
 from npreslstm.commands.train import ClipLine
 from npreslstm.errors import InputError
 from npreslstm.parallel import available_cores, run_all
 from npreslstm.schema import ModelConfig
 from npreslstm.training.crossval import FoldTask, pooled_uar, run_fold
 from npreslstm.training.dataset import load_dataset
+from npreslstm.training.evaluate import heard, z_scored
 from npreslstm.training.fit import Split
 from npreslstm.training.protocol import PAPER_TEST
 from npreslstm.training.recipe import Recipe, training_features, with_settings
-from npreslstm.training.store import corpus_digest, store_examples
+from npreslstm.training.store import corpus_digest, open_examples, store_examples
 
 GROUPS = 4
 
@@ -53,6 +56,7 @@ def main(argv=None):
     parser.add_argument("--workers", type=int, default=available_cores(), help="processes")
     parser.add_argument("--cache", required=True, help="folder that keeps features")
     parser.add_argument("--keep", metavar="DIR", help="save the networks there")
+    parser.add_argument("--speeds", action="append", default=[], metavar="S", help="speeds of the recipe with commas, 1 first; repeatable")
     parser.add_argument("--teachers", metavar="DIR", help="learn from the networks that --keep saved there, in place of the labels")
     args = parser.parse_args(argv)
     recipe = with_settings(Recipe(), args.set)
@@ -67,10 +71,27 @@ def main(argv=None):
         for k, result in results.items():
             save_checkpoint(Path(args.keep, f"group-{k}-seed-{args.seed}.npz"), result.checkpoint)
     entries = [results[k].predictions for k in range(GROUPS)]
-    of_the_truth = np.concatenate([entry.probabilities[np.arange(len(entry.labels)), entry.labels] for entry in entries])
-    groups = " ".join(f"{pooled_uar([entry], len(dataset.classes)):.4f}" for entry in entries)
     settings = " ".join([args.config, f"seed {args.seed}", *args.set, *(["teachers"] if args.teachers else [])])
-    print(f"{pooled_uar(entries, len(dataset.classes)):.4f}  ({groups})  {-np.log(of_the_truth).mean():.4f} nats  {settings}")
+    print(line(entries, len(dataset.classes), settings), flush=True)
+    if args.speeds:
+        examples, names = open_examples(store)
+        networks = [(results[k].checkpoint, [names.index(name) for name in results[k].predictions.files]) for k in range(GROUPS)]
+        p = [heard(c.model(), z_scored(c, [examples.variants[n] for n in clips])) for c, clips in networks]  # (S, N, C) of each group
+    for speeds in args.speeds:
+        chosen = [recipe.speeds.index(speed) for speed in parse_speeds(speeds)]
+        print(line([_averaged(entry, q[chosen]) for entry, q in zip(entries, p)], len(dataset.classes), f"{settings} at {speeds}"), flush=True)
+
+
+def _averaged(entry, p):
+    """`Predictions` by the mean of probabilities (S, N, C)."""
+    return entry._replace(predicted=p.mean(axis=0).argmax(axis=1), probabilities=p.mean(axis=0))
+
+
+def line(entries, C, settings):
+    """What is printed of the predictions of the four groups."""
+    of_the_truth = np.concatenate([entry.probabilities[np.arange(len(entry.labels)), entry.labels] for entry in entries])
+    groups = " ".join(f"{pooled_uar([entry], C):.4f}" for entry in entries)
+    return f"{pooled_uar(entries, C):.4f}  ({groups})  {-np.log(of_the_truth).mean():.4f} nats  {settings}"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Score the networks of a cross-validation in other ways than it did: figures of docs/accuracy.md and docs/c-port.md.
 
-    python tools/score_folds.py RAVDESS DIR --cache FEATURES [--workers 2]
+    python tools/score_folds.py RAVDESS DIR --cache FEATURES [--speeds 1,0.85,1.15 [--keep OUT]] [--workers 2]
 
 DIR is a folder of `npreslstm crossval` with weights/. Prints, for every run whose networks are all there, the UAR of the pooled
-predictions: in float32, in the integers of `npreslstm.ports.quantize`, and of the mean of the float32 probabilities over all
-speeds of the recipe, which is as many times the computing. Then the share of clips that integers label as float32 does.
+predictions: in float32, in the integers of `npreslstm.ports.quantize`, and of the mean of the float32 probabilities over several
+speeds of the recipe, which is as many times the computing. Then the share of clips that integers label as float32 does. --keep
+writes the predictions of several speeds to a folder that `npreslstm crossval --report` reads.
 """
 
 import argparse
@@ -16,23 +17,24 @@ import numpy as np
 
 from npreslstm.audio.config import FeatureConfig
 from npreslstm.checkpoint import load_checkpoint
+from npreslstm.commands.predict import parse_speeds
 from npreslstm.commands.train import ClipLine
 from npreslstm.layers.activations import softmax
 from npreslstm.parallel import available_cores
 from npreslstm.ports.quantize import QuantizedModel
-from npreslstm.training.crossval import pooled_uar
+from npreslstm.training.crossval import pooled_uar, summarise
 from npreslstm.training.dataset import load_dataset
+from npreslstm.training.evaluate import heard, z_scored
 from npreslstm.training.journal import Journal, Predictions
 from npreslstm.training.store import corpus_digest, open_examples, store_examples
-from npreslstm.training.trainer import pad, predict
+from npreslstm.training.trainer import pad
 
 
-def probabilities(path, examples, clips):
-    """Of a fold's network: float32 (variants, N, C), and int8 (N, C) of the clips as they are."""
+def probabilities(path, examples, clips, chosen):
+    """Of a fold's network: float32 (S, N, C) at the chosen speeds, and int8 (N, C) of the clips as they are."""
     checkpoint = load_checkpoint(path)
-    model, integer = checkpoint.model(), QuantizedModel.from_checkpoint(checkpoint)
-    variants = [[((x - checkpoint.mean) / checkpoint.std).astype(np.float32) for x in one] for one in zip(*(examples.variants[n] for n in clips))]
-    return np.array([softmax(predict(model, one)) for one in variants]), softmax(integer.infer(*pad(variants[0])))
+    by_speed = z_scored(checkpoint, [[examples.variants[n][k] for k in chosen] for n in clips])
+    return heard(checkpoint.model(), by_speed), softmax(QuantizedModel.from_checkpoint(checkpoint).infer(*pad(by_speed[0])))
 
 
 def main(argv=None):
@@ -40,12 +42,19 @@ def main(argv=None):
     parser.add_argument("data", help="the RAVDESS folder")
     parser.add_argument("results", metavar="DIR")
     parser.add_argument("--cache", required=True, help="folder that keeps features")
+    parser.add_argument("--speeds", metavar="S", help="of the recipe, with commas, 1 first (default: all of them)")
+    parser.add_argument("--keep", metavar="OUT", help="write the predictions at several speeds there")
     parser.add_argument("--workers", type=int, default=available_cores(), help="processes that extract features")
     args = parser.parse_args(argv)
     journal, dataset = Journal(args.results), load_dataset(args.data)
     features, speeds = FeatureConfig.from_dict(journal.config["features"]), journal.config["recipe"]["speeds"]
     store = store_examples(args.cache, dataset, corpus_digest(dataset), features, speeds, args.workers, ClipLine())
     examples, names = open_examples(store)
+    heard_at = parse_speeds(args.speeds) if args.speeds else tuple(speeds)
+    if absent := [speed for speed in heard_at if speed not in speeds]:
+        parser.error(f"--speeds has {absent[0]}, which the recipe lacks: {speeds}")
+    chosen = [speeds.index(speed) for speed in heard_at]
+    kept = Journal(args.keep, journal.config | {"heard at": heard_at}) if args.keep else None
     folds = range(len(journal.config["folds"]))
     for run in sorted({run for run, _ in journal.entries()}):
         if not all(os.path.exists(journal.path("weights", run, fold)) for fold in folds):
@@ -53,13 +62,18 @@ def main(argv=None):
         ways, same = {}, []
         for fold, scored in enumerate(journal.config["scored speakers"]):
             clips = np.flatnonzero(np.isin(examples.speakers, scored))
-            heard, integer = probabilities(journal.path("weights", run, fold), examples, clips)
-            same.extend(heard[0].argmax(axis=1) == integer.argmax(axis=1))
-            for way, p in (("float32", heard[0]), ("int8", integer), (f"mean over {len(heard)} speeds", heard.mean(axis=0))):
+            at_speeds, integer = probabilities(journal.path("weights", run, fold), examples, clips, chosen)
+            same.extend(at_speeds[0].argmax(axis=1) == integer.argmax(axis=1))
+            for way, p in (("float32", at_speeds[0]), ("int8", integer), (f"mean over {len(chosen)} speeds", at_speeds.mean(axis=0))):
                 files = tuple(names[n] for n in clips)
                 ways.setdefault(way, []).append(Predictions(files, examples.speakers[clips], examples.labels[clips], p.argmax(axis=1), p))
+        if kept:
+            for fold, entry in enumerate(ways[f"mean over {len(chosen)} speeds"]):
+                kept.enter(run, fold, entry)
         scores = ", ".join(f"{way} {pooled_uar(entries, len(dataset.classes)):.4f}" for way, entries in ways.items())
         print(f"run {run}: {scores}; same label {np.mean(same):.1%}", flush=True)
+    if kept:
+        kept.write_summary(summarise(kept.config, kept.entries()))
 
 
 if __name__ == "__main__":

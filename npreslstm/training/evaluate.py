@@ -117,17 +117,27 @@ def evaluate(checkpoint, dataset, speakers, number_type="float32", speeds=(1.0,)
         raise InputError(f"type is {number_type!r}; expected {' or '.join(TYPES)}")
     dataset = _in_classes_of(checkpoint, dataset._replace(clips=tuple(dataset.of(set(speakers)))))
     variants = prepare([clip.path for clip in dataset.clips], checkpoint.features, speeds, jobs, cache, progress)
-    clips, *others = [[((frames - checkpoint.mean) / checkpoint.std).astype(np.float32) for frames in one] for one in zip(*variants)]
-    logits, contexts, attention = _run(checkpoint.model(), clips)
-    probabilities = np.mean([softmax(logits), *(softmax(predict(checkpoint.model(), other)) for other in others)], axis=0)  # (N, C)
+    by_speed = z_scored(checkpoint, variants)
+    contexts, attention = _run(checkpoint.model(), by_speed[0])
+    probabilities = heard(checkpoint.model(), by_speed).mean(axis=0)  # (N, C)
     expected = probabilities.argmax(axis=1)
     if number_type == "int8":
-        probabilities = np.mean([softmax(_run_integer(checkpoint, one)) for one in (clips, *others)], axis=0)
+        probabilities = np.mean([softmax(_run_integer(checkpoint, clips)) for clips in by_speed], axis=0)
     predicted = probabilities.argmax(axis=1)
     labels, who = np.array([clip.label for clip in dataset.clips]), np.array([clip.speaker for clip in dataset.clips])
     predictions = Predictions(tuple(clip_names(dataset)), who, labels, predicted, probabilities)
-    averages = np.array([frames.mean(axis=0) for frames in clips])  # (N, D)
+    averages = np.array([frames.mean(axis=0) for frames in by_speed[0]])  # (N, D)
     return Evaluation(checkpoint, dataset, predictions, float((predicted == expected).mean()), averages, contexts, attention)
+
+
+def z_scored(checkpoint, variants):
+    """What `prepare` returns for N clips at S speeds, as S lists of N z-scored clips (T, D)."""
+    return [[((frames - checkpoint.mean) / checkpoint.std).astype(np.float32) for frames in clips] for clips in zip(*variants)]
+
+
+def heard(model, by_speed):
+    """Class probabilities (S, N, C) of what `z_scored` returns."""
+    return np.array([softmax(predict(model, clips)) for clips in by_speed])
 
 
 def _in_classes_of(checkpoint, dataset):
@@ -140,15 +150,14 @@ def _in_classes_of(checkpoint, dataset):
 
 
 def _run(model, clips):
-    """Logits (N, C), contexts (N, H) and attention [(T,)] of z-scored clips."""
-    logits, contexts, attention = [], [], []
+    """Contexts (N, H) and attention [(T,)] of z-scored clips."""
+    contexts, attention = [], []
     for batch in _batches(clips):
-        out, cache = model.forward(*pad(batch, model.dtype))
+        _, cache = model.forward(*pad(batch, model.dtype))
         alpha = cache.attention.alpha  # (N, T)
-        logits.append(out)
         contexts.append((alpha[:, None] @ cache.attention.h)[:, 0])  # (N, H)
         attention += [row[: len(frames)] for row, frames in zip(alpha, batch)]
-    return np.concatenate(logits), np.concatenate(contexts), attention
+    return np.concatenate(contexts), attention
 
 
 def _run_integer(checkpoint, clips):

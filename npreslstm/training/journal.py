@@ -79,6 +79,10 @@ class Journal:
         """Enter a finished fold."""
         save_checkpoint(self.path("weights", run, fold), checkpoint)
         write_json(self.path("history", run, fold), history)
+        self.enter(run, fold, predictions)
+
+    def enter(self, run, fold, predictions):
+        """Enter the predictions alone, of networks that are kept elsewhere."""
         with atomic_write(self.path("predictions", run, fold), "w", encoding="utf-8", newline="") as file:
             write_predictions(file, predictions, self.config["classes"])
 
