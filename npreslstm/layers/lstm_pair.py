@@ -24,7 +24,7 @@ from npreslstm.layers.lstm import gate_blocks
 
 # Rows of a frame's block: 1; tanh(a / 2) of the gates o, i, f; g; c and 2 sigmoid(a_o) of the frame before; the products T_I * G and T_F * C.
 ONE, T_O, T_I, T_F, G, C, TWO_O, IG, FC, ROWS = range(10)
-KEPT_FRAMES = 1024  # most frames of a workspace that is kept: 2.3 MB in float32 for the model's sizes
+KEPT_FRAMES = 1024  # most frames of a workspace that is kept: 2.9 MB in float32 for the model's sizes
 
 
 class PairParams(NamedTuple):
