@@ -40,6 +40,9 @@ def test_networks_that_the_ladder_kept_are_teachers(tmp_path, capsys):
     for k in range(ladder.GROUPS):
         teacher, student = load_checkpoint(tmp_path / "T" / f"group-{k}-seed-1.npz"), load_checkpoint(tmp_path / "S" / f"group-{k}-seed-0.npz")
         assert student.notes["teachers"] == [teacher.sha256]
+    with pytest.raises(SystemExit):
+        ladder.main([*run, "--speeds", "1,0.7"])
+    assert "--speeds has 0.7, which the recipe lacks" in capsys.readouterr().err
     with pytest.raises(InputError, match="has no group-0-seed"):
         ladder.main([*run, "--teachers", str(tmp_path)])
 

@@ -60,6 +60,9 @@ def main(argv=None):
     parser.add_argument("--teachers", metavar="DIR", help="learn from the networks that --keep saved there, in place of the labels")
     args = parser.parse_args(argv)
     recipe = with_settings(Recipe(), args.set)
+    heard_at = {text: parse_speeds(text) for text in args.speeds}
+    if absent := {speed for speeds in heard_at.values() for speed in speeds} - set(recipe.speeds):
+        parser.error(f"--speeds has {min(absent)}, which the recipe lacks: {recipe.speeds}")
     dataset, features = load_dataset(args.data), training_features(args.config, recipe.trim_db)
     store = store_examples(args.cache, dataset, corpus_digest(dataset), features, recipe.speeds, args.workers, ClipLine())
     model = ModelConfig(num_classes=len(dataset.classes), input_size=features.n_features)
@@ -73,13 +76,13 @@ def main(argv=None):
     entries = [results[k].predictions for k in range(GROUPS)]
     settings = " ".join([args.config, f"seed {args.seed}", *args.set, *(["teachers"] if args.teachers else [])])
     print(line(entries, len(dataset.classes), settings), flush=True)
-    if args.speeds:
+    if heard_at:
         examples, names = open_examples(store)
         networks = [(results[k].checkpoint, [names.index(name) for name in results[k].predictions.files]) for k in range(GROUPS)]
         p = [heard(c.model(), z_scored(c, [examples.variants[n] for n in clips])) for c, clips in networks]  # (S, N, C) of each group
-    for speeds in args.speeds:
-        chosen = [recipe.speeds.index(speed) for speed in parse_speeds(speeds)]
-        print(line([_averaged(entry, q[chosen]) for entry, q in zip(entries, p)], len(dataset.classes), f"{settings} at {speeds}"), flush=True)
+    for text, speeds in heard_at.items():
+        chosen = [recipe.speeds.index(speed) for speed in speeds]
+        print(line([_averaged(entry, q[chosen]) for entry, q in zip(entries, p)], len(dataset.classes), f"{settings} at {text}"), flush=True)
 
 
 def _averaged(entry, p):
