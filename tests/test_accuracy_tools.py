@@ -62,6 +62,7 @@ def test_predictions_at_several_speeds_are_kept_for_reports(corpus, whole, tmp_p
     kept, original = Journal(str(tmp_path / "kept")), Journal(str(whole))
     assert kept.config["heard at"] == [1.0] and kept.entries().keys() == original.entries().keys()
     assert main(["crossval", "--report", str(tmp_path / "kept")]) == 0
+    assert "each clip heard at the speeds 1, the probabilities averaged" in capsys.readouterr().out
     assert json.loads((tmp_path / "kept" / "summary.json").read_text()) == json.loads((whole / "summary.json").read_text())
     with pytest.raises(SystemExit):
         score_folds.main([str(corpus), str(whole), "--cache", str(whole / "features"), "--speeds", "1,0.9"])

@@ -27,6 +27,8 @@ def _what(config, summary, seconds):
     if "teachers" in config:
         counts = " ".join(str(len(fold)) for fold in config["teachers"])
         lines.append(f"learnt from networks of the same folds: {counts} of folds 0 to {len(folds) - 1}")
+    if "heard at" in config:
+        lines.append(f"each clip heard at the speeds {', '.join(f'{speed:g}' for speed in config['heard at'])}, the probabilities averaged")
     if recipe["statistics"] == "all":
         lines.append("the features' mean and standard deviation are of all speakers, scored ones included: not an honest protocol")
     if recipe["keep"] == "best" and scored == "validation":
