@@ -138,10 +138,10 @@ def test_several_speeds_are_averaged_as_the_recognizer_does(ravdess_like, weight
     evaluation, integer = (evaluate(loaded, data, ["2"], number_type, speeds) for number_type in ("float32", "int8"))
     expected = Recognizer(loaded, speeds).process_files([clip.path for clip in evaluation.dataset.clips])
     for clip, (found, one) in enumerate(zip(evaluation.predictions.probabilities, expected)):
-        np.testing.assert_allclose(found, list(one.probabilities.values()), rtol=0, atol=2e-6)  # achieved 2e-7
-        np.testing.assert_allclose(evaluation.attention[clip], one.attention, rtol=0, atol=2e-7)  # achieved 2e-8
+        np.testing.assert_allclose(found, list(one.probabilities.values()), rtol=0, atol=9e-7)  # achieved 9e-8
+        np.testing.assert_allclose(evaluation.attention[clip], one.attention, rtol=0, atol=1.5e-7)  # achieved 1.5e-8
     error = np.abs(integer.predictions.probabilities - evaluation.predictions.probabilities).max()
-    assert 0 < error < 0.05  # achieved 0.007
+    assert 0 < error < 0.05  # achieved 0.008
     assert main(["evaluate", str(ravdess_like), "--weights", str(weights), "--speeds", "0.9"]) == 2
     assert "expected 1.0 first" in capsys.readouterr().err
 
