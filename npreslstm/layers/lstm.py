@@ -18,7 +18,7 @@ the same n clips are dense:
   through time.
 
 Letters: N clips, n of them running, T frames, M packed rows (all frames of all clips), D inputs, H hidden, K = D + 1 + H.
-The cache of M rows takes (D + 1 + 6H) M + 5NH numbers, and y another HM; docs/speed.md says what each of these choices is worth.
+The cache of M rows takes (D + 1 + 7H) M numbers, and y another HM; docs/speed.md says what each of these choices is worth.
 
 Source: Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000, parametrised as torch.nn.LSTM.
 """
@@ -48,13 +48,20 @@ class LSTMParams(NamedTuple):
 
 
 class LSTMCache(NamedTuple):
-    """What `lstm_backward` needs. Rows of `c` begin with the N initial states, so row N + r is frame row r."""
+    """What `lstm_backward` needs."""
 
     z: np.ndarray  # (M, K): x, 1, h of the frame before
     params: LSTMParams
     packing: Packing
     gates: np.ndarray  # (4, M, H): o, i, f, g after their non-linearities
-    c: np.ndarray  # (N + M, H)
+    c_before: np.ndarray  # (M, H): cell state of the frame before
+    tanh_c: np.ndarray  # (M, H)
+
+    @property
+    def c(self):
+        """(M, H): cell state of each frame, (L3) once more."""
+        _, i, f, g = self.gates
+        return f * self.c_before + i * g
 
 
 def gate_slices(H):
@@ -117,14 +124,15 @@ def lstm_forward(x, params, packing, h0=None, c0=None):
     InputError
         If a shape contradicts the weights or the packing.
     """
-    W, z, h_t, c_0 = _prepare(x, params, packing, h0, c0)
-    (N, H), M = c_0.shape, len(z)
-    y, blocks = np.empty((M, H), dtype=x.dtype), np.empty((5, N + M, H), dtype=x.dtype)  # o, i, f, g, c
-    c_t = blocks[4, :N] = c_0
+    W, z, h, c = _prepare(x, params, packing, h0, c0)
+    M, H = len(z), c.shape[1]
+    y, tanh_c = (np.empty((M, H), dtype=x.dtype) for _ in range(2))
+    blocks = np.empty((5, M, H), dtype=x.dtype)  # o, i, f, g and the c before
     for run in packing.runs:
-        h_t, c_t = go_forward(run.dense(z), W, h_t[: run.n], c_t[: run.n], run.dense_blocks(blocks[:, N:]), run.dense(y))
-    gates, c, last = blocks[:4, N:], blocks[4], _last_rows(packing)
-    return y, (y[last], c[N + last]), LSTMCache(z, params, packing, gates, c)
+        going = slice(run.n)  # the others keep what they ended with
+        h[going], c[going] = go_forward(run.dense(z), W, h[going], c[going], run.dense_blocks(blocks), run.dense(tanh_c), run.dense(y))
+    back = np.argsort(packing.order)
+    return y, (h[back], c[back]), LSTMCache(z, params, packing, blocks[:4], blocks[4], tanh_c)
 
 
 def lstm_infer(x, params, packing, h0=None, c0=None):
@@ -135,12 +143,15 @@ def lstm_infer(x, params, packing, h0=None, c0=None):
     y : (M, H) array
     (h_n, c_n) : (N, H) arrays
     """
-    W, z, h_t, c = _prepare(x, params, packing, h0, c0)
+    W, z, h, c = _prepare(x, params, packing, h0, c0)
     N, H = c.shape
-    y, blocks = np.empty((len(z), H), dtype=x.dtype), np.empty((5, N, H), dtype=x.dtype)  # the latter overwritten frame by frame
+    y = np.empty((len(z), H), dtype=x.dtype)
+    blocks, tanh_c = np.empty((5, N, H), dtype=x.dtype), np.empty((N, H), dtype=x.dtype)  # overwritten frame by frame
     for run in packing.runs:
-        h_t, c[: run.n] = go_forward(run.dense(z), W, h_t[: run.n], c[: run.n], repeat(blocks[:, : run.n]), run.dense(y))
-    return y, (y[_last_rows(packing)], c[np.argsort(packing.order)])
+        going = slice(run.n)
+        h[going], c[going] = go_forward(run.dense(z), W, h[going], c[going], repeat(blocks[:, going]), repeat(tanh_c[going]), run.dense(y))
+    back = np.argsort(packing.order)
+    return y, (h[back], c[back])
 
 
 def lstm_backward(dy, cache, dh_n=None, dc_n=None, need_dx=True):
@@ -164,11 +175,11 @@ def lstm_backward(dy, cache, dh_n=None, dc_n=None, need_dx=True):
     grads : LSTMParams
         Gradients of the weights. Those of the two biases are equal and share one array.
     """
-    z, params, packing, gates, c = cache
+    z, params, packing, gates, c_before, tanh_c = cache
     N, H, D = len(packing.order), params.W_hh.shape[1], params.W_ih.shape[1]
     W_ih, W_hh = params.W_ih.reshape(4, H, D)[BLOCKS], params.W_hh.reshape(4, H, H)[BLOCKS]
     f = gates[2]
-    da, through = local_derivatives(gates, c.take(_previous_rows(packing), axis=0), c[N:])
+    da, through = local_derivatives(gates, c_before, tanh_c)
     dh = _in_packed_order(dh_n, packing, (N, H), z.dtype)
     dc = _in_packed_order(dc_n, packing, (N, H), z.dtype)
     for run in packing.runs[::-1]:
@@ -204,15 +215,3 @@ def _in_packed_order(state, packing, shape, dtype):
     if state.shape != shape:
         raise InputError(f"a state is {state.shape}; expected {shape}: one row a clip, one column a hidden unit")
     return state[packing.order]
-
-
-def _previous_rows(packing):
-    """(M,) rows of the states that precede each frame, in an array that begins with the N initial states."""
-    N = len(packing.order)
-    starts = np.concatenate([[0], N + packing.offsets[:-2]])  # (T,) where the frame before begins
-    return np.repeat(starts - packing.offsets[:-1], packing.batch_sizes) + np.arange(packing.rows)
-
-
-def _last_rows(packing):
-    """(N,) rows of each clip's last frame."""
-    return packing.offsets[packing.lengths - 1] + np.argsort(packing.order)

@@ -11,7 +11,7 @@ Letters: n clips, H hidden, K = D + 1 + H inputs of the gates. Source: see `lstm
 import numpy as np
 
 
-def go_forward(z, W, h, c, blocks, hs):
+def go_forward(z, W, h, c, blocks, tanh_cs, hs):
     """(L1)-(L4) for the frames of a run.
 
     Parameters
@@ -21,8 +21,8 @@ def go_forward(z, W, h, c, blocks, hs):
     W : (4, K, H) array
     h, c : (n, H) arrays
         State before the run.
-    blocks, hs : iterables of (5, n, H) and (n, H) arrays
-        Where o, i, f, g, c and h of each frame are written.
+    blocks, tanh_cs, hs : iterables of (5, n, H), (n, H) and (n, H) arrays
+        Where o, i, f, g and the c before, tanh c and h of each frame are written.
 
     Returns
     -------
@@ -31,33 +31,32 @@ def go_forward(z, W, h, c, blocks, hs):
     """
     block = np.empty((5, *h.shape), dtype=h.dtype)  # of one frame: o, i, f, g, c; so (i, f) * (g, c) is one product
     a, sigmoids, o, i_f, g_c, c_t = block[:4], block[:3], block[0], block[1:3], block[3:], block[4]
-    terms, tanh_c = np.empty_like(i_f), np.empty_like(h)
-    ig, fc = terms
+    ig, fc = terms = np.empty_like(i_f)
     half = np.array(0.5, dtype=h.dtype)  # an array, which NumPy need not convert in every call as it does a float
-    matmul, tanh, multiply, add, copy = np.matmul, np.tanh, np.multiply, np.add, np.copyto  # `out` by position is quicker
+    matmul, tanh, multiply, add = np.matmul, np.tanh, np.multiply, np.add  # `out` by position is quicker
     c_t[...] = c
-    for z_t, z_h, block_t, h_t in zip(z, z[:, :, -h.shape[1] :], blocks, hs):
-        copy(z_h, h)
+    for z_t, z_h, block_t, tanh_c, h_t in zip(z, z[:, :, -h.shape[1] :], blocks, tanh_cs, hs):
+        z_h[...] = h
         matmul(z_t, W, a)  # (4, n, H)  (L1)
         tanh(a, a)  # (L2)
         multiply(sigmoids, half, sigmoids)
         add(sigmoids, half, sigmoids)
+        block_t[...] = block
         multiply(i_f, g_c, terms)  # (L3)
         add(ig, fc, c_t)
         tanh(c_t, tanh_c)  # (L4)
         multiply(o, tanh_c, h_t)
-        copy(block_t, block)
         h = h_t
     return h, c_t
 
 
-def local_derivatives(gates, c_before, c):
+def local_derivatives(gates, c_before, tanh_c):
     """Derivatives within one frame, for all frames at once; s' = s(1 - s) for a sigmoid, g' = 1 - g^2.
 
     Parameters
     ----------
     gates : (4, M, H) array
-    c_before, c : (M, H) arrays
+    c_before, tanh_c : (M, H) arrays
 
     Returns
     -------
@@ -67,8 +66,7 @@ def local_derivatives(gates, c_before, c):
         The factor that takes dh to dc (L4): o(1 - tanh(c)^2).
     """
     o, i, _, g = gates
-    tanh_c = np.tanh(c)
-    da, through = np.empty_like(gates), np.empty_like(c)
+    da, through = np.empty_like(gates), np.empty_like(tanh_c)
     np.subtract(1, gates[:3], out=da[:3])
     da[:3] *= gates[:3]
     for derivative, partner in zip(da, (tanh_c, g, c_before)):

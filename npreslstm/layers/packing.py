@@ -73,9 +73,10 @@ class Packing(NamedTuple):
 
     def unpack(self, rows, fill=0.0):
         """Scatter `rows` (M, ...) into a padded array (N, T, ...) whose other entries are `fill`."""
-        padded = np.full((len(self.lengths), len(self.batch_sizes), *rows.shape[1:]), fill, dtype=rows.dtype)
-        padded[self.clip, self.time] = rows
-        return padded
+        N, T = len(self.lengths), len(self.batch_sizes)
+        padded = np.full((N * T, *rows.shape[1:]), fill, dtype=rows.dtype)
+        padded[self.clip * T + self.time] = rows
+        return padded.reshape(N, T, *rows.shape[1:])
 
     def mask(self):
         """Valid frames, (N, T) bool."""

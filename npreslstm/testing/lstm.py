@@ -65,10 +65,8 @@ def trace_lstm(weights, x, lengths=None, h0=None, c0=None):
 
 def layer_tensors(prefix, cache, order=slice(None)):
     """{prefix.i: (M, H), ...} of an LSTMCache: gates, cell and hidden state, packed, with the rows in `order`."""
-    N = len(cache.packing.order)
     tensors = {f"{prefix}.{gate}": cache.gates[BLOCKS.index(k)][order] for k, gate in enumerate(GATES)}
-    c = cache.c[N:][order]
-    return tensors | {f"{prefix}.c": c, f"{prefix}.h": tensors[f"{prefix}.o"] * np.tanh(c)}  # (L4)
+    return tensors | {f"{prefix}.c": cache.c[order], f"{prefix}.h": tensors[f"{prefix}.o"] * cache.tanh_c[order]}  # (L4)
 
 
 class _Call:
