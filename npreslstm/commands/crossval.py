@@ -13,7 +13,7 @@ examples:
   npreslstm crossval ravdess/ --recipe original --out original/
   npreslstm crossval ravdess/ --inner --set lr=1e-3 --out try-lr/     choose between recipes without the test speakers
   npreslstm crossval corpus.csv --folds 5 --config mcu --out results/
-  npreslstm crossval ravdess/ --teachers results/ --out students/     one network that learns from those of several runs
+  npreslstm crossval ravdess/ --teachers results/ --recipe student --out students/     each learns from all runs of results/
   npreslstm crossval --report results/
 
 Every fold of every run is trained from a seed of its own and entered into --out when it is done. Interrupted in any way,
@@ -42,7 +42,8 @@ def add_arguments(parser):
 def add_training_arguments(parser):
     """What `crossval` and `search` have in common."""
     parser.add_argument("--folds", default="paper", metavar="F", help="paper (default), emobox, or a number of folds for any corpus")
-    parser.add_argument("--recipe", default="default", metavar="R", help="default, original (the paper's settings) or a JSON file of fields")
+    recipe = "default, student (where there are teachers), original (the paper's settings) or a JSON file of fields"
+    parser.add_argument("--recipe", default="default", metavar="R", help=recipe)
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; repeatable")
     parser.add_argument("--config", default="paper", metavar="C", help="features: paper (default), mcu, or a JSON file of fields")
     parser.add_argument("--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa")

@@ -9,7 +9,7 @@ examples:
   npreslstm train --synthetic --out tones.npz
   npreslstm train ravdess/ --test 2,5,14,15,16 --out mine.npz --jobs 2 --cache features/
   npreslstm train corpus.csv --validation anna,ben --config mcu --set epochs=100 --set keep=best --out mine.npz
-  npreslstm train corpus.csv --seed 3 --teacher one.npz --teacher two.npz --out student.npz     one network in place of two
+  npreslstm train corpus.csv --recipe student --seed 3 --teacher one.npz --teacher two.npz --out mine.npz     one in place of two
 
 A corpus of your own is a CSV file with the columns file (relative to it), label and speaker. The feature statistics and the
 weights come from the training speakers alone; the test speakers are scored once, at the end. A run that was interrupted goes
@@ -27,7 +27,7 @@ def add_arguments(parser):
     parser.add_argument("--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa")
     parser.add_argument("--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default: 64)")
     parser.add_argument("--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default: 1)")
-    parser.add_argument("--recipe", metavar="R", help="default, original (the paper's settings) or a JSON file of fields")
+    parser.add_argument("--recipe", metavar="R", help="default, student (where there are teachers), original (the paper's settings) or a JSON file of fields")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; repeatable")
     parser.add_argument("--teacher", action="append", default=[], metavar="W.npz", help="learn from this network of the same speakers; repeatable")
     parser.add_argument("--seed", type=int, default=0, help="everything random follows from it (default: 0)")

@@ -11,7 +11,7 @@ from npreslstm.training.optimizer import OPTIMIZERS, SCHEDULES
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. The defaults are the recipe of the bundled weights.
+    """How to train. The defaults are for learning from labels; `STUDENT`, below, is the recipe of the bundled weights.
 
     Attributes
     ----------
@@ -114,6 +114,10 @@ class Recipe:
         return with_settings(cls(), [f"{name}={_as_text(value)}" for name, value in values.items()])
 
 
+# For networks that learn from teachers: there is no label to learn by heart, so more epochs pay and less dropout will do
+# (docs/accuracy.md).
+STUDENT = Recipe(epochs=200, ema=0.99975, warp=0.12, dropout=0.2)
+
 SYNTHETIC = Recipe(epochs=30, batch_size=16, speeds=(1.0,), weight_decay=0.01, dropout=0.1, mixup=0.0, ema=0.95, floor=0.0, time_masks=0)
 
 # The settings of the paper's code, its unmasked padding and its statistics over all speakers included. The values it was
@@ -123,11 +127,11 @@ ORIGINAL = Recipe(
     clip_norm=0.0, dropout=0.3, label_smoothing=0.0, ema=0.0, speeds=(1.0,), noise=0.0, offset=0.0, crop=0.0, time_masks=0,
     mixup=0.0, prior="training", padding="original", keep="best", statistics="all", trim_db=0.0,
 )  # fmt: skip
-NAMED = {"default": Recipe(), "original": ORIGINAL}
+NAMED = {"default": Recipe(), "student": STUDENT, "original": ORIGINAL}
 
 
 def load_recipe(name):
-    """The recipe `default` or `original`, or that of a JSON file of fields; the fields it leaves out keep their defaults.
+    """The recipe `default`, `student` or `original`, or that of a JSON file of fields; the fields it leaves out keep their defaults.
 
     Raises
     ------
