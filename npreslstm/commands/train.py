@@ -27,7 +27,8 @@ def add_arguments(parser):
     parser.add_argument("--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa")
     parser.add_argument("--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default: 64)")
     parser.add_argument("--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default: 1)")
-    parser.add_argument("--recipe", metavar="R", help="default, student (where there are teachers), original (the paper's settings) or a JSON file of fields")
+    recipe = "default, student (where there are teachers), original (the paper's settings) or a JSON file of fields"
+    parser.add_argument("--recipe", metavar="R", help=recipe)
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; repeatable")
     parser.add_argument("--teacher", action="append", default=[], metavar="W.npz", help="learn from this network of the same speakers; repeatable")
     parser.add_argument("--seed", type=int, default=0, help="everything random follows from it (default: 0)")
