@@ -87,7 +87,7 @@ class Recognizer:
     >>> from npreslstm.assets import demo_clip_path
     >>> p = Recognizer().process_file(demo_clip_path())
     >>> p.label
-    'happy'
+    'angry'
     >>> list(p.probabilities)
     ['neutral', 'calm', 'happy', 'sad', 'angry', 'fear', 'disgust', 'surprised']
     >>> round(float(p.attention.sum()), 6), len(p.attention) == len(p.times)

@@ -1,6 +1,7 @@
 """The table of docs/accuracy.md, recomputed from the committed predictions."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,16 @@ def test_the_speakers_of_the_bundled_files_are_not_needed_for_the_decisions():
     assert means == sorted(means)
     assert "On folds 1 to 4 alone, without the speakers that the bundled files are tested on, " in page
     assert "`mcu-labels`, `mcu-100-epochs`, `mcu-200-epochs` and `mcu` give {:.4f}, {:.4f}, {:.4f} and {:.4f}.".format(*means) in page
+
+
+def test_differences_run_by_run():
+    page = " ".join((DOCS / "accuracy.md").read_text(encoding="utf-8").split())
+    found = re.findall(r"- \*\*`([\w-]+)`\*\*((?:(?!- \*\*).)*?)Run by run, (?:it lies|they lie) ([\d.]+ ± [\d.]+) above `([\w-]+)`", page)
+    assert len(found) == page.count("Run by run") == 4
+    for name, _, stated, other in found:
+        runs, others = (json.loads((DOCS / "results" / which / "summary.json").read_text())["UAR by run"] for which in (name, other))
+        difference = np.subtract(runs, others)
+        assert stated == f"{difference.mean():.4f} ± {difference.std(ddof=1):.4f}"
 
 
 def test_what_the_four_teachers_know_together():

@@ -13,6 +13,7 @@ from npreslstm.recognizer import Recognizer
 from npreslstm.report.model_card import model_card
 from npreslstm.training.dataset import RAVDESS_CLASSES, load_dataset
 from npreslstm.training.metrics import confusion_matrix, recalls, uar
+from npreslstm.training.recipe import STUDENT
 
 NAMES = sorted(path.stem for path in weights_folder().glob("*.npz"))
 HELD_OUT = ["2", "5", "14", "15", "16"]
@@ -42,7 +43,8 @@ def test_the_card_is_written_from_the_files():
     checkpoints = {name: load_checkpoint(name) for name in names}
     assert card == model_card(checkpoints, summaries)
     configs = [json.loads((results / name / "config.json").read_text(encoding="utf-8")) for name in names]
-    assert [config["recipe"] for config in configs] == [checkpoint.notes["recipe"] for checkpoint in checkpoints.values()]
+    recipes = [config["recipe"] for config in configs] + [checkpoint.notes["recipe"] for checkpoint in checkpoints.values()]
+    assert recipes == [STUDENT.to_dict()] * len(recipes)
     teachers = [checkpoint.notes.get("teachers") for checkpoint in checkpoints.values()]
     assert [config.get("teachers", [None])[0] for config in configs] == teachers
 

@@ -100,19 +100,30 @@ def _crossval(summaries):
 def _teachers(checkpoints):
     found = {name: len(checkpoint.notes["teachers"]) for name, checkpoint in checkpoints.items() if "teachers" in checkpoint.notes}
     return "".join(
-        f"\n`{name}.npz` did not learn the labels, but what {count} networks that were trained on the same speakers make of\n"
+        f"\n{_files(names)} did not learn the labels, but what {count} networks that were trained on the same speakers make of\n"
         "the distorted clips (distillation; docs/accuracy.md says what that gives)."
-        for name, count in found.items()
+        for count, names in _by_value(found).items()
     )
 
 
 def _changes(checkpoints):
     """What differs from the default recipe, as the rest of a sentence."""
-    default, phrases = Recipe().to_dict().items(), []
+    default, changes = Recipe().to_dict().items(), {}
     for name, checkpoint in checkpoints.items():
-        changed = [f"{field}={value}" for field, value in checkpoint.notes["recipe"].items() if (field, value) not in default]
-        phrases += [f", for `{name}` with {', '.join(changed)}"] if changed else []
-    return "".join(phrases)
+        changes[name] = ", ".join(f"{field}={value}" for field, value in checkpoint.notes["recipe"].items() if (field, value) not in default)
+    return "".join(f", for {_files(names)} with {changed}" for changed, names in _by_value(changes).items() if changed)
+
+
+def _files(names):
+    return " and ".join(f"`{name}.npz`" for name in names)
+
+
+def _by_value(mapping):
+    """{value: [keys]}."""
+    keys = {}
+    for key, value in mapping.items():
+        keys.setdefault(value, []).append(key)
+    return keys
 
 
 def _commands(checkpoints):
