@@ -4,6 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from c_models import checkpoint, needs
 
@@ -46,7 +47,18 @@ def test_the_page_shows_what_the_bundled_weights_print(tmp_path):
     export_c(load_checkpoint("mcu"), tmp_path, "int8")
     printed = emulate(tmp_path, "m4f", "test").stdout.splitlines()
     shown = PAGE.read_text(encoding="utf-8").partition("make -C mcu_c/qemu CORE=m4f test\n    sound")[2].partition("\n\n")[0]
-    assert [line.strip() for line in ("sound" + shown).splitlines()] == printed[-6:]
+    shown = [line.strip() for line in ("sound" + shown).splitlines()]
+    words, figures = zip(*map(without_largest, shown))
+    found, largest = zip(*map(without_largest, printed[-6:]))
+    assert words == found
+    # NumPy's own features, which C is compared with, round as its BLAS does: chroma 7.7e-07 with one kernel, 8.9e-07 with another.
+    np.testing.assert_allclose(largest, figures, rtol=0.5)
+
+
+def without_largest(line):
+    """A line of the self-test, and the largest difference that it ends with; 0 where it ends otherwise."""
+    text, _, largest = line.partition(", at most by ")
+    return text, float(largest or 0)
 
 
 def assert_passes(done, with_sound):
