@@ -33,7 +33,7 @@ def go_forward(z, W, h, c, blocks, tanh_cs, hs):
     a, sigmoids, o, i_f, g_c, c_t = block[:4], block[:3], block[0], block[1:3], block[3:], block[4]
     ig, fc = terms = np.empty_like(i_f)
     half = np.array(0.5, dtype=h.dtype)  # an array, which NumPy need not convert in every call as it does a float
-    matmul, tanh, multiply, add = np.matmul, np.tanh, np.multiply, np.add  # `out` by position is quicker
+    matmul, tanh, multiply, add = np.matmul, np.tanh, np.multiply, np.add  # `out` by position is quicker, [...] = than copyto
     c_t[...] = c
     for z_t, z_h, block_t, tanh_c, h_t in zip(z, z[:, :, -h.shape[1] :], blocks, tanh_cs, hs):
         z_h[...] = h
