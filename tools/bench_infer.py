@@ -1,6 +1,6 @@
 """Time the classification of single clips beside PyTorch's and onnxruntime's, in turns, one thread each.
 
-    python tools/bench_infer.py [--clips 16] [--rounds 200] [--format table|csv|json]
+    python tools/bench_infer.py [--clips 16] [--rounds 200] [--turn 1] [--format table|csv|json]
 
 One row a contender: milliseconds a clip of z-scored features (median), and that divided by npreslstm's. PyTorch runs in
 inference mode: `packed` as the training bench has it, `padded` and `plain` without packing, so that it can use oneDNN (`plain`
@@ -78,13 +78,14 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=16, help="clips that are taken in turn")
     parser.add_argument("--rounds", type=int, default=200, help="turns, of which the median is taken")
+    parser.add_argument("--turn", type=int, default=1, help="clips in a row; a single one is what a program that classifies now and then does")
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
     args = parser.parse_args(argv)
     what, features = bench_lib.clips(args.clips)
     clips = [bench_lib.pad([x]) for x in features]
     model = load_model()
     contenders = {**numpy_contenders(model, clips), **torch_contenders(model, clips), **onnx_contenders(clips)}
-    times = bench_lib.interleave(contenders, args.rounds)
+    times = bench_lib.interleave(contenders, args.rounds, turn=args.turn)
     rows = [{"contender": name, "ms": ms, "/ npreslstm": ms / times["npreslstm"]} for name, ms in times.items()]
     bench_lib.report(rows, {"data": bench_lib.describe(what, features), **bench_lib.environment()}, args.format)
 

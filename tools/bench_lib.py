@@ -53,18 +53,20 @@ def pad(features):
     return x, lengths
 
 
-def interleave(contenders, rounds, warm_up=2, statistic=np.median):
-    """Run each of {name: callable taking the round's number} once a round; return {name: milliseconds}, by default medians.
+def interleave(contenders, rounds, warm_up=2, statistic=np.median, turn=1):
+    """Run each of {name: callable taking the call's number} `turn` times in a row, once a round; return {name: milliseconds a call}, by default medians.
 
-    In turns, and in processor time, so that what else the machine does matters little and falls on all of them alike.
+    In turns, and in processor time, so that what else the machine does matters little and falls on all of them alike. A turn of one call
+    finds the caches full of what the others left there; in a longer one only the first does.
     """
     times = {name: [] for name in contenders}
     for k in range(-warm_up, rounds):
         for name, run in contenders.items():
             start = time.process_time()
-            run(k % rounds)
+            for call in range(k * turn, (k + 1) * turn):
+                run(call % (rounds * turn))
             if k >= 0:
-                times[name].append(1e3 * (time.process_time() - start))
+                times[name].append(1e3 * (time.process_time() - start) / turn)
     return {name: float(statistic(column)) for name, column in times.items()}
 
 

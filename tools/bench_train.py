@@ -1,7 +1,8 @@
 """Time one training step (forward, backward, Adam with coupled L2) beside PyTorch's, in turns, one thread each.
 
-    python tools/bench_train.py [--batch 8 16 32 64] [--rounds 15] [--format table|csv|json]
+    python tools/bench_train.py [--batch 8 16 32 64] [--rounds 15] [--turn 4] [--format table|csv|json]
 
+A turn is four steps, on four batches, since in training a step follows a step; `--turn 1` makes each of them the first after the others'.
 Columns: milliseconds a step (medians). npreslstm; torch with nn.LSTM on packed sequences and its default Adam; the same
 with its fused Adam; torch on padded sequences (oneDNN's LSTM) with fused Adam; the step's matrix products alone in
 NumPy. Then torch / npreslstm for each of the three, and products / npreslstm, the share of the matrix-product limit.
@@ -76,9 +77,10 @@ def torch_step(kind, model, batches, fused):
 
 
 def products(config, batches):
-    """The matrix products of a step and nothing else: operands as in `lstm_forward` and `lstm_backward`, results into arrays that exist."""
+    """The matrix products of a step and nothing else: operands as in `lstm_forward` and `lstm_backward`, results of one shape into one array."""
     rng = np.random.default_rng(0)
     D, H = config.input_size, config.hidden_size
+    results = {}
 
     def operand(*shape):
         return rng.standard_normal(shape, dtype=np.float32)
@@ -91,7 +93,8 @@ def products(config, batches):
         pieces = [slice(start, start + PIECE) for start in range(0, M, PIECE)]
         pairs = [(z[rows], W) for rows in frames] + [(da[:, rows], W_hh) for rows in frames]
         pairs += [(z[rows].T, da[:, rows]) for rows in pieces] + [(da[:, rows], W_ih) for rows in pieces] * need_dx
-        return [(left, right, left @ right) for left, right in pairs]
+        shapes = [(4, left.shape[-2], right.shape[-1]) for left, right in pairs]
+        return [(left, right, results.setdefault(shape, np.empty(shape, dtype=np.float32))) for (left, right), shape in zip(pairs, shapes)]
 
     prepared = [calls(lengths, D, False) + calls(lengths, H, True) for _, lengths, _ in batches]
 
@@ -102,7 +105,7 @@ def products(config, batches):
     return step
 
 
-def measure(N, features, rounds):
+def measure(N, features, rounds, turn):
     """One row of the table."""
     rng = np.random.default_rng(N)
     batches = []
@@ -119,6 +122,7 @@ def measure(N, features, rounds):
             "products": products(model.config, batches),
         },
         rounds,
+        turn=turn,
     )
     ours = times["npreslstm"]
     ratios = {f"{peer} /": times[peer] / ours for peer in PEERS}
@@ -130,10 +134,11 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, nargs="+", default=[8, 16, 32, 64], help="clips a batch")
     parser.add_argument("--rounds", type=int, default=15, help="turns, of which the median is taken")
+    parser.add_argument("--turn", type=int, default=4, help="steps in a row")
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
     args = parser.parse_args(argv)
     what, features = bench_lib.clips(2 * max(args.batch))
-    rows = [measure(N, features, args.rounds) for N in args.batch]
+    rows = [measure(N, features, args.rounds, args.turn) for N in args.batch]
     bench_lib.report(rows, {"data": bench_lib.describe(what, features), **bench_lib.environment()}, args.format)
 
 
