@@ -63,10 +63,21 @@ def main(argv=None):
         The exit status.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    return guarded(_run, argv)
+
+
+def guarded(run, *arguments):
+    """Call ``run(*arguments)`` as a program's main function: its warnings and errors are one line each on standard error.
+
+    Returns
+    -------
+    int
+        The exit status: what `run` returned, 2 after an error.
+    """
     sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # None if closed by the caller
     with _warnings_as_lines():
         try:
-            status = _run(argv)
+            status = run(*arguments)
             sys.stdout.flush()  # a full disk or a closed pipe shows here, not after main
         except KeyboardInterrupt:
             say("interrupted")

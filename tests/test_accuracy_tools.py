@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,7 +39,7 @@ def test_networks_that_the_ladder_kept_are_teachers(tmp_path, capsys):
     ladder.main([*run[:4], "epochs=2", "--set", "speeds=1,0.8", "--workers", "1", "--seed", "1", "--speeds", "1", "--speeds", "1,0.8"])
     first, second, again, once, twice = capsys.readouterr().out.splitlines()
     assert once == again + " at 1" and twice.endswith(" speeds=1,0.8 at 1,0.8") and twice.split(" nats")[0] != once.split(" nats")[0]
-    assert first.endswith("mcu seed 1 epochs=2 speeds=1") and second.endswith("mcu seed 0 epochs=2 speeds=1 teachers")
+    assert first.endswith("mcu seed 1 default epochs=2 speeds=1") and second.endswith("mcu seed 0 default epochs=2 speeds=1 teachers")
     for k in range(ladder.GROUPS):
         teacher, student = load_checkpoint(tmp_path / "T" / f"group-{k}-seed-1.npz"), load_checkpoint(tmp_path / "S" / f"group-{k}-seed-0.npz")
         assert student.notes["teachers"] == [teacher.sha256]
@@ -83,3 +86,13 @@ def test_clips_as_recorded_score_as_the_card_says(ravdess, monkeypatch, capsys):
     monkeypatch.setattr(robustness, "CONDITIONS", {"as recorded": robustness.louder(0)})
     robustness.main([str(ravdess), "--weights", "mcu"])
     assert capsys.readouterr().out.splitlines()[2] == f"| as recorded | {load_checkpoint('mcu').notes['scores held out']['uar']:.4f} |"
+
+
+@pytest.mark.parametrize("arguments", (["ladder", "--cache", "features"], ["robustness"], ["train_weights", "mcu"], ["c_parity"]))
+def test_a_missing_corpus_is_one_line(arguments, tmp_path):
+    tool, *more = arguments
+    root = Path(__file__).resolve().parent.parent
+    command = [sys.executable, str(root / "tools" / f"{tool}.py"), str(tmp_path / "nothing"), *more]
+    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, text=True)
+    assert done.returncode == 2 and not done.stdout and not list(tmp_path.iterdir())
+    assert done.stderr.startswith(f"npreslstm: error: {tmp_path / 'nothing'} ") and done.stderr.count("\n") == 1

@@ -54,10 +54,10 @@ def pad(features):
 
 
 def interleave(contenders, rounds, warm_up=2, statistic=np.median, turn=1):
-    """Run each of {name: callable taking the call's number} `turn` times in a row, once a round; return {name: milliseconds a call}, by default medians.
+    """Run each of {name: callable taking the call's number} `turn` times in a row, once a round; return {name: milliseconds a call}.
 
-    In turns, and in processor time, so that what else the machine does matters little and falls on all of them alike. A turn of one call
-    finds the caches full of what the others left there; in a longer one only the first does.
+    By default medians over the rounds. In turns, and in processor time, so that what else the machine does matters little and falls on all
+    of them alike. A turn of one call finds the caches full of what the others left there; in a longer one only the first does.
     """
     times = {name: [] for name in contenders}
     for k in range(-warm_up, rounds):

@@ -23,6 +23,8 @@ from npreslstm.audio.features import extract_features
 from npreslstm.audio.reader import read_audio
 from npreslstm.audio.resampling import resample
 from npreslstm.checkpoint import load_checkpoint
+from npreslstm.cli import guarded
+from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
 from npreslstm.layers.packing import packing
 from npreslstm.ports.c_export import export_c
@@ -138,6 +140,8 @@ def main(argv=None):
     if args.type == "int8":
         held_out = {f"Actor_{int(actor):02d}" for actor in checkpoint.notes["speakers held out"]}
         paths = [path for path in paths if os.path.basename(os.path.dirname(path)) in held_out]
+    if not paths:
+        raise InputError(f"{args.ravdess} has no clips to compare; expected the RAVDESS folder, with Actor_*/*.flac")
     with tempfile.TemporaryDirectory() as folder:
         export_c(checkpoint, folder, args.type)
         build(folder)
@@ -147,4 +151,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded(main))

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Score a recipe without the speakers that the bundled weights are tested on: one line of the ladder in docs/accuracy.md.
 
-    python tools/ladder.py RAVDESS --cache FEATURES [--config mcu] [--set FIELD=VALUE ...] [--seed 0] [--workers 2]
-    python tools/ladder.py RAVDESS --cache FEATURES --seed 1 --keep T     # keep the networks in the folder T,
-    python tools/ladder.py RAVDESS --cache FEATURES --teachers T          # to be the teachers of others
-    python tools/ladder.py RAVDESS --cache FEATURES --speeds 1,0.85,1.15  # and a line for clips that are heard at these speeds
+    python tools/ladder.py RAVDESS --cache FEATURES [--config mcu] [--recipe R] [--set FIELD=VALUE ...] [--seed 0] [--workers 2]
+    python tools/ladder.py RAVDESS --cache FEATURES --seed 1 --keep T                # keep the networks in the folder T,
+    python tools/ladder.py RAVDESS --cache FEATURES --recipe student --teachers T    # to be the teachers of others
+    python tools/ladder.py RAVDESS --cache FEATURES --speeds 1,0.85,1.15             # and a line for clips that are heard at these speeds
 
 The 19 actors that fold 0 trains on are dealt to four groups in turn; each group is scored by a network that was trained on
 the other three. Actors 2, 5, 14, 15 and 16 have no part in anything. Prints the UAR of the four groups' pooled predictions,
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from npreslstm.checkpoint import save_checkpoint
+from npreslstm.cli import guarded
 from npreslstm.commands.predict import parse_speeds
 from npreslstm.commands.train import ClipLine
 from npreslstm.errors import InputError
@@ -28,7 +29,7 @@ from npreslstm.training.dataset import load_dataset
 from npreslstm.training.evaluate import heard, z_scored
 from npreslstm.training.fit import Split
 from npreslstm.training.protocol import PAPER_TEST
-from npreslstm.training.recipe import Recipe, training_features, with_settings
+from npreslstm.training.recipe import load_recipe, training_features, with_settings
 from npreslstm.training.store import corpus_digest, open_examples, store_examples
 
 GROUPS = 4
@@ -51,6 +52,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="the RAVDESS folder")
     parser.add_argument("--config", default="mcu", help="features: mcu, paper or a JSON file")
+    parser.add_argument("--recipe", default="default", metavar="R", help="default, student, original or a JSON file of fields")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe; repeatable")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=available_cores(), help="processes")
@@ -59,7 +61,7 @@ def main(argv=None):
     parser.add_argument("--speeds", action="append", default=[], metavar="S", help="speeds of the recipe with commas, 1 first; repeatable")
     parser.add_argument("--teachers", metavar="DIR", help="learn from the networks that --keep saved there, in place of the labels")
     args = parser.parse_args(argv)
-    recipe = with_settings(Recipe(), args.set)
+    recipe = with_settings(load_recipe(args.recipe), args.set)
     heard_at = {text: parse_speeds(text) for text in args.speeds}
     if absent := {speed for speeds in heard_at.values() for speed in speeds} - set(recipe.speeds):
         parser.error(f"--speeds has {min(absent)}, which the recipe lacks: {recipe.speeds}")
@@ -74,7 +76,7 @@ def main(argv=None):
         for k, result in results.items():
             save_checkpoint(Path(args.keep, f"group-{k}-seed-{args.seed}.npz"), result.checkpoint)
     entries = [results[k].predictions for k in range(GROUPS)]
-    settings = " ".join([args.config, f"seed {args.seed}", *args.set, *(["teachers"] if args.teachers else [])])
+    settings = " ".join([args.config, f"seed {args.seed}", args.recipe, *args.set, *(["teachers"] if args.teachers else [])])
     print(line(entries, len(dataset.classes), settings), flush=True)
     if heard_at:
         examples, names = open_examples(store)
@@ -98,4 +100,4 @@ def line(entries, C, settings):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

@@ -15,6 +15,7 @@ import numpy as np
 from npreslstm.audio.reader import read_audio
 from npreslstm.audio.resampling import ResamplingWarning
 from npreslstm.audio.signal import to_mono
+from npreslstm.cli import guarded
 from npreslstm.recognizer import Recognizer
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.metrics import confusion_matrix, uar
@@ -75,4 +76,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

@@ -17,6 +17,7 @@ import numpy as np
 
 from npreslstm.audio.config import FeatureConfig
 from npreslstm.checkpoint import load_checkpoint
+from npreslstm.cli import guarded
 from npreslstm.commands.predict import parse_speeds
 from npreslstm.commands.train import ClipLine
 from npreslstm.layers.activations import softmax
@@ -77,4 +78,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

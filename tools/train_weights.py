@@ -2,7 +2,7 @@
 """Train the bundled weights on RAVDESS and write them with their model card.
 
     python tools/train_weights.py RAVDESS paper [--jobs 2] [--cache DIR] [--seed 0]
-    python tools/train_weights.py RAVDESS mcu --teachers DIR [--teachers DIR ...] [--set FIELD=VALUE ...]
+    python tools/train_weights.py RAVDESS mcu --teachers DIR [--teachers DIR ...] --recipe student [--set FIELD=VALUE ...]
 
 Fold 0's test actors are held out. With --teachers, folders of cross-validations of the same features, the networks of their
 fold 0 are learnt from. Run again after an interruption, it goes on where it was.
@@ -16,13 +16,14 @@ from pathlib import Path
 
 from npreslstm.assets import weights_folder
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
+from npreslstm.cli import guarded
 from npreslstm.commands.train import ClipLine, EpochLine
 from npreslstm.files import atomic_write
 from npreslstm.report.model_card import model_card
 from npreslstm.schema import ModelConfig
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.fit import fit, prepare_examples, split_by_speaker
-from npreslstm.training.recipe import Recipe, training_features, with_settings
+from npreslstm.training.recipe import load_recipe, training_features, with_settings
 
 HELD_OUT = ("2", "5", "14", "15", "16")
 NAMES = ("paper", "mcu")
@@ -37,11 +38,12 @@ def main(argv=None):
     parser.add_argument("name", choices=NAMES, help="which weights, and so which features")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--teachers", action="append", default=[], metavar="DIR", help="folder of a cross-validation with weights/; repeatable")
+    parser.add_argument("--recipe", default="default", metavar="R", help="default, student, original or a JSON file of fields")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe; repeatable")
     parser.add_argument("--jobs", type=int, default=1, help="processes that extract features")
     parser.add_argument("--cache", help="folder that keeps extracted features")
     args = parser.parse_args(argv)
-    recipe = with_settings(Recipe(), args.set)
+    recipe = with_settings(load_recipe(args.recipe), args.set)
     examples = prepare_examples(load_dataset(args.data), training_features(args.name), recipe.speeds, args.jobs, args.cache, ClipLine())
     path = weights_folder() / f"{args.name}.npz"
     split = split_by_speaker(examples.speakers, test=HELD_OUT)
@@ -50,7 +52,8 @@ def main(argv=None):
             parser.error(f"there is no {TEACHERS} in {folder}")
     teachers = [load_checkpoint(file) for folder in args.teachers for file in sorted(Path(folder).glob(TEACHERS))]
     checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, EpochLine(), path.with_suffix(".training"), teachers)
-    options = "".join([*(f" --set {setting}" for setting in args.set), *(" --teachers DIR" for _ in args.teachers)])
+    named = [f" --recipe {args.recipe}"] if args.recipe != "default" else []
+    options = "".join([*named, *(f" --set {setting}" for setting in args.set), *(" --teachers DIR" for _ in args.teachers)])
     command = f"python tools/train_weights.py RAVDESS {args.name} --seed {args.seed}{options}"
     notes = checkpoint.notes | {"command": command, "licence": LICENCE}
     save_checkpoint(path, dataclasses.replace(checkpoint, notes=notes))
@@ -67,4 +70,4 @@ def write_card(folder: Path):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded(main))
