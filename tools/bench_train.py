@@ -2,7 +2,7 @@
 
     python tools/bench_train.py [--batch 8 16 32 64] [--rounds 15] [--turn 4] [--format table|csv|json]
 
-A turn is four steps, on four batches, since in training a step follows a step; `--turn 1` makes each of them the first after the others'.
+A turn is four steps, on up to four batches, since in training a step follows a step; `--turn 1` makes each of them the first after the others'.
 Columns: milliseconds a step (medians). npreslstm; torch with nn.LSTM on packed sequences and its default Adam; the same
 with its fused Adam; torch on padded sequences (oneDNN's LSTM) with fused Adam; the step's matrix products alone in
 NumPy. Then torch / npreslstm for each of the three, and products / npreslstm, the share of the matrix-product limit.
