@@ -129,9 +129,11 @@ def test_channels_are_averaged():
 
 
 def test_resampling_warns_and_names_empty_bands():
-    message = "16000 Hz is resampled to 48000 Hz: nothing is above 8000 Hz, so mel bands 96 to 127 of 128 are empty"
+    message = "16000 Hz is resampled to 48000 Hz: nothing is above 8000 Hz, so the upper 32 of 128 mel bands are empty"
     with pytest.warns(ResamplingWarning, match=message):
         extract_features(speech_like(0.2, 16000), 16000)
+    with pytest.warns(ResamplingWarning, match="above 22050 Hz, so the upper 1 of 128 mel bands is empty"):
+        extract_features(speech_like(0.2, 44100), 44100)
     with pytest.warns(ResamplingWarning, match="48000 Hz is resampled to 16000 Hz$"):
         extract_features(speech_like(0.2), 48000, MCU)
     with warnings.catch_warnings():

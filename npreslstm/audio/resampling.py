@@ -115,5 +115,6 @@ def warn_resampling(from_rate, to_rate, empty_bands, n_mels, stacklevel):
     """One line that says what resampling does: `empty_bands` of the `n_mels` mel bands are left without signal."""
     text = f"audio at {from_rate} Hz is resampled to {to_rate} Hz"
     if empty_bands:
-        text += f": nothing is above {from_rate / 2:g} Hz, so mel bands {n_mels - empty_bands} to {n_mels - 1} of {n_mels} are empty"
+        bands = f"{empty_bands} of {n_mels} mel bands {'is' if empty_bands == 1 else 'are'} empty"
+        text += f": nothing is above {from_rate / 2:g} Hz, so the upper {bands}"
     warnings.warn(text, ResamplingWarning, stacklevel=stacklevel + 1)
