@@ -9,7 +9,7 @@ from c_models import checkpoint, library
 
 from npreslstm.audio.features import extract_features
 
-NULL, SIZE = 1, 2  # npr_status
+NULL, SIZE, STATE = 1, 2, 4  # npr_status
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,34 @@ def speech(path, rate):
     y, from_rate = read_audio(path)
     y = y if y.ndim == 1 else y.mean(axis=1)
     return np.clip(np.rint(32768 * (y if from_rate == rate else resample(y, from_rate, rate))), -32768, 32767).astype(np.int16)
+
+
+def test_a_short_push_ends_the_clip(frontends):
+    made, c = frontends("mcu")
+    hop = made.features.hop_length
+    pcm, row, frontend = np.ones(hop, np.int16), np.zeros(46, np.float32), ctypes.create_string_buffer(20000)
+
+    def push(samples):
+        pointer, out = ctypes.c_void_p(pcm.ctypes.data), ctypes.c_void_p(row.ctypes.data)
+        return c.lib.npr_frontend_push(frontend, pointer, ctypes.c_size_t(samples), out, ctypes.c_size_t(len(row)))
+
+    c.lib.npr_frontend_init(frontend)
+    assert [push(hop), push(hop - 1)] == [0, 0]
+    last = row.copy()
+    assert [push(hop), push(1), push(0)] == [STATE, STATE, SIZE] and np.array_equal(row, last)
+    c.lib.npr_frontend_init(frontend)
+    assert push(1) == 0
+
+
+def test_a_clip_takes_the_memory_that_the_page_says(frontends):
+    made, c = frontends("paper")
+    for count in (1, 40, 75, 87, 200):
+        frames, floats = ctypes.c_size_t(), ctypes.c_size_t()
+        samples = (count - 1) * made.features.hop_length + 1
+        assert c.lib.npr_clip_size(ctypes.c_size_t(samples), ctypes.byref(frames), ctypes.byref(floats)) == 0 and frames.value == count
+        spectrum = 3 * c.sizes["NPR_FFT"] // 2 + 1 + c.sizes["NPR_MELS"]
+        needed = 4 * (spectrum + floats.value + count * c.sizes["NPR_INPUTS"])
+        assert needed == pytest.approx(max(25e3 + 2e3 * count, 123e3 + 700 * count), rel=0.03)
 
 
 def test_a_clip_needs_memory_and_samples(frontends):

@@ -18,6 +18,7 @@ from npreslstm.ports.c_export import SOURCES, export_c
 from npreslstm.ports.c_library import build
 from npreslstm.ports.c_vectors import float_trace, int8_trace
 from npreslstm.ports.quantize import QuantizedModel
+from npreslstm.streaming import StreamingResLSTM
 
 CASES = [(name, type) for name in CONFIGS for type in ("float32", "int8")]
 
@@ -91,6 +92,52 @@ def test_a_clip_may_have_two_million_frames_and_no_more(exported, type):
         c.push(block[:1])
     c.call("npr_reset")
     c.push(block[:1])
+
+
+@pytest.mark.parametrize("type", ["float32", "int8"])
+@pytest.mark.parametrize("flags", ["-O2", "-O3 -ffinite-math-only"])
+def test_numbers_that_are_none_are_refused_however_it_is_compiled(tmp_path, type, flags):
+    c = library(dataclasses.replace(checkpoint("h32"), std=np.full(46, 0.5)), type, tmp_path, cflags=flags)
+    for bad in (np.nan, np.inf, -np.inf, 3e38):  # the last overflows when it is divided by 0.5
+        features = np.zeros(46, np.float32)
+        features[45] = bad
+        with pytest.raises(InputError, match="NaN or infinite"):
+            c.normalise(features)
+        if type == "float32" and not np.isfinite(bad):
+            with pytest.raises(InputError, match="NaN or infinite"):
+                c.push(features)
+    assert c.state.frames == 0
+
+
+def test_numbers_of_another_type_are_refused(exported):
+    _, c, _ = exported("h64", "int8")
+    with pytest.raises(InputError, match="normalised frames are float32; expected int16"):
+        c.infer(np.zeros((3, 46), np.float32))
+    with pytest.raises(InputError, match="samples are float64; expected int16"):
+        c.features(np.zeros(4000))
+
+
+def test_other_flags_compile_everything_again(tmp_path):
+    needs("make", "cc")
+    export_c(checkpoint("h32"), tmp_path, "int8")
+
+    def compiled(flags):
+        done = subprocess.run(["make", "-C", tmp_path, "test", f"CFLAGS={flags}"], capture_output=True, text=True, check=True)
+        return done.stdout.count(" -c -o ")
+
+    files = len(list(tmp_path.glob("npr*.c")))
+    assert [compiled("-O1"), compiled("-O1"), compiled("-O0"), compiled("-O1")] == [files, 0, files, files]
+
+
+def test_ten_minutes_of_silence_lose_what_the_page_says(tmp_path):
+    made, n = load_checkpoint("mcu"), 0
+    c, reference = library(made, "float32", tmp_path, cflags="-O2"), StreamingResLSTM(made.model(np.float64))
+    x = c.normalise(c.features(np.zeros(512, np.int16))[0])
+    for frames, lost in ((1000, 3e-5), (18750, 6e-4)):  # achieved 2.9e-5 and 5.8e-4
+        block, n = np.tile(x, (frames - n, 1)), frames
+        c.push(block)
+        reference.push(block)
+        assert np.abs(c.logits()[0] - reference.result()).max() < 1.5 * lost
 
 
 @pytest.mark.parametrize("type", ["float32", "int8"])
@@ -251,6 +298,8 @@ def test_what_cannot_be_exported_is_refused(tmp_path):
     half = dataclasses.replace(made.features, top_db=80.0)
     with pytest.raises(InputError, match="causal framing, fixed tuning"):
         export_c(dataclasses.replace(made, features=half), tmp_path)
+    with pytest.raises(InputError, match="the weights have no statistics; expected mean and std"):
+        export_c(dataclasses.replace(made, mean=None, std=None), tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -175,6 +175,12 @@ def test_other_weights_are_named(folder, tmp_path, capsys):
     assert lines[1].startswith("speech: lstm1.l0.i deviates first at clip 0, frame 0, unit ")
 
 
+def test_weights_for_other_features_are_named(folder):
+    problems = check_vectors(folder, load_checkpoint("paper"))
+    assert problems[0].startswith("the weights have SHA-256 ") and len(problems) == 9
+    assert re.match("speech: [a-z_]+ is .*; expected", problems[1])
+
+
 @pytest.mark.parametrize("sizes", [{"kind": "lstm-sa"}, {"num_layers": 2, "attention_vectors": 2, "head_combine": True}])
 def test_weights_without_features_begin_at_z_scored_ones(tmp_path, sizes):
     write_vectors(checkpoint(features=None, **sizes), tmp_path)
@@ -205,7 +211,11 @@ def test_folders_that_cannot_be_read(copy, tmp_path, capsys):
     break_manifest(copy, version=7)
     with pytest.raises(InputError, match="vectors of version 7; this version of npreslstm reads 1"):
         read_vectors(copy)
-    break_manifest(copy, version=1, cases=["gone"])
+    for weights in ({}, {"sha256": None}, 3):
+        break_manifest(copy, version=1, weights=weights)
+        with pytest.raises(InputError, match="does not hold whole vectors"):
+            check_vectors(copy)
+    break_manifest(copy, weights={"sha256": ""}, cases=["gone"])
     with pytest.raises(FileNotFoundError):
         read_vectors(copy)
     (copy / "manifest.json").write_text("{", encoding="utf-8")

@@ -48,12 +48,14 @@ def export_c(checkpoint, folder, type="float32", config=None):
     Raises
     ------
     InputError
-        If the type is another, `config` contradicts the checkpoint, the model cannot be quantised, or the C frontend
-        cannot compute its features.
+        If the type is another, `config` contradicts the checkpoint, the model cannot be quantised, the C frontend cannot
+        compute its features, or there are no statistics to z-score them with.
     """
     if type not in ARITHMETIC:
         raise InputError(f"type is {type!r}; expected {' or '.join(ARITHMETIC)}")
     checkpoint = _with_features(checkpoint, config)
+    if checkpoint.features is not None and (checkpoint.mean is None or checkpoint.std is None):
+        raise InputError("the weights have no statistics; expected mean and std to z-score the features with: npreslstm convert --mean-std adds them")
     files = generated_files(checkpoint, type)
     emulated = [f"qemu/{path.name}" for path in (SOURCES / "qemu").iterdir() if path.is_file()]
     for name in (*COMMON, *emulated, ARITHMETIC[type], *_frontend_sources(checkpoint.features)):

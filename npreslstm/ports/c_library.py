@@ -90,8 +90,8 @@ class CLibrary:
         return x
 
     def push(self, x):
-        """``npr_push_values``: one normalised frame (D,), or several (T, D)."""
-        x = np.ascontiguousarray(x, self.value)
+        """``npr_push_values``: one frame (D,), or several (T, D), as `normalise` gives them; InputError for another type of number."""
+        x = _of_type("normalised frames", x, self.value)
         self.call("npr_push_values", x, x.size)
 
     def logits(self):
@@ -114,12 +114,12 @@ class CLibrary:
 
     def features(self, pcm):
         """Raw features (T, D) float32 of mono int16 samples at the rate of the model, by the frontend that was exported."""
-        pcm = np.ascontiguousarray(pcm, np.int16)
+        pcm = _of_type("samples", pcm, np.dtype(np.int16))
         return self._stream(pcm) if "NPR_TUNING_FIXED" in self.sizes else self._clip(pcm)
 
     def _stream(self, pcm):
         hop = self.sizes["NPR_HOP"]
-        frontend = ctypes.create_string_buffer(4 * (self.sizes["NPR_FFT"] * 2 + 1 + self.sizes["NPR_MELS"]))
+        frontend = ctypes.create_string_buffer(4 * (self.sizes["NPR_FFT"] * 2 + 2 + self.sizes["NPR_MELS"]))
         rows = np.empty((-(-len(pcm) // hop), self.sizes["NPR_INPUTS"]), np.float32)
         self.check(self.lib.npr_frontend_init(frontend))
         for t, row in enumerate(rows):
@@ -143,6 +143,14 @@ def _load(path):
     with tempfile.NamedTemporaryFile(suffix=".so", dir=path.parent) as copy:
         shutil.copyfile(path, copy.name)
         return ctypes.CDLL(os.path.abspath(copy.name))
+
+
+def _of_type(what, values, dtype):
+    """`values` in one piece of memory, if they are of the type that C takes: a conversion would change them beyond recognition."""
+    values = np.ascontiguousarray(values)
+    if values.dtype != dtype:
+        raise InputError(f"{what} are {values.dtype}; expected {dtype}")
+    return values
 
 
 def _argument(value):

@@ -12,6 +12,7 @@ FOLDED = (
 
 ASSUMED = "\nThe weights file carries no calibration: wide ranges (16) were assumed for features and cell states.\n"
 HEARD = "It begins with a piece of sound: features (MFCC to {MFCC_:g}, chroma to {CHROMA_:g}) and the probabilities that come of them.\n"
+CORES = {"float32": "m3, m4f, m7", "int8": "m0, m3, m4f, m7"}  # the board with the M0 has no room for weights in float32
 PROOF = {"float32": "to 1e-5", "int8": "in every bit"}
 
 
@@ -35,9 +36,11 @@ def readme(checkpoint, type, crc, ledger):
 Weights: SHA-256 `{checkpoint.sha256}`, CRC-32 of the arrays `{crc:08x}` (`npr_verify` computes it again).
 
     make test                          # build the self-test with the host's compiler and run it
-    make -C qemu CORE=m4f test         # the same on an emulated Cortex-M4 with floating point unit (m0, m3, m4f, m7)
+    make -C qemu CORE=m4f test         # the same on an emulated Cortex-M4 with floating point unit ({CORES[type]})
     make -C qemu CORE=m3 measure       # instructions and stack; `sizes` for flash
     cmake -B build . && cmake --build build && ctest --test-dir build
+
+The first and the last need a C99 compiler with make or CMake, those in `qemu` arm-none-eabi-gcc with newlib and qemu-system-arm.
 
 `npr.h` is the interface: `npr_init`, `npr_push_frame` for every frame, `npr_result` whenever an answer is wanted, `npr_reset` between clips.
 Weights are `const` (`npr_weights.c`); `npr_state` is all that changes, and it belongs to the caller. Every function returns a status.
@@ -63,7 +66,7 @@ def _frontend(features):
     if features is None:
         return "The weights do not say how their features are made, so there is no frontend here.\n"
     if features.framing == "causal":
-        call = "`npr_frontend.h` turns every NPR_HOP samples into the features of one frame"
+        call = "`npr_frontend.h` turns every NPR_HOP samples into the features of one frame (`npr_frontend_init` between clips; fewer end one)"
     else:
         trimmed = "" if features.trim_db is None else f", silence {features.trim_db:g} dB below the loudest trimmed"
         call = f"`npr_clip.h` turns a whole clip into features{trimmed}"

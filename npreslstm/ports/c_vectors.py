@@ -19,7 +19,7 @@ SOUND_TOLERANCES = {"MFCC_": 5e-4, "CHROMA_": 5e-6}
 
 
 def statistics(checkpoint):
-    """mean and 1 / std, float32; 0 and 1 where the checkpoint has none, so that features are taken as they are."""
+    """mean and 1 / std, float32; 0 and 1 where the checkpoint has none: then C takes what it is given as z-scored."""
     D = checkpoint.config.input_size
     mean = np.zeros(D) if checkpoint.mean is None else checkpoint.mean
     std = np.ones(D) if checkpoint.std is None else checkpoint.std

@@ -97,6 +97,8 @@ def read_vectors(folder):
             manifest = json.load(file)
         if (manifest["format"], manifest["version"]) != (FORMAT, VERSION):
             raise InputError(f"{folder} has vectors of version {manifest['version']}; this version of npreslstm reads {VERSION}: export them again")
+        if not isinstance(manifest["weights"]["sha256"], str):
+            raise TypeError("the manifest does not name its weights")
         return Vectors(manifest, {name: _read_case(folder, name) for name in manifest["cases"]})
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
         if isinstance(error, InputError):
@@ -131,8 +133,11 @@ def check_vectors(folder, checkpoint=None):
         problems.append(f"the weights have SHA-256 {checkpoint.sha256}; the vectors were made with {vectors.manifest['weights']['sha256']}")
     for name, stored in vectors.cases.items():
         case = Case("", stored["pcm"]) if "pcm" in stored else Case("", x=stored["input"], lengths=stored["lengths"])
-        found = compute(checkpoint, case)[1]
-        if problem := first_deviation(found, stored, RECOMPUTED):
+        try:
+            problem = first_deviation(compute(checkpoint, case)[1], stored, RECOMPUTED)
+        except InputError as error:  # weights for other features, or of other sizes
+            problem = error
+        if problem:
             problems.append(f"{name}: {problem}")
     return problems
 

@@ -97,10 +97,13 @@ static void misuse(npr_state *state) {
 
 static void frontend_step(npr_frontend *frontend) {
     int16_t pcm[NPR_HOP];
-    float features[NPR_MFCC + NPR_CHROMA];
+    float features[NPR_MFCC + NPR_CHROMA] = {0};
     const uint32_t kind = draw(4), range = kind == 0 ? 1 : kind == 1 ? 3 : 65536;
     for (int k = 0; k < NPR_HOP; k++) pcm[k] = (int16_t)((int)draw(range) - (int)(range / 2));
-    require(npr_frontend_push(frontend, pcm, 1 + draw(NPR_HOP), features, NPR_MFCC + NPR_CHROMA) == NPR_OK, "frontend");
+    const npr_status expected = frontend->ended ? NPR_ERROR_STATE : NPR_OK;
+    const size_t samples = draw(2) ? NPR_HOP : 1 + draw(NPR_HOP);
+    require(npr_frontend_push(frontend, pcm, samples, features, NPR_MFCC + NPR_CHROMA) == expected, "frontend");
+    if (frontend->ended && draw(2)) require(npr_frontend_init(frontend) == NPR_OK, "next clip");
     for (int k = 0; k < NPR_MFCC + NPR_CHROMA; k++) require(finite_float(features[k]), "finite features");
     require(npr_frontend_push(frontend, pcm, 0, features, NPR_MFCC + NPR_CHROMA) == NPR_ERROR_SIZE, "no samples");
     require(npr_frontend_push(frontend, pcm, NPR_HOP + 1, features, NPR_MFCC + NPR_CHROMA) == NPR_ERROR_SIZE, "too many samples");

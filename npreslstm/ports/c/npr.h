@@ -29,7 +29,7 @@ typedef enum {
     NPR_ERROR_NULL,    /* a pointer is NULL */
     NPR_ERROR_SIZE,    /* a count is not the one that the model has */
     NPR_ERROR_FORMAT,  /* the model is of another format, or of other sizes than this code was compiled for */
-    NPR_ERROR_STATE,   /* the state was not made by npr_init with this model */
+    NPR_ERROR_STATE,   /* the state was not made by npr_init with this model; or its clip has ended */
     NPR_ERROR_VALUE,   /* a feature is NaN or infinite */
     NPR_ERROR_EMPTY,   /* a result was asked for before the first frame */
     NPR_ERROR_FULL,    /* NPR_MAX_FRAMES were pushed */

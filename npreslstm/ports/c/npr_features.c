@@ -72,6 +72,8 @@ npr_status npr_frontend_init(npr_frontend *frontend) {
 npr_status npr_frontend_push(npr_frontend *frontend, const int16_t *pcm, size_t samples, float *features, size_t count) {
     if (frontend == NULL || pcm == NULL || features == NULL) return NPR_ERROR_NULL;
     if (samples == 0 || samples > NPR_HOP || count != NPR_MFCC + NPR_CHROMA) return NPR_ERROR_SIZE;
+    if (frontend->ended) return NPR_ERROR_STATE;
+    frontend->ended = samples < NPR_HOP;
     int16_t *kept = frontend->samples;
     memmove(kept, kept + NPR_HOP, (NPR_FFT - NPR_HOP) * sizeof *kept);
     memset(kept + NPR_FFT - NPR_HOP, 0, NPR_HOP * sizeof *kept);

@@ -4,8 +4,8 @@
  *     npr_frontend_init(&frontend);                                  // once for each clip
  *     npr_frontend_push(&frontend, pcm, NPR_HOP, features, NPR_INPUTS);  // for every NPR_HOP samples: one frame
  *
- * A frame ends with the newest sample; before the first sample there are zeros. A push of fewer samples than NPR_HOP ends
- * the clip: the rest of its frame is zeros.
+ * A frame ends with the newest sample; before the first sample there are zeros. Collect NPR_HOP samples where they come in
+ * smaller blocks: a push of fewer ends the clip, with zeros for the rest of its frame, and the next one is refused.
  */
 #ifndef NPR_FRONTEND_H
 #define NPR_FRONTEND_H
@@ -28,6 +28,7 @@ typedef struct {
 typedef struct {
     npr_spectrum spectrum;
     int16_t samples[NPR_FFT];
+    int32_t ended; /* by a push of fewer samples than NPR_HOP */
 } npr_frontend;
 
 /* Begin a clip. */

@@ -18,6 +18,9 @@ static inline uint32_t npr_to_bits(float value) {
     return bits;
 }
 
+/* Neither NaN nor infinite. In integers, since -ffast-math takes comparisons of floats for always true. */
+static inline int npr_is_finite(float x) { return (npr_to_bits(x) & 0x7f800000u) != 0x7f800000u; }
+
 /* x, or the nearer of +-limit beyond them and for NaN. In integers, whose order is that of positive floats: no branch. */
 static inline float npr_limit(float x, float limit) {
     const uint32_t bits = npr_to_bits(x), size = bits & 0x7fffffffu, most = npr_to_bits(limit);

@@ -40,8 +40,7 @@ npr_status npr_normalise(const npr_model *model, const float *features, size_t c
     if (features == NULL || x == NULL) return NPR_ERROR_NULL;
     if (count != NPR_INPUTS) return NPR_ERROR_SIZE;
     for (size_t k = 0; k < count; k++) {
-        const float z = (features[k] - model->mean[k]) * model->inverse_std[k];
-        if (!(z - z == 0.0f)) return NPR_ERROR_VALUE; /* NaN or infinite */
+        if (!npr_is_finite((features[k] - model->mean[k]) * model->inverse_std[k])) return NPR_ERROR_VALUE;
     }
     for (size_t k = 0; k < count; k++) x[k] = npr_quantise(model, (features[k] - model->mean[k]) * model->inverse_std[k]);
     return NPR_OK;
@@ -81,8 +80,8 @@ npr_status npr_push_values(const npr_model *model, npr_state *state, const npr_v
     if (x == NULL) return NPR_ERROR_NULL;
     if (count == 0 || count % NPR_INPUTS != 0) return NPR_ERROR_SIZE;
     if (count / NPR_INPUTS > NPR_MAX_FRAMES - state->frames) return NPR_ERROR_FULL;
-    for (size_t k = 0; k < count; k++) {
-        if (x[k] - x[k] != 0) return NPR_ERROR_VALUE; /* NaN or infinite; never true of integers */
+    for (size_t k = 0; !NPR_INT8 && k < count; k++) {
+        if (!npr_is_finite((float)x[k])) return NPR_ERROR_VALUE;
     }
     for (size_t k = 0; k < count; k += NPR_INPUTS) push(model, state, x + k);
     return NPR_OK;
@@ -141,7 +140,7 @@ npr_status npr_verify(const npr_model *model) {
 const char *npr_status_text(npr_status status) {
     static const char *const texts[] = {
         "ok", "a pointer is NULL", "a count is not the model's", "the model is of another format or size",
-        "the state was not initialised with this model", "a feature is NaN or infinite", "no frame was pushed yet",
+        "the state was not initialised with this model, or its clip has ended", "a feature is NaN or infinite", "no frame was pushed yet",
         "the clip is too long", "the weights do not match their checksum"};
     return (unsigned)status < sizeof texts / sizeof *texts ? texts[status] : "unknown status";
 }

@@ -1,6 +1,7 @@
 /* Prints what the network and the frontend cost on this core, one "name value" a line: instructions, bytes.
  * To be run with qemu-system-arm -icount shift=0, where virtual time is the count of instructions. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "npr_internal.h"
@@ -11,6 +12,7 @@
 #endif
 
 #define FRAMES 87 /* of a clip of RAVDESS, on average */
+#define OVERFLOWED 0x10000u /* of systick[0], since it was last read */
 #define PAINTED 4096u
 
 static volatile uint32_t *const systick = (volatile uint32_t *)0xE000E010; /* control, reload, current value */
@@ -24,7 +26,15 @@ static void start(void) {
     systick[0] = 5; /* the core's clock, no interrupt */
 }
 
-static unsigned long ticks(void) { return 0xffffff - (systick[2] & 0xffffff); }
+/* Since start(); a timer of 24 bits has no more. */
+static unsigned long ticks(void) {
+    const unsigned long elapsed = 0xffffff - (systick[2] & 0xffffff);
+    if (systick[0] & OVERFLOWED) {
+        puts("error: more instructions than the timer counts");
+        exit(1);
+    }
+    return elapsed;
+}
 
 /* Two million instructions, by which ticks are converted. */
 static void calibrate(void) {
@@ -40,7 +50,7 @@ static void report(const char *name, unsigned long elapsed, unsigned long repeat
 
 static void run_network(void) {
     npr_init(&npr_weights, &state);
-    for (int t = 0; t < FRAMES; t++) npr_push_values(&npr_weights, &state, npr_vector_x[t % NPR_VECTOR_FRAMES], NPR_INPUTS);
+    for (int t = 0; t < FRAMES; t++) npr_push_frame(&npr_weights, &state, npr_vector_features[t % NPR_VECTOR_FRAMES], NPR_INPUTS);
 }
 
 static void run_result(void) {
@@ -67,8 +77,9 @@ static void time_layers(void) {
 
 /* Bytes below this frame that a call wrote to. */
 static unsigned long __attribute__((noinline)) stack_of(void (*function)(void)) {
-    volatile unsigned char here = 0;
-    volatile unsigned char *top = &here - 64, *low = top - PAINTED;
+    volatile unsigned char *top, *low;
+    __asm__ volatile("mov %0, sp" : "=r"(top));
+    low = top - PAINTED;
     for (volatile unsigned char *p = low; p < top; p++) *p = 0xa5;
     function();
     while (low < top && *low == 0xa5) low++;
