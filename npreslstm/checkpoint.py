@@ -14,7 +14,7 @@ import io
 import json
 import os
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -106,7 +106,7 @@ def load_checkpoint(path=None):
         return _load_native(path)
     from npreslstm.formats import safetensors, torch_pt
 
-    reader = safetensors if path.endswith(".safetensors") else torch_pt
+    reader = safetensors if path.lower().endswith(".safetensors") else torch_pt
     state = reader.read_state_dict(path)
     try:
         check_cells(state)
@@ -114,7 +114,8 @@ def load_checkpoint(path=None):
         config = ModelConfig.from_state(state)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return checked(path, Checkpoint(config, state))
+    complete = checked(path, Checkpoint(config, state))
+    return replace(complete, state={name: complete.state[name] for name in config.schema})  # in one order, whatever the file's: see `sha256`
 
 
 def load_model(path=None, dtype=np.float32):
@@ -136,8 +137,10 @@ def find_weights(path=None):
     """The file meant by `path` in `load_checkpoint`: bundled weights go by name, without folder or ending; None is 'paper'."""
     from npreslstm.assets import weights_path
 
-    path = "paper" if path is None else os.fspath(path)
-    if not os.path.exists(path) and not os.path.splitext(path)[1] and os.path.basename(path) == path:
+    if path is None:
+        return os.fspath(weights_path("paper"))
+    path = os.fspath(path)
+    if not os.path.isfile(path) and not os.path.splitext(path)[1] and os.path.basename(path) == path:
         return os.fspath(weights_path(path))
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path} is not a file; expected weights (.npz, .pt or .safetensors) or the name of bundled ones")
@@ -146,7 +149,7 @@ def find_weights(path=None):
 
 def is_native(path):
     """A zip archive whose first member is header.npy, or a file that is called .npz and so should be one."""
-    if path.endswith(".npz"):
+    if path.lower().endswith(".npz"):
         return True
     with open(path, "rb") as file:  # the archive's own directory is not to be trusted yet
         return file.read(40)[30:] == b"header.npy"

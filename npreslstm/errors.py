@@ -1,4 +1,4 @@
-"""The one exception that bad input raises."""
+"""What bad input raises."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints the message as one line on stderr and exits with status 2.
     """
+
+
+class DivergedError(InputError):
+    """Training that has come to a loss which is no finite number."""

@@ -4,6 +4,31 @@ import contextlib
 import os
 import tempfile
 
+from npreslstm.errors import InputError
+
+
+def check_output(option, path, read=()):
+    """Raise InputError, before the work, for what would go wrong after it.
+
+    Parameters
+    ----------
+    option : str
+        The argument that names the file.
+    path : str or None
+        The file to write; None is none.
+    read : iterable of str
+        Files that are read, which it must not replace.
+    """
+    if path is None:
+        return
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise InputError(f"{option} is {path}; there is no folder {folder}: make it first")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"{option} is {path}; expected a regular file")
+    if os.path.realpath(path) in map(os.path.realpath, read):
+        raise InputError(f"{option} is {path}, which is also to be read; give another name")
+
 
 @contextlib.contextmanager
 def atomic_write(path, mode="wb", **open_options):

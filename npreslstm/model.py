@@ -134,6 +134,8 @@ class ResLSTM:
             a single clip.
         """
         layout, rows = self._pack(x, lengths, padding)
+        if training and len(layout.lengths) < 2:  # before anything has changed
+            raise InputError("a training batch has 1 clip; expected at least 2, for the batch statistics: merge it into another batch")
         caches, bn_residual = {}, None
         padded = len(layout.lengths) * len(layout.batch_sizes) - layout.rows if padding == "original" else 0
         if self.config.kind == "reslstm-sa":

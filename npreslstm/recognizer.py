@@ -216,19 +216,16 @@ class Recognizer:
 
         return self.process_files(find_audio([folder]), window, hop, on_error)
 
-    def _features_at(self, speed, signal, sample_rate):
-        """Z-scored features (T, D) of one window at another speed. That takes resampling, of which there is no need to warn."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            return self._features(signal, round(sample_rate * speed))[0]
+    def _features(self, signal, sample_rate, speed=1.0):
+        """Z-scored features (T, D) float32 of one window, the middle of each frame in seconds, and what is odd about it.
 
-    def _features(self, signal, sample_rate):
-        """Z-scored features (T, D) float32 of one window, the middle of each frame in seconds, and what is odd about it."""
+        Another speed takes resampling, of which there is no need to warn.
+        """
         from npreslstm.audio.features import extract_features, prepare_signal
         from npreslstm.audio.signal import trim_bounds, trim_energies
 
         config = self.checkpoint.features
-        y = prepare_signal(signal, sample_rate, config)
+        y = prepare_signal(signal, round(sample_rate * speed), config, warn=speed == 1)
         first, last = (0, len(y)) if config.trim_db is None else trim_bounds(*trim_energies([y]), config.trim_db)
         features = extract_features(y[first:last], config.sample_rate, dataclasses.replace(config, trim_db=None))
         z = ((features - self.checkpoint.mean) / self.checkpoint.std).astype(np.float32)  # (T, D)
@@ -276,7 +273,7 @@ class _Queue:
             oddities.append(oddity)
             self._wait(window, features)
             for speed in self._recognizer.speeds[1:]:
-                self._wait(window, self._recognizer._features_at(speed, y, rate))
+                self._wait(window, self._recognizer._features(y, rate, speed)[0])
             if self._progress:
                 self._progress(f"{os.path.basename(file)} {window.end:.0f} s")
         _warn(file, oddities)

@@ -10,6 +10,7 @@ import pytest
 from npreslstm.audio.features import FeatureConfig
 from npreslstm.checkpoint import Checkpoint, load_checkpoint, load_model, save_checkpoint
 from npreslstm.errors import InputError
+from npreslstm.formats.torch_pt_write import write_state_dict
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 
@@ -86,6 +87,23 @@ def test_no_such_file_and_no_such_bundled_weights(tmp_path):
         load_checkpoint(tmp_path / "nothing.npz")
     with pytest.raises(FileNotFoundError, match="no bundled weights called 'nothing'"):
         load_checkpoint("nothing")
+
+
+def test_tensors_come_in_one_order_whatever_that_of_the_file(tmp_path):
+    state = make_checkpoint().state
+    write_state_dict(tmp_path / "a.pt", state)
+    write_state_dict(tmp_path / "b.PT", dict(reversed(state.items())))
+    a, b = (load_checkpoint(tmp_path / name) for name in ("a.pt", "b.PT"))
+    assert list(a.state) == list(b.state) == list(a.config.schema) and a.sha256 == b.sha256
+
+
+def test_a_folder_of_the_same_name_hides_no_bundled_weights(saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mcu").mkdir()
+    (tmp_path / "paper").write_bytes(saved.read_bytes())
+    assert load_checkpoint("mcu").features.sample_rate == 16000
+    assert load_checkpoint("paper").sha256 == load_checkpoint(saved).sha256  # a file that is asked for by its name is that file
+    assert load_checkpoint().features.sample_rate == 48000
 
 
 @pytest.mark.parametrize("keep", [0, 10, 500, -100, -1])

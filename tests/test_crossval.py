@@ -222,6 +222,16 @@ def test_students_learn_from_the_networks_of_their_own_fold(corpus, whole, tmp_p
     assert "has no networks of fold 1" in capsys.readouterr().err and not (tmp_path / "none").exists()
 
 
+def test_what_is_no_folder_of_results_is_one_line(whole, tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"what": "else"}')
+    assert main(["crossval", "--report", str(tmp_path)]) == 2
+    assert "is not that of a cross-validation; expected a folder that npreslstm crossval --out wrote" in capsys.readouterr().err
+    shutil.copytree(whole, tmp_path / "out")
+    shutil.copy(whole / "predictions" / "run-00-fold-0.csv", tmp_path / "out" / "predictions" / "run-00-fold-7.csv")
+    assert main(["crossval", "--report", str(tmp_path / "out")]) == 2
+    assert "run-00-fold-7.csv in " in (said := capsys.readouterr().err) and "is of no fold: there are 3, from 0" in said
+
+
 def test_two_processes_cannot_work_on_one_folder(corpus, whole):
     fcntl = pytest.importorskip("fcntl")
     with open(whole / "config.json", "r+") as file:

@@ -69,6 +69,7 @@ def test_manifest_from_a_spreadsheet_has_a_byte_order_mark(tmp_path):
         ("file,label,speaker\n", "lists no clips"),
         ("file,label,speaker\na.wav,x,s\nb.wav,,s\n", "has empty fields: line 3"),
         ("file,label,speaker\na.wav,x,s\nb.wav\n", "has empty fields: line 3"),
+        ("file,label,speaker\na.wav,x,s\n\n\nb.wav,y, \n", "has empty fields: line 5"),
         ("file,label,speaker\na.wav,x,s\nc.wav,y,s\n", "names files that do not exist: c.wav"),
         ("file,label,speaker\na.wav,x,s\n./a.wav,y,s\n", "names files twice"),
         ("file,label,speaker\na.wav,x,s\nb.wav,x,s\n", "has the single label 'x'; expected at least two"),
@@ -77,6 +78,16 @@ def test_manifest_from_a_spreadsheet_has_a_byte_order_mark(tmp_path):
 def test_wrong_manifests_are_refused(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         load_dataset(manifest(tmp_path, text, "a.wav", "b.wav"))
+
+
+def test_blanks_make_no_other_speakers_and_labels(tmp_path):
+    data = load_dataset(manifest(tmp_path, "file,label,speaker\na.wav,x, anna\nb.wav, y,anna \nc.wav,y ,²\n", "a.wav", "b.wav", "c.wav"))
+    assert data.classes == ("x", "y") and data.speakers == ["anna", "²"]
+
+
+def test_endings_in_capitals_are_sound_too(tmp_path):
+    touch(tmp_path / "Actor_01", "03-01-01-01-01-01-01.WAV", "03-01-02-01-01-01-01.Flac")
+    assert len(load_dataset(tmp_path).clips) == 2
 
 
 def test_many_offenders_are_counted_not_all_listed(tmp_path):

@@ -1,6 +1,7 @@
 """FeatureConfig and extract_features: shapes, bad configurations, odd signals, equality of types and channels."""
 
 import json
+import sys
 import warnings
 
 import numpy as np
@@ -50,7 +51,8 @@ def test_round_trip_through_json(name):
         ({"tuning": 0.5}, "tuning is 0.5"),
         ({"framing": "left"}, "framing is 'left'"),
         ({"trim_db": 0.0}, "trim_db is 0.0"),
-        ({"sample_rate": 2_000_000}, "sample rate 2000000"),
+        ({"sample_rate": 1_000_001}, "sample rate 1000001"),
+        ({"n_fft": 2**21}, "n_fft is 2097152; expected a whole number from 1 to 1048576"),
         ({"n_ftt": 4096}, "unknown field 'n_ftt'"),
     ],
 )
@@ -99,6 +101,7 @@ def test_odd_signals_give_finite_features(signal, config):
         (np.array([0.0, np.nan]), "NaN or infinite"),
         (np.array([0.0, -np.inf]), "NaN or infinite"),
         (np.zeros((2, 3, 4)), "shape"),
+        (np.zeros((2, 4800)), "expected \\(n, channels\\): it looks transposed, pass signal.T"),
         (np.zeros(9, np.uint8), "audio is uint8; expected floats in \\[-1, 1\\], int16 or int32"),
         (np.zeros(9, np.int64), "audio is int64"),
         (np.zeros(9, np.complex64), "audio is complex64"),
@@ -126,6 +129,16 @@ def test_integer_samples_equal_floats():
 def test_channels_are_averaged():
     y = speech_like()
     np.testing.assert_array_equal(extract_features(np.stack([y, y, y, y], axis=1), 48000), extract_features(y, 48000))
+
+
+def test_without_scipy_it_says_so(monkeypatch):
+    for module in ("scipy.fft", "scipy.signal"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(InputError, match="sound needs SciPy: pip install scipy"):
+        extract_features(speech_like(0.2), 48000)
+    with pytest.raises(InputError, match="sound at another rate needs SciPy"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResamplingWarning)
+        extract_features(speech_like(0.2, 16000), 16000)
 
 
 def test_resampling_warns_and_names_empty_bands():

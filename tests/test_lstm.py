@@ -132,3 +132,23 @@ def test_wrong_shapes_are_refused(shape, state, message):
     params = random_params(np.random.default_rng(7), 4, 5)
     with pytest.raises(InputError, match=message):
         lstm_forward(np.zeros(shape), params, packing([3, 2]), np.zeros(state))
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        ({"W_hh": np.zeros((20, 6))}, r"W_ih is \(20, 4\); expected \(24, 4\): four gates of 6 hidden units"),
+        ({"b_ih": np.zeros(1)}, r"b_ih is \(1,\); expected \(20,\)"),
+        ({"W_ih": np.zeros((15, 4))}, r"W_ih is \(15, 4\); expected \(20, 4\)"),
+    ],
+)
+def test_weights_that_do_not_fit_together_are_refused(changed, message):
+    params = random_params(np.random.default_rng(7), 4, 5)._replace(**changed)
+    with pytest.raises(InputError, match=message):
+        lstm_forward(np.zeros((5, 4)), params, packing([3, 2]))
+
+
+def test_a_gradient_of_another_batch_is_refused():
+    y, _, cache = lstm_forward(np.zeros((5, 4)), random_params(np.random.default_rng(7), 4, 5), packing([3, 2]))
+    with pytest.raises(InputError, match=r"dy is \(6, 5\); expected \(5, 5\), as y"):
+        lstm_backward(np.zeros((6, 5)), cache)

@@ -244,8 +244,11 @@ def test_wrong_batches_are_refused(x, lengths, padding, message):
 
 
 def test_training_on_a_single_clip_is_refused():
-    with pytest.raises(InputError, match="got 1 row in training"):
-        ResLSTM(SMALL["residual"]).forward(np.zeros((1, 3, 4)), [3], training=True)
+    model = ResLSTM(SMALL["residual"])
+    before = model.state_dict()
+    with pytest.raises(InputError, match="a training batch has 1 clip; expected at least 2"):
+        model.forward(np.zeros((1, 3, 4)), [3], training=True)
+    assert all((model.tensors[name] == tensor).all() for name, tensor in before.items())  # no running statistics have moved
 
 
 def test_kinds_have_a_schema():

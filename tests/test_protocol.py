@@ -7,7 +7,7 @@ import pytest
 
 from npreslstm.errors import InputError
 from npreslstm.training.dataset import RAVDESS, RAVDESS_CLASSES, Clip, Dataset
-from npreslstm.training.protocol import TABLES, make_folds, missing_clips
+from npreslstm.training.protocol import TABLES, check_classes, make_folds, missing_clips
 
 ACTORS = [str(actor) for actor in range(1, 25)]
 
@@ -75,9 +75,16 @@ def test_missing_clips_of_ravdess_are_named():
         ("five", {"x": 2, "y": 2}, "folds are 'five'; expected paper, emobox or a number of at least 2"),
         ("1", {"x": 2, "y": 2}, "a number of at least 2"),
         ("3", {"x": 2, "y": 2}, r"has 2 speakers \(x, y\): too few for 3 folds"),
-        ("2", {"x": 2, "y": 1}, r"nobody but the test speakers of fold . \(x\) speaks b"),
+        ("²", {"x": 2, "y": 2}, "folds are '²'"),
     ],
 )
 def test_folds_that_cannot_be_made_are_one_clear_error(name, counts, message):
     with pytest.raises(InputError, match=message):
         make_folds(name, dataset_of(counts))
+
+
+def test_a_class_that_nobody_is_left_to_train_on():
+    data = dataset_of({"x": 2, "y": 1})
+    check_classes(data, {"y"})
+    with pytest.raises(InputError, match="fold 3: nobody but the speakers held out of training speaks b; hold out others"):
+        check_classes(data, {"x"}, "fold 3: ")

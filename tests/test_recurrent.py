@@ -83,6 +83,19 @@ def test_gradients_of_everything(layers, bidirectional, bias):
     assert max(errors.values()) < TOLERANCE, errors  # achieved 4e-12
 
 
+@pytest.mark.parametrize("change, message", [
+    ({"dy": np.ones((5, 3, 2))}, r"dy is \(5, 3, 2\); expected \(2, 3, 2\), as y"),
+    ({"dy": np.ones((2, 2, 2))}, r"dy is \(2, 2, 2\)"),
+    ({"dh_n": np.ones((5, 2, 2))}, r"dh_n is \(5, 2, 2\); expected \(1, 2, 2\)"),
+    ({"dc_n": np.ones((1, 2, 3))}, r"dc_n is \(1, 2, 3\)"),
+])  # fmt: skip
+def test_gradients_of_another_shape_are_refused(change, message):
+    rng = np.random.default_rng(0)
+    _, _, cache = recurrent_forward(rng.normal(size=(2, 3, 1)), None, random_state(rng, 1, 2, 1, False, True))
+    with pytest.raises(InputError, match=message):
+        recurrent_backward(**{"dy": np.ones((2, 3, 2)), "cache": cache} | change)
+
+
 def test_reversal_turns_each_clip_round_and_is_its_own_inverse():
     layout = packing([2, 4, 1, 4])
     rows = layout.pack(np.arange(16).reshape(4, 4))

@@ -80,6 +80,11 @@ def test_rates_without_a_common_divisor(from_rate, to_rate):
     assert np.abs(middle(y - tone(440, to_rate, 0.1 + 1e-4)[: len(y)])).max() < 2e-2  # of the drift
 
 
+@pytest.mark.parametrize("to_rate", [16000, 48000, 96000])
+def test_nothing_stays_nothing(to_rate):
+    assert resample(np.zeros(0, np.float32), 48000, to_rate).shape == (0,)
+
+
 @pytest.mark.parametrize("rate", [0, 2_000_000, 44100.5])
 def test_impossible_rates(rate):
     with pytest.raises(InputError, match="sample rate"):

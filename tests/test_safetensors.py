@@ -7,8 +7,10 @@ import sys
 import numpy as np
 import pytest
 
+from npreslstm.checkpoint import load_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.formats import safetensors as ours
+from npreslstm.model import ResLSTM
 
 DTYPES = "float64 float32 float16 bool uint8 int8 int16 int32 int64 uint16 uint32 uint64".split()
 
@@ -51,6 +53,13 @@ def test_what_is_written_is_read_back_bit_equal(library, tmp_path):
     found = ours.read_state_dict(tmp_path / "w.safetensors")
     assert_same(found, native(awkward_state()))
     assert all(array.flags.c_contiguous and array.flags.writeable for array in found.values())
+
+
+@pytest.mark.oracle
+def test_an_ending_in_capitals(library, tmp_path):
+    model = ResLSTM(rng=np.random.default_rng(0))
+    ours.write_state_dict(tmp_path / "W.SAFETENSORS", model.state_dict())
+    assert_same(load_checkpoint(tmp_path / "W.SAFETENSORS").state, model.state_dict())
 
 
 @pytest.mark.oracle

@@ -32,7 +32,10 @@ def test_ranges_from_text():
     }
 
 
-@pytest.mark.parametrize("text", ["lr", "lr=", "lr=1:2:ln", "lr=2:1", "lr=0:1:log", "dropout=0:1.5", "batch_size=0,8", "epochs=1.5:3"])
+NONSENSE = ["lr", "lr=", "lr=1:2:ln", "lr=2:1", "lr=0:1:log", "lr=0:inf", "lr=nan:1", "dropout=0:1.5", "batch_size=0,8", "epochs=1.5:3"]
+
+
+@pytest.mark.parametrize("text", NONSENSE)
 def test_ranges_that_make_no_sense(text):
     with pytest.raises(InputError, match=f"range '{text}': expected LOW:HIGH, LOW:HIGH:log or values with commas"):
         parse_ranges([text], Recipe())

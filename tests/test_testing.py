@@ -236,6 +236,9 @@ def test_what_cannot_be_compared(rng):
     cases = [
         ((y.swapaxes(0, 1), weights, x), r"y is \(6, 3, 5\); expected \(3, 6, 5\), \(clip, frame, unit\): it looks time-major"),
         ((y[:, :, :2], weights, x), r"y is \(3, 6, 2\); expected \(3, 6, 5\)"),
+        ((y[:, :5], weights, x), r"y is \(3, 5, 5\); expected \(3, 6, 5\)"),
+        ((y[:, :0], weights, x, [6, 6, 6]), r"y is \(3, 0, 5\); expected \(3, 6, 5\)"),
+        ((np.concatenate([y, y], axis=1), weights, x), r"y is \(3, 12, 5\); expected \(3, 6, 5\)"),
         ((y > 0, weights, x), "the tensor under test is bool; expected float64, float32, float16, or a tolerance"),
         ((Packed((1, 2)), weights, x), r"PackedSequence; expected a padded batch: pad_packed_sequence\(output, batch_first=True\)\[0\]"),
         ((y, {f"lstm.{name}": w for name, w in weights.items()}, x), "is not a weight of torch.nn.LSTM"),

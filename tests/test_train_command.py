@@ -98,4 +98,25 @@ def test_an_unreadable_clip_is_named(corpus, tmp_path, capsys):
 
 def test_a_missing_folder_is_noticed_before_the_work(corpus, tmp_path, capsys):
     assert main(["train", str(corpus), *FEW, "--out", str(tmp_path / "no" / "w.npz")]) == 2
-    assert "its folder does not exist; make it first" in capsys.readouterr().err
+    assert "make it first" in capsys.readouterr().err
+    assert main(["train", str(corpus), *FEW, "--out", str(tmp_path)]) == 2
+    assert "expected a regular file" in capsys.readouterr().err
+
+
+def test_the_recipe_decides_whether_silence_is_trimmed(corpus, tmp_path):
+    for setting, trim_db in (("trim_db=0", None), ("trim_db=20", 20.0)):
+        assert main(["train", str(corpus), *FEW, "--set", setting, "--out", str(tmp_path / "w.npz")]) == 0
+        assert load_checkpoint(tmp_path / "w.npz").features.trim_db == trim_db
+
+
+def test_a_class_that_only_held_out_speakers_speak_is_refused(corpus, tmp_path, capsys):
+    corpus.write_text(corpus.read_text().replace("6.wav,low", "6.wav,other"))
+    assert main(["train", str(corpus), *FEW, "--test", "s3", "--out", str(tmp_path / "w.npz")]) == 2
+    assert "nobody but the speakers held out of training speaks other" in capsys.readouterr().err
+
+
+def test_training_that_diverges_writes_nothing(tmp_path, capsys):
+    (tmp_path / "w.npz").write_bytes(b"old")
+    assert main(["train", "--synthetic", "--set", "epochs=2", "--set", "lr=1e6", "--out", str(tmp_path / "w.npz")]) == 2
+    assert "the loss is nan in epoch 1; expected a finite number: take a lower lr than 1e+06" in capsys.readouterr().err
+    assert (tmp_path / "w.npz").read_bytes() == b"old"

@@ -44,19 +44,22 @@ def main(argv=None):
     parser.add_argument("--cache", help="folder that keeps extracted features")
     args = parser.parse_args(argv)
     recipe = with_settings(load_recipe(args.recipe), args.set)
-    examples = prepare_examples(load_dataset(args.data), training_features(args.name), recipe.speeds, args.jobs, args.cache, ClipLine())
+    features = training_features(args.name, recipe.trim_db)
+    examples = prepare_examples(load_dataset(args.data), features, recipe.speeds, args.jobs, args.cache, ClipLine())
     path = weights_folder() / f"{args.name}.npz"
     split = split_by_speaker(examples.speakers, test=HELD_OUT)
     for folder in args.teachers:
         if not list(Path(folder).glob(TEACHERS)):
             parser.error(f"there is no {TEACHERS} in {folder}")
     teachers = [load_checkpoint(file) for folder in args.teachers for file in sorted(Path(folder).glob(TEACHERS))]
-    checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, EpochLine(), path.with_suffix(".training"), teachers)
+    snapshot = path.with_suffix(".training")
+    checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, EpochLine(), snapshot, teachers)
     named = [f" --recipe {args.recipe}"] if args.recipe != "default" else []
     options = "".join([*named, *(f" --set {setting}" for setting in args.set), *(" --teachers DIR" for _ in args.teachers)])
     command = f"python tools/train_weights.py RAVDESS {args.name} --seed {args.seed}{options}"
     notes = checkpoint.notes | {"command": command, "licence": LICENCE}
     save_checkpoint(path, dataclasses.replace(checkpoint, notes=notes))
+    snapshot.unlink(missing_ok=True)
     print(f"{path.name}: UAR {notes['scores held out']['uar']:.4f} on the held-out speakers", file=sys.stderr)
     write_card(path.parent)
 

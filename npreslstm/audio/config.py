@@ -10,7 +10,7 @@ import numpy as np
 from npreslstm.audio.signal import check_sample_rate
 from npreslstm.errors import InputError
 
-LARGEST = 10**9  # of any size: far beyond use, but NumPy can still say that there is no room for it
+LARGEST = 2**20  # of any size: beyond use, and not beyond a machine's memory
 PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 @dataclasses.dataclass(frozen=True)

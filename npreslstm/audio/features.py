@@ -43,12 +43,13 @@ def extract_features(signal, sample_rate, config=NAMED["paper"], dtype=np.float3
     return _features_of_blocks(lambda: spectrum.frame_blocks(y, *shape, FRAMES_AT_ONCE), config)
 
 
-def prepare_signal(signal, sample_rate, config, dtype=np.float32, stacklevel=2):
+def prepare_signal(signal, sample_rate, config, dtype=np.float32, stacklevel=2, warn=True):
     """What comes before trimming: a signal as floats, mono, at the configuration's rate: (n,); see `extract_features`."""
     check_sample_rate(sample_rate)
     y = to_mono(as_float(signal, dtype))
     if sample_rate != config.sample_rate:
-        _warn_resampling(sample_rate, config, stacklevel)
+        if warn:
+            _warn_resampling(sample_rate, config, stacklevel)
         y = resampling.resample(y, sample_rate, config.sample_rate)
     return y
 

@@ -164,7 +164,7 @@ class _WaveFile:
     def __init__(self, path):
         try:
             self._file = wave.open(path, "rb")
-        except (wave.Error, EOFError) as error:
+        except (wave.Error, EOFError, RuntimeError) as error:  # RuntimeError: a chunk that claims to be longer than the file
             reason = str(error) or "it ends too early"
             raise InputError(f"{path}: without soundfile only PCM WAV can be read ({reason}): pip install soundfile") from None
         self._width = self._file.getsampwidth()

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from npreslstm.audio.signal import check_sample_rate
+from npreslstm.errors import InputError
 
 ZERO_CROSSINGS = 64  # of the kernel, on each side
 KAISER_BETA = 10.0  # side lobes of the kernel at -100 dB
@@ -37,6 +38,8 @@ def resample(signal, from_rate, to_rate):
     np.ndarray [shape=(ceil(n * ratio),), dtype of signal]
         Filtered in float64.
     """
+    if not len(signal):
+        return signal
     pieces = (signal[start : start + BLOCK] for start in range(0, len(signal), BLOCK))
     return np.concatenate(list(resample_blocks(pieces, from_rate, to_rate)))
 
@@ -74,8 +77,10 @@ def _filter(padded, up, down, context, ready):
     kernel = _kernel(up, down)
     if up == 1:
         return _decimate(padded, kernel, down)[: ready // down]
-    from scipy.signal import resample_poly
-
+    try:
+        from scipy.signal import resample_poly
+    except ImportError:
+        raise InputError("sound at another rate needs SciPy: pip install scipy") from None
     start, count = context // down * up, ready // down * up
     return resample_poly(padded, up, down, window=kernel)[start : start + count]
 

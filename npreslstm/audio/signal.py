@@ -6,6 +6,7 @@ from npreslstm.errors import InputError
 
 MAX_SAMPLE_RATE = 1_000_000  # Hz
 MAX_PEAK = 100.0  # 40 dB above full scale: no recording reaches it, integers kept in floats do
+MAX_CHANNELS = 64  # more are samples, of an array that has its axes the other way round
 TRIM_FRAME = 2048  # samples, of the loudness that trimming goes by
 TRIM_HOP = 512
 QUIETEST = 1e-10  # mean square of full scale below which trimming tells no differences
@@ -30,6 +31,8 @@ def check_samples(signal, name="audio"):
     """Raise InputError unless `signal` is a float array (n,) or (n, channels) with n > 0 and finite values in range."""
     if signal.ndim not in (1, 2):
         raise InputError(f"{name}: an array of shape {signal.shape}; expected (n,) or (n, channels)")
+    if signal.ndim == 2 and signal.shape[1] > max(MAX_CHANNELS, signal.shape[0]):
+        raise InputError(f"{name}: an array of shape {signal.shape}; expected (n, channels): it looks transposed, pass signal.T")
     if signal.size == 0:
         raise InputError(f"{name}: no samples")
     peak = max(signal.max(), -signal.min())

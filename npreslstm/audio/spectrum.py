@@ -8,6 +8,8 @@ import functools
 
 import numpy as np
 
+from npreslstm.errors import InputError
+
 SAMPLES_AT_ONCE = 1 << 16  # transformed: few calls, and buffers that stay in the cache
 
 
@@ -104,6 +106,15 @@ def _windows(samples, n_fft, hop_length):
     return np.lib.stride_tricks.as_strided(samples, (count, n_fft), (hop_length * stride, stride), writeable=False)
 
 
+def fourier_transform():
+    """scipy.fft.rfft, which is imported when it is first needed; InputError where there is no SciPy."""
+    try:
+        from scipy.fft import rfft
+    except ImportError:
+        raise InputError("sound needs SciPy: pip install scipy") from None
+    return rfft
+
+
 def power_spectrum(frames):
     """Power of the windowed spectrum, ``np.abs(stft) ** 2``.
 
@@ -115,8 +126,7 @@ def power_spectrum(frames):
     -------
     np.ndarray [shape=(T, n_fft // 2 + 1), dtype of frames]
     """
-    from scipy.fft import rfft
-
+    rfft = fourier_transform()
     n_fft = frames.shape[1]
     window, size = hann(n_fft), max(1, SAMPLES_AT_ONCE // n_fft)
     power = np.empty((len(frames), n_fft // 2 + 1), frames.dtype)

@@ -50,15 +50,14 @@ def check_plots(args):
 
 def run(args):
     from npreslstm.cli import say
-    from npreslstm.errors import InputError
+    from npreslstm.files import check_output
     from npreslstm.recognizer import Recognizer
     from npreslstm.training.dataset import load_dataset
     from npreslstm.training.evaluate import choose_speakers, evaluate
 
     check_plots(args)
     speeds = parse_speeds(args.speeds)
-    if args.output and not os.path.isdir(os.path.dirname(os.path.abspath(args.output))):
-        raise InputError(f"--output {args.output}: its folder does not exist; make it first")
+    check_output("--output", args.output)
     checkpoint, dataset = Recognizer(args.weights).checkpoint, load_dataset(args.data)
     speakers = choose_speakers(checkpoint, dataset, args.speakers)
     if warning := _warning(checkpoint, dataset, speakers):

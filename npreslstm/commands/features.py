@@ -65,18 +65,13 @@ def _files(args):
 def _check_output(option, path, kinds, files):
     """Find out before the work what would go wrong after it."""
     from npreslstm.errors import InputError
+    from npreslstm.files import check_output
 
     if path is None:
         return
     if os.path.splitext(path)[1].lower() not in kinds:
         raise InputError(f"{option} is {path}; expected a name that ends in {', '.join(kinds)}")
-    folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
-        raise InputError(f"{option} is {path}; there is no folder {folder}: make it first")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise InputError(f"{option} is {path}; expected a regular file")
-    if os.path.realpath(path) in map(os.path.realpath, files):
-        raise InputError(f"{option} is {path}, which is also to be read; give another name")
+    check_output(option, path, files)
 
 
 def _plot(files, config, path):

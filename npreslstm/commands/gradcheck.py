@@ -12,7 +12,7 @@ examples:
 """
 
 
-CLIPS, FRAMES, CLASSES = 4, 5, 6  # differ from each other and from the default sizes, so that no transposition can hide
+CLIPS, FRAMES, CLASSES = 3, 7, 6  # differ from each other and from the default sizes, so that no transposition can hide
 
 
 def add_arguments(parser):

@@ -24,7 +24,7 @@ FILES_AT_ONCE, BYTES_AT_ONCE = 8, 4_000_000  # a worker's task: enough clips for
 
 def add_arguments(parser):
     parser.add_argument("paths", nargs="+", metavar="PATH", help="sound file, folder (searched through and through) or quoted pattern")
-    parser.add_argument("--weights", metavar="W", help=".npz, .pt or .safetensors, or the name of bundled weights (default paper)")
+    parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default paper)")
     add_speeds_argument(parser)
     parser.add_argument("--window", type=float, metavar="S", help="seconds a window (default: files up to 10 s whole, longer ones 4)")
     parser.add_argument("--hop", type=float, metavar="S", help="seconds from window to window (default: half a window)")
@@ -63,13 +63,14 @@ def _run(args):
     from npreslstm.audio.windows import check_windows
     from npreslstm.cli import say
     from npreslstm.errors import InputError
+    from npreslstm.files import check_output
     from npreslstm.recognizer import Recognizer
 
     if args.jobs < 1:
         raise InputError(f"--jobs is {args.jobs}; expected at least 1")
     check_windows(args.window, args.hop)
     files = _files(args.paths)
-    _check_output(args.output, files)
+    check_output("--output", args.output, files)
     recognizer = Recognizer(args.weights, parse_speeds(args.speeds))
     results = _predict(recognizer, files, args)
     errors = [error for _, _, error in results if error]
@@ -94,21 +95,6 @@ def _files(paths):
         except FileNotFoundError:
             files[path] = None
     return list(files)
-
-
-def _check_output(output, files):
-    """Find out before the work what would go wrong after it."""
-    from npreslstm.errors import InputError
-
-    if output is None:
-        return
-    folder = os.path.dirname(output) or "."
-    if not os.path.isdir(folder):
-        raise InputError(f"--output is {output}; there is no folder {folder}: make it first")
-    if os.path.exists(output) and not os.path.isfile(output):
-        raise InputError(f"--output is {output}; expected a regular file")
-    if os.path.realpath(output) in map(os.path.realpath, files):
-        raise InputError(f"--output is {output}, which is also to be read; give another name")
 
 
 def _write(results, classes, args):

@@ -1,5 +1,6 @@
 """npreslstm train: a weights file from a corpus."""
 
+import contextlib
 import os
 import sys
 
@@ -39,6 +40,7 @@ def add_arguments(parser):
 def run(args):
     from npreslstm.checkpoint import load_checkpoint, save_checkpoint
     from npreslstm.errors import InputError
+    from npreslstm.files import check_output
     from npreslstm.schema import ModelConfig
     from npreslstm.training.fit import fit
     from npreslstm.training.recipe import SYNTHETIC, load_recipe, with_settings
@@ -47,15 +49,17 @@ def run(args):
         raise InputError("give either DATA (a RAVDESS folder or a manifest CSV) or --synthetic")
     if args.seed < 0:
         raise InputError(f"--seed is {args.seed}; expected 0 or more")
-    if not os.path.isdir(os.path.dirname(os.path.abspath(args.out))):
-        raise InputError(f"--out {args.out}: its folder does not exist; make it first")
+    check_output("--out", args.out)
     recipe = with_settings(SYNTHETIC if args.synthetic and not args.recipe else load_recipe(args.recipe or "default"), args.set)
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
     teachers = [load_checkpoint(path) for path in args.teacher]
     examples, split = _synthetic(args) if args.synthetic else _corpus(args, recipe)
     print(f"training on {len(split.train)} clips of {len(set(examples.speakers[split.train]))} speakers, seed {args.seed}", file=sys.stderr)
-    checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), args.out + ".training", teachers)
+    snapshot = args.out + ".training"
+    checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), snapshot, teachers)
     save_checkpoint(args.out, checkpoint)
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(snapshot)
     _report(args.out, checkpoint.notes)
 
 
@@ -69,14 +73,16 @@ def _synthetic(args):
 
 def _corpus(args, recipe):
     """Examples and split of DATA; whatever is wrong with the call shows before the features are extracted."""
-    from npreslstm.audio.config import NAMED, load_config
     from npreslstm.training.dataset import load_dataset
     from npreslstm.training.fit import prepare_examples, split_by_speaker
+    from npreslstm.training.protocol import check_classes
     from npreslstm.training.recipe import training_features
 
-    config = training_features(args.config) if args.config in NAMED else load_config(args.config)
+    config = training_features(args.config, recipe.trim_db)
     dataset = load_dataset(args.data)
-    split = split_by_speaker([clip.speaker for clip in dataset.clips], _speakers(args.validation), _speakers(args.test))
+    validation, test = _speakers(args.validation), _speakers(args.test)
+    split = split_by_speaker([clip.speaker for clip in dataset.clips], validation, test)
+    check_classes(dataset, {*validation, *test})
     return prepare_examples(dataset, config, recipe.speeds, args.jobs, args.cache, ClipLine()), split
 
 

@@ -174,8 +174,15 @@ def lstm_backward(dy, cache, dh_n=None, dc_n=None, need_dx=True):
         Gradients of the initial states, in the caller's clip order.
     grads : LSTMParams
         Gradients of the weights. Those of the two biases are equal and share one array.
+
+    Raises
+    ------
+    InputError
+        If a gradient has another shape than what it is of.
     """
     z, params, packing, gates, c_before, tanh_c = cache
+    if dy.shape != tanh_c.shape:
+        raise InputError(f"dy is {dy.shape}; expected {tanh_c.shape}, as y")
     N, H, D = len(packing.order), params.W_hh.shape[1], params.W_ih.shape[1]
     W_ih, W_hh = params.W_ih.reshape(4, H, D)[BLOCKS], params.W_hh.reshape(4, H, H)[BLOCKS]
     f = gates[2]
@@ -198,9 +205,12 @@ def lstm_backward(dy, cache, dh_n=None, dc_n=None, need_dx=True):
 
 def _prepare(x, params, packing, h0, c0):
     """W (4, K, H), z (M, K) still without h, and the initial states (N, H) in packed order."""
-    (M, D), (_, H), N = x.shape, params.W_hh.shape, len(packing.order)
+    (M, D), H, N = x.shape, params.W_hh.shape[1], len(packing.order)
     if (M, D) != (packing.rows, params.W_ih.shape[1]):
         raise InputError(f"packed input is {x.shape}; expected ({packing.rows}, {params.W_ih.shape[1]}): rows of the packing, columns of W_ih")
+    for name, tensor, shape in zip(params._fields, params, ((4 * H, D), (4 * H, H), (4 * H,), (4 * H,))):
+        if tensor.shape != shape:
+            raise InputError(f"{name} is {tensor.shape}; expected {shape}: four gates of {H} hidden units, the columns of W_hh")
     W = gate_blocks(np.concatenate([params.W_ih, (params.b_ih + params.b_hh)[:, None], params.W_hh], axis=1))
     z = np.empty((M, D + 1 + H), dtype=x.dtype)
     z[:, :D], z[:, D] = x, 1

@@ -98,9 +98,19 @@ def recurrent_backward(dy, cache, dh_n=None, dc_n=None):
     (dh0, dc0) : (L, N, H) arrays
     grads : dict
         {name: gradient} for the names of the given weights.
+
+    Raises
+    ------
+    InputError
+        If a gradient has another shape than what it is of.
     """
     layout, backwards, grads, initial = cache.packing, reversal(cache.packing), {}, {}
-    drows = layout.pack(np.asarray(dy))  # (M, directions * H)
+    N, H, dy = len(layout.lengths), next(iter(cache.layers.values())).tanh_c.shape[1], np.asarray(dy)
+    expected = N, cache.frames, H * len(_by_layer(cache.layers)[0])
+    if dy.shape != expected:
+        raise InputError(f"dy is {dy.shape}; expected {expected}, as y")
+    dh_n, dc_n = (d if d is None else _initial(name, d, (len(cache.layers), N, H)) for name, d in (("dh_n", dh_n), ("dc_n", dc_n)))
+    drows = layout.pack(dy)  # (M, directions * H)
     suffixes = list(cache.layers)
     for below in reversed(_by_layer(cache.layers)):
         dx = 0

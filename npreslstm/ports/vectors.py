@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm import __version__
+from npreslstm.audio.spectrum import fourier_transform
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
@@ -64,6 +65,7 @@ def write_vectors(checkpoint, folder, progress=None):
     dict
         The manifest.
     """
+    fourier_transform()  # before anything is written
     os.makedirs(folder, exist_ok=True)
     files, described, achieved = {}, {}, {}
     save_checkpoint(os.path.join(folder, WEIGHTS), checkpoint)

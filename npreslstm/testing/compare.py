@@ -82,7 +82,7 @@ def _deviation(name, found, expected, lengths, tolerance, what):
     """Where one tensor first deviates; None if it does not."""
     found, expected = as_array(found), np.asarray(expected)
     axes = _AXES.get(name.rpartition(".")[2], _FRAMES)[: expected.ndim]
-    expected, found = _cut(name, found, expected, axes)
+    expected, found = _cut(name, found, expected, axes, lengths)
     limit = _tolerance(found, tolerance) * np.maximum(1, np.abs(expected))
     difference = np.abs(found - expected.astype(np.float64))
     wrong = ~(difference <= limit) & _valid(expected.shape, axes, lengths)  # a NaN is wrong
@@ -108,13 +108,13 @@ def as_array(value):
     return np.asarray(value)
 
 
-def _cut(name, found, expected, axes):
-    """Both without the frames that only one has: frameworks pad to the longest clip or to the input."""
-    if "frame" in axes and found.ndim == expected.ndim:
+def _cut(name, found, expected, axes, lengths):
+    """Both without the padded frames that only one has: frameworks pad to the longest clip or to the input."""
+    if "frame" in axes and found.ndim == expected.ndim and lengths is not None:
         t = axes.index("frame")
         frames = min(found.shape[t], expected.shape[t])
         cut = (slice(None),) * t + (slice(frames),)
-        if found[cut].shape == expected[cut].shape:
+        if frames >= max(lengths) and found[cut].shape == expected[cut].shape:
             return expected[cut], found[cut]
     if found.shape != expected.shape:
         swapped = found.ndim == 3 and found.swapaxes(0, 1).shape == expected.shape

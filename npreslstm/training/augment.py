@@ -1,6 +1,6 @@
 """What makes 19 speakers sound like more: distortions of batches of z-scored features.
 
-Each function changes or returns a padded batch x (N, T, D) with lengths (N,); padded frames are of no account.
+But for `crop`, which takes a single clip, each function changes or returns a padded batch x (N, T, D); padded frames are of no account.
 """
 
 import numpy as np
@@ -43,7 +43,7 @@ def crop(frames, share, rng):
     return frames[start : start + kept]
 
 
-def mixup(x, lengths, targets, alpha, rng):
+def mixup(x, targets, alpha, rng):
     """Mix each clip with another one of the batch (Zhang et al. 2018).
 
     Clip n keeps the share s_n >= 1/2, drawn from Beta(alpha, alpha), and its length; what it is mixed with counts as 0,
@@ -53,7 +53,6 @@ def mixup(x, lengths, targets, alpha, rng):
     ----------
     x : (N, T, D) array
         Zero past the lengths.
-    lengths : (N,) int array
     targets : (N, C) array
     alpha : float
     rng : numpy.random.Generator

@@ -19,7 +19,7 @@ from npreslstm.schema import ModelConfig
 from npreslstm.training.fit import Split, fit
 from npreslstm.training.journal import Journal, Predictions, lock_folder
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
-from npreslstm.training.protocol import make_folds
+from npreslstm.training.protocol import check_classes, make_folds
 from npreslstm.training.recipe import Recipe
 from npreslstm.training.store import corpus_digest, open_examples, store_examples
 from npreslstm.training.trainer import predict
@@ -73,6 +73,7 @@ class Plan:
         for k, fold in enumerate(self.folds):
             if set(self.dataset.speakers) <= {*fold.test, *self.validation(fold)}:
                 raise InputError(f"fold {k} leaves nobody to train on beside its test and validation speakers; take more folds")
+            check_classes(self.dataset, {*fold.test, *self.validation(fold)}, f"fold {k}: ")
             for folder in self.teachers:
                 if not _networks(folder, k):
                     raise InputError(f"{folder} has no networks of fold {k}: there is no weights/run-*-fold-{k}.npz in it")

@@ -10,7 +10,7 @@ from npreslstm.errors import InputError
 
 RAVDESS = "RAVDESS speech"
 RAVDESS_CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised")
-RAVDESS_NAME = re.compile(r"03-01-(0[1-8])-(0[12])-0[12]-0[12]-(0[1-9]|1\d|2[0-4])\.(wav|flac|ogg)")
+RAVDESS_NAME = re.compile(r"03-01-(0[1-8])-(0[12])-0[12]-0[12]-(0[1-9]|1\d|2[0-4])\.(wav|flac|ogg)", re.IGNORECASE)
 MANIFEST_COLUMNS = ("file", "label", "speaker")
 
 
@@ -90,12 +90,15 @@ def _read_manifest(path):
     with open(path, newline="", encoding="utf-8-sig") as file:
         try:
             reader = csv.DictReader(file, strict=True)
-            columns, rows = reader.fieldnames or [], list(reader)
+            columns, lines = reader.fieldnames or [], [(reader.line_num, row) for row in reader]
         except (csv.Error, UnicodeDecodeError) as error:
             raise InputError(f"{path} is not a CSV file in UTF-8 ({error}); expected columns {', '.join(MANIFEST_COLUMNS)}") from None
     if missing := [column for column in MANIFEST_COLUMNS if column not in columns]:
         raise InputError(f"{path} lacks the column {', '.join(missing)}; expected {', '.join(MANIFEST_COLUMNS)} in its first line")
-    _refuse([f"line {k}" for k, row in enumerate(rows, 2) if not all(row[column] for column in MANIFEST_COLUMNS)], f"{path} has empty fields")
+    for _, row in lines:  # somebody with and without a blank would be two speakers, one to train on and one to test
+        row |= {column: (row[column] or "").strip() for column in MANIFEST_COLUMNS[1:]}
+    _refuse([f"line {k}" for k, row in lines if not all(row[column] for column in MANIFEST_COLUMNS)], f"{path} has empty fields")
+    rows = [row for _, row in lines]
     if not rows:
         raise InputError(f"{path} lists no clips; expected one line a clip")
     folder = os.path.dirname(os.path.abspath(path))
@@ -117,4 +120,4 @@ def _refuse(offenders, message):
 
 def _natural(speaker):
     """Sort key that puts speaker 2 before speaker 10."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|\D+", speaker)]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", speaker)]

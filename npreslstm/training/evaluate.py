@@ -67,6 +67,8 @@ def choose_speakers(checkpoint, dataset, wanted="held-out"):
         return dataset.speakers
     if wanted != "held-out":
         names = [name for name in wanted.split(",") if name]
+        if not names:
+            raise InputError(f"speakers are {wanted!r}; expected held-out, all, or names with commas")
         if unknown := [name for name in names if name not in dataset.speakers]:
             raise InputError(f"no clips of speaker {', '.join(unknown)}; the corpus has {', '.join(dataset.speakers)}")
         return names

@@ -120,7 +120,7 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         model_config.to_dict() | {"input_size": len(mean), "num_classes": len(examples.classes), "dropout": recipe.dropout}
     )
     for teacher in teachers:
-        _check_teacher(teacher, examples, split, recipe)
+        _check_teacher(teacher, examples, split, recipe, mean, std)
     models = [teacher.model() for teacher in teachers]
     if recipe.warp and examples.config is None:
         raise InputError(f"warp is {recipe.warp} for features without a configuration; expected one, which says which columns are MFCC")
@@ -153,7 +153,7 @@ def _calibration(checkpoint, clips):
     return {"input": max(limit["input"] for limit in limits), "cell": np.max([limit["cell"] for limit in limits], axis=0).tolist()}
 
 
-def _check_teacher(teacher, examples, split, recipe):
+def _check_teacher(teacher, examples, split, recipe, mean, std):
     """Raise InputError if a teacher heard other speakers, which it could tell the student about, or does not fit otherwise."""
     notes, which = teacher.notes, f"a teacher ({teacher.sha256[:16]})"
     theirs = {"features": teacher.features and teacher.features.to_dict(), "classes": teacher.classes}
@@ -163,6 +163,8 @@ def _check_teacher(teacher, examples, split, recipe):
     ours |= {"speakers trained on": _names(examples, split.train), "prior": recipe.prior, "statistics": recipe.statistics}
     if found := differences(theirs, ours):
         raise InputError(f"{which} does not fit the training: {'; '.join(found)}")
+    if any((np.abs(its - here) > 1e-3 * std).any() for its, here in ((teacher.mean, mean), (teacher.std, std))):
+        raise InputError(f"{which} has heard another corpus, with speakers of the same names: its mean and std are not those of the speakers here")
     chose = notes.get("speakers of validation", []) if notes.get("recipe", {}).get("keep") == "best" else []
     if held_out := [name for name in _names(examples, split.test) if name in chose]:
         raise InputError(f"{which} owes its epoch to speaker {', '.join(held_out)}, held out here; expected one that keeps its last epoch")

@@ -69,6 +69,8 @@ class Journal:
         elif not os.path.exists(path):
             raise FileNotFoundError(f"{folder} holds no cross-validation: there is no config.json in it")
         self.config = read_json(path)
+        if not isinstance(self.config, dict) or not {"data", "classes", "clips", "folds", "scored speakers"} <= self.config.keys():
+            raise InputError(f"{path} is not that of a cross-validation; expected a folder that npreslstm crossval --out wrote")
 
     def path(self, kind, run, fold):
         """File of one entry; `kind` is predictions, history, weights or snapshots."""
@@ -80,6 +82,8 @@ class Journal:
         save_checkpoint(self.path("weights", run, fold), checkpoint)
         write_json(self.path("history", run, fold), history)
         self.enter(run, fold, predictions)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(self.path("snapshots", run, fold))
 
     def enter(self, run, fold, predictions):
         """Enter the predictions alone, of networks that are kept elsewhere."""
@@ -98,6 +102,8 @@ class Journal:
         for name in os.listdir(os.path.join(self.folder, "predictions")):
             if match := ENTRY.fullmatch(name):
                 run, fold = map(int, match.groups())
+                if fold >= len(self.config["folds"]):
+                    raise InputError(f"{name} in {self.folder} is of no fold: there are {len(self.config['folds'])}, from 0; take it away")
                 found[run, fold] = self._read(os.path.join(self.folder, "predictions", name), self.config["scored speakers"][fold])
         return dict(sorted(found.items()))
 

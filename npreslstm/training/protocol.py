@@ -52,12 +52,9 @@ def make_folds(name, dataset):
     Raises
     ------
     InputError
-        If the corpus lacks speakers of the table or has others, has too few for the number, or a class is spoken by too
-        few to be trained on in every fold.
+        If the corpus lacks speakers of the table or has others, or has too few for the number.
     """
-    folds = _from_table(name, dataset) if name in TABLES else _grouped(name, dataset)
-    _check_classes(folds, dataset)
-    return folds
+    return _from_table(name, dataset) if name in TABLES else _grouped(name, dataset)
 
 
 def missing_clips(dataset):
@@ -83,7 +80,7 @@ def _from_table(name, dataset):
 
 def _grouped(name, dataset):
     speakers = dataset.speakers
-    if not name.isdigit() or int(name) < 2:
+    if not name.isdecimal() or int(name) < 2:
         raise InputError(f"folds are {name!r}; expected {', '.join(TABLES)} or a number of at least 2")
     if int(name) > len(speakers):
         raise InputError(f"{dataset.name} has {len(speakers)} speakers ({', '.join(speakers)}): too few for {name} folds")
@@ -97,8 +94,8 @@ def _grouped(name, dataset):
     return _rotated([tuple(sorted(group, key=speakers.index)) for group in groups])
 
 
-def _check_classes(folds, dataset):
-    for k, fold in enumerate(folds):
-        left = {clip.label for clip in dataset.clips if clip.speaker not in fold.test}
-        if absent := [label for n, label in enumerate(dataset.classes) if n not in left]:
-            raise InputError(f"nobody but the test speakers of fold {k} ({', '.join(fold.test)}) speaks {', '.join(absent)}; take other folds")
+def check_classes(dataset, held_out, where=""):
+    """Raise InputError if all speakers of a class are held out; `where` begins the message."""
+    left = {clip.label for clip in dataset.clips if clip.speaker not in held_out}
+    if absent := [label for n, label in enumerate(dataset.classes) if n not in left]:
+        raise InputError(f"{where}nobody but the speakers held out of training speaks {', '.join(absent)}; hold out others")

@@ -181,13 +181,11 @@ def _as_text(value):
 
 
 def training_features(name, trim_db=Recipe.trim_db):
-    """The `FeatureConfig` that weights called `name` are trained on: `paper` with its silence trimmed, or `mcu`, or that of a JSON file."""
-    from npreslstm.audio.features import FeatureConfig
+    """The `FeatureConfig` that weights called `name` are trained on: `paper` with its silence trimmed, or `mcu`, or that of a JSON file as it is."""
+    from npreslstm.audio.config import NAMED, load_config
 
-    if name.endswith(".json"):
-        return _from_file(FeatureConfig, name)
-    config = FeatureConfig.named(name)
-    return replace(config, trim_db=trim_db) if trim_db and config.framing == "centered" else config
+    config = load_config(name)
+    return replace(config, trim_db=trim_db) if name in NAMED and trim_db and config.framing == "centered" else config
 
 
 def _from_file(cls, path):

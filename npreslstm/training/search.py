@@ -6,6 +6,7 @@ numbered, and every number drawn follows from [seed, trial, parameter] and the t
 process that is killed and started again ends with the same trials.
 """
 
+import math
 import os
 import warnings
 from contextlib import closing, suppress
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npreslstm.errors import InputError
+from npreslstm.errors import DivergedError, InputError
 from npreslstm.parallel import run_all
 from npreslstm.training.crossval import FoldTask, fold_seed, run_fold
 from npreslstm.training.journal import lock_folder, settle_config, write_json
@@ -86,8 +87,8 @@ def _parse_values(text, kind):
     if ":" not in text:
         return Range(choices=tuple(kind(value) for value in text.split(",")))
     low, high, *log = text.split(":")
-    if log not in ([], ["log"]) or not kind(low) < kind(high) or (log and kind(low) <= 0):
-        raise ValueError("the low end comes first, and is above 0 for log")
+    if log not in ([], ["log"]) or not -math.inf < kind(low) < kind(high) < math.inf or (log and kind(low) <= 0):
+        raise ValueError("the low end comes first, both are finite, and above 0 for log")
     return Range(kind(low), kind(high), bool(log))
 
 
@@ -224,7 +225,7 @@ def run_trial(task):
     recipe = replace(task.recipe, **_draw(study, trial, task))
     try:
         study.tell(trial, _pooled_uar(trial, task, recipe), skip_if_finished=True)
-    except optuna.TrialPruned:
+    except (optuna.TrialPruned, DivergedError):
         study.tell(trial, state=optuna.trial.TrialState.PRUNED, skip_if_finished=True)
         for fold in task.folds:
             with suppress(FileNotFoundError):
@@ -259,6 +260,8 @@ def _pooled_uar(trial, task, recipe):
             predictions = run_fold(replace(fold, recipe=recipe), report).predictions
             confusion = confusion_matrix(predictions.labels, predictions.predicted, fold.model.num_classes)
             trial.set_user_attr(f"fold {k}", confusion.tolist())
+            with suppress(FileNotFoundError):
+                os.remove(fold.snapshot)
         confusions.append(np.array(trial.user_attrs[f"fold {k}"]))
         scores.append(uar(confusions[-1]))
     return uar(sum(confusions))

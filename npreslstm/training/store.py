@@ -56,7 +56,7 @@ def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=Non
         Folder for `open_examples`, inside `folder` and named by its content.
     """
     os.makedirs(folder, exist_ok=True)
-    about = {"version": [STORE_VERSION, CACHE_VERSION], "corpus": digest, "config": config.to_dict(), "speeds": list(speeds)}
+    about = {"version": [STORE_VERSION, CACHE_VERSION], "name": dataset.name, "corpus": digest, "config": config.to_dict(), "speeds": list(speeds)}
     name = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=12).hexdigest()
     store = os.path.join(folder, "corpus-" + name)
     if not os.path.exists(os.path.join(store, "about.json")):
@@ -69,7 +69,7 @@ def _write(store, examples, names, about):
     os.makedirs(store, exist_ok=True)
     with atomic_write(os.path.join(store, "rows.npy")) as file:
         np.save(file, np.concatenate([frames for variants in examples.variants for frames in variants]))
-    about |= {"name": examples.name, "classes": examples.classes, "clips": names}
+    about |= {"classes": examples.classes, "clips": names}
     about |= {"labels": examples.labels.tolist(), "speakers": examples.speakers.tolist()}
     about |= {"lengths": [[len(frames) for frames in variants] for variants in examples.variants]}
     with atomic_write(os.path.join(store, "about.json"), "w", encoding="utf-8") as file:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npreslstm.errors import InputError
+from npreslstm.errors import DivergedError, InputError
 from npreslstm.files import atomic_write
 from npreslstm.layers.activations import softmax
 from npreslstm.layers.loss import cross_entropy, one_hot
@@ -137,7 +137,7 @@ class Trainer:
         x, lengths = pad(clips)
         targets = one_hot(self.labels[batch], self.model.config.num_classes, x.dtype, recipe.label_smoothing)
         if recipe.mixup:
-            x, targets = augment.mixup(x, lengths, targets, recipe.mixup, rng)
+            x, targets = augment.mixup(x, targets, recipe.mixup, rng)
         if recipe.noise:
             augment.add_noise(x, recipe.noise, rng)
         if recipe.offset:
@@ -175,7 +175,7 @@ class Trainer:
         with np.load(path, allow_pickle=False) as stored:
             arrays = dict(stored)
         if json.loads(str(arrays.pop("what"))) != self._identity():
-            raise InputError(f"{path} is the state of a different run; delete it, or train with the same data, recipe and seed")
+            raise _other_run(path)
         for model, prefix in ((self.model, "model/"), (self.average, "average/")):
             model.load_state_dict({name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)})
         self.epoch, self.optimizer.steps = int(arrays.pop("epoch")), int(arrays.pop("steps"))
@@ -184,9 +184,9 @@ class Trainer:
         return arrays
 
     def _identity(self):
-        frames = [int(sum(len(variant) for variant in clip)) for clip in self.clips]
+        clips = _checksum(variant for clip in self.clips for variant in clip)
         teachers = [zlib.crc32(teacher.vector) for teacher in self.teachers]
-        return [self.recipe.to_dict(), self.model.config.to_dict(), self.seed, self.labels.tolist(), frames, teachers]
+        return [self.recipe.to_dict(), self.model.config.to_dict(), self.seed, self.labels.tolist(), clips, teachers]
 
 
 def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_seconds=30.0):
@@ -200,21 +200,34 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     on_epoch : callable, optional
         Called with an `Epoch`.
     snapshot : path, optional
-        State file: continued from if it is there, written every `snapshot_seconds`, deleted at the end.
+        State file: continued from if it is there, written every `snapshot_seconds`. For the caller to delete once the result is safe.
 
     Returns
     -------
     ResLSTM
         The averaged weights of the last epoch, or of the best one on the validation speakers, for the recipe's prior.
+
+    Raises
+    ------
+    DivergedError
+        If the loss is no finite number any more.
+    InputError
+        If the state file is of another run, or there is nobody to choose an epoch by.
     """
     recipe, best = trainer.recipe, _Best(trainer.average)
     if recipe.keep == "best" and validation is None:
         raise InputError("keep is 'best' without validation speakers; expected some to choose the epoch by")
+    watched = 0 if validation is None else _checksum([*validation[0], np.asarray(validation[1])])
     if snapshot and os.path.exists(snapshot):
-        best.restore(trainer.restore(snapshot))
+        arrays = trainer.restore(snapshot)
+        if arrays.pop("watched", None) != watched:
+            raise _other_run(snapshot)
+        best.restore(arrays)
     started, first, saved = time.monotonic(), trainer.epoch, time.monotonic()
     while trainer.epoch < recipe.epochs:
         loss = trainer.run_epoch()
+        if not np.isfinite(loss):
+            raise DivergedError(f"the loss is {loss} in epoch {trainer.epoch}; expected a finite number: take a lower lr than {recipe.lr:g}")
         score = _score(trainer, validation)
         trainer.history.append((loss, np.nan if score is None else score))
         if recipe.keep == "last" or score > best.uar:
@@ -223,14 +236,24 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
         if on_epoch:
             on_epoch(Epoch(trainer.epoch, recipe.epochs, loss, score, (now - started) / (trainer.epoch - first) * (recipe.epochs - trainer.epoch)))
         if snapshot and now - saved > snapshot_seconds:
-            trainer.save(snapshot, **best.arrays())
+            trainer.save(snapshot, watched=watched, **best.arrays())
             saved = now
-    if snapshot and os.path.exists(snapshot):
-        os.remove(snapshot)
     model = ResLSTM(trainer.model.config)
     model.load_state_dict(best.state)
     model.tensors["fc.bias"] -= trainer.log_prior
     return model
+
+
+def _checksum(arrays):
+    """CRC-32 of the shapes and numbers of some arrays."""
+    checksum = 0
+    for array in arrays:
+        checksum = zlib.crc32(np.ascontiguousarray(array), zlib.crc32(repr(array.shape).encode(), checksum))
+    return checksum
+
+
+def _other_run(path):
+    return InputError(f"{path} is the state of a different run; delete it, or train with the same data, recipe and seed")
 
 
 class _Best:
