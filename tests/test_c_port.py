@@ -273,6 +273,15 @@ def test_the_readme_tells_the_size_of_the_state(exported, name, type):
     assert f"| `npr_state` | {ctypes.sizeof(c.state):,} |" in (folder / "README.md").read_text()
 
 
+def test_the_readme_tells_the_size_of_the_frontend(exported, tmp_path):
+    needs("cc")
+    folder = exported("h64", "int8")[2]
+    (tmp_path / "size.c").write_text('#include <stdio.h>\n#include "npr_frontend.h"\nint main(void) { printf("%zu", sizeof(npr_frontend)); return 0; }')
+    subprocess.run(["cc", f"-I{folder}", tmp_path / "size.c", "-o", tmp_path / "size"], check=True)
+    size = int(subprocess.run([tmp_path / "size"], capture_output=True, check=True).stdout)
+    assert f"| `npr_frontend` | {size:,} |" in (folder / "README.md").read_text()
+
+
 def test_labels_survive_any_text(tmp_path):
     names = ('quo"te', "back\\slash", "trigraph??/", "naïve", "new\nline", "f", "g", "9")
     made = dataclasses.replace(checkpoint("h32"), classes=names)
