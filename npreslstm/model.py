@@ -43,6 +43,13 @@ class ModelCache(NamedTuple):
     dropout: np.ndarray | None  # (N, H)
 
 
+class _Tensors(dict):
+    """Tensors by name, views into one vector: what is assigned to a name is written there."""
+
+    def __setitem__(self, name, values):
+        self[name][...] = values
+
+
 class ResLSTM:
     """The model: a configuration and its tensors.
 
@@ -58,7 +65,7 @@ class ResLSTM:
     vector : (P,) array
         All trainable parameters end to end; the tensors in `tensors` are views into it.
     tensors : dict
-        Every tensor by its PyTorch name, running statistics included.
+        Every tensor by its PyTorch name, running statistics included. An array assigned to a name is written into its tensor.
     """
 
     def __init__(self, config=None, rng=None, dtype=np.float32):
@@ -71,9 +78,9 @@ class ResLSTM:
         self._numbers = np.zeros(P + sum(map(math.prod, statistics.values())), dtype=self.dtype)  # all that results depend on
         self.vector = self._numbers[:P]
         views = self.named_views(self.vector) | _named_views(self._numbers[P:], statistics)
-        self.tensors = {}
+        self.tensors = _Tensors()
         for name, (shape, initialiser) in self.config.schema.items():
-            self.tensors[name] = np.zeros(shape, dtype=np.int64) if initialiser == "counter" else views[name]
+            self.tensors.setdefault(name, np.zeros(shape, dtype=np.int64) if initialiser == "counter" else views[name])
             if initialiser == "ones" or rng is not None:
                 self.tensors[name][...] = getattr(initialisers, initialiser)(shape, rng)
 
@@ -241,8 +248,6 @@ class ResLSTM:
         if x.ndim != 3 or x.shape[2] != self.config.input_size:
             raise InputError(f"features are {x.shape}; expected (clips, frames, {self.config.input_size})")
         layout = packing(lengths)
-        if len(layout.lengths) != len(x) or len(layout.batch_sizes) > x.shape[1]:
-            raise InputError(f"lengths are {len(layout.lengths)} up to {layout.lengths.max()}; expected {len(x)} up to {x.shape[1]}, as the features")
         rows = layout.pack(x)
         if not np.isfinite(rows).all():
             raise InputError("features hold NaN or infinite values; expected finite ones: check the audio and the statistics")

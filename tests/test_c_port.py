@@ -276,7 +276,8 @@ def test_the_readme_tells_the_size_of_the_state(exported, name, type):
 def test_the_readme_tells_the_size_of_the_frontend(exported, tmp_path):
     needs("cc")
     folder = exported("h64", "int8")[2]
-    (tmp_path / "size.c").write_text('#include <stdio.h>\n#include "npr_frontend.h"\nint main(void) { printf("%zu", sizeof(npr_frontend)); return 0; }')
+    code = '#include <stdio.h>\n#include "npr_frontend.h"\nint main(void) { printf("%zu", sizeof(npr_frontend)); return 0; }'
+    (tmp_path / "size.c").write_text(code)
     subprocess.run(["cc", f"-I{folder}", tmp_path / "size.c", "-o", tmp_path / "size"], check=True)
     size = int(subprocess.run([tmp_path / "size"], capture_output=True, check=True).stdout)
     assert f"| `npr_frontend` | {size:,} |" in (folder / "README.md").read_text()
@@ -309,6 +310,8 @@ def test_what_cannot_be_exported_is_refused(tmp_path):
         export_c(dataclasses.replace(made, features=half), tmp_path)
     with pytest.raises(InputError, match="the weights have no statistics; expected mean and std"):
         export_c(dataclasses.replace(made, mean=None, std=None), tmp_path)
+    with pytest.raises(InputError, match="exceeds float32: the smallest std is 1e-40"):
+        export_c(dataclasses.replace(made, std=np.full(46, 1e-40)), tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -243,6 +243,20 @@ def test_wrong_batches_are_refused(x, lengths, padding, message):
         ResLSTM(SMALL["residual"]).forward(x, lengths, padding=padding)
 
 
+def test_what_is_assigned_to_a_tensor_is_written_into_it():
+    model = ResLSTM(SMALL["residual"], np.random.default_rng(0))
+    x = np.random.default_rng(1).normal(size=(1, 5, 4))
+    before = model.infer(x, [5])[0]
+    model.tensors["fc.bias"] = model.tensors["fc.bias"] + 9
+    model.tensors["fc.bias"] *= 1
+    assert np.allclose(model.infer(x, [5])[0], before + 9, atol=1e-5) and np.allclose(model.forward(x, [5])[0], before + 9, atol=1e-5)
+    assert np.shares_memory(model.tensors["fc.bias"], model.vector)
+    with pytest.raises(KeyError):
+        model.tensors["fc.bais"] = 0
+    with pytest.raises(ValueError):
+        model.tensors["fc.bias"] = np.zeros(7)
+
+
 def test_training_on_a_single_clip_is_refused():
     model = ResLSTM(SMALL["residual"])
     before = model.state_dict()

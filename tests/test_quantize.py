@@ -202,6 +202,7 @@ def test_calibration_is_kept_in_the_notes(tmp_path):
 
 
 BAD = [[1], {}, {"input": 1.0}, {"input": 0.0, "cell": [1.0, 1.0]}, {"input": 1.0, "cell": [1.0]}, {"input": math.nan, "cell": [1.0, 1.0]}]
+BAD += [{"input": 1, "cell": 3}, {"input": "a", "cell": [1.0, 1.0]}, {"input": 10**400, "cell": [1.0, 1.0]}, {"input": None, "cell": [1.0, None]}]
 
 
 @pytest.mark.parametrize("bad", BAD)
@@ -216,6 +217,53 @@ def test_sums_that_would_not_fit_are_refused():
     state["lstm.weight_ih_l0"][:] = 0.1  # 600 weights of 127 times 32,768
     with pytest.raises(InputError, match="2\\^31"):
         QuantizedModel.from_checkpoint(Checkpoint(config, state))
+
+
+def adversarial(**tensors):
+    """A checkpoint of one small LSTM whose tensors are filled with these numbers."""
+    sizes = {"input_size": 4, "hidden_size": 3, "num_classes": 2} | tensors.pop("sizes", {})
+    config = ModelConfig(kind="lstm-sa", **sizes)
+    state = ResLSTM(config, np.random.default_rng(0)).state_dict()
+    for name, values in tensors.items():
+        state[name.replace("__", ".")][:] = values
+    return Checkpoint(config, state, notes={"calibration": {"input": 4.0, "cell": [4.0]}})
+
+
+@pytest.mark.parametrize(
+    "tensors, message",
+    [
+        ({"attention_vector": 1.0, "sizes": {"hidden_size": 800}}, r"a product of attention can reach .*; expected less than 2\^63"),
+        ({"fc__weight": 0.9, "sizes": {"hidden_size": 800}}, r"a product of the head can reach .*; expected less than 2\^63"),
+        ({"fc__weight": 1e12}, "the weights of the head need a shift of -"),
+        ({"attention_vector": 1e12}, "the weights of attention need a shift of -"),
+        ({"fc__bias": [40000.0, 0.0]}, "a bias of the head is 40000; expected less than 32768"),
+    ],
+)
+def test_weights_beyond_what_the_integers_hold_are_refused(tensors, message):
+    with pytest.raises(InputError, match=message):
+        QuantizedModel.from_checkpoint(adversarial(**tensors))
+
+
+def test_logits_saturate_at_32_bits():
+    model = QuantizedModel.from_checkpoint(adversarial(fc__weight=[[1e6] * 3, [-1e6] * 3]))
+    assert model.logits(np.full((1, 3), 32767)).tolist() == [[(1 << 31) - 1, -(1 << 31)]]
+
+
+def test_half_of_the_last_bit_has_room_in_the_accumulator_too():
+    """Sums over h just fit 32 bits where they are a few million less than 2^31; rounding them by a shift of 24 adds 2^23."""
+    largest = 0
+    for hidden in range(505, 520):
+        made = adversarial(lstm__weight_hh_l0=30.0 / (1 << 22), lstm__weight_ih_l0=30.0, sizes={"input_size": 1, "hidden_size": hidden})
+        try:
+            lstm = QuantizedModel.from_checkpoint(made).lstms[0]
+        except InputError as error:
+            assert "2^31" in str(error)
+            continue
+        assert (lstm.recurrent_shift == 24).all()
+        sums = 32768 * np.abs(lstm.W_h.astype(np.int64)).sum(axis=1)
+        assert (sums + (1 << 23) < 1 << 31).all()
+        largest = max(largest, sums.max())
+    assert (1 << 31) - largest < 1 << 24  # and no more is refused than need be
 
 
 @pytest.mark.parametrize("bias", [3.0, -1e6])
@@ -237,6 +285,10 @@ def test_bad_features_are_refused():
     x[0, 1, 2] = np.nan
     with pytest.raises(InputError, match="NaN"):
         model.infer(x, [3])
+    for infer in (model.infer, model.infer_integer):
+        for lengths in ([4], [3, 3]):
+            with pytest.raises(InputError, match="lengths are .*; expected 1 up to 3, as the input"):
+                infer(np.zeros((1, 3, 46)), lengths)
     x[0, 1] = 0
     x[0, 2] = np.nan
     model.infer(x, [2])  # past the clip's end

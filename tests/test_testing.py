@@ -211,15 +211,22 @@ def test_other_mistakes_are_recognised(rng):
         "without the biases": {"weights": weights | {"bias_ih_l0": zero, "bias_hh_l0": zero}},
         "without bias_ih": {"weights": weights | {"bias_ih_l0": zero}},
         "without bias_hh": {"weights": weights | {"bias_hh_l0": zero}},
-        "with bias_ih counted twice": {"weights": double},
+        "with bias_ih in place of bias_hh": {"weights": double},
+        "with bias_ih counted twice": {"weights": weights | {"bias_ih_l0": 2 * weights["bias_ih_l0"]}},
         "with weight_hh transposed gate by gate": {"weights": transposed},
-        "from zero initial states": {"h0": None, "c0": None},
+        "from zero h0 and c0": {"h0": None, "c0": None},
+        "from zero h0": {"h0": None},
+        "from zero c0": {"c0": None},
         "with h0 and c0 exchanged": {"h0": c0, "c0": h0},
-        "with every clip backwards": {"x": x[:, ::-1]},
+        "with every clip backwards, padding included": {"x": x[:, ::-1]},
     }
     right = {"weights": weights, "x": x, "h0": h0, "c0": c0}
     for mistake, changed in mistakes.items():
         assert wrong(trace_lstm(**(right | changed))["y"], **right).endswith(f" The output is right {mistake}."), mistake
+    turned = np.array([[*clip[:T][::-1], *clip[T:]] for clip, T in zip(x, LENGTHS)])
+    assert wrong(trace_lstm(weights, turned, LENGTHS)["y"], weights, x, LENGTHS).endswith(" The output is right with every clip backwards.")
+    y, h_n, c_n = (trace_lstm(weights, x)[name] for name in ("y", "h_n", "c_n"))
+    assert "The output is right" not in wrong((y, (c_n, h_n)), weights, x)  # y alone would be right for lengths of which there are none
     both = weights_of(rng, True)
     message = wrong(trace_lstm(both, x)["y"], both, x, LENGTHS)
     assert message.endswith(" The output is right if padded frames are run as well (lengths ignored).")
@@ -240,6 +247,9 @@ def test_what_cannot_be_compared(rng):
         ((y[:, :0], weights, x, [6, 6, 6]), r"y is \(3, 0, 5\); expected \(3, 6, 5\)"),
         ((np.concatenate([y, y], axis=1), weights, x), r"y is \(3, 12, 5\); expected \(3, 6, 5\)"),
         ((y > 0, weights, x), "the tensor under test is bool; expected float64, float32, float16, or a tolerance"),
+        (((y, y, y), weights, x), "a sequence of other than two; expected y, or"),
+        (((y, y[0]), weights, x), "a sequence of other than two"),
+        ((np.full(y.shape, "a"), weights, x), "the tensor under test is"),
         ((Packed((1, 2)), weights, x), r"PackedSequence; expected a padded batch: pad_packed_sequence\(output, batch_first=True\)\[0\]"),
         ((y, {f"lstm.{name}": w for name, w in weights.items()}, x), "is not a weight of torch.nn.LSTM"),
     ]

@@ -68,7 +68,9 @@ class Packing(NamedTuple):
         return len(self.clip)
 
     def pack(self, x):
-        """Gather the valid frames of padded `x` (N, T, ...) into rows (M, ...)."""
+        """Gather the valid frames of padded `x` (N, T, ...) into rows (M, ...); InputError if it is of another batch."""
+        if len(x) != len(self.lengths) or x.shape[1] < len(self.batch_sizes):
+            raise InputError(f"lengths are {len(self.lengths)} up to {len(self.batch_sizes)}; expected {len(x)} up to {x.shape[1]}, as the input")
         return x.reshape(-1, *x.shape[2:]).take(self.clip * x.shape[1] + self.time, axis=0)  # twice as fast as x[clip, time]
 
     def unpack(self, rows, fill=0.0):

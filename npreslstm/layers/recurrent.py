@@ -198,10 +198,7 @@ def _by_layer(suffixes):
 def _layout(x, lengths, D):
     if x.ndim != 3 or x.shape[2] != D or 0 in x.shape[:2]:
         raise InputError(f"input is {x.shape}; expected (clips, frames, {D}), clips and frames at least 1")
-    layout = packing(np.full(len(x), x.shape[1]) if lengths is None else lengths)
-    if len(layout.lengths) != len(x) or len(layout.batch_sizes) > x.shape[1]:
-        raise InputError(f"lengths are {len(layout.lengths)} up to {layout.lengths.max()}; expected {len(x)} up to {x.shape[1]}, as the input")
-    return layout
+    return packing(np.full(len(x), x.shape[1]) if lengths is None else lengths)
 
 
 def _initial(name, state, shape):

@@ -63,7 +63,8 @@ def sizes(config):
 def ledger(config):
     """{what: bytes} of the frontend, for the README."""
     scratch = 4 * (config.n_fft + config.n_fft // 2 + 1 + config.n_mels)
-    memory = {"`npr_frontend`": scratch + 2 * config.n_fft + 4} if is_streaming(config) else {"`npr_spectrum`; `npr_clip_size` tells the rest": scratch}
+    streaming = {"`npr_frontend`": scratch + 2 * config.n_fft + 4}
+    memory = streaming if is_streaming(config) else {"`npr_spectrum`; `npr_clip_size` tells the rest": scratch}
     return {"tables of the frontend, const": sum(values.nbytes for values in tables(config).values())} | memory
 
 

@@ -7,6 +7,7 @@ it is one of integers: they go further than sound does, so that integers saturat
 import numpy as np
 
 from npreslstm.audio.features import extract_features
+from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
 from npreslstm.ports import c_text
 from npreslstm.streaming import StreamingResLSTM
@@ -23,7 +24,11 @@ def statistics(checkpoint):
     D = checkpoint.config.input_size
     mean = np.zeros(D) if checkpoint.mean is None else checkpoint.mean
     std = np.ones(D) if checkpoint.std is None else checkpoint.std
-    return mean.astype(np.float32), (1 / std).astype(np.float32)
+    with np.errstate(over="ignore"):
+        mean, inverse_std = mean.astype(np.float32), (1 / std).astype(np.float32)
+    if not (np.isfinite(mean).all() and np.isfinite(inverse_std).all()):
+        raise InputError(f"a mean or 1 / std of the features exceeds float32: the smallest std is {std.min():g}")
+    return mean, inverse_std
 
 
 def z_score(checkpoint, features):

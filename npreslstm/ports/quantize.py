@@ -12,14 +12,15 @@ For each frame of z-scored features z, with Qn for units of 2^-n and (F1)-(F4) o
 W_x and W_h are int8 with one scale a row each, chosen so that their units differ by 2^r exactly: the sum over h is
 shifted into the unit of the sum over x, both end in one 32-bit accumulator that begins with the bias.
 
-Attention keeps, of the scores e in Q16 of base-2 logarithms with integer parts E and fractions F, the largest E so far:
+Attention keeps, of the scores e in Q16 of base-2 logarithms with integer parts E and fractions F, the largest E so far, for the
+first frame its own:
 
-    e = requantize(v . h)                   E = floor(e)      F = e - E                   (Q7)   64-bit sum
+    e = saturate32(requantize(v . h))       E = floor(e)      F = e - E                   (Q7)   64-bit sum
     m' = max(m, E)      total, weighted <- round_shift(total, m' - m), ... weighted       (Q8)
     w = round_shift(2^F, m' - E)            Q24                                           (Q9)
     total <- total + w        weighted <- weighted + w h      Q24, Q39                    (Q10)
     context = floor(weighted / total + 1/2)                   Q15                         (Q11)
-    logits = requantize(W context) + b                        Q16                         (Q12)  int16 weights, 64-bit sum
+    logits = saturate32(requantize(W context) + b)            Q16                         (Q12)  int16 weights, 64-bit sum
 
 Letters: N clips, T frames, D inputs, H hidden, C classes.
 """
@@ -176,7 +177,7 @@ class QuantizedModel:
     def logits(self, context):
         """(N, C) Q16 (Q12)."""
         head = self.head
-        return fp.requantize(fp.exact_product(context, head.W.T), head.multiplier, head.shift) + head.bias
+        return fp.saturate(fp.requantize(fp.exact_product(context, head.W.T), head.multiplier, head.shift) + head.bias, 32)
 
     def infer_integer(self, x, lengths):
         """Logits (N, C) in Q16 of quantised features x (N, T, D); see `infer`."""
@@ -219,7 +220,7 @@ class QuantizedModel:
         e = fp.saturate(fp.requantize(fp.exact_product(h, head.attention), head.score_multiplier, head.score_shift), 32)  # (n,)  (Q7)
         E = e >> 16
         maximum = np.maximum(state.maximum[:n], E) if state.frames else E
-        fall = np.minimum(maximum - state.maximum[:n], 62)
+        fall = np.minimum(maximum - state.maximum[:n], 62) if state.frames else np.zeros_like(E)
         weight = fp.round_shift(fp.exp2_fraction(e & 0xFFFF) << 9, np.minimum(maximum - E, 62))  # (n,)  (Q9)
         state.total[:n] = fp.round_shift(state.total[:n], fall) + weight  # (Q8), (Q10)
         state.weighted[:n] = fp.round_shift(state.weighted[:n], fall[:, None]) + weight[:, None] * h
@@ -241,11 +242,11 @@ def _quantize_lstm(lstm, x_bits, c_bits):
     W_x = np.rint(lstm.W_x / (unit_x * 2.0**x_bits)[:, None]).astype(np.int8)
     W_h = np.rint(lstm.W_h / (unit_h * 2.0**15)[:, None]).astype(np.int8)
     bias = np.rint(lstm.b / unit_x)
-    reach = 32768 * (np.abs(W_h.astype(np.int64)).sum(axis=1) + np.abs(W_x.astype(np.int64)).sum(axis=1)) + np.abs(bias)
+    reach = 32768 * (np.abs(W_h.astype(np.int64)).sum(axis=1) + np.abs(W_x.astype(np.int64)).sum(axis=1)) + np.abs(bias) + ((1 << r) >> 1)
     if reach.max() >= 1 << 31:
         raise InputError(f"row {reach.argmax()} of an LSTM can sum to {reach.max():.0f}; expected less than 2^31 for int8: export it as float32")
     M, s = fp.multiplier(unit_x * 2.0**15)
-    return QuantizedLSTM(W_x, W_h, bias.astype(np.int32), M.astype(np.int32), s.astype(np.uint8), r.astype(np.uint8), c_bits)
+    return QuantizedLSTM(W_x, W_h, bias.astype(np.int32), M.astype(np.int32), _shifts(s, "an LSTM"), r.astype(np.uint8), c_bits)
 
 
 def _units(lstm, x_bits):
@@ -267,11 +268,28 @@ def _quantize_head(folded):
     score_multiplier, score_shift = fp.multiplier(scale * 2.0 * np.log2(np.e))  # Q15 to Q16, base e to base 2
     scales = _row_limit(folded.head_W) / 32767  # (C,)
     M, s = fp.multiplier(scales * 2.0)  # Q15 to Q16
-    return QuantizedHead(
-        np.rint(folded.attention / scale).astype(np.int16), int(score_multiplier), int(score_shift),
-        np.rint(folded.head_W / scales[:, None]).astype(np.int16), np.rint(folded.head_b * 65536).astype(np.int32),
-        M.astype(np.int32), s.astype(np.uint8),
-    )  # fmt: skip
+    attention, W = np.rint(folded.attention / scale).astype(np.int16), np.rint(folded.head_W / scales[:, None]).astype(np.int16)
+    bias = np.rint(folded.head_b * 65536)
+    if np.abs(bias).max() >= 1 << 31:
+        raise InputError(f"a bias of the head is {np.abs(folded.head_b).max():g}; expected less than 32768 for int8: export it as float32")
+    shifts, score_shift = _shifts(s, "the head"), int(_shifts(score_shift, "attention"))
+    _check_sums("attention", attention[None], [int(score_multiplier)], [score_shift])
+    _check_sums("the head", W, M.tolist(), shifts.tolist())
+    return QuantizedHead(attention, int(score_multiplier), score_shift, W, bias.astype(np.int32), M.astype(np.int32), shifts)
+
+
+def _shifts(s, what):
+    """As uint8, for `requantize`."""
+    if s.min() < 0 or s.max() > 62:
+        raise InputError(f"the weights of {what} need a shift of {s.min()} to {s.max()} bits; expected 0 to 62 for int8: export it as float32")
+    return s.astype(np.uint8)
+
+
+def _check_sums(what, W, multipliers, shifts):
+    """Raise InputError if what `requantize` rounds could exceed 64 bits, for hidden states of full size; in Python's integers, which have no end."""
+    for row, M, s in zip(np.abs(W.astype(np.int64)).sum(axis=1).tolist(), multipliers, shifts):
+        if (reach := 32768 * row * M + (1 << s >> 1)) >= 1 << 63:
+            raise InputError(f"a product of {what} can reach {float(reach):.2g}; expected less than 2^63 for int8: export it as float32")
 
 
 def _fraction_bits(limit):
@@ -280,6 +298,7 @@ def _fraction_bits(limit):
 
 
 def _check_calibration(calibration, layers):
-    good = isinstance(calibration, dict) and len(calibration.get("cell", ())) == layers
-    if not good or not all(np.isfinite(v) and v > 0 for v in (calibration.get("input", np.nan), *calibration["cell"])):
+    cells = calibration.get("cell") if isinstance(calibration, dict) else None
+    limits = [calibration.get("input"), *cells] if isinstance(cells, (list, tuple)) and len(cells) == layers else [None]
+    if not all(isinstance(limit, (int, float)) and 0 < limit < 1e300 for limit in limits):
         raise InputError(f"calibration is {calibration!r}; expected positive ranges: 'input' and a list 'cell' of {layers}")

@@ -105,7 +105,10 @@ def as_array(value):
         raise InputError("the output is a PackedSequence; expected a padded batch: pad_packed_sequence(output, batch_first=True)[0]")
     if hasattr(value, "detach"):  # a tensor of PyTorch, perhaps on another device
         value = value.detach().cpu()
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError):  # a type that NumPy does not have, such as bfloat16
+        raise InputError(f"the tensor under test is {getattr(value, 'dtype', type(value).__name__)}; expected {', '.join(TOLERANCES)}") from None
 
 
 def _cut(name, found, expected, axes, lengths):

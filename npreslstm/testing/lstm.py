@@ -35,14 +35,20 @@ def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=No
     InputError
         If names, shapes or types are not those of an LSTM.
     """
-    y, states = framework_output if isinstance(framework_output, tuple) and not hasattr(framework_output, "batch_sizes") else (framework_output, None)
-    found = {"y": y}
-    if states is not None:
-        found |= dict(zip(("h_n", "c_n"), states))
+    found = _named(framework_output)
     call = _Call(x, lengths, weights, h0, c0)
     expected = call.outputs()
     if message := first_deviation(found, expected, call.lengths, tolerance):
-        raise AssertionError(message + _explanation(call, as_array(y), tolerance))
+        raise AssertionError(message + _explanation(call, found, tolerance))
+
+
+def _named(output):
+    """{'y': ..., 'h_n': ..., 'c_n': ...} of what a framework's LSTM returned, the states only if they are there."""
+    if isinstance(output, (tuple, list)) and not hasattr(output, "batch_sizes"):
+        if len(output) != 2 or not isinstance(output[1], (tuple, list)) or len(output[1]) != 2:
+            raise InputError("the output is a sequence of other than two; expected y, or (y, (h_n, c_n)) as torch.nn.LSTM returns it")
+        return {"y": output[0], "h_n": output[1][0], "c_n": output[1][1]}
+    return {"y": output}
 
 
 def trace_lstm(weights, x, lengths=None, h0=None, c0=None):
@@ -97,11 +103,11 @@ def _intermediates(cache, T):
     return tensors
 
 
-def _explanation(call, y, tolerance):
+def _explanation(call, found, tolerance):
     """Which of the usual mistakes gives exactly this output, as a sentence; empty if none does."""
     for mistake, changes in _mistakes(call):
         try:
-            if first_deviation({"y": y}, call.outputs(**changes), call.lengths, tolerance) is None:
+            if first_deviation(found, call.outputs(**changes), call.lengths, tolerance) is None:
                 return f" The output is right {mistake}."
         except InputError:  # a change that does not fit these shapes
             continue
@@ -117,12 +123,24 @@ def _mistakes(call):
     yield "without the biases", {"state": weights | biases}
     for kind, other in (("ih", "hh"), ("hh", "ih")):
         yield f"without bias_{kind}", {"state": weights | {name: zero for name, zero in biases.items() if kind in name}}
-        yield f"with bias_{other} counted twice", {"state": weights | {n: weights[n.replace(kind, other)] for n in biases if kind in n}}
+        yield f"with bias_{other} in place of bias_{kind}", {"state": weights | {n: weights[n.replace(kind, other)] for n in biases if kind in n}}
+        yield f"with bias_{kind} counted twice", {"state": weights | {n: 2 * weights[n] for n in biases if kind in n}}
     yield "with weight_hh transposed gate by gate", {"state": {name: _transposed(w) if "weight_hh" in name else w for name, w in weights.items()}}
-    yield "if padded frames are run as well (lengths ignored)", {"lengths": None}
-    yield "with every clip backwards", {"x": call.x[:, ::-1], "lengths": None}
-    yield "from zero initial states", {"h0": None, "c0": None}
+    if call.lengths is not None:
+        yield "if padded frames are run as well (lengths ignored)", {"lengths": None}
+    yield "with every clip backwards, padding included", {"x": call.x[:, ::-1], "lengths": None}
+    yield "with every clip backwards", {"x": _backwards(call.x, call.lengths)}
+    for lost in (("h0", "c0"), ("h0",), ("c0",)):
+        yield f"from zero {' and '.join(lost)}", dict.fromkeys(lost)
     yield "with h0 and c0 exchanged", {"h0": call.c0, "c0": call.h0}
+
+
+def _backwards(x, lengths):
+    """x (N, T, D) with the frames of each clip in reverse."""
+    turned = x.copy()
+    for clip, frames in zip(turned, [x.shape[1]] * len(x) if lengths is None else lengths):
+        clip[:frames] = clip[:frames][::-1]
+    return turned
 
 
 def _by_block(weights, order):
