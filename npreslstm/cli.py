@@ -8,7 +8,9 @@ import argparse
 import contextlib
 import importlib
 import os
+import signal
 import sys
+import threading
 import warnings
 
 from npreslstm import __version__
@@ -75,7 +77,7 @@ def guarded(run, *arguments):
         The exit status: what `run` returned, 2 after an error.
     """
     sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # None if closed by the caller
-    with _warnings_as_lines():
+    with _warnings_as_lines(), _terminated_like_interrupted():
         try:
             status = run(*arguments)
             sys.stdout.flush()  # a full disk or a closed pipe shows here, not after main
@@ -90,6 +92,19 @@ def guarded(run, *arguments):
             say(f"error: {reason(error)}")
             status = 2
     return status or 0
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted():
+    """SIGTERM ends the program by an exception, so that no file stays half-written; nothing is changed in a thread, which may not."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(argv):
@@ -148,7 +163,8 @@ def _warnings_as_lines():
 def say(message):
     """Print one line on standard error, over a progress line if there is one."""
     clear = CLEAR_LINE if sys.stderr.isatty() else ""
-    print(clear + f"npreslstm: {message}".replace("\n", " "), file=sys.stderr)
+    with contextlib.suppress(OSError):  # a full disk behind standard error changes nothing
+        print(clear + f"npreslstm: {message}".replace("\n", " "), file=sys.stderr)
 
 
 def reason(error):

@@ -83,7 +83,7 @@ def _read_statistics(path):
     try:
         with np.load(path, allow_pickle=False) as file:
             return tuple(np.asarray(file[name], dtype=np.float64) for name in ("mean", "std"))
-    except (KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, EOFError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{os.fspath(path)} does not hold the arrays `mean` and `std` ({error}); make it by np.savez(path, mean=, std=)") from None
 
 

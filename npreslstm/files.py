@@ -22,6 +22,8 @@ def check_output(option, path, read=()):
     if path is None:
         return
     folder = os.path.dirname(path) or "."
+    if not os.path.basename(path):
+        raise InputError(f"{option} is {path!r}; expected the name of a file")
     if not os.path.isdir(folder):
         raise InputError(f"{option} is {path}; there is no folder {folder}: make it first")
     if os.path.exists(path) and not os.path.isfile(path):
@@ -64,7 +66,7 @@ def atomic_write(path, mode="wb", **open_options):
     folder, name = os.path.split(os.path.realpath(path))
     path = os.path.join(folder, name)
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{name[:40]}.", suffix=".part", dir=folder)
     except OSError as error:
         raise OSError(error.errno, error.strerror, folder) from None
     try:
@@ -72,11 +74,18 @@ def atomic_write(path, mode="wb", **open_options):
             yield file
             file.flush()
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes files private; a result file is not
+        os.chmod(temporary, _mode(path))  # mkstemp makes files private; a result file is not
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def _mode(path):
+    """Permissions of the file that is there, or of a new one."""
+    if os.path.exists(path):
+        return os.stat(path).st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

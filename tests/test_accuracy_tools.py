@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,17 @@ def test_the_networks_of_a_cross_validation_are_scored_as_it_did(corpus, whole, 
     found = [re.fullmatch(pattern, line).groups() for line in lines]
     assert [(run, once, speeds) for run, once, _, speeds, _ in found] == [(str(k), f"{u:.4f}", f"{u:.4f}") for k, u in enumerate(expected)]
     assert all(abs(float(integer) - float(once)) < 0.05 and float(same) > 95 for _, once, integer, _, same in found)  # achieved 0, 100
+
+
+def test_another_corpus_is_not_scored_in_its_name(corpus, whole, tmp_path):
+    shutil.copytree(corpus.parent, tmp_path / "other", ignore=shutil.ignore_patterns("*-*"))
+    write_wav(tmp_path / "other" / "0.wav", voice(0.3, seed=99))
+    with pytest.raises(InputError, match="is not the corpus of"):
+        score_folds.main([str(tmp_path / "other" / corpus.name), str(whole), "--cache", str(tmp_path / "cache")])
+    (tmp_path / "bare").mkdir()
+    shutil.copy(whole / "config.json", tmp_path / "bare")
+    with pytest.raises(InputError, match="has no weights/"):
+        score_folds.main([str(corpus), str(tmp_path / "bare"), "--cache", str(tmp_path / "cache")])
 
 
 def test_predictions_at_several_speeds_are_kept_for_reports(corpus, whole, tmp_path, capsys):

@@ -196,3 +196,12 @@ def test_pickled_arrays_are_never_loaded(tmp_path):
 def test_a_renamed_file_is_known_by_its_content(saved):
     saved.rename(saved.with_suffix(".weights"))
     assert load_checkpoint(saved.with_suffix(".weights")).sha256 == make_checkpoint().sha256
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compressed_files_are_not_unpacked(saved, tmp_path, method):
+    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(tmp_path / "packed.npz", "w", method) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    with pytest.raises(InputError, match="it is compressed"):
+        load_checkpoint(tmp_path / "packed.npz")

@@ -362,3 +362,23 @@ class TestText:
 
     def test_table(self):
         assert text.table(("a", "bb"), [("xyz", "1")], right={1}) == "a    bb\nxyz   1"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTERM") or os.name == "nt", reason="signals of POSIX")
+def test_termination_leaves_no_half_written_file(tmp_path):
+    """A program that is terminated while it writes ends by an exception, as one that is interrupted does."""
+    code = """
+import sys, time
+from npreslstm.cli import guarded
+from npreslstm.files import atomic_write
+def run():
+    with atomic_write(sys.argv[1]) as file:
+        file.write(b"half")
+        print("writing", flush=True)
+        time.sleep(60)
+sys.exit(guarded(run))
+"""
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "out")], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "writing\n"
+        process.terminate()
+    assert process.returncode == 143 and list(tmp_path.iterdir()) == []

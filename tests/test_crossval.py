@@ -226,6 +226,12 @@ def test_what_is_no_folder_of_results_is_one_line(whole, tmp_path, capsys):
     (tmp_path / "config.json").write_text('{"what": "else"}')
     assert main(["crossval", "--report", str(tmp_path)]) == 2
     assert "is not that of a cross-validation; expected a folder that npreslstm crossval --out wrote" in capsys.readouterr().err
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    assert main(["crossval", "--report", str(tmp_path)]) == 2 and "is damaged" in capsys.readouterr().err
+    config = json.loads((whole / "config.json").read_text())
+    for change in ({"folds": 5}, {"classes": 5}, {"classes": [1]}, {"scored speakers": []}, {"scored speakers": [[1], ["a"], []]}, {"clips": {}}):
+        (tmp_path / "config.json").write_text(json.dumps(config | change))
+        assert main(["crossval", "--report", str(tmp_path)]) == 2 and "is not that of a cross-validation" in capsys.readouterr().err
     shutil.copytree(whole, tmp_path / "out")
     shutil.copy(whole / "predictions" / "run-00-fold-0.csv", tmp_path / "out" / "predictions" / "run-00-fold-7.csv")
     assert main(["crossval", "--report", str(tmp_path / "out")]) == 2
@@ -250,6 +256,14 @@ def test_the_store_gives_back_what_was_stored(corpus, whole):
     for clip, variants in zip(data.clips, examples.variants):
         assert len(variants) == 1 and (variants[0] == extract_file(clip.path, training_features("mcu"))).all()
     assert examples.labels.tolist() == [clip.label for clip in data.clips]
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "about.json"])
+def test_a_damaged_store_is_one_line(whole, tmp_path, name):
+    store = shutil.copytree(next(whole.glob("features/corpus-*")), tmp_path / "store")
+    (store / name).write_bytes((store / name).read_bytes()[:200])
+    with pytest.raises(InputError, match="store is damaged .*: delete it"):
+        open_examples(str(store))
 
 
 def test_the_original_recipe_runs(corpus, tmp_path, capsys):

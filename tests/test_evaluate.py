@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from samples import checkpoint, voice, write_wav
 
-from npreslstm.checkpoint import save_checkpoint
+from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.cli import main
 from npreslstm.errors import InputError
 from npreslstm.recognizer import Recognizer
@@ -98,6 +98,35 @@ def test_speakers_that_were_trained_on_are_said_loudly(ravdess_like, weights, ca
 
     assert "trained on speaker 1, 3, 4: these scores are NOT those of unseen speakers" in said("all")
     assert "trained on speaker 3:" in said("3,5") and said("5") == ""
+
+
+def own_corpus(ravdess_like, folder):
+    """A manifest of the same clips."""
+    rows = [f"{path},{RAVDESS_CLASSES[int(path.name[6:8]) - 1]},{path.parent.name}" for path in sorted(ravdess_like.glob("*/*.wav"))]
+    (folder / "mine.csv").write_text("\n".join(["file,label,speaker", *rows]))
+    return folder / "mine.csv"
+
+
+def test_another_corpus_is_said_to_be_one(ravdess_like, weights, tmp_path, capsys):
+    said = run(capsys, own_corpus(ravdess_like, tmp_path), "--weights", weights).err
+    assert f"the weights were trained on {RAVDESS}; whether they know speakers of mine.csv cannot be told" in said
+
+
+def test_one_speaker_has_no_interval(ravdess_like, weights, capsys):
+    assert "one speaker" in run(capsys, ravdess_like, "--weights", weights, "--speakers", "2").out
+    found = run(capsys, ravdess_like, "--weights", weights, "--speakers", "2", "--format", "json").out
+    assert json.loads(found)["UAR interval"] is None
+
+
+def test_networks_that_learnt_with_padding_are_scored_with_it(ravdess_like, tmp_path, capsys):
+    data, out = own_corpus(ravdess_like, tmp_path), tmp_path / "w.npz"
+    few = ["--set", "epochs=2", "--hidden", "4", "--config", "mcu", "--cache", str(tmp_path / "cache")]
+    held_out = ["--validation", "Actor_01", "--test", "Actor_02,Actor_05"]
+    assert main(["train", str(data), "--recipe", "original", *few, *held_out, "--out", str(out)]) == 0
+    capsys.readouterr()
+    found = json.loads(run(capsys, data, "--weights", out, "--format", "json", "--cache", tmp_path / "cache").out)
+    noted = load_checkpoint(out).notes["scores held out"]
+    assert found["confusion"] == noted["confusion"] and found["UAR"] == noted["uar"]
 
 
 def test_who_is_chosen_and_who_is_known(ravdess_like):

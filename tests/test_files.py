@@ -5,7 +5,8 @@ import stat
 
 import pytest
 
-from npreslstm.files import atomic_write
+from npreslstm.errors import InputError
+from npreslstm.files import atomic_write, check_output
 
 
 @pytest.fixture(params=[None, b"old"], ids=["new file", "old file"])
@@ -56,7 +57,10 @@ def test_a_failed_rename_leaves_the_folder_as_it_was(target, monkeypatch):
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o077])
-def test_permissions_are_those_of_an_ordinary_new_file(target, mask):
+def test_permissions_are_those_of_the_old_file_or_of_an_ordinary_new_one(target, mask):
+    before = 0
+    if target.exists():
+        target.chmod(before := 0o600 if mask == 0o022 else 0o640)
     old = os.umask(mask)
     try:
         with atomic_write(target) as file:
@@ -64,7 +68,7 @@ def test_permissions_are_those_of_an_ordinary_new_file(target, mask):
         assert os.umask(mask) == mask
     finally:
         os.umask(old)
-    assert stat.S_IMODE(target.stat().st_mode) == 0o666 & ~mask
+    assert stat.S_IMODE(target.stat().st_mode) == (before or 0o666 & ~mask)
 
 
 def test_text_with_encoding_and_newline(target):
@@ -112,3 +116,24 @@ def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError) as caught, atomic_write(tmp_path / "none" / "result.bin"):
         pass
     assert caught.value.filename == str(tmp_path / "none")
+
+
+def test_a_name_as_long_as_the_system_takes(tmp_path):
+    with atomic_write(tmp_path / ("n" * 250)) as file:
+        file.write(b"new")
+    assert content(tmp_path) == {"n" * 250: b"new"}
+
+
+@pytest.mark.parametrize("name, words", [("", "expected the name of a file"), ("no/x", "there is no folder"), (".", "expected a regular file")])
+def test_output_that_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch, name, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=words):
+        check_output("--output", name)
+
+
+def test_output_must_not_be_what_is_read(tmp_path):
+    (tmp_path / "a").touch()
+    with pytest.raises(InputError, match="which is also to be read"):
+        check_output("--output", str(tmp_path / "a"), [str(tmp_path / "b"), str(tmp_path / "a")])
+    check_output("--output", None)
+    check_output("--output", str(tmp_path / "new"))

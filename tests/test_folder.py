@@ -92,6 +92,15 @@ def test_damaged_cache_entries_are_made_anew(clips, tmp_path, monkeypatch, damag
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize("header", ["(1000000000000, 46)", f"({10**23}, 46)", "(0, 46)", "-" * 4000 + "1"])
+def test_entries_with_an_absurd_header_are_made_anew(clips, tmp_path, header):
+    expected = extract_folder(clips[:1], MCU, cache_dir=tmp_path / "cache")[0].features
+    (entry,) = (tmp_path / "cache").iterdir()
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {header}, }}".encode()
+    entry.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+    np.testing.assert_array_equal(extract_folder(clips[:1], MCU, cache_dir=tmp_path / "cache")[0].features, expected)
+
+
 def test_entries_of_another_shape_are_not_taken(clips, tmp_path):
     expected = extract_folder(clips[:1], MCU, cache_dir=tmp_path / "cache")[0].features
     (entry,) = (tmp_path / "cache").iterdir()

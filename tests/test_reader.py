@@ -149,6 +149,28 @@ def test_cut_flac(tmp_path):
         read_audio(path)
 
 
+def test_a_flac_that_does_not_say_how_long_it_is(tmp_path):
+    """As an encoder that writes to a pipe leaves it: total samples 0, 36 bits in the header."""
+    soundfile = pytest.importorskip("soundfile")
+    path = tmp_path / "a.flac"
+    soundfile.write(path, SIGNAL[:, 0].repeat(40), RATE, "PCM_16")
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="a.flac: it does not say how long it is; write it to a file once more"):
+        read_audio(path)
+
+
+def test_folders_behind_links_count_once(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "a.wav").touch()
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "linked").symlink_to(tmp_path / "far")
+    (tmp_path / "far" / "loop").symlink_to(tmp_path / "here")
+    assert find_audio([tmp_path / "here"]) == [str(tmp_path / "here" / "linked" / "a.wav")]
+
+
 def test_float_wave_needs_soundfile(tmp_path, monkeypatch):
     soundfile = pytest.importorskip("soundfile")
     soundfile.write(tmp_path / "a.wav", np.zeros(10), RATE, "FLOAT")

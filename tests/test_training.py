@@ -81,6 +81,21 @@ def test_the_state_of_another_run_is_refused(tmp_path):
         Trainer(SMALL, QUICK, clips, labels, seed=1).restore(tmp_path / "state")
 
 
+@pytest.mark.parametrize("content", [b"", b"x", b"PK\x03\x04 truncated", "array", "no identity"])
+def test_a_damaged_state_is_one_line(tmp_path, content):
+    path = tmp_path / "state"
+    if content == "array":
+        np.save(path.with_suffix(".npy"), np.zeros(3))
+        path.with_suffix(".npy").rename(path)
+    elif content == "no identity":
+        np.savez(tmp_path / "s.npz", epoch=1)
+        (tmp_path / "s.npz").rename(path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match="state is damaged .*: delete it"):
+        Trainer(SMALL, QUICK, *toy_clips(), seed=1).restore(path)
+
+
 def test_validation_on_others_is_another_run(tmp_path):
     clips, labels = toy_clips()
 
@@ -173,6 +188,10 @@ def test_a_teacher_whose_epoch_was_chosen_on_a_held_out_speaker_is_refused():
     assert fit(examples, split, SMALL, QUICK, 1, teachers=[of_c]).notes["teachers"] == [of_c.sha256]
     with pytest.raises(InputError, match="owes its epoch to speaker d, held out here; expected one that keeps its last epoch"):
         fit(examples, split, SMALL, QUICK, 1, teachers=[of_c, of_d])
+    pupil = fit(examples, split_by_speaker(speakers, validation=["d"], test=["c"]), SMALL, QUICK, 1, teachers=[of_d])
+    assert pupil.notes["epoch chosen by"] == ["d"]
+    with pytest.raises(InputError, match="owes its epoch to speaker d"):  # through its own teacher
+        fit(examples, split, SMALL, QUICK, 1, teachers=[pupil])
 
 
 def test_best_epoch_needs_validation_speakers():

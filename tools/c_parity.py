@@ -135,6 +135,8 @@ def main(argv=None):
     parser.add_argument("--type", choices=("float32", "int8"), default="float32")
     parser.add_argument("--every", type=int, default=1)
     args = parser.parse_args(argv)
+    if args.every < 1:
+        raise InputError(f"--every is {args.every}; expected at least 1")
     checkpoint = load_checkpoint(args.weights)
     paths = sorted(glob.glob(os.path.join(args.ravdess, "Actor_*", "*.flac")))
     if args.type == "int8":

@@ -21,6 +21,7 @@ from npreslstm.audio.features import extract_features
 from npreslstm.audio.reader import find_audio, read_audio
 from npreslstm.audio.resampling import resample
 from npreslstm.audio.signal import to_mono, trim_silence
+from npreslstm.cli import guarded
 
 LIMITS = {"MFCC": 1e-3, "chroma": 1e-5}
 
@@ -99,4 +100,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

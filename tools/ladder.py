@@ -37,7 +37,11 @@ GROUPS = 4
 
 def tasks(speakers, store, model, recipe, seed, teachers=None):
     """A training for each group; `speakers` (N,) str, `teachers` a folder of --keep."""
+    if others := set(speakers.tolist()) - set(sum(PAPER_TEST, ())):
+        raise InputError(f"the ladder is of RAVDESS's actors 1 to 24; the corpus has {', '.join(sorted(others))}")
     allowed = sorted(set(speakers.tolist()) - set(PAPER_TEST[0]), key=int)
+    if len(allowed) < GROUPS:
+        raise InputError(f"the ladder needs at least {GROUPS} actors but {', '.join(PAPER_TEST[0])}; the corpus has {len(allowed)}")
     nobody = np.array([], dtype=int)
     for k in range(GROUPS):
         scored = np.isin(speakers, allowed[k::GROUPS])
@@ -81,7 +85,7 @@ def main(argv=None):
     if heard_at:
         examples, names = open_examples(store)
         networks = [(results[k].checkpoint, [names.index(name) for name in results[k].predictions.files]) for k in range(GROUPS)]
-        p = [heard(c.model(), z_scored(c, [examples.variants[n] for n in clips])) for c, clips in networks]  # (S, N, C) of each group
+        p = [heard(c, z_scored(c, [examples.variants[n] for n in clips])) for c, clips in networks]  # (S, N, C) of each group
     for text, speeds in heard_at.items():
         chosen = [recipe.speeds.index(speed) for speed in speeds]
         print(line([_averaged(entry, q[chosen]) for entry, q in zip(entries, p)], len(dataset.classes), f"{settings} at {text}"), flush=True)

@@ -16,6 +16,7 @@ from npreslstm.audio.reader import read_audio
 from npreslstm.audio.resampling import ResamplingWarning
 from npreslstm.audio.signal import to_mono
 from npreslstm.cli import guarded
+from npreslstm.errors import InputError
 from npreslstm.recognizer import Recognizer
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.metrics import confusion_matrix, uar
@@ -65,7 +66,9 @@ def main(argv=None):
     dataset, columns = load_dataset(args.data), {}
     for weights in args.weights or ["mcu", "paper"]:
         recognizer = Recognizer(weights)
-        held_out = dataset.of(recognizer.checkpoint.notes["speakers held out"])
+        held_out = dataset.of(recognizer.checkpoint.notes.get("speakers held out", ()))
+        if not held_out:
+            raise InputError(f"{args.data} has no clips of speakers that {weights} holds out")
         clips = [(to_mono(y), rate, clip.label) for clip in held_out for y, rate in [read_audio(clip.path)]]
         peaks = np.percentile([np.abs(y).max() for y, *_ in clips], [10, 50, 90])
         columns[weights] = {name: score(recognizer, clips, dataset.classes, change, args.seed) for name, change in CONDITIONS.items()}

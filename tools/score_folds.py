@@ -20,6 +20,7 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
 from npreslstm.commands.predict import parse_speeds
 from npreslstm.commands.train import ClipLine
+from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
 from npreslstm.parallel import available_cores
 from npreslstm.ports.quantize import QuantizedModel
@@ -35,7 +36,7 @@ def probabilities(path, examples, clips, chosen):
     """Of a fold's network: float32 (S, N, C) at the chosen speeds, and int8 (N, C) of the clips as they are."""
     checkpoint = load_checkpoint(path)
     by_speed = z_scored(checkpoint, [[examples.variants[n][k] for k in chosen] for n in clips])
-    return heard(checkpoint.model(), by_speed), softmax(QuantizedModel.from_checkpoint(checkpoint).infer(*pad(by_speed[0])))
+    return heard(checkpoint, by_speed), softmax(QuantizedModel.from_checkpoint(checkpoint).infer(*pad(by_speed[0])))
 
 
 def main(argv=None):
@@ -49,11 +50,15 @@ def main(argv=None):
     args = parser.parse_args(argv)
     journal, dataset = Journal(args.results), load_dataset(args.data)
     features, speeds = FeatureConfig.from_dict(journal.config["features"]), journal.config["recipe"]["speeds"]
-    store = store_examples(args.cache, dataset, corpus_digest(dataset), features, speeds, args.workers, ClipLine())
-    examples, names = open_examples(store)
     heard_at = parse_speeds(args.speeds) if args.speeds else tuple(speeds)
     if absent := [speed for speed in heard_at if speed not in speeds]:
         parser.error(f"--speeds has {absent[0]}, which the recipe lacks: {speeds}")
+    if not os.path.isdir(os.path.join(args.results, "weights")):
+        raise InputError(f"{args.results} has no weights/; expected a folder that npreslstm crossval --out wrote, networks and all")
+    if (digest := corpus_digest(dataset)) != journal.config["digest"]:
+        raise InputError(f"{args.data} is not the corpus of {args.results}: its clips have another checksum")
+    store = store_examples(args.cache, dataset, digest, features, speeds, args.workers, ClipLine())
+    examples, names = open_examples(store)
     chosen = [speeds.index(speed) for speed in heard_at]
     kept = Journal(args.keep, journal.config | {"heard at": heard_at}) if args.keep else None
     folds = range(len(journal.config["folds"]))

@@ -173,5 +173,5 @@ def load_config(name):
     try:
         with open(name, encoding="utf-8") as file:
             return FeatureConfig.from_dict(json.load(file))
-    except ValueError as error:  # InputError, JSONDecodeError, UnicodeDecodeError
+    except (ValueError, RecursionError) as error:  # InputError, JSONDecodeError, UnicodeDecodeError
         raise InputError(f"{name}: {error}") from None

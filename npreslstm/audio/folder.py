@@ -160,9 +160,12 @@ def _key(path, config, speed):
 
 def _load(entry, config):
     """Features from the cache; None if they are not there or not as they were written."""
-    try:
-        features = np.load(entry, allow_pickle=False)
-    except (FileNotFoundError, ValueError, EOFError):
+    if not os.path.isfile(entry):
         return None
-    good = features.dtype == np.float32 and features.ndim == 2 and features.shape[1] == config.n_features
+    try:
+        with open(entry, "rb") as file:
+            features = np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError, OverflowError, MemoryError, RecursionError):
+        return None
+    good = features.dtype == np.float32 and features.ndim == 2 and features.shape[1] == config.n_features and len(features)
     return features if good else None

@@ -13,6 +13,7 @@ from npreslstm.errors import InputError
 
 __all__ = ["AUDIO_SUFFIXES", "find_audio", "open_audio", "read_audio", "resample", "to_mono"]
 
+MAX_SAMPLES = 1 << 40  # of a channel: more is no recording, but a header that does not know
 AUDIO_SUFFIXES = (".flac", ".wav", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
 
 
@@ -68,6 +69,8 @@ def open_audio(path):
         check_sample_rate(file.samplerate, path)
         if file.frames == 0:
             raise InputError(f"{path}: no samples")
+        if file.frames >= MAX_SAMPLES:  # libsndfile says 2^63 - 1 of a FLAC that was written to a pipe
+            raise InputError(f"{path}: it does not say how long it is; write it to a file once more")
         yield file
 
 
@@ -108,7 +111,7 @@ def find_audio(paths):
 
 def _expand(path):
     if os.path.isdir(path):
-        inside = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
+        inside = [os.path.join(folder, name) for folder, names in walk(path) for name in names]
         matches = sorted(name for name in inside if name.lower().endswith(AUDIO_SUFFIXES))
         if not matches:
             raise InputError(f"{path}: a folder without sound files; expected some of {' '.join(AUDIO_SUFFIXES)}")
@@ -121,6 +124,19 @@ def _expand(path):
     if not matches:
         raise InputError(f"{path}: no file matches this pattern")
     return matches
+
+
+def walk(path):
+    """Yield (folder, sorted names of its files) of a folder and all in it, those behind symbolic links included, each once."""
+    seen = set()
+    for folder, folders, names in os.walk(path, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        yield folder, sorted(names)
 
 
 def check_file(path):
@@ -151,7 +167,7 @@ def _read(file, path, count):
     expected = file.frames if count < 0 else count
     try:
         block = file.read(count, dtype="float32")
-    except RuntimeError as error:  # soundfile's errors are RuntimeErrors
+    except (RuntimeError, ValueError, MemoryError) as error:  # soundfile's own are RuntimeErrors
         raise InputError(f"{path}: broken sound file: {str(error).rstrip('.')}") from None
     if len(block) < expected:
         raise InputError(f"{path}: cut short: {expected - len(block)} of {file.frames} samples are missing")

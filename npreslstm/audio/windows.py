@@ -4,7 +4,6 @@ Window k starts at k hops, as long as it fits; the last one ends with the record
 is one window.
 """
 
-import math
 import os
 
 import numpy as np
@@ -15,6 +14,8 @@ from npreslstm.errors import InputError
 
 WHOLE = 10.0  # seconds up to which a recording is one window by default
 WINDOW, HOP = 4.0, 2.0  # seconds, beyond that
+LONGEST = 1e6  # seconds of a window
+MOST = 1_000_000  # windows of a recording: 23 days
 
 
 def check_windows(window, hop):
@@ -24,8 +25,8 @@ def check_windows(window, hop):
             raise InputError(f"hop is {hop} without a window; expected both, in seconds")
         return
     for name, value in (("window", window), ("hop", window if hop is None else hop)):
-        if not (math.isfinite(value) and value > 0):
-            raise InputError(f"{name} is {value}; expected seconds above 0")
+        if not 0 < value <= LONGEST:
+            raise InputError(f"{name} is {value}; expected seconds above 0 and up to {LONGEST:,.0f}")
     if hop is not None and hop > window:
         raise InputError(f"hop is {hop} s; expected at most the window of {window} s, or sound between windows is left out")
 
@@ -54,6 +55,8 @@ def window_starts(n, sample_rate, window=None, hop=None):
     step = max(1, round((window / 2 if hop is None else hop) * sample_rate))
     if n <= size:
         return [0], n
+    if n // step > MOST:
+        raise InputError(f"{n} samples at {sample_rate} Hz are {n // step:,} windows; expected at most {MOST:,}: cut it, or take a longer hop")
     starts = list(range(0, n - size + 1, step))
     return (starts if starts[-1] == n - size else [*starts, n - size]), size
 

@@ -75,6 +75,8 @@ def _warning(checkpoint, dataset, speakers):
     seen = seen_speakers(checkpoint, dataset)
     if seen is None:
         return "the weights do not say whom they were trained on; the scores may be of speakers that they know"
+    if (trained_on := checkpoint.notes.get("data", dataset.name)) != dataset.name:
+        return f"the weights were trained on {trained_on}; whether they know speakers of {dataset.name} cannot be told"
     known = [speaker for speaker in speakers if speaker in seen]
     return f"the weights were trained on speaker {', '.join(known)}: these scores are NOT those of unseen speakers" if known else None
 

@@ -16,7 +16,8 @@ examples:
   npreslstm crossval ravdess/ --recipe search/best.json --runs 10 --out results/
 
 A trial is a recipe with numbers drawn from the ranges; its score is the pooled UAR of the validation speakers of all folds,
-as `npreslstm crossval --inner` with the same seed gives it. Test speakers have no part in anything. Trials that fall behind
+as `npreslstm crossval --inner` with the same seed gives it. Test speakers have no part in anything, unless the
+recipe says statistics=all, as --recipe original does. Trials that fall behind
 the median are stopped early. Interrupted in any way, the same command goes on where it was; a larger --trials goes on
 further. In --out: best.json (for --recipe), trials.csv, config.json, study.log.
 """
@@ -35,12 +36,15 @@ def add_arguments(parser):
 
 
 def run(args):
+    from npreslstm.cli import say
     from npreslstm.parallel import available_cores
     from npreslstm.training.search import DEFAULT_RANGES, PAPER_RANGES, parse_ranges, search
 
     check_plots(args)
     plan = make_plan(args, inner=True)
     default = PAPER_RANGES if plan.recipe.padding == "original" else DEFAULT_RANGES
+    if plan.recipe.statistics == "all":
+        say("warning: statistics=all: the features are z-scored by all speakers, those of the tests included")
     ranges = parse_ranges(args.range, plan.recipe) or default
     workers = available_cores() if args.workers is None else args.workers
     line = TrialLine(args.trials, 1 if args.dask else workers)

@@ -102,7 +102,7 @@ def read_vectors(folder):
         if not isinstance(manifest["weights"]["sha256"], str):
             raise TypeError("the manifest does not name its weights")
         return Vectors(manifest, {name: _read_case(folder, name) for name in manifest["cases"]})
-    except (ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
+    except (ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError, NotImplementedError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{os.fspath(folder)} does not hold whole vectors ({error}): export them again") from None
@@ -149,7 +149,7 @@ def changed_files(folder):
     with open(os.path.join(folder, MANIFEST), encoding="utf-8") as file:
         try:
             expected = dict(json.load(file)["files"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise InputError(f"{os.path.join(folder, MANIFEST)} is not a whole manifest: export the vectors again") from None
     problems = []
     for name, digest in expected.items():
@@ -229,7 +229,10 @@ def _write_case(folder, name, stored, checkpoint):
 
 def _read_case(folder, name):
     with np.load(os.path.join(folder, f"{os.path.basename(name)}.npz"), allow_pickle=False) as file:
-        return {key: file[key] for key in file.files}
+        stored = {key: file[key] for key in file.files}
+    if stored["lengths"].dtype.kind != "i":
+        raise ValueError(f"lengths of {name} are {stored['lengths'].dtype}")
+    return stored
 
 
 def _json(name, stored):

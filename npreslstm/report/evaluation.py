@@ -6,8 +6,7 @@ from npreslstm.report.text import bar, table
 
 def evaluation_text(scores, classes, blocks=True):
     """Text of what `npreslstm.training.evaluate.scores` returns."""
-    low, high = scores["UAR interval"]
-    spread = f"95 % over speakers: {low:.4f} to {high:.4f}"
+    spread = "one speaker" if scores["UAR interval"] is None else "95 % over speakers: {:.4f} to {:.4f}".format(*scores["UAR interval"])
     head = [f"{scores['clips']:,} clips", f"UAR {scores['UAR']:.4f}   {spread}", f"accuracy {scores['accuracy']:.4f}"]
     found = [(name, "-", "") if value is None else (name, f"{value:.4f}", bar(value, 25, blocks)) for name, value in scores["recalls"].items()]
     sections = ["\n".join(head), table(("class", "recall", ""), found), confusion_table(classes, scores["confusion"])]

@@ -53,8 +53,8 @@ def _draw(axes, y, config):
     axes[0].set(ylabel="amplitude", xlim=(0, max(edges[-1], len(y) / config.sample_rate)))
     _bands(axes[1], edges, _log_mel(y, config), config)
     coefficients = features[:, : config.n_mfcc]
-    # A few large values, MFCC 0 (the loudness) first of all, would leave the rest without colour.
-    limit = max(1.0, np.percentile(np.abs(coefficients), 95))
+    # A few large values would leave the rest without colour: MFCC 0, the loudness, has no say in it.
+    limit = max(1.0, np.percentile(np.abs(coefficients[:, min(1, config.n_mfcc - 1) :]), 95))
     _image(axes[2], edges, coefficients, "MFCC", "coefficient", cmap="RdBu_r", vmin=-limit, vmax=limit)
     _image(axes[3], edges, features[:, config.n_mfcc :], "chroma", "pitch class", cmap="magma", vmin=0, vmax=1)
     if config.n_chroma == 12:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
+from npreslstm.audio.reader import walk
 from npreslstm.errors import InputError
 
 RAVDESS = "RAVDESS speech"
@@ -69,9 +70,8 @@ def load_dataset(path):
 
 def _read_ravdess(folder):
     found = {}
-    for where, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
+    for where, names in walk(folder):
+        for name in names:
             if name.lower().endswith((".wav", ".flac", ".ogg")):
                 found.setdefault(name.rpartition(".")[0], []).append(os.path.join(where, name))
     wrong = [paths[0] for paths in found.values() if not RAVDESS_NAME.fullmatch(os.path.basename(paths[0]))]
@@ -120,4 +120,4 @@ def _refuse(offenders, message):
 
 def _natural(speaker):
     """Sort key that puts speaker 2 before speaker 10."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", speaker)]
+    return [(0, int(part), "") if part.isdecimal() and len(part) < 19 else (1, 0, part) for part in re.findall(r"\d+|\D+", speaker)]

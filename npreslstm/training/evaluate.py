@@ -121,7 +121,7 @@ def evaluate(checkpoint, dataset, speakers, number_type="float32", speeds=(1.0,)
     variants = prepare([clip.path for clip in dataset.clips], checkpoint.features, speeds, jobs, cache, progress)
     by_speed = z_scored(checkpoint, variants)
     contexts, attention = _run(checkpoint.model(), by_speed[0])
-    probabilities = heard(checkpoint.model(), by_speed).mean(axis=0)  # (N, C)
+    probabilities = heard(checkpoint, by_speed).mean(axis=0)  # (N, C)
     expected = probabilities.argmax(axis=1)
     if number_type == "int8":
         probabilities = np.mean([softmax(_run_integer(checkpoint, clips)) for clips in by_speed], axis=0)
@@ -137,9 +137,10 @@ def z_scored(checkpoint, variants):
     return [[((frames - checkpoint.mean) / checkpoint.std).astype(np.float32) for frames in clips] for clips in zip(*variants)]
 
 
-def heard(model, by_speed):
-    """Class probabilities (S, N, C) of what `z_scored` returns."""
-    return np.array([softmax(predict(model, clips)) for clips in by_speed])
+def heard(checkpoint, by_speed):
+    """Class probabilities (S, N, C) of what `z_scored` returns, with padding as in training."""
+    model, padding = checkpoint.model(), checkpoint.notes.get("recipe", {}).get("padding", "masked")
+    return np.array([softmax(predict(model, clips, padding)) for clips in by_speed])
 
 
 def _in_classes_of(checkpoint, dataset):

@@ -119,6 +119,7 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     config = ModelConfig.from_dict(
         model_config.to_dict() | {"input_size": len(mean), "num_classes": len(examples.classes), "dropout": recipe.dropout}
     )
+    chosen = {name for teacher in teachers for name in _chosen_by(teacher)}
     for teacher in teachers:
         _check_teacher(teacher, examples, split, recipe, mean, std)
     models = [teacher.model() for teacher in teachers]
@@ -134,6 +135,7 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         "speakers trained on": _names(examples, split.train),
         "speakers of validation": _names(examples, split.validation),
         "speakers held out": _names(examples, split.test),
+        "epoch chosen by": sorted({*(_names(examples, split.validation) if recipe.keep == "best" else ()), *chosen}, key=_length_first),
         "seed": seed,
         "recipe": recipe.to_dict(),
         **({"teachers": [teacher.sha256 for teacher in teachers]} if teachers else {}),
@@ -165,9 +167,15 @@ def _check_teacher(teacher, examples, split, recipe, mean, std):
         raise InputError(f"{which} does not fit the training: {'; '.join(found)}")
     if any((np.abs(its - here) > 1e-3 * std).any() for its, here in ((teacher.mean, mean), (teacher.std, std))):
         raise InputError(f"{which} has heard another corpus, with speakers of the same names: its mean and std are not those of the speakers here")
-    chose = notes.get("speakers of validation", []) if notes.get("recipe", {}).get("keep") == "best" else []
-    if held_out := [name for name in _names(examples, split.test) if name in chose]:
+    if held_out := [name for name in _names(examples, split.test) if name in _chosen_by(teacher)]:
         raise InputError(f"{which} owes its epoch to speaker {', '.join(held_out)}, held out here; expected one that keeps its last epoch")
+
+
+def _chosen_by(checkpoint):
+    """Speakers by whom an epoch was chosen, of a network or of those that it learnt from; earlier versions noted its own alone."""
+    notes = checkpoint.notes
+    own = notes.get("speakers of validation", []) if notes.get("recipe", {}).get("keep") == "best" else []
+    return notes.get("epoch chosen by", own)
 
 
 def _history(epochs, watched):
@@ -190,4 +198,9 @@ def _plain(scaled, examples, clips):
 
 
 def _names(examples, clips):
-    return sorted(set(examples.speakers[clips].tolist()), key=lambda name: (len(name), name))
+    return sorted(set(examples.speakers[clips].tolist()), key=_length_first)
+
+
+def _length_first(name):
+    """Sort key by which speaker 2 comes before speaker 10."""
+    return len(name), name

@@ -69,7 +69,7 @@ class Journal:
         elif not os.path.exists(path):
             raise FileNotFoundError(f"{folder} holds no cross-validation: there is no config.json in it")
         self.config = read_json(path)
-        if not isinstance(self.config, dict) or not {"data", "classes", "clips", "folds", "scored speakers"} <= self.config.keys():
+        if not _is_config(self.config):
             raise InputError(f"{path} is not that of a cross-validation; expected a folder that npreslstm crossval --out wrote")
 
     def path(self, kind, run, fold):
@@ -125,6 +125,17 @@ class Journal:
         write_json(os.path.join(self.folder, "summary.json"), summary)
 
 
+def _is_config(config):
+    """Whether a JSON value has what the reader of a journal looks at."""
+    kinds = {"data": str, "classes": list, "clips": dict, "folds": list, "scored speakers": list, "model": dict, "recipe": dict, "features": dict}
+    if not isinstance(config, dict) or not all(isinstance(config.get(name), kind) for name, kind in kinds.items()):
+        return False
+    scored = config["scored speakers"]
+    if len(scored) != len(config["folds"]) or not all(isinstance(name, str) for name in config["classes"]):
+        return False
+    return all(isinstance(names, list) and all(isinstance(name, str) and name in config["clips"] for name in names) for names in scored)
+
+
 def settle_config(folder, config):
     """Write config.json into a folder, made if needed; if one is there already, it must say the same."""
     path = os.path.join(folder, "config.json")
@@ -177,7 +188,7 @@ def read_json(path):
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({error}): delete it, or fetch it again") from None
 
 
@@ -198,6 +209,8 @@ def _read_predictions(path, classes):
         index = {name: k for k, name in enumerate(classes)}
         labels, predicted = (np.array([index[row[column]] for row in rows], dtype=int) for column in (2, 3))
         probabilities = np.array([[float(p) for p in row[4:]] for row in rows]).reshape(len(rows), len(classes))
+        if not np.isfinite(probabilities).all():
+            raise ValueError("a probability is no number")
     except (ValueError, KeyError, csv.Error) as error:
         raise InputError(f"{path} is damaged ({error}): delete it, and run again") from None
     return Predictions(tuple(row[0] for row in rows), np.array([row[1] for row in rows]), labels, predicted, probabilities)

@@ -49,10 +49,12 @@ def bootstrap_uar(labels, hits, speakers, C, resamples, rng, level=0.95):
 
     Returns
     -------
-    list of two floats
-        The lower and the upper end.
+    list of two floats, or None
+        The lower and the upper end; of a single speaker nothing can be said.
     """
     names, who = np.unique(speakers, return_inverse=True)
+    if len(names) < 2:
+        return None
     S, R = len(names), len(hits)
     cell = who * C + labels  # (N,): one number for every speaker and class
     total = np.bincount(cell, minlength=S * C).reshape(S, C)

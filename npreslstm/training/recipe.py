@@ -192,5 +192,5 @@ def _from_file(cls, path):
     try:
         with open(path, encoding="utf-8") as file:
             return cls.from_dict(json.load(file))
-    except ValueError as error:  # InputError, JSONDecodeError, UnicodeDecodeError
+    except (ValueError, RecursionError) as error:  # InputError, JSONDecodeError, UnicodeDecodeError
         raise InputError(f"{path}: {error}") from None

@@ -12,6 +12,7 @@ import numpy as np
 
 from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.folder import CACHE_VERSION
+from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
 from npreslstm.training.fit import Examples, prepare_examples
 
@@ -86,10 +87,13 @@ def open_examples(store):
     names : (N,) list of str
         As `clip_names`.
     """
-    with open(os.path.join(store, "about.json"), encoding="utf-8") as file:
-        about = json.load(file)
-    rows = np.load(os.path.join(store, "rows.npy"), mmap_mode="r", allow_pickle=False).view(np.ndarray)  # (M, D)
-    lengths = np.array(about["lengths"])  # (N, variants)
+    try:
+        with open(os.path.join(store, "about.json"), encoding="utf-8") as file:
+            about = json.load(file)
+        rows = np.load(os.path.join(store, "rows.npy"), mmap_mode="r", allow_pickle=False).view(np.ndarray)  # (M, D)
+        lengths = np.array(about["lengths"])  # (N, variants)
+    except (ValueError, KeyError, TypeError, EOFError) as error:
+        raise InputError(f"{store} is damaged ({error}): delete it") from None
     clips = iter(np.split(rows, np.cumsum(lengths)[:-1]))
     variants = [[next(clips) for _ in row] for row in lengths]
     labels, speakers = np.array(about["labels"]), np.array(about["speakers"])

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import zipfile
 import zlib
 from dataclasses import replace
 from typing import NamedTuple
@@ -172,9 +173,13 @@ class Trainer:
         InputError
             If the file belongs to another run: another recipe, model, seed or other clips.
         """
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = dict(stored)
-        if json.loads(str(arrays.pop("what"))) != self._identity():
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+                arrays = dict(stored)
+            identity = json.loads(str(arrays.pop("what")))
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
+            raise InputError(f"{os.fspath(path)} is damaged ({error}): delete it") from None
+        if identity != self._identity():
             raise _other_run(path)
         for model, prefix in ((self.model, "model/"), (self.average, "average/")):
             model.load_state_dict({name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)})
@@ -218,7 +223,7 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     if recipe.keep == "best" and validation is None:
         raise InputError("keep is 'best' without validation speakers; expected some to choose the epoch by")
     watched = 0 if validation is None else _checksum([*validation[0], np.asarray(validation[1])])
-    if snapshot and os.path.exists(snapshot):
+    if snapshot and os.path.isfile(snapshot):
         arrays = trainer.restore(snapshot)
         if arrays.pop("watched", None) != watched:
             raise _other_run(snapshot)
