@@ -159,6 +159,8 @@ def _load_native(path):
     try:
         arrays = _read_archive(path)
         header = json.loads(str(arrays.pop("header")))
+    except InputError:
+        raise
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, MemoryError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{path} is not a readable weights file ({error}): it is truncated or damaged, fetch it again") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
@@ -179,7 +181,7 @@ def _read_archive(path):
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size for member in members):
-            raise ValueError("it is compressed")  # which could unpack to more than it says
+            raise InputError(f"{path} is compressed; expected arrays that are stored as they are, as npreslstm writes them")  # nor a zip bomb
         if sum(member.file_size for member in members) > _LARGEST:
             raise ValueError(f"it unpacks to more than {_LARGEST} bytes")
         return {member.filename.removesuffix(".npy"): _read_array(archive, member) for member in members}

@@ -87,6 +87,11 @@ def guarded(run, *arguments):
         except BrokenPipeError:
             _drop_output()
             status = BROKEN_PIPE
+        except ModuleNotFoundError as error:
+            if error.name != "numpy":
+                raise
+            say("error: npreslstm needs NumPy: pip install numpy")
+            status = 2
         except (InputError, OSError, MemoryError) as error:
             _drop_output()
             say(f"error: {reason(error)}")
@@ -96,15 +101,15 @@ def guarded(run, *arguments):
 
 @contextlib.contextmanager
 def _terminated_like_interrupted():
-    """SIGTERM ends the program by an exception, so that no file stays half-written; nothing is changed in a thread, which may not."""
-    if threading.current_thread() is not threading.main_thread():
+    """SIGTERM ends the program by an exception, so that it leaves no file half-written; who has another use for the signal keeps it."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _run(argv):

@@ -10,3 +10,7 @@ class InputError(ValueError):
 
 class DivergedError(InputError):
     """Training that has come to a loss which is no finite number."""
+
+
+class SnapshotError(InputError):
+    """A state file of training that is of another run, or damaged."""

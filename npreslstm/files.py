@@ -26,8 +26,8 @@ def check_output(option, path, read=()):
         raise InputError(f"{option} is {path!r}; expected the name of a file")
     if not os.path.isdir(folder):
         raise InputError(f"{option} is {path}; there is no folder {folder}: make it first")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise InputError(f"{option} is {path}; expected a regular file")
+    if os.path.isdir(path):
+        raise InputError(f"{option} is {path}, a folder; expected a file")
     if os.path.realpath(path) in map(os.path.realpath, read):
         raise InputError(f"{option} is {path}, which is also to be read; give another name")
 

@@ -49,6 +49,17 @@ class _Tensors(dict):
     def __setitem__(self, name, values):
         self[name][...] = values
 
+    def update(self, tensors):
+        for name, values in dict(tensors).items():
+            self[name] = values
+
+    def __ior__(self, tensors):
+        self.update(tensors)
+        return self
+
+    def __reduce__(self):  # a copy is of the tensors alone
+        return dict, ({name: tensor.copy() for name, tensor in self.items()},)
+
 
 class ResLSTM:
     """The model: a configuration and its tensors.

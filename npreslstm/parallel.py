@@ -135,6 +135,12 @@ def _cluster(address):
             raise OSError(f"the workers of the cluster lack a package ({error}); install npreslstm where they run") from None
 
 
+def check_cluster(address):
+    """Find out before the work whether there is a cluster: OSError or InputError as of `run_all`."""
+    with _cluster(address):
+        pass
+
+
 def run_all(function, tasks, workers=1, dask=None):
     """Yield (task, result) of ``function(task)`` for every task, as they are done.
 

@@ -94,7 +94,7 @@ class ModelConfig:
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name} is {value!r}; expected an integer of at least 1")
             if value > LARGEST:
-                raise InputError(f"{name} is {value:.3g}; expected at most {LARGEST}")
+                raise InputError(f"{name} is {value if value < 10**15 else 'above 10^15'}; expected at most {LARGEST}")
         if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise InputError(f"dropout is {self.dropout!r}; expected a probability in [0, 1)")
         if self.attention_vectors > 1 and not self.head_combine:

@@ -192,8 +192,8 @@ def drop_statistics(header, arrays):
 CONTRADICTIONS = {
     change_shape: "fc.weight is (3, 7); the configuration expects (3, 8)",
     change_size: "its configuration contradicts its tensors: hidden_size 9 against 8",
-    giant_size: "hidden_size is 1e+12; expected at most 10000",
-    many_layers: "num_layers is 1e+09; expected at most 10000",
+    giant_size: "hidden_size is 1000000000000; expected at most 10000",
+    many_layers: "num_layers is 1000000000; expected at most 10000",
     text_mean: "mean is of type <U3; expected real numbers",
     text_notes: "contradicts itself: notes in its header is 'none'",
     one_name: "contradicts itself: classes in its header is 'abc'",

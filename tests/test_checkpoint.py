@@ -203,5 +203,5 @@ def test_compressed_files_are_not_unpacked(saved, tmp_path, method):
     with zipfile.ZipFile(saved) as source, zipfile.ZipFile(tmp_path / "packed.npz", "w", method) as target:
         for name in source.namelist():
             target.writestr(name, source.read(name))
-    with pytest.raises(InputError, match="it is compressed"):
+    with pytest.raises(InputError, match="packed.npz is compressed; expected arrays that are stored"):
         load_checkpoint(tmp_path / "packed.npz")

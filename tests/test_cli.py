@@ -228,7 +228,7 @@ class TestPredict:
         assert sorted(os.listdir(tmp_path)) == ["clips", "r.csv", "r.json"]
 
     @pytest.mark.parametrize(
-        "output, words", [("none/r.csv", "there is no folder"), (".", "expected a regular file"), ("clips/a.wav", "also to be read")]
+        "output, words", [("none/r.csv", "there is no folder"), (".", "a folder; expected a file"), ("clips/a.wav", "also to be read")]
     )
     def test_bad_output_is_found_before_the_work(self, run, weights, clips, tmp_path, output, words):
         before = (clips / "a.wav").read_bytes()
@@ -362,6 +362,12 @@ class TestText:
 
     def test_table(self):
         assert text.table(("a", "bb"), [("xyz", "1")], right={1}) == "a    bb\nxyz   1"
+
+
+def test_without_numpy_it_says_so(tmp_path):
+    code = "import sys; sys.modules['numpy'] = None; import npreslstm.cli as c; sys.exit(c.main(['info']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "npreslstm: error: npreslstm needs NumPy: pip install numpy\n")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGTERM") or os.name == "nt", reason="signals of POSIX")

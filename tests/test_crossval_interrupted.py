@@ -87,6 +87,20 @@ def test_a_fold_under_way_goes_on_from_its_snapshot(corpus, whole, tmp_path, mon
     assert again.history["loss"] == uninterrupted.history["loss"] and len(again.history["loss"]) == 4
 
 
+def test_a_snapshot_that_does_not_fit_is_begun_anew(corpus, whole, tmp_path):
+    """The folder's settings vouch for all that decides the result; such a snapshot is of an earlier version, or damaged."""
+    store, plan = next(whole.glob("features/corpus-*")), plan_of(corpus, epochs=2)
+    journal = Journal(str(tmp_path / "j"), plan.config(""))
+    task = cv._task(plan, journal, str(store), 0, 0)
+    expected = cv.run_fold(task).predictions.probabilities
+    for content in (b"x", (whole / "weights" / "run-00-fold-1.npz").read_bytes()):
+        Path(task.snapshot).write_bytes(content)
+        assert (cv.run_fold(task).predictions.probabilities == expected).all()
+    (tmp_path / "j" / "snapshots" / ".x.part").touch()
+    journal.clear()
+    assert not list((tmp_path / "j" / "snapshots").glob(".*.part"))
+
+
 def work_that_is_killed_once(task):
     """Square a number; in the worker that comes first, be killed."""
     number, marker = task

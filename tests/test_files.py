@@ -124,7 +124,7 @@ def test_a_name_as_long_as_the_system_takes(tmp_path):
     assert content(tmp_path) == {"n" * 250: b"new"}
 
 
-@pytest.mark.parametrize("name, words", [("", "expected the name of a file"), ("no/x", "there is no folder"), (".", "expected a regular file")])
+@pytest.mark.parametrize("name, words", [("", "expected the name of a file"), ("no/x", "there is no folder"), (".", "a folder; expected a file")])
 def test_output_that_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch, name, words):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=words):

@@ -250,7 +250,11 @@ def test_what_is_assigned_to_a_tensor_is_written_into_it():
     model.tensors["fc.bias"] = model.tensors["fc.bias"] + 9
     model.tensors["fc.bias"] *= 1
     assert np.allclose(model.infer(x, [5])[0], before + 9, atol=1e-5) and np.allclose(model.forward(x, [5])[0], before + 9, atol=1e-5)
-    assert np.shares_memory(model.tensors["fc.bias"], model.vector)
+    model.tensors.update({"fc.bias": np.zeros(6)})
+    model.tensors |= {"fc.weight": model.tensors["fc.weight"] + 1}
+    assert all(np.shares_memory(model.tensors[name], model.vector) for name in ("fc.bias", "fc.weight"))
+    copied = copy.deepcopy(model.tensors)
+    assert copied.keys() == model.tensors.keys() and not np.shares_memory(copied["fc.bias"], model.vector)
     with pytest.raises(KeyError):
         model.tensors["fc.bais"] = 0
     with pytest.raises(ValueError):

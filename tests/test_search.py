@@ -178,6 +178,14 @@ def test_pictures_of_the_search(whole, corpus, tmp_path):
     assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["history.png", "importance.png"]
 
 
+def test_when_all_diverge_it_says_so(corpus, tmp_path, capsys):
+    pytest.importorskip("optuna")
+    out = tmp_path / "out"
+    assert main(command(corpus, out, "--trials", "2", "--range", "lr=1e30:1e31")) == 0
+    said = capsys.readouterr().out
+    assert "2 trials, none of them complete" in said and "best.json" not in said and not (out / "best.json").exists()
+
+
 def test_without_optuna_it_says_so(corpus, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert main(command(corpus, tmp_path / "out")) == 2

@@ -142,6 +142,9 @@ def test_an_equal_output_passes_in_every_form(rng):
     assert_lstm_equal(tensors["y"], weights, x, LENGTHS, h0, c0)
     assert_lstm_equal((tensors["y"], states), weights, x, LENGTHS, h0, c0)
     assert_lstm_equal((tensors["y"][:, : LENGTHS.max()], states), weights, x, LENGTHS.tolist(), h0, c0)
+    assert_lstm_equal((tensors["y"], None), weights, x, LENGTHS, h0, c0)
+    assert_lstm_equal((tensors["y"], np.stack(states)), weights, x, LENGTHS, h0, c0)
+    assert_lstm_equal(tensors["y"].tolist(), weights, x, LENGTHS, h0, c0)
     for dtype in (np.float32, np.float16):
         assert_lstm_equal(tensors["y"].astype(dtype), weights, x, LENGTHS, h0, c0)
 
@@ -247,8 +250,8 @@ def test_what_cannot_be_compared(rng):
         ((y[:, :0], weights, x, [6, 6, 6]), r"y is \(3, 0, 5\); expected \(3, 6, 5\)"),
         ((np.concatenate([y, y], axis=1), weights, x), r"y is \(3, 12, 5\); expected \(3, 6, 5\)"),
         ((y > 0, weights, x), "the tensor under test is bool; expected float64, float32, float16, or a tolerance"),
-        (((y, y, y), weights, x), "a sequence of other than two; expected y, or"),
-        (((y, y[0]), weights, x), "a sequence of other than two"),
+        (((y, y, y), weights, x), "the output is a tuple of 3; expected y, or"),
+        (((y, (y, y, y)), weights, x), r"the states are a sequence of 3; expected \(h_n, c_n\)"),
         ((np.full(y.shape, "a"), weights, x), "the tensor under test is"),
         ((Packed((1, 2)), weights, x), r"PackedSequence; expected a padded batch: pad_packed_sequence\(output, batch_first=True\)\[0\]"),
         ((y, {f"lstm.{name}": w for name, w in weights.items()}, x), "is not a weight of torch.nn.LSTM"),

@@ -100,7 +100,7 @@ def test_a_missing_folder_is_noticed_before_the_work(corpus, tmp_path, capsys):
     assert main(["train", str(corpus), *FEW, "--out", str(tmp_path / "no" / "w.npz")]) == 2
     assert "make it first" in capsys.readouterr().err
     assert main(["train", str(corpus), *FEW, "--out", str(tmp_path)]) == 2
-    assert "expected a regular file" in capsys.readouterr().err
+    assert "a folder; expected a file" in capsys.readouterr().err
 
 
 def test_the_recipe_decides_whether_silence_is_trimmed(corpus, tmp_path):

@@ -19,7 +19,13 @@ def main(argv):
     # The package of this checkout, installed or not, here and in the processes that a bench starts.
     sys.path.insert(1, str(TOOLS.parent))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TOOLS.parent), os.environ.get("PYTHONPATH")]))
-    return importlib.import_module(f"bench_{argv[0]}").main(argv[1:])
+    from npreslstm.errors import InputError
+
+    try:
+        return importlib.import_module(f"bench_{argv[0]}").main(argv[1:])
+    except (ImportError, InputError) as error:
+        print(f"bench.py: {error}; the peers come with `make oracle`, into .venv", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

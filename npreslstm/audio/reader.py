@@ -135,7 +135,7 @@ def walk(path):
             folders.clear()
             continue
         seen.add(real)
-        folders.sort()
+        folders.sort(key=lambda name: (os.path.islink(os.path.join(folder, name)), name))  # links last: a folder goes by its own name
         yield folder, sorted(names)
 
 

@@ -73,6 +73,9 @@ def _report(folder, ranges, trials):
     from npreslstm.report.text import table
 
     complete = sorted((trial for trial in trials if trial.state == "complete"), key=lambda trial: -trial.value)
+    if not complete:
+        print(f"{len(trials)} trials, none of them complete: the loss grew beyond all numbers; take lower ranges for lr")
+        return
     rows = [(str(t.number), f"{t.value:.4f}", *(f"{t.params[name]:.4g}" for name in ranges)) for t in complete[:BEST]]
     print(f"{len(trials)} trials, {len(trials) - len(complete)} of them stopped early; the best:\n")
     print(table(("trial", "UAR", *ranges), rows, right=range(2 + len(ranges))))

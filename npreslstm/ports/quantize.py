@@ -26,6 +26,7 @@ Letters: N clips, T frames, D inputs, H hidden, C classes.
 """
 
 import dataclasses
+import numbers
 from typing import NamedTuple
 
 import numpy as np
@@ -300,5 +301,5 @@ def _fraction_bits(limit):
 def _check_calibration(calibration, layers):
     cells = calibration.get("cell") if isinstance(calibration, dict) else None
     limits = [calibration.get("input"), *cells] if isinstance(cells, (list, tuple)) and len(cells) == layers else [None]
-    if not all(isinstance(limit, (int, float)) and 0 < limit < 1e300 for limit in limits):
+    if not all(isinstance(limit, numbers.Real) and 0 < limit < 1e300 for limit in limits):
         raise InputError(f"calibration is {calibration!r}; expected positive ranges: 'input' and a list 'cell' of {layers}")

@@ -44,11 +44,14 @@ def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=No
 
 def _named(output):
     """{'y': ..., 'h_n': ..., 'c_n': ...} of what a framework's LSTM returned, the states only if they are there."""
-    if isinstance(output, (tuple, list)) and not hasattr(output, "batch_sizes"):
-        if len(output) != 2 or not isinstance(output[1], (tuple, list)) or len(output[1]) != 2:
-            raise InputError("the output is a sequence of other than two; expected y, or (y, (h_n, c_n)) as torch.nn.LSTM returns it")
-        return {"y": output[0], "h_n": output[1][0], "c_n": output[1][1]}
-    return {"y": output}
+    if not isinstance(output, tuple) or hasattr(output, "batch_sizes"):
+        return {"y": output}
+    if len(output) != 2:
+        raise InputError(f"the output is a tuple of {len(output)}; expected y, or (y, (h_n, c_n)) as torch.nn.LSTM returns it")
+    y, states = output
+    if states is not None and len(states) > 2:
+        raise InputError(f"the states are a sequence of {len(states)}; expected (h_n, c_n)")
+    return {"y": y, **dict(zip(("h_n", "c_n"), () if states is None else states))}
 
 
 def trace_lstm(weights, x, lengths=None, h0=None, c0=None):

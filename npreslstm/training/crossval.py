@@ -12,9 +12,9 @@ import numpy as np
 
 from npreslstm import __version__
 from npreslstm.checkpoint import Checkpoint, load_checkpoint
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, SnapshotError
 from npreslstm.layers.activations import softmax
-from npreslstm.parallel import run_all
+from npreslstm.parallel import check_cluster, run_all
 from npreslstm.schema import ModelConfig
 from npreslstm.training.fit import Split, fit
 from npreslstm.training.journal import Journal, Predictions, lock_folder
@@ -166,7 +166,12 @@ def run_fold(task, on_epoch=None):
     started = time.monotonic()
     examples, names = open_examples(task.store)
     teachers = [load_checkpoint(path) for path in task.teachers]
-    checkpoint = fit(examples, task.split, task.model, task.recipe, task.seed, on_epoch, task.snapshot, teachers)
+    arguments = examples, task.split, task.model, task.recipe, task.seed, on_epoch, task.snapshot, teachers
+    try:
+        checkpoint = fit(*arguments)
+    except SnapshotError:  # of an earlier version, or damaged, as the folder vouches for all else: the fold begins anew
+        os.remove(task.snapshot)
+        checkpoint = fit(*arguments)
     clips = task.split.test
     scaled = [((examples.variants[n][0] - checkpoint.mean) / checkpoint.std).astype(np.float32) for n in clips]
     logits = predict(checkpoint.model(), scaled, task.recipe.padding)
@@ -210,9 +215,12 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
     digest = corpus_digest(plan.dataset)
     journal = Journal(os.path.abspath(folder), plan.config(digest))
     with lock_folder(journal.folder):
+        journal.clear()
         entries = journal.entries()
         tasks = [(run, fold) for run in range(runs) for fold in range(len(plan.folds)) if (run, fold) not in entries]
         if tasks:
+            if dask:
+                check_cluster(dask)
             cache = os.path.abspath(cache or os.path.join(folder, "features"))
             store = store_examples(cache, plan.dataset, digest, plan.features, plan.recipe.speeds, workers, on_clip)
             with closing(run_all(run_fold, [_task(plan, journal, store, *key) for key in tasks], workers, dask)) as results:

@@ -139,7 +139,8 @@ def z_scored(checkpoint, variants):
 
 def heard(checkpoint, by_speed):
     """Class probabilities (S, N, C) of what `z_scored` returns, with padding as in training."""
-    model, padding = checkpoint.model(), checkpoint.notes.get("recipe", {}).get("padding", "masked")
+    recipe = checkpoint.notes.get("recipe")
+    model, padding = checkpoint.model(), recipe.get("padding", "masked") if isinstance(recipe, dict) else "masked"
     return np.array([softmax(predict(model, clips, padding)) for clips in by_speed])
 
 

@@ -24,6 +24,7 @@ from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
 
 ENTRY = re.compile(r"run-(\d+)-fold-(\d+)\.csv")
+KINDS = ("predictions", "history", "weights", "snapshots")
 FIRST_COLUMNS = ("file", "speaker", "true", "predicted")
 
 
@@ -64,13 +65,18 @@ class Journal:
         self.folder, path = folder, os.path.join(folder, "config.json")
         if config is not None:
             settle_config(folder, config)
-            for name in ("predictions", "history", "weights", "snapshots"):
+            for name in KINDS:
                 os.makedirs(os.path.join(folder, name), exist_ok=True)
         elif not os.path.exists(path):
             raise FileNotFoundError(f"{folder} holds no cross-validation: there is no config.json in it")
         self.config = read_json(path)
         if not _is_config(self.config):
             raise InputError(f"{path} is not that of a cross-validation; expected a folder that npreslstm crossval --out wrote")
+
+    def clear(self):
+        """Take away what workers left half-written when they were killed; only for who holds the lock."""
+        for kind in KINDS:
+            remove_partial(os.path.join(self.folder, kind))
 
     def path(self, kind, run, fold):
         """File of one entry; `kind` is predictions, history, weights or snapshots."""
@@ -145,6 +151,13 @@ def settle_config(folder, config):
     if changed := differences(read_json(path), json.loads(json.dumps(config))):
         more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
         raise InputError(f"{folder} holds results of another configuration: {'; '.join(changed[:5])}{more}; choose another folder")
+
+
+def remove_partial(folder):
+    """Remove the temporary files of `atomic_write` from a folder in which nobody is at work."""
+    for name in os.listdir(folder):
+        if name.startswith(".") and name.endswith(".part"):
+            os.remove(os.path.join(folder, name))
 
 
 @contextlib.contextmanager

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.errors import DivergedError, InputError
-from npreslstm.parallel import run_all
+from npreslstm.parallel import check_cluster, run_all
 from npreslstm.training.crossval import FoldTask, fold_seed, run_fold
-from npreslstm.training.journal import lock_folder, settle_config, write_json
+from npreslstm.training.journal import lock_folder, remove_partial, settle_config, write_json
 from npreslstm.training.metrics import confusion_matrix, uar
 from npreslstm.training.recipe import Recipe
 from npreslstm.training.store import corpus_digest, store_examples
@@ -156,8 +156,12 @@ def search(plan, ranges, trials, folder, storage=None, cache=None, workers=1, da
     digest = corpus_digest(plan.dataset)
     settle_config(folder, plan.config(digest) | {"ranges": {name: list(values) for name, values in ranges.items()}})
     with lock_folder(folder):
+        os.makedirs(os.path.join(folder, "snapshots"), exist_ok=True)
+        remove_partial(os.path.join(folder, "snapshots"))
         storage, name = (storage, _shared_name(folder, digest)) if storage else (os.path.join(folder, "study.log"), "npreslstm")
         study = _open_study(storage, name, plan.recipe)
+        if dask:
+            check_cluster(dask)
         cache = os.path.abspath(cache or os.path.join(folder, "features"))
         store = store_examples(cache, plan.dataset, digest, plan.features, plan.recipe.speeds, workers, on_clip)
         while len(study.trials) < trials:
@@ -205,7 +209,6 @@ def _journal(path):
 def _task(plan, ranges, storage, study, trial, store, folder):
     speakers = np.array([clip.speaker for clip in plan.dataset.clips])
     snapshots = os.path.join(folder, "snapshots", f"trial-{trial.number:04}-fold")
-    os.makedirs(os.path.dirname(snapshots), exist_ok=True)
     folds = tuple(
         FoldTask(0, k, fold_seed(plan.seed, 0, k), store, plan.split(fold, speakers), plan.model, plan.recipe, f"{snapshots}-{k}.npz")
         for k, fold in enumerate(plan.folds)

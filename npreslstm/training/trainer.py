@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npreslstm.errors import DivergedError, InputError
+from npreslstm.errors import DivergedError, InputError, SnapshotError
 from npreslstm.files import atomic_write
 from npreslstm.layers.activations import softmax
 from npreslstm.layers.loss import cross_entropy, one_hot
@@ -170,15 +170,15 @@ class Trainer:
 
         Raises
         ------
-        InputError
-            If the file belongs to another run: another recipe, model, seed or other clips.
+        SnapshotError
+            If the file is damaged, or belongs to another run: another recipe, model, seed or other clips.
         """
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = dict(stored)
             identity = json.loads(str(arrays.pop("what")))
         except (ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
-            raise InputError(f"{os.fspath(path)} is damaged ({error}): delete it") from None
+            raise SnapshotError(f"{os.fspath(path)} is damaged ({error}): delete it") from None
         if identity != self._identity():
             raise _other_run(path)
         for model, prefix in ((self.model, "model/"), (self.average, "average/")):
@@ -216,8 +216,10 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     ------
     DivergedError
         If the loss is no finite number any more.
+    SnapshotError
+        If the state file is damaged or of another run.
     InputError
-        If the state file is of another run, or there is nobody to choose an epoch by.
+        If there is nobody to choose an epoch by.
     """
     recipe, best = trainer.recipe, _Best(trainer.average)
     if recipe.keep == "best" and validation is None:
@@ -258,7 +260,7 @@ def _checksum(arrays):
 
 
 def _other_run(path):
-    return InputError(f"{path} is the state of a different run; delete it, or train with the same data, recipe and seed")
+    return SnapshotError(f"{path} is the state of a different run, or of an earlier version; delete it, or train with the same data, recipe and seed")
 
 
 class _Best:
