@@ -178,6 +178,7 @@ def test_pictures_of_the_search(whole, corpus, tmp_path):
     assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["history.png", "importance.png"]
 
 
+@pytest.mark.oracle
 def test_when_all_diverge_it_says_so(corpus, tmp_path, capsys):
     pytest.importorskip("optuna")
     out = tmp_path / "out"
