@@ -105,15 +105,20 @@ def load_checkpoint(path=None):
     if is_native(path):
         return _load_native(path)
     from npreslstm.formats import safetensors, torch_pt
+    from npreslstm.formats.state_dicts import strip_prefixes
 
     reader = safetensors if path.lower().endswith(".safetensors") else torch_pt
     state = reader.read_state_dict(path)
     try:
+        state = strip_prefixes(state)
         check_cells(state)
         check_directions(state)
         config = ModelConfig.from_state(state)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    for name, (shape, initialiser) in config.schema.items():
+        if initialiser == "counter":  # of batches, which no result depends on; old versions of PyTorch have none
+            state.setdefault(name, np.zeros(shape, np.int64))
     complete = checked(path, Checkpoint(config, state))
     return replace(complete, state={name: complete.state[name] for name in config.schema})  # in one order, whatever the file's: see `sha256`
 
@@ -219,6 +224,8 @@ def checked(path, checkpoint):
         raise InputError(f"{path}: {error}") from None
     if not all(np.isfinite(tensor).all() for tensor in model.tensors.values()):
         raise InputError(f"{path} holds NaN or infinite weights; expected finite ones")
+    if wrong := [name for name, tensor in model.tensors.items() if name.endswith(".running_var") and (tensor < 0).any()]:
+        raise InputError(f"{path}: {wrong[0]} has a negative variance")
     for name in ("mean", "std"):
         value = getattr(checkpoint, name)
         if value is not None and (value.shape != (config.input_size,) or not np.isfinite(value).all() or (name == "std" and not (value > 0).all())):

@@ -51,17 +51,19 @@ def convert(source, target, like=None, features=None, classes=None, mean_std=Non
     if like is not None and (features, classes, mean_std) != (None, None, None):
         raise InputError("--like gives features, classes and statistics; leave out --features, --classes and --mean-std, or --like")
     checkpoint = load_checkpoint(source)
-    given = _of_other(like) if like is not None else _of_options(features, classes, mean_std)
+    given = _of_other(like, checkpoint) if like is not None else _of_options(features, classes, mean_std)
     checkpoint = checked(os.fspath(source), dataclasses.replace(checkpoint, **given))
     _write(ending, target, checkpoint)
     return checkpoint, _notices(ending, os.fspath(source), target, checkpoint)
 
 
-def _of_other(path):
+def _of_other(path, checkpoint):
+    """What `checkpoint` takes from other weights; if these are the same ones, their notes, calibration among them, and dropout too."""
     other = load_checkpoint(path)
     if absent := _missing(other):
         raise InputError(f"{os.fspath(path)} has no {', no '.join(absent)} itself; expected native weights of this package that have")
-    return {name: getattr(other, name) for name in ("features", "mean", "std", "classes")}
+    same = checkpoint.state.keys() == other.state.keys() and all(np.array_equal(checkpoint.state[name], other.state[name]) for name in other.state)
+    return {name: getattr(other, name) for name in ("features", "mean", "std", "classes", *(("config", "notes") if same else ()))}
 
 
 def _of_options(features, classes, mean_std):
@@ -104,7 +106,7 @@ def _missing(checkpoint):
 def _notices(ending, source, target, checkpoint):
     absent = _missing(checkpoint)
     if ending != ".npz" and len(absent) < len(PARTS):
-        kept = [words for words in PARTS.values() if words not in absent]
+        kept = [words for words in PARTS.values() if words not in absent] + ["notes"]
         return [f"{target} holds tensors alone; {', '.join(kept)} stay behind: keep them with `npreslstm convert {target} OUT.npz --like {source}`"]
     if absent:
         remedy = "--like OTHER.npz, or --features, --classes and --mean-std, and an OUT.npz"

@@ -238,6 +238,8 @@ class Recognizer:
         for x, row in zip(clips, batch):
             row[: len(x)] = x
         logits, alpha = self.model.infer(batch, lengths)
+        if not np.isfinite(logits).all():
+            raise InputError("the weights give logits that are no finite numbers: they are damaged")
         return [(p, a[:T].copy()) for p, a, T in zip(softmax(logits), alpha, lengths)]
 
 

@@ -205,3 +205,17 @@ def test_compressed_files_are_not_unpacked(saved, tmp_path, method):
             target.writestr(name, source.read(name))
     with pytest.raises(InputError, match="packed.npz is compressed; expected arrays that are stored"):
         load_checkpoint(tmp_path / "packed.npz")
+
+
+def test_counters_that_old_versions_of_pytorch_do_not_have_are_zero(tmp_path):
+    state = {name: tensor for name, tensor in make_checkpoint().state.items() if not name.endswith("num_batches_tracked")}
+    write_state_dict(tmp_path / "a.pt", state)
+    found = load_checkpoint(tmp_path / "a.pt").state
+    assert all(found[name] == 0 for name in found.keys() - state.keys()) and len(found) > len(state)
+
+
+def test_a_negative_variance_is_refused(tmp_path):
+    state = make_checkpoint().state
+    write_state_dict(tmp_path / "a.pt", state | {"bn.running_var": -state["bn.running_var"]})
+    with pytest.raises(InputError, match="bn.running_var has a negative variance"):
+        load_checkpoint(tmp_path / "a.pt")

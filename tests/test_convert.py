@@ -80,7 +80,7 @@ def test_every_format_from_the_native_one_and_back(tmp_path, capsys, ending):
     source, there, back = write_weights(tmp_path / "a.npz"), tmp_path / f"b{ending}", tmp_path / "c.npz"
     status, _, err = run(capsys, source, there)
     assert status == 0
-    notice = f"npreslstm: note: {there} holds tensors alone; feature configuration, statistics, classes stay behind: keep them with"
+    notice = f"npreslstm: note: {there} holds tensors alone; feature configuration, statistics, classes, notes stay behind: keep them with"
     assert err == ("" if ending == ".npz" else f"{notice} `npreslstm convert {there} OUT.npz --like {source}`\n")
     assert run(capsys, there, back, *([] if ending == ".npz" else ["--like", source]))[::2] == (0, "")
     first, last = load_checkpoint(source), load_checkpoint(back)
@@ -214,3 +214,13 @@ def test_safetensors_from_elsewhere(tmp_path, capsys):
     safetensors.write_state_dict(tmp_path / "a.safetensors", SMALL)
     assert run(capsys, tmp_path / "a.safetensors", tmp_path / "b.npz")[0] == 0
     assert load_checkpoint(tmp_path / "b.npz").config == ModelConfig(hidden_size=8)
+
+
+def test_the_way_back_keeps_notes_and_dropout(tmp_path, capsys):
+    """Through a .pt, which holds tensors alone, and --like the weights that it came from."""
+    assert main(["convert", "paper", str(tmp_path / "a.pt")]) == 0
+    assert "classes, notes stay behind" in capsys.readouterr().err
+    assert main(["convert", str(tmp_path / "a.pt"), str(tmp_path / "b.npz"), "--like", "paper"]) == 0
+    assert load_checkpoint(tmp_path / "b.npz").sha256 == load_checkpoint("paper").sha256
+    assert main(["convert", str(tmp_path / "a.pt"), str(tmp_path / "c.npz"), "--like", "mcu"]) == 0
+    assert load_checkpoint(tmp_path / "c.npz").notes == {}

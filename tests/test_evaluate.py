@@ -112,6 +112,25 @@ def test_another_corpus_is_said_to_be_one(ravdess_like, weights, tmp_path, capsy
     assert f"the weights were trained on {RAVDESS}; whether they know speakers of mine.csv cannot be told" in said
 
 
+def test_what_is_read_is_not_overwritten(ravdess_like, weights, tmp_path, capsys):
+    data = own_corpus(ravdess_like, tmp_path)
+    before = data.read_bytes(), weights.read_bytes()
+    for target in (data, weights):
+        assert main(["evaluate", str(data), "--weights", str(weights), "--output", str(target)]) == 2
+        assert "which is also to be read; give another name" in capsys.readouterr().err
+    assert (data.read_bytes(), weights.read_bytes()) == before
+
+
+@pytest.mark.oracle
+def test_pictures_of_a_single_clip_of_a_class_with_dollars(ravdess_like, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    clips = [f"{path},$\\x{k}$,s{k}" for k, path in enumerate(sorted(ravdess_like.glob("*/*.wav"))[:3])]
+    (tmp_path / "c.csv").write_text("\n".join(["file,label,speaker", *clips]))
+    save_checkpoint(tmp_path / "w.npz", checkpoint(classes=tuple(f"$\\x{k}$" for k in range(3))))
+    run(capsys, tmp_path / "c.csv", "--weights", tmp_path / "w.npz", "--speakers", "s1", "--plots", tmp_path / "p")
+    assert (tmp_path / "p" / "embeddings.png").stat().st_size > 1000 and (tmp_path / "p" / "confusion.png").exists()
+
+
 def test_one_speaker_has_no_interval(ravdess_like, weights, capsys):
     assert "one speaker" in run(capsys, ravdess_like, "--weights", weights, "--speakers", "2").out
     found = run(capsys, ravdess_like, "--weights", weights, "--speakers", "2", "--format", "json").out

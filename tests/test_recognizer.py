@@ -362,3 +362,10 @@ class TestBundledWeights:
         assert rec.checkpoint.features.sample_rate == rate and len(rec.classes) == 8
         p = rec.process_signal(voice(2, rate), rate)
         assert p.label in rec.classes and 0 <= p.times[0] < p.times[-1] <= 2
+
+
+def test_weights_that_overflow_are_refused():
+    made = checkpoint()
+    made.state["fc.weight"][...] = 3e38
+    with pytest.raises(InputError, match="logits that are no finite numbers"), np.errstate(all="ignore"):
+        Recognizer(made).process_signal(voice(), 16000)

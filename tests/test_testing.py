@@ -142,6 +142,7 @@ def test_an_equal_output_passes_in_every_form(rng):
     assert_lstm_equal(tensors["y"], weights, x, LENGTHS, h0, c0)
     assert_lstm_equal((tensors["y"], states), weights, x, LENGTHS, h0, c0)
     assert_lstm_equal((tensors["y"][:, : LENGTHS.max()], states), weights, x, LENGTHS.tolist(), h0, c0)
+    assert_lstm_equal([tensors["y"], list(states)], weights, x, LENGTHS, h0, c0)
     assert_lstm_equal((tensors["y"], None), weights, x, LENGTHS, h0, c0)
     assert_lstm_equal((tensors["y"], np.stack(states)), weights, x, LENGTHS, h0, c0)
     assert_lstm_equal(tensors["y"].tolist(), weights, x, LENGTHS, h0, c0)
@@ -251,7 +252,10 @@ def test_what_cannot_be_compared(rng):
         ((np.concatenate([y, y], axis=1), weights, x), r"y is \(3, 12, 5\); expected \(3, 6, 5\)"),
         ((y > 0, weights, x), "the tensor under test is bool; expected float64, float32, float16, or a tolerance"),
         (((y, y, y), weights, x), "the output is a tuple of 3; expected y, or"),
-        (((y, (y, y, y)), weights, x), r"the states are a sequence of 3; expected \(h_n, c_n\)"),
+        (((y, (y, y, y)), weights, x), r"the states are 3; expected two, \(h_n, c_n\)"),
+        (((y, (y,)), weights, x), "the states are 1; expected two"),
+        (((y, ()), weights, x), "the states are 0; expected two"),
+        (((y, 3), weights, x), "the states are 3; expected two"),
         ((np.full(y.shape, "a"), weights, x), "the tensor under test is"),
         ((Packed((1, 2)), weights, x), r"PackedSequence; expected a padded batch: pad_packed_sequence\(output, batch_first=True\)\[0\]"),
         ((y, {f"lstm.{name}": w for name, w in weights.items()}, x), "is not a weight of torch.nn.LSTM"),

@@ -135,7 +135,7 @@ def walk(path):
             folders.clear()
             continue
         seen.add(real)
-        folders.sort(key=lambda name: (os.path.islink(os.path.join(folder, name)), name))  # links last: a folder goes by its own name
+        folders.sort(key=lambda name: (os.path.islink(os.path.join(folder, name)), name))  # beside its link, a folder goes by its own name
         yield folder, sorted(names)
 
 
@@ -167,7 +167,9 @@ def _read(file, path, count):
     expected = file.frames if count < 0 else count
     try:
         block = file.read(count, dtype="float32")
-    except (RuntimeError, ValueError, MemoryError) as error:  # soundfile's own are RuntimeErrors
+    except MemoryError:
+        raise InputError(f"{path}: {expected} samples are too many for the memory; cut it, or read it in blocks") from None
+    except (RuntimeError, ValueError) as error:  # soundfile's own are RuntimeErrors
         raise InputError(f"{path}: broken sound file: {str(error).rstrip('.')}") from None
     if len(block) < expected:
         raise InputError(f"{path}: cut short: {expected - len(block)} of {file.frames} samples are missing")

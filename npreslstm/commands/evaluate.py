@@ -42,9 +42,9 @@ def add_plot_arguments(parser):
 def check_plots(args):
     """Find out before the work whether pictures can be drawn after it."""
     if args.plots:
-        from npreslstm.report.plots import new_figure
+        from npreslstm.report.plots import plain_text
 
-        new_figure(1, 1)
+        plain_text()
         os.makedirs(args.plots, exist_ok=True)
 
 
@@ -57,7 +57,7 @@ def run(args):
 
     check_plots(args)
     speeds = parse_speeds(args.speeds)
-    check_output("--output", args.output)
+    check_output("--output", args.output, [args.data, *([args.weights] if args.weights else [])])
     checkpoint, dataset = Recognizer(args.weights).checkpoint, load_dataset(args.data)
     speakers = choose_speakers(checkpoint, dataset, args.speakers)
     if warning := _warning(checkpoint, dataset, speakers):

@@ -77,7 +77,9 @@ def _check_output(option, path, kinds, files):
 def _plot(files, config, path):
     from npreslstm.audio.reader import read_audio
     from npreslstm.report.frontend import plot_frontend
+    from npreslstm.report.plots import plain_text
 
+    plain_text()
     plot_frontend(*read_audio(files[0]), config, path, title=os.path.basename(files[0]))
 
 

@@ -70,7 +70,7 @@ def _run(args):
         raise InputError(f"--jobs is {args.jobs}; expected at least 1")
     check_windows(args.window, args.hop)
     files = _files(args.paths)
-    check_output("--output", args.output, files)
+    check_output("--output", args.output, [*files, *([args.weights] if args.weights else [])])
     recognizer = Recognizer(args.weights, parse_speeds(args.speeds))
     results = _predict(recognizer, files, args)
     errors = [error for _, _, error in results if error]

@@ -49,7 +49,7 @@ def run(args):
         raise InputError("give either DATA (a RAVDESS folder or a manifest CSV) or --synthetic")
     if args.seed < 0:
         raise InputError(f"--seed is {args.seed}; expected 0 or more")
-    check_output("--out", args.out)
+    check_output("--out", args.out, [*args.teacher, *([args.data] if args.data else [])])
     recipe = with_settings(SYNTHETIC if args.synthetic and not args.recipe else load_recipe(args.recipe or "default"), args.set)
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
     teachers = [load_checkpoint(path) for path in args.teacher]

@@ -37,7 +37,8 @@ def find_state_dict(value, key=None):
         choice = [item for item in found if item[0] == key]
     if len(choice) != 1:
         at = "" if key is None else f" at {key!a}"
-        raise InputError(f"not exactly one state dict{at}; found {_listing(found)}: name one with key=")
+        remedy = "name one with key=, of torch_pt.read_state_dict, and save it by itself"
+        raise InputError(f"not exactly one state dict{at}; found {_listing(found)}: {remedy}")
     return strip_prefixes(choice[0][1])
 
 

@@ -39,11 +39,11 @@ def _what(config, summary, seconds):
 
 
 def _scores(summary):
-    low, high = summary["UAR interval"]
+    interval = "one speaker" if summary["UAR interval"] is None else "95 % over speakers: {:.4f} to {:.4f}".format(*summary["UAR interval"])
     by_run = summary["UAR by run"]
     extremes = f"   best run {max(by_run):.4f}, worst {min(by_run):.4f}" if len(by_run) > 1 else ""
     lines = [
-        f"UAR {_spread(summary['UAR'])}{extremes}   95 % over speakers: {low:.4f} to {high:.4f}",
+        f"UAR {_spread(summary['UAR'])}{extremes}   {interval}",
         f"accuracy {_spread(summary['accuracy'])}",
         "by run: " + " ".join(f"{value:.4f}" for value in by_run),
         "by fold: " + " ".join(f"{value:.4f}" for value in summary["UAR by fold"]),

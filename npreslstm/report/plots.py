@@ -24,6 +24,14 @@ def new_figure(width, height):
     return figure
 
 
+def plain_text():
+    """Have names drawn as they are, in this whole process: matplotlib takes what stands between two $ for mathematics."""
+    new_figure(1, 1)  # which says so if there is no matplotlib
+    import matplotlib
+
+    matplotlib.rcParams["text.parse_math"] = False
+
+
 def save_pictures(figures, folder, file_format="png"):
     """Write figures {name: figure or None}, whole or not at all, into a folder that is made if needed; returns the paths."""
     os.makedirs(folder, exist_ok=True)
@@ -82,7 +90,9 @@ def principal_components(vectors, count=2):
     """Coordinates (N, count) along the directions of most variance, and the share of variance in each (count,)."""
     centred = vectors - vectors.mean(axis=0)
     left, singular, _ = np.linalg.svd(centred, full_matrices=False)
-    return left[:, :count] * singular[:count], singular[:count] ** 2 / max((singular**2).sum(), np.finfo(float).tiny)
+    points, shares = left * singular, singular**2 / max((singular**2).sum(), np.finfo(float).tiny)
+    missing = max(0, count - len(singular))  # a single clip has one direction
+    return np.pad(points, ((0, 0), (0, missing)))[:, :count], np.pad(shares, (0, missing))[:count]
 
 
 def share_between(vectors, labels):

@@ -44,14 +44,17 @@ def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=No
 
 def _named(output):
     """{'y': ..., 'h_n': ..., 'c_n': ...} of what a framework's LSTM returned, the states only if they are there."""
-    if not isinstance(output, tuple) or hasattr(output, "batch_sizes"):
+    numbers = isinstance(output, list) and not (len(output) == 2 and isinstance(output[1], (tuple, list)) and np.ndim(output[1][0]) == 3)
+    if numbers or not isinstance(output, (tuple, list)) or hasattr(output, "batch_sizes"):
         return {"y": output}
     if len(output) != 2:
         raise InputError(f"the output is a tuple of {len(output)}; expected y, or (y, (h_n, c_n)) as torch.nn.LSTM returns it")
     y, states = output
-    if states is not None and len(states) > 2:
-        raise InputError(f"the states are a sequence of {len(states)}; expected (h_n, c_n)")
-    return {"y": y, **dict(zip(("h_n", "c_n"), () if states is None else states))}
+    if states is None:
+        return {"y": y}
+    if not hasattr(states, "__len__") or len(states) != 2:
+        raise InputError(f"the states are {len(states) if hasattr(states, '__len__') else states}; expected two, (h_n, c_n)")
+    return {"y": y, "h_n": states[0], "c_n": states[1]}
 
 
 def trace_lstm(weights, x, lengths=None, h0=None, c0=None):

@@ -157,7 +157,8 @@ def remove_partial(folder):
     """Remove the temporary files of `atomic_write` from a folder in which nobody is at work."""
     for name in os.listdir(folder):
         if name.startswith(".") and name.endswith(".part"):
-            os.remove(os.path.join(folder, name))
+            with contextlib.suppress(FileNotFoundError):  # finished in this very moment, by a worker that has not noticed yet
+                os.remove(os.path.join(folder, name))
 
 
 @contextlib.contextmanager
