@@ -185,8 +185,9 @@ def _read_archive(path):
     """{member: array}, with sizes checked before anything is unpacked."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
+        # What is stored cannot unpack to more than it says.
         if any(member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size for member in members):
-            raise InputError(f"{path} is compressed; expected arrays that are stored as they are, as npreslstm writes them")  # nor a zip bomb
+            raise InputError(f"{path} is compressed; expected arrays that are stored as they are, as npreslstm writes them")
         if sum(member.file_size for member in members) > _LARGEST:
             raise ValueError(f"it unpacks to more than {_LARGEST} bytes")
         return {member.filename.removesuffix(".npy"): _read_array(archive, member) for member in members}

@@ -5,7 +5,7 @@ import pytest
 from naive import lstm as naive_lstm
 
 from npreslstm.errors import InputError
-from npreslstm.gradient_check import TOLERANCE, numeric_gradient, relative_error
+from npreslstm.gradient_check import numeric_gradient, relative_error
 from npreslstm.layers.lstm import GATES, LSTMParams, gate_slices, lstm_backward, lstm_forward, lstm_infer, lstm_step
 from npreslstm.layers.packing import packing
 
@@ -90,7 +90,6 @@ def test_gradients_of_everything(lengths, D, H):
     pairs = {"x": (x, dx), "h0": (h0, dh0), "c0": (c0, dc0), **{name: pair for name, pair in zip(params._fields, zip(params, grads))}}
     errors = {name: relative_error(analytic, numeric_gradient(loss, p)) for name, (p, analytic) in pairs.items()}
     assert max(errors.values()) < 1e-10, errors  # achieved 2e-11; a wrong gradient shows 1e-3 or more
-    assert TOLERANCE <= 1e-6
 
 
 def test_input_gradient_can_be_left_out():

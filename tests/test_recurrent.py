@@ -5,7 +5,7 @@ import pytest
 from naive import lstm as naive_lstm
 
 from npreslstm.errors import InputError
-from npreslstm.gradient_check import TOLERANCE, numeric_gradient, relative_error
+from npreslstm.gradient_check import numeric_gradient, relative_error
 from npreslstm.layers.packing import packing
 from npreslstm.layers.recurrent import PARAMETERS, recurrent_backward, recurrent_forward, reversal
 
@@ -80,7 +80,7 @@ def test_gradients_of_everything(layers, bidirectional, bias):
     assert list(grads) == list(state)
     checked = {"x": (x, dx), "h0": (h0, dh0), "c0": (c0, dc0)} | {name: (state[name], grad) for name, grad in grads.items()}
     errors = {name: relative_error(analytic, numeric_gradient(loss, p)) for name, (p, analytic) in checked.items()}
-    assert max(errors.values()) < TOLERANCE, errors  # achieved 4e-12
+    assert max(errors.values()) < 8e-11, errors  # achieved 9e-12
 
 
 @pytest.mark.parametrize("change, message", [

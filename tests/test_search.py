@@ -181,8 +181,9 @@ def test_pictures_of_the_search(whole, corpus, tmp_path):
 @pytest.mark.oracle
 def test_when_all_diverge_it_says_so(corpus, tmp_path, capsys):
     pytest.importorskip("optuna")
+    pytest.importorskip("matplotlib")
     out = tmp_path / "out"
-    assert main(command(corpus, out, "--trials", "2", "--range", "lr=1e30:1e31")) == 0
+    assert main(command(corpus, out, "--trials", "2", "--range", "lr=1e30:1e31", "--plots", str(tmp_path / "p"))) == 0
     said = capsys.readouterr().out
     assert "2 trials, none of them complete" in said and "best.json" not in said and not (out / "best.json").exists()
 

@@ -16,10 +16,10 @@ examples:
   npreslstm crossval ravdess/ --recipe search/best.json --runs 10 --out results/
 
 A trial is a recipe with numbers drawn from the ranges; its score is the pooled UAR of the validation speakers of all folds,
-as `npreslstm crossval --inner` with the same seed gives it. Test speakers have no part in anything, unless the
-recipe says statistics=all, as --recipe original does. Trials that fall behind
-the median are stopped early. Interrupted in any way, the same command goes on where it was; a larger --trials goes on
-further. In --out: best.json (for --recipe), trials.csv, config.json, study.log.
+as `npreslstm crossval --inner` with the same seed gives it. Test speakers have no part in anything, unless the recipe says
+statistics=all, as --recipe original does. Trials that fall behind the median are stopped early. Interrupted in any way, the
+same command goes on where it was; a larger --trials goes on further. In --out: best.json (for --recipe), trials.csv,
+config.json, study.log.
 """
 
 BEST = 5  # trials that are printed

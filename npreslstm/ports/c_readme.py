@@ -66,7 +66,8 @@ def _frontend(features):
     if features is None:
         return "The weights do not say how their features are made, so there is no frontend here.\n"
     if features.framing == "causal":
-        call = "`npr_frontend.h` turns every NPR_HOP samples into the features of one frame (`npr_frontend_init` between clips; fewer end one)"
+        call = "A push of fewer samples than NPR_HOP ends a clip; `npr_frontend_init` comes before the next one.\n"
+        call += "`npr_frontend.h` turns every NPR_HOP samples into the features of one frame"
     else:
         trimmed = "" if features.trim_db is None else f", silence {features.trim_db:g} dB below the loudest trimmed"
         call = f"`npr_clip.h` turns a whole clip into features{trimmed}"

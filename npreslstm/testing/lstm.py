@@ -44,8 +44,9 @@ def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=No
 
 def _named(output):
     """{'y': ..., 'h_n': ..., 'c_n': ...} of what a framework's LSTM returned, the states only if they are there."""
-    numbers = isinstance(output, list) and not (len(output) == 2 and isinstance(output[1], (tuple, list)) and np.ndim(output[1][0]) == 3)
-    if numbers or not isinstance(output, (tuple, list)) or hasattr(output, "batch_sizes"):
+    pair = isinstance(output, list) and len(output) == 2 and isinstance(output[1], (tuple, list))
+    listed = pair and [np.ndim(state) for state in output[1]] == [3, 3]  # any other list is y's numbers
+    if not (listed or isinstance(output, tuple)) or hasattr(output, "batch_sizes"):
         return {"y": output}
     if len(output) != 2:
         raise InputError(f"the output is a tuple of {len(output)}; expected y, or (y, (h_n, c_n)) as torch.nn.LSTM returns it")
