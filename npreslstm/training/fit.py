@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm import __version__
+from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.features import extract_features
 from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
@@ -17,15 +18,45 @@ from npreslstm.training.trainer import Trainer, pad, predict, train
 from npreslstm.training.vocal_tract import vocal_tracts
 
 
-class Examples(NamedTuple):
-    """Features of a corpus, clip by clip; `variants` are as `prepare` returns them, `config` is what they were made with."""
-
+class _Examples(NamedTuple):
     name: str
     classes: tuple[str, ...]
-    config: object
+    config: FeatureConfig | None
     variants: list
     labels: np.ndarray  # (N,) int
     speakers: np.ndarray  # (N,) str
+    corpora: np.ndarray  # (N,) int
+    heard: np.ndarray | None  # (number of corpora, C) bool
+    corpus_names: tuple[str, ...]
+
+
+class Examples(_Examples):
+    """Features of a corpus, clip by clip.
+
+    Attributes
+    ----------
+    name : str
+    classes : tuple of str
+    config : FeatureConfig or None
+        What the features were made with.
+    variants : list
+        As `prepare` returns them.
+    labels : (N,) int array
+    speakers : (N,) str array
+    corpora : (N,) int array
+        The number of each clip's corpus; all 0 by default.
+    heard : (number of corpora, C) bool array or None
+        Whether a corpus has clips of a class; None for one corpus.
+    corpus_names : tuple of str
+        Empty for one corpus.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, name, classes, config, variants, labels, speakers, corpora=None, heard=None, corpus_names=()):
+        """By default all clips are of one corpus."""
+        corpora = np.zeros(len(labels), dtype=int) if corpora is None else corpora
+        return super().__new__(cls, name, classes, config, variants, labels, speakers, corpora, heard, corpus_names)
 
 
 def prepare_examples(dataset, config, speeds=(1.0,), jobs=1, cache=None, progress=None):
@@ -33,7 +64,19 @@ def prepare_examples(dataset, config, speeds=(1.0,), jobs=1, cache=None, progres
     clips = dataset.clips
     variants = prepare([clip.path for clip in clips], config, speeds, jobs, cache, progress)
     labels, speakers = np.array([clip.label for clip in clips]), np.array([clip.speaker for clip in clips])
-    return Examples(dataset.name, dataset.classes, config, variants, labels, speakers)
+    corpora = np.array([clip.corpus for clip in clips])
+    names = tuple(corpus.name for corpus in dataset.corpora) if dataset.several else ()
+    return Examples(dataset.name, dataset.classes, config, variants, labels, speakers, corpora, _heard(dataset), names)
+
+
+def _heard(dataset):
+    """Which corpus has clips of which class, (number of corpora, C) bool; None for one corpus."""
+    if not dataset.several:
+        return None
+    heard = np.zeros((len(dataset.corpora), len(dataset.classes)), dtype=bool)
+    for row, corpus in zip(heard, dataset.corpora):
+        row[list(corpus.classes)] = True
+    return heard
 
 
 def synthetic_examples(seed):

@@ -20,8 +20,10 @@ STORE_VERSION = 1  # raised whenever the files or their meaning change
 
 
 def corpus_digest(dataset):
-    """Hex digest of what a corpus is: classes, and of every clip the name, label, speaker and bytes."""
+    """Hex digest of what a corpus is: classes, of every clip the name, label, speaker and bytes, and whether it is several."""
     digest = hashlib.blake2b(json.dumps(dataset.classes).encode(), digest_size=16)
+    if dataset.several:
+        digest.update(json.dumps([dataset.corpora, [clip.corpus for clip in dataset.clips]]).encode())
     for clip, name in zip(dataset.clips, clip_names(dataset)):
         digest.update(json.dumps([name, clip.label, clip.speaker]).encode())
         with open(clip.path, "rb") as file:
@@ -30,12 +32,22 @@ def corpus_digest(dataset):
 
 
 def clip_names(dataset):
-    """File name stems of the clips; where these are not unique, with the folders below the common one."""
+    """File name stems of the clips; where these are not unique, with the folders below the common one.
+
+    Of several corpora, each begins with the name of its own.
+    """
+    if dataset.several:
+        return [name for number, corpus in enumerate(dataset.corpora) for name in _names_within(dataset, number, corpus)]
     names = [os.path.splitext(os.path.basename(clip.path))[0] for clip in dataset.clips]
     if len(set(names)) == len(names):
         return names
     common = os.path.commonpath([os.path.dirname(clip.path) for clip in dataset.clips])
     return [os.path.relpath(clip.path, common).replace(os.sep, "/") for clip in dataset.clips]
+
+
+def _names_within(dataset, number, corpus):
+    clips = tuple(clip for clip in dataset.clips if clip.corpus == number)
+    return [f"{corpus.name}/{name}" for name in clip_names(dataset._replace(clips=clips, corpora=()))]
 
 
 def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=None):
@@ -72,6 +84,9 @@ def _write(store, examples, names, about):
         np.save(file, np.concatenate([frames for variants in examples.variants for frames in variants]))
     about |= {"classes": examples.classes, "clips": names}
     about |= {"labels": examples.labels.tolist(), "speakers": examples.speakers.tolist()}
+    if examples.heard is not None:
+        about |= {"corpora": examples.corpora.tolist(), "heard": examples.heard.tolist()}
+        about |= {"corpus names": examples.corpus_names}
     about |= {"lengths": [[len(frames) for frames in variants] for variants in examples.variants]}
     with atomic_write(os.path.join(store, "about.json"), "w", encoding="utf-8") as file:
         json.dump(about, file)
@@ -92,10 +107,16 @@ def open_examples(store):
             about = json.load(file)
         rows = np.load(os.path.join(store, "rows.npy"), mmap_mode="r", allow_pickle=False).view(np.ndarray)  # (M, D)
         lengths = np.array(about["lengths"])  # (N, variants)
+        several = _corpora(about) if "heard" in about else ()
     except (ValueError, KeyError, TypeError, EOFError) as error:
         raise InputError(f"{store} is damaged ({error}): delete it") from None
     clips = iter(np.split(rows, np.cumsum(lengths)[:-1]))
     variants = [[next(clips) for _ in row] for row in lengths]
     labels, speakers = np.array(about["labels"]), np.array(about["speakers"])
     config = FeatureConfig.from_dict(about["config"])
-    return Examples(about["name"], tuple(about["classes"]), config, variants, labels, speakers), about["clips"]
+    return Examples(about["name"], tuple(about["classes"]), config, variants, labels, speakers, *several), about["clips"]
+
+
+def _corpora(about):
+    """The last arguments of `Examples` of several corpora."""
+    return np.array(about["corpora"]), np.array(about["heard"]), tuple(about["corpus names"])
