@@ -16,6 +16,7 @@ from npreslstm.errors import InputError, SnapshotError
 from npreslstm.layers.activations import softmax
 from npreslstm.parallel import check_cluster, run_all
 from npreslstm.schema import ModelConfig
+from npreslstm.training.conditioned import digest_of
 from npreslstm.training.fit import Split, fit
 from npreslstm.training.journal import Journal, Predictions, lock_folder
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
@@ -49,6 +50,8 @@ class Plan:
         Keep the validation speakers out of training even if the recipe chooses no epoch by them.
     teachers : sequence of str
         Folders of cross-validations of the same folds, whose networks are the teachers of those of this one, fold by fold.
+    backgrounds : sequence of str
+        Sound files without speech, for conditions with noise; see `conditioned.Draws`.
     """
 
     dataset: object
@@ -60,6 +63,7 @@ class Plan:
     inner: bool = False
     hold_validation: bool = False
     teachers: tuple[str, ...] = ()
+    backgrounds: tuple[str, ...] = ()
 
     @classmethod
     def make(cls, dataset, folds, features, model, recipe, **options):
@@ -101,6 +105,12 @@ class Plan:
         rest = ~(validation | np.isin(speakers, fold.test))
         return Split(np.flatnonzero(rest), np.flatnonzero(validation), np.flatnonzero(scored))
 
+    def store(self, folder, digest, workers=1, on_clip=None):
+        """The stored examples of the plan, see `store_examples`."""
+        speeds, conditions = self.recipe.speeds, self.recipe.conditions
+        arguments = folder, self.dataset, digest, self.features, speeds, workers, on_clip, conditions, self.backgrounds
+        return store_examples(*arguments)
+
     def config(self, digest):
         """All that decides the results, as JSON values; `digest` as of `corpus_digest`."""
         config = {
@@ -117,6 +127,8 @@ class Plan:
             "validation speakers": "kept out of training" if self.uses_validation else "trained on",
             "seed": self.seed,
         }
+        if self.backgrounds:
+            config["backgrounds"] = [digest_of(path).hex() for path in self.backgrounds]
         if self.teachers:
             config["teachers"] = [[load_checkpoint(path).sha256 for path in self.teachers_of(k)] for k in range(len(self.folds))]
         return config
@@ -222,7 +234,7 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
             if dask:
                 check_cluster(dask)
             cache = os.path.abspath(cache or os.path.join(folder, "features"))
-            store = store_examples(cache, plan.dataset, digest, plan.features, plan.recipe.speeds, workers, on_clip)
+            store = plan.store(cache, digest, workers, on_clip)
             with closing(run_all(run_fold, [_task(plan, journal, store, *key) for key in tasks], workers, dask)) as results:
                 for task, result in results:
                     journal.add(task.run, task.fold, *result)

@@ -11,6 +11,7 @@ from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
 from npreslstm.ports.quantize import calibrate
 from npreslstm.schema import ModelConfig
+from npreslstm.training.conditioned import Draws, prepare_conditioned
 from npreslstm.training.journal import differences
 from npreslstm.training.metrics import confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare, statistics
@@ -59,10 +60,32 @@ class Examples(_Examples):
         return super().__new__(cls, name, classes, config, variants, labels, speakers, corpora, heard, corpus_names)
 
 
-def prepare_examples(dataset, config, speeds=(1.0,), jobs=1, cache=None, progress=None):
-    """`Examples` of a `Dataset`; see `prepare` for the other arguments."""
-    clips = dataset.clips
-    variants = prepare([clip.path for clip in clips], config, speeds, jobs, cache, progress)
+def prepare_examples(dataset, config, speeds=(1.0,), jobs=1, cache=None, progress=None, conditions=0, backgrounds=()):
+    """`Examples` of a `Dataset`.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    config, speeds, jobs, cache, progress
+        As of `prepare`.
+    conditions : int
+        Recording conditions drawn for each clip, whose features come after those of the speeds.
+    backgrounds : sequence of str
+        As of `conditioned.Draws`.
+
+    Returns
+    -------
+    Examples
+    """
+    clips, paths = dataset.clips, [clip.path for clip in dataset.clips]
+    total = len(paths) * (len(speeds) + bool(conditions))
+    done_before = len(paths) * len(speeds)
+    variants = prepare(paths, config, speeds, jobs, cache, progress and (lambda done, _: progress(done, total)))
+    if conditions:
+        draws = Draws(config, tuple(speeds), conditions, backgrounds=tuple(backgrounds))
+        step = progress and (lambda done, _: progress(done_before + done, total))
+        under = prepare_conditioned(paths, [clip.speaker for clip in clips], draws, jobs, cache, step)
+        variants = [plain + drawn for plain, drawn in zip(variants, under)]
     labels, speakers = np.array([clip.label for clip in clips]), np.array([clip.speaker for clip in clips])
     corpora = np.array([clip.corpus for clip in clips])
     names = tuple(corpus.name for corpus in dataset.corpora) if dataset.several else ()
@@ -157,7 +180,7 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         If a teacher does not fit, or knows of the speakers that are held out.
     """
     seen = split.train if recipe.statistics == "training" else range(len(examples.variants))
-    mean, std = statistics(examples.variants[n][0] for n in seen)
+    mean, std = statistics(frames for n in seen for frames in _typical(examples.variants[n], recipe))
     scaled = [[((frames - mean) / std).astype(np.float32) for frames in variants] for variants in examples.variants]
     config = ModelConfig.from_dict(
         model_config.to_dict() | {"input_size": len(mean), "num_classes": len(examples.classes), "dropout": recipe.dropout}
@@ -169,7 +192,8 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     if recipe.warp and examples.config is None:
         raise InputError(f"warp is {recipe.warp} for features without a configuration; expected one, which says which columns are MFCC")
     tracts = vocal_tracts(recipe.warp, examples.config, mean, std) if recipe.warp else ()
-    trainer = Trainer(config, recipe, [scaled[n] for n in split.train], examples.labels[split.train], seed, models, tracts)
+    labels, corpora = examples.labels[split.train], examples.corpora[split.train]
+    trainer = Trainer(config, recipe, [scaled[n] for n in split.train], labels, seed, models, tracts, corpora, examples.heard)
     watched = _plain(scaled, examples, split.validation) if len(split.validation) else None
     model = train(trainer, watched, on_epoch, snapshot)
     notes = {
@@ -188,8 +212,13 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         if len(clips):
             notes[f"scores {what}"] = score(model, *_plain(scaled, examples, clips), examples.classes, recipe.padding)
     checkpoint = Checkpoint(model.config, model.state_dict(), examples.config, mean, std, examples.classes, notes)
-    notes["calibration"] = _calibration(checkpoint, [scaled[n][0] for n in split.train])
+    notes["calibration"] = _calibration(checkpoint, [frames for n in split.train for frames in _typical(scaled[n], recipe)])
     return checkpoint
+
+
+def _typical(variants, recipe):
+    """The variants of a clip that statistics and ranges are taken of: the clip as it is, and as it is under its conditions."""
+    return [variants[0], *variants[len(recipe.speeds) :]]
 
 
 def _calibration(checkpoint, clips):

@@ -31,6 +31,13 @@ class Recipe:
     speeds : tuple of float
         Playback speeds; each epoch takes one at random for each clip. 1.0 comes first: it is what statistics and
         validation use.
+    conditions : int
+        Recording conditions that are drawn for each clip, see `conditioned`; its features under each are made beside those of its speeds.
+    conditioned : float
+        Share of an epoch's clips that are heard under one of these conditions, in place of one of the speeds.
+    corpus_shares : tuple of float
+        Of several corpora, how many clips an epoch takes of each, in clips of the first corpus that are trained on: ``1,0.5``
+        takes half as many of the second, drawn anew each epoch. Empty: all clips of all.
     noise, offset : float
         Standard deviations, see `augment`.
     warp : float
@@ -67,6 +74,9 @@ class Recipe:
     label_smoothing: float = 0.1
     ema: float = 0.9995
     speeds: tuple[float, ...] = (1.0, 0.85, 0.9, 0.95, 1.05, 1.1, 1.15, 0.8, 1.2, 1.25)
+    conditions: int = 0
+    conditioned: float = 0.5
+    corpus_shares: tuple[float, ...] = ()
     noise: float = 0.2
     offset: float = 0.2
     warp: float = 0.0
@@ -89,7 +99,7 @@ class Recipe:
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(allowed)}")
         masks = ("time_masks", "longest_mask", "column_masks", "widest_mask")
-        for name, least in (("epochs", 1), ("batch_size", 2), ("period", 1), *((name, 0) for name in masks)):
+        for name, least in (("epochs", 1), ("batch_size", 2), ("period", 1), ("conditions", 0), *((name, 0) for name in masks)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; expected an integer of at least {least}")
         for name in ("dropout", "label_smoothing", "ema", "crop"):
@@ -98,13 +108,18 @@ class Recipe:
         for name in ("lr", "weight_decay", "floor", "clip_norm", "noise", "offset", "mixup", "trim_db"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more")
+        if not 0 <= self.conditioned <= 1:
+            raise InputError(f"conditioned is {self.conditioned}; expected a share in [0, 1]")
+        if not all(0 < share <= 100 for share in self.corpus_shares):
+            raise InputError(f"corpus_shares is {self.corpus_shares}; expected shares above 0 and up to 100")
         if not 0 <= self.warp < 0.5:
             raise InputError(f"warp is {self.warp}; expected a share in [0, 0.5)")
         check_speeds(self.speeds)
 
     def to_dict(self):
-        """All fields, as plain values for JSON."""
-        return asdict(self) | {"speeds": list(self.speeds)}
+        """All fields, as plain values for JSON; without those of LATER that are off, so that work of earlier versions can go on."""
+        values = asdict(self) | {"speeds": list(self.speeds), "corpus_shares": list(self.corpus_shares)}
+        return {name: value for name, value in values.items() if name not in LATER or getattr(self, name) != LATER[name]}
 
     @classmethod
     def from_dict(cls, values):
@@ -113,6 +128,8 @@ class Recipe:
             raise InputError(f"a recipe is {type(values).__name__}; expected a table of fields")
         return with_settings(cls(), [f"{name}={_as_text(value)}" for name, value in values.items()])
 
+
+LATER = {"conditions": 0, "conditioned": 0.5, "corpus_shares": ()}  # fields that version 0 did not have, and what leaves them off
 
 # For networks that learn from teachers: there is no label to learn by heart, so more epochs and a higher rate pay and less
 # dropout will do (docs/accuracy.md).
@@ -170,7 +187,7 @@ def with_settings(recipe, settings):
         if name not in types:
             raise InputError(f"the recipe has no field {name!r}; expected one of {', '.join(types)}")
         try:
-            changes[name] = tuple(float(part) for part in text.split(",")) if types[name] is tuple else types[name](text)
+            changes[name] = tuple(float(part) for part in text.split(",") if text) if types[name] is tuple else types[name](text)
         except ValueError:
             raise InputError(f"{name} is {text!r}; expected a value such as {getattr(recipe, name)!r}") from None
     return replace(recipe, **changes)

@@ -14,6 +14,8 @@ from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.folder import CACHE_VERSION
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
+from npreslstm.training.conditioned import VERSION as CONDITIONED_VERSION
+from npreslstm.training.conditioned import digest_of
 from npreslstm.training.fit import Examples, prepare_examples
 
 STORE_VERSION = 1  # raised whenever the files or their meaning change
@@ -50,7 +52,7 @@ def _names_within(dataset, number, corpus):
     return [f"{corpus.name}/{name}" for name in clip_names(dataset._replace(clips=clips, corpora=()))]
 
 
-def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=None):
+def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=None, conditions=0, backgrounds=()):
     """Make sure that the features of a corpus are in a folder.
 
     Parameters
@@ -60,7 +62,7 @@ def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=Non
     dataset : Dataset
     digest : str
         As of `corpus_digest`.
-    config, speeds, jobs, progress
+    config, speeds, jobs, progress, conditions, backgrounds
         As of `prepare_examples`.
 
     Returns
@@ -70,10 +72,12 @@ def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=Non
     """
     os.makedirs(folder, exist_ok=True)
     about = {"version": [STORE_VERSION, CACHE_VERSION], "name": dataset.name, "corpus": digest, "config": config.to_dict(), "speeds": list(speeds)}
+    if conditions:
+        about |= {"conditions": [CONDITIONED_VERSION, conditions], "backgrounds": [digest_of(path).hex() for path in backgrounds]}
     name = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=12).hexdigest()
     store = os.path.join(folder, "corpus-" + name)
     if not os.path.exists(os.path.join(store, "about.json")):
-        examples = prepare_examples(dataset, config, speeds, jobs, folder, progress)
+        examples = prepare_examples(dataset, config, speeds, jobs, folder, progress, conditions, backgrounds)
         _write(store, examples, clip_names(dataset), about)
     return store
 
