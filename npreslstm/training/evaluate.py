@@ -117,7 +117,7 @@ def evaluate(checkpoint, dataset, speakers, number_type="float32", speeds=(1.0,)
     """
     if number_type not in TYPES:
         raise InputError(f"type is {number_type!r}; expected {' or '.join(TYPES)}")
-    dataset = _in_classes_of(checkpoint, dataset._replace(clips=tuple(dataset.of(set(speakers)))))
+    dataset = in_classes_of(checkpoint, dataset._replace(clips=tuple(dataset.of(set(speakers)))))
     variants = prepare([clip.path for clip in dataset.clips], checkpoint.features, speeds, jobs, cache, progress)
     by_speed = z_scored(checkpoint, variants)
     contexts, attention = _run(checkpoint.model(), by_speed[0])
@@ -144,7 +144,7 @@ def heard(checkpoint, by_speed):
     return np.array([softmax(predict(model, clips, padding)) for clips in by_speed])
 
 
-def _in_classes_of(checkpoint, dataset):
+def in_classes_of(checkpoint, dataset):
     """The dataset with its labels numbered as the model's."""
     if unknown := [name for name in dataset.classes if name not in checkpoint.classes]:
         raise InputError(f"{dataset.name} has the labels {', '.join(unknown)}; the model knows {', '.join(checkpoint.classes)}")
