@@ -17,7 +17,7 @@ from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
 from npreslstm.parallel import run_all
 
-CACHE_VERSION = 1  # raised whenever the same file and configuration give other numbers
+CACHE_VERSION = 2  # raised whenever the same file and configuration give other numbers
 
 
 class FileFeatures(NamedTuple):
