@@ -82,7 +82,8 @@ def main(argv=None):
     rows = [row for name in corpora for row in compare(args, name, corpora, stores)]
     with atomic_write(Path(args.out, "table.json"), "w", encoding="utf-8") as file:
         json.dump(rows, file, indent=1)
-    print(table(("left out", "classes", "heard alone", "UAR", "heard together", "UAR", "difference", "95 % over speakers"), [_line(row) for row in rows]))
+    header = ("left out", "classes", "heard alone", "UAR", "heard together", "UAR", "difference", "95 % over speakers")
+    print(table(header, [_line(row) for row in rows]))
 
 
 def _stores(args, corpora):
@@ -125,9 +126,11 @@ def compare(args, left_out: str, corpora: dict[str, Dataset], stores: dict) -> l
         labels = np.array([classes.index(examples.classes[k]) for k in examples.labels[known]])
         clips = [examples.variants[n][0] for n in np.flatnonzero(known)]
         hits = [np.array([_choose(c, clips, classes) == labels for c in networks]) for networks in (alone, together)]
-        first, second = (float(np.mean([_uar_of_hits(row, labels, len(classes)) for row in rows_])) for rows_ in hits)
-        interval = bootstrap_difference(labels, *hits, examples.speakers[known], len(classes), 10_000, np.random.default_rng(0))
-        rows.append({"left out": left_out, "classes": classes, "alone": alone_name, "UAR alone": first, "together": others, "UAR together": second, "interval": interval})
+        first, second = (float(np.mean([_uar_of_hits(row, labels, len(classes)) for row in networks])) for networks in hits)
+        speakers = examples.speakers[known]
+        interval = bootstrap_difference(labels, *hits, speakers, len(classes), 10_000, np.random.default_rng(0))
+        row = {"left out": left_out, "classes": classes, "alone": alone_name, "UAR alone": first}
+        rows.append(row | {"together": others, "UAR together": second, "interval": interval})
     return rows
 
 

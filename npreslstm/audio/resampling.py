@@ -7,7 +7,6 @@ from fractions import Fraction
 import numpy as np
 
 from npreslstm.audio.signal import check_sample_rate
-from npreslstm.errors import InputError
 
 ZERO_CROSSINGS = 64  # of the kernel, on each side
 KAISER_BETA = 10.0  # side lobes of the kernel at -100 dB
