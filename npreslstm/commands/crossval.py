@@ -1,8 +1,10 @@
 """``npreslstm crossval``: how good a recipe is on speakers it has not heard."""
 
+import os
 import sys
 import time
 
+from npreslstm.commands.data import DATA, add_corpus_arguments, corpus_paths, load_training_data
 from npreslstm.commands.evaluate import add_plot_arguments, check_plots
 
 HELP = "cross-validate a recipe over speakers: repeated, parallel, resumable"
@@ -14,6 +16,8 @@ examples:
   npreslstm crossval ravdess/ --inner --set lr=1e-3 --out try-lr/     choose between recipes without the test speakers
   npreslstm crossval corpus.csv --folds 5 --config mcu --out results/
   npreslstm crossval ravdess/ --teachers results/ --recipe student --out students/     each learns from all runs of results/
+  npreslstm crossval --corpus ravdess/ --corpus nemo.csv --labels map.csv --config mcu --out both/     by the paper's folds
+  npreslstm crossval --corpus a.csv --corpus b.csv --corpus c.csv --folds corpus --out others/     leave one corpus out
   npreslstm crossval --report results/
 
 Every fold of every run is trained from a seed of its own and entered into --out when it is done. Interrupted in any way,
@@ -26,7 +30,7 @@ features/ and snapshots/ may be deleted in the end.
 
 
 def add_arguments(parser):
-    parser.add_argument("data", nargs="?", help="RAVDESS folder, or manifest CSV with the columns file, label, speaker")
+    parser.add_argument("data", nargs="?", help=DATA)
     parser.add_argument("--out", metavar="DIR", help="folder of the results")
     parser.add_argument("--report", metavar="DIR", help="only print the scores of such a folder")
     add_plot_arguments(parser)
@@ -41,7 +45,9 @@ def add_arguments(parser):
 
 def add_training_arguments(parser):
     """What `crossval` and `search` have in common."""
-    parser.add_argument("--folds", default="paper", metavar="F", help="paper (default), emobox, or a number of folds for any corpus")
+    add_corpus_arguments(parser)
+    folds = "paper (default), emobox, a number of folds for any corpus, or corpus, which leaves out one of several"
+    parser.add_argument("--folds", default="paper", metavar="F", help=folds)
     recipe = "default, student (where there are teachers), original (the paper's settings) or a JSON file of fields"
     parser.add_argument("--recipe", default="default", metavar="R", help=recipe)
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; repeatable")
@@ -67,8 +73,8 @@ def run(args):
     if args.report:
         journal = Journal(args.report)
         summary = summarise(journal.config, journal.entries())
-    elif not args.data or not args.out:
-        raise InputError("give DATA (a RAVDESS folder or a manifest CSV) and --out DIR, or --report DIR")
+    elif not corpus_paths(args) or not args.out:
+        raise InputError("give DATA (a RAVDESS folder or a manifest CSV) or several --corpus, and --out DIR; or --report DIR")
     else:
         summary = _train(args)
         journal = Journal(args.out)
@@ -113,18 +119,25 @@ def make_plan(args, **options):
     from npreslstm.cli import say
     from npreslstm.schema import ModelConfig
     from npreslstm.training.crossval import Plan
-    from npreslstm.training.dataset import RAVDESS, load_dataset
+    from npreslstm.training.dataset import RAVDESS
     from npreslstm.training.protocol import TABLES, missing_clips
     from npreslstm.training.recipe import load_recipe, training_features, with_settings
 
     recipe = with_settings(load_recipe(args.recipe), args.set)
-    dataset = load_dataset(args.data)
+    dataset = load_training_data(args)
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
     plan = Plan.make(dataset, args.folds, training_features(args.config, recipe.trim_db), model, recipe, seed=args.seed, **options)
-    if dataset.name == RAVDESS and args.folds in TABLES and (missing := missing_clips(dataset)):
+    ravdess = [part for part in dataset.parts if part.name == RAVDESS]
+    if ravdess and args.folds in TABLES and (missing := missing_clips(ravdess[0])):
         more = " ..." if len(missing) > 5 else ""
-        say(f"warning: {args.data} lacks {len(missing)} of RAVDESS's 1,440 clips, so scores cannot be compared: {', '.join(missing[:5])}{more}")
+        lacks = f"{_folder(args)} lacks {len(missing)} of RAVDESS's 1,440 clips"
+        say(f"warning: {lacks}, so scores cannot be compared: {', '.join(missing[:5])}{more}")
     return plan
+
+
+def _folder(args):
+    """The corpus that is a folder, and so RAVDESS."""
+    return next(path for path in corpus_paths(args) if os.path.isdir(path))
 
 
 class EntryLine:

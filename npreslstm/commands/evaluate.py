@@ -3,6 +3,7 @@
 import os
 import sys
 
+from npreslstm.commands.data import DATA, add_corpus_arguments, corpus_paths, load_data, read_paths
 from npreslstm.commands.predict import add_speeds_argument, parse_speeds
 
 HELP = "score weights on a corpus: UAR, recall by class, by sex, intensity and speaker; pictures"
@@ -14,6 +15,8 @@ examples:
   npreslstm evaluate ravdess/ --type int8                     the integer model of the C port
   npreslstm evaluate ravdess/ --weights mcu --speeds 1,0.85,1.15
   npreslstm evaluate corpus.csv --speakers anna,ben --format csv --output predictions.csv
+  npreslstm evaluate nemo.csv --weights mcu --label anger=angry --label happiness=happy --label sadness=sad
+  npreslstm evaluate --corpus ravdess/ --corpus nemo.csv --weights both.npz     each over its own classes, and together
 
 Speakers that the weights were trained on are only scored if you ask for them, and then it says so. UAR is the mean recall of
 the classes; its interval is of a bootstrap over speakers. Strong intensity has no neutral clips, so its UAR is of seven classes.
@@ -21,7 +24,8 @@ the classes; its interval is of a bootstrap over speakers. Strong intensity has 
 
 
 def add_arguments(parser):
-    parser.add_argument("data", help="RAVDESS folder, or manifest CSV with the columns file, label, speaker")
+    parser.add_argument("data", nargs="?", help=DATA)
+    add_corpus_arguments(parser)
     parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default paper)")
     parser.add_argument("--speakers", default="held-out", metavar="WHO", help="held-out (default), all, or names with commas")
     add_speeds_argument(parser)
@@ -50,15 +54,18 @@ def check_plots(args):
 
 def run(args):
     from npreslstm.cli import say
+    from npreslstm.errors import InputError
     from npreslstm.files import check_output
     from npreslstm.recognizer import Recognizer
-    from npreslstm.training.dataset import load_dataset
     from npreslstm.training.evaluate import choose_speakers, evaluate
 
     check_plots(args)
+    if not corpus_paths(args):
+        raise InputError("give DATA (a RAVDESS folder or a manifest CSV) or several --corpus")
     speeds = parse_speeds(args.speeds)
-    check_output("--output", args.output, [args.data, *([args.weights] if args.weights else [])])
-    checkpoint, dataset = Recognizer(args.weights).checkpoint, load_dataset(args.data)
+    check_output("--output", args.output, [*read_paths(args), *([args.weights] if args.weights else [])])
+    checkpoint = Recognizer(args.weights).checkpoint
+    dataset = load_data(args, checkpoint.classes)
     speakers = choose_speakers(checkpoint, dataset, args.speakers)
     if warning := _warning(checkpoint, dataset, speakers):
         say(f"warning: {warning}")
@@ -70,15 +77,21 @@ def run(args):
 
 def _warning(checkpoint, dataset, speakers):
     """What is to be said about speakers that the weights know; None if they know none."""
-    from npreslstm.training.evaluate import seen_speakers
+    from npreslstm.training.evaluate import knows_corpus, seen_speakers
 
     seen = seen_speakers(checkpoint, dataset)
     if seen is None:
         return "the weights do not say whom they were trained on; the scores may be of speakers that they know"
-    if (trained_on := checkpoint.notes.get("data", dataset.name)) != dataset.name:
-        return f"the weights were trained on {trained_on}; whether they know speakers of {dataset.name} cannot be told"
-    known = [speaker for speaker in speakers if speaker in seen]
-    return f"the weights were trained on speaker {', '.join(known)}: these scores are NOT those of unseen speakers" if known else None
+    warnings = []
+    if others := [part.name for part in dataset.parts if not knows_corpus(checkpoint.notes, part.name)]:
+        trained_on, unknown = checkpoint.notes["data"], " and ".join(others)
+        warnings.append(f"the weights were trained on {trained_on}; whether they know speakers of {unknown} cannot be told")
+    if known := [speaker for speaker in speakers if speaker in seen]:
+        warnings.append(f"the weights were trained on speaker {', '.join(known)}: these scores are NOT those of unseen speakers")
+    scored = {name.partition("/")[0] for name in speakers} if dataset.several else {dataset.name}
+    if silent := [part.name for part in dataset.parts if part.name not in scored]:
+        warnings.append(f"nobody of {' and '.join(silent)} is scored")
+    return "; ".join(warnings) or None
 
 
 def _progress():

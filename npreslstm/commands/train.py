@@ -4,6 +4,8 @@ import contextlib
 import os
 import sys
 
+from npreslstm.commands.data import DATA, add_corpus_arguments, corpus_paths, load_training_data, read_paths
+
 HELP = "train a model on a RAVDESS folder, on your own corpus, or on synthetic tones"
 EXAMPLES = """\
 examples:
@@ -11,15 +13,20 @@ examples:
   npreslstm train ravdess/ --test 2,5,14,15,16 --out mine.npz --jobs 2 --cache features/
   npreslstm train corpus.csv --validation anna,ben --config mcu --set epochs=100 --set keep=best --out mine.npz
   npreslstm train corpus.csv --recipe student --seed 3 --teacher one.npz --teacher two.npz --out mine.npz     one in place of two
+  npreslstm train --corpus ravdess/ --corpus nemo.csv --label anger=angry --label sadness=sad --label happiness=happy \
+      --test "RAVDESS speech/2,nemo.csv/SB0" --config mcu --out both.npz
 
-A corpus of your own is a CSV file with the columns file (relative to it), label and speaker. The feature statistics and the
+A corpus of your own is a CSV file with the columns file (relative to it), label and speaker. Of several corpora, speakers go
+by the name of theirs: nemo.csv/SB0. Their classes are those of all; a corpus has no say in the classes that it lacks. Labels
+of equal names are one class; where others may be two names of one, you are asked what they mean. The feature statistics and the
 weights come from the training speakers alone; the test speakers are scored once, at the end. A run that was interrupted goes
 on where it was when it is started again with the same arguments.
 """
 
 
 def add_arguments(parser):
-    parser.add_argument("data", nargs="?", help="RAVDESS folder or manifest CSV")
+    parser.add_argument("data", nargs="?", help=DATA)
+    add_corpus_arguments(parser)
     parser.add_argument("--synthetic", action="store_true", help="train on tones and chirps that the package makes, in under a minute")
     parser.add_argument("--out", required=True, metavar="W.npz", help="weights file to write")
     parser.add_argument("--test", default="", metavar="SPEAKERS", help="speakers to hold out and score at the end, with commas")
@@ -45,11 +52,11 @@ def run(args):
     from npreslstm.training.fit import fit
     from npreslstm.training.recipe import SYNTHETIC, load_recipe, with_settings
 
-    if bool(args.data) == args.synthetic:
-        raise InputError("give either DATA (a RAVDESS folder or a manifest CSV) or --synthetic")
+    if bool(corpus_paths(args)) == args.synthetic:
+        raise InputError("give either DATA (a RAVDESS folder or a manifest CSV), or several --corpus, or --synthetic")
     if args.seed < 0:
         raise InputError(f"--seed is {args.seed}; expected 0 or more")
-    check_output("--out", args.out, [*args.teacher, *([args.data] if args.data else [])])
+    check_output("--out", args.out, [*args.teacher, *read_paths(args)])
     recipe = with_settings(SYNTHETIC if args.synthetic and not args.recipe else load_recipe(args.recipe or "default"), args.set)
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
     teachers = [load_checkpoint(path) for path in args.teacher]
@@ -73,13 +80,12 @@ def _synthetic(args):
 
 def _corpus(args, recipe):
     """Examples and split of DATA; whatever is wrong with the call shows before the features are extracted."""
-    from npreslstm.training.dataset import load_dataset
     from npreslstm.training.fit import prepare_examples, split_by_speaker
     from npreslstm.training.protocol import check_classes
     from npreslstm.training.recipe import training_features
 
     config = training_features(args.config, recipe.trim_db)
-    dataset = load_dataset(args.data)
+    dataset = load_training_data(args)
     validation, test = _speakers(args.validation), _speakers(args.test)
     split = split_by_speaker([clip.speaker for clip in dataset.clips], validation, test)
     check_classes(dataset, {*validation, *test})
@@ -97,6 +103,8 @@ def _report(path, notes):
             scores = notes[what]
             found = ", ".join(f"{name} {'-' if value is None else format(value, '.3f')}" for name, value in scores["recalls"].items())
             print(f"{what.removeprefix('scores ')}: UAR {scores['uar']:.4f} on {scores['clips']} clips of speakers not trained on; recall {found}")
+            for corpus, score in scores.get("corpora", {}).items():
+                print(f"  {corpus}: UAR {score['uar']:.4f} on {score['clips']} clips")
 
 
 class _Line:

@@ -1,6 +1,14 @@
 """The model card of the bundled weights, written from what the weights files and the cross-validation of their recipe say."""
 
+from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.recipe import Recipe
+
+# Of corpora by their names: RAVDESS's, and those of the manifests that tools/manifests.py writes.
+TERMS = {
+    RAVDESS: "CC BY-NC-SA 4.0 (Livingstone & Russo 2018, PLoS ONE 13(5): e0196391)",
+    "nemo.csv": "CC BY-NC-SA 4.0 (Christop, nEMO: Dataset of Emotional Speech in Polish, LREC-COLING 2024)",
+    "emospeech.csv": "CC BY-NC-SA 4.0 (Banga et al. 2019, Indian EmoSpeech Command Dataset, arXiv 1910.13801)",
+}
 
 _CARD = """\
 # Bundled weights
@@ -37,7 +45,7 @@ another seed.
 
 ## Licence
 RAVDESS is CC BY-NC-SA 4.0. Weights trained on it are offered under the same terms: attribution, no commercial use, share
-alike. The code is MIT.
+alike. The code is MIT.{terms}
 
 ## Limits of use
 - Acted emotion, two sentences, North American English, studio sound: expect much less on spontaneous speech, other
@@ -64,7 +72,18 @@ def model_card(checkpoints, summaries):
     """
     errors = " / ".join(f"{1 - checkpoint.notes['scores held out']['accuracy']:.0%} ({name})" for name, checkpoint in checkpoints.items())
     tables = {"overview": _overview(checkpoints), "recalls": _recalls(checkpoints), "crossval": _crossval(summaries)}
+    tables["terms"] = _terms(checkpoints)
     return _CARD.format(**tables, commands=_commands(checkpoints), changes=_changes(checkpoints), teachers=_teachers(checkpoints), errors=errors)
+
+
+def _terms(checkpoints):
+    """The terms of every corpus of the weights that learnt from several."""
+    text = ""
+    for name, checkpoint in checkpoints.items():
+        if corpora := checkpoint.notes.get("corpora"):
+            lines = [f"- {corpus}: {TERMS.get(corpus, 'not stated')}" for corpus in corpora]
+            text += f"\n\n`{name}.npz` learnt from several corpora, whose terms hold together:\n" + "\n".join(lines)
+    return text
 
 
 def _overview(checkpoints):

@@ -17,6 +17,7 @@ from npreslstm.layers.activations import softmax
 from npreslstm.parallel import check_cluster, run_all
 from npreslstm.schema import ModelConfig
 from npreslstm.training.conditioned import digest_of
+from npreslstm.training.corpora import corpus_classes, corpus_scores
 from npreslstm.training.fit import Split, fit
 from npreslstm.training.journal import Journal, Predictions, lock_folder
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
@@ -76,7 +77,8 @@ class Plan:
             raise InputError(f"seed is {self.seed}; expected 0 or more")
         for k, fold in enumerate(self.folds):
             if set(self.dataset.speakers) <= {*fold.test, *self.validation(fold)}:
-                raise InputError(f"fold {k} leaves nobody to train on beside its test and validation speakers; take more folds")
+                more = "take more folds, or give more corpora" if self.dataset.several else "take more folds"
+                raise InputError(f"fold {k} leaves nobody to train on beside its test and validation speakers; {more}")
             check_classes(self.dataset, {*fold.test, *self.validation(fold)}, f"fold {k}: ")
             for folder in self.teachers:
                 if not _networks(folder, k):
@@ -129,6 +131,8 @@ class Plan:
         }
         if self.backgrounds:
             config["backgrounds"] = [digest_of(path).hex() for path in self.backgrounds]
+        if self.dataset.several:
+            config["corpora"] = corpus_classes(self.dataset.corpora, self.dataset.classes)
         if self.teachers:
             config["teachers"] = [[load_checkpoint(path).sha256 for path in self.teachers_of(k)] for k in range(len(self.folds))]
         return config
@@ -283,7 +287,8 @@ def summarise(config, entries, resamples=10_000):
         JSON values: 'runs' (numbers of the complete runs), 'unfinished' ([run, folds done]), 'clips', 'UAR by run',
         'UAR' and 'accuracy' and 'recalls' ({class: ...}), each with 'mean' and 'std' (of the sample; None for one run),
         'UAR interval' (95 %, over actors: `bootstrap_uar`), 'UAR by fold' (mean over runs), 'confusion' (rows the true
-        classes, summed over runs), 'ensemble UAR' (of the mean of the runs' probabilities; None for one run).
+        classes, summed over runs), 'ensemble UAR' (of the mean of the runs' probabilities; None for one run). Of several
+        corpora also 'corpora', as of `corpus_scores`.
 
     Raises
     ------
@@ -301,6 +306,7 @@ def summarise(config, entries, resamples=10_000):
     by_fold = [[pooled_uar([entries[run, fold]], len(classes)) for fold in range(folds)] for run in runs]
     first, hits = by_run[0], np.array([run.predicted == run.labels for run in by_run])
     together = np.mean([run.probabilities for run in by_run], axis=0).argmax(axis=1)
+    several = {"corpora": corpus_scores(config["corpora"], classes, by_run, resamples)} if "corpora" in config else {}
     return {
         "runs": runs,
         "unfinished": [[run, count] for run, count in sorted(done.items()) if count < folds],
@@ -313,6 +319,7 @@ def summarise(config, entries, resamples=10_000):
         "UAR by fold": np.mean(by_fold, axis=0).tolist(),
         "confusion": confusions.sum(axis=0).tolist(),
         "ensemble UAR": uar(confusion_matrix(first.labels, together, len(classes))) if len(runs) > 1 else None,
+        **several,
     }
 
 

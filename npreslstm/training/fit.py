@@ -12,6 +12,7 @@ from npreslstm.errors import InputError
 from npreslstm.ports.quantize import calibrate
 from npreslstm.schema import ModelConfig
 from npreslstm.training.conditioned import Draws, prepare_conditioned
+from npreslstm.training.inspection import warn_of_silence
 from npreslstm.training.journal import differences
 from npreslstm.training.metrics import confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare, statistics
@@ -86,6 +87,7 @@ def prepare_examples(dataset, config, speeds=(1.0,), jobs=1, cache=None, progres
         step = progress and (lambda done, _: progress(done_before + done, total))
         under = prepare_conditioned(paths, [clip.speaker for clip in clips], draws, jobs, cache, step)
         variants = [plain + drawn for plain, drawn in zip(variants, under)]
+    warn_of_silence(paths, [frames for frames, *_ in variants])
     labels, speakers = np.array([clip.label for clip in clips]), np.array([clip.speaker for clip in clips])
     corpora = np.array([clip.corpus for clip in clips])
     names = tuple(corpus.name for corpus in dataset.corpora) if dataset.several else ()
@@ -199,6 +201,7 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     notes = {
         "made by": f"npreslstm {__version__}",
         "data": examples.name,
+        **({"corpora": _classes_by_corpus(examples)} if examples.corpus_names else {}),
         "speakers trained on": _names(examples, split.train),
         "speakers of validation": _names(examples, split.validation),
         "speakers held out": _names(examples, split.test),
@@ -210,7 +213,9 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     }
     for what, clips in (("validation", split.validation), ("held out", split.test)):
         if len(clips):
-            notes[f"scores {what}"] = score(model, *_plain(scaled, examples, clips), examples.classes, recipe.padding)
+            corpora = [examples.corpus_names[n] for n in examples.corpora[clips]] if examples.corpus_names else None
+            found = score(model, *_plain(scaled, examples, clips), examples.classes, recipe.padding, corpora)
+            notes[f"scores {what}"] = found
     checkpoint = Checkpoint(model.config, model.state_dict(), examples.config, mean, std, examples.classes, notes)
     notes["calibration"] = _calibration(checkpoint, [frames for n in split.train for frames in _typical(scaled[n], recipe)])
     return checkpoint
@@ -219,6 +224,12 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
 def _typical(variants, recipe):
     """The variants of a clip that statistics and ranges are taken of: the clip as it is, and as it is under its conditions."""
     return [variants[0], *variants[len(recipe.speeds) :]]
+
+
+def _classes_by_corpus(examples):
+    """{corpus: names of the classes that it has clips of}."""
+    rows = zip(examples.corpus_names, examples.heard)
+    return {name: [label for label, heard in zip(examples.classes, row) if heard] for name, row in rows}
 
 
 def _calibration(checkpoint, clips):
@@ -256,13 +267,25 @@ def _history(epochs, watched):
     return curves | {"validation UAR": [round(float(value), 6) for _, value in epochs]} if watched else curves
 
 
-def score(model, clips, labels, classes, padding="masked"):
-    """{'clips', 'uar', 'accuracy', 'recalls': {class: recall}, 'confusion': rows} of z-scored clips."""
+def score(model, clips, labels, classes, padding="masked", corpora=None):
+    """{'clips', 'uar', 'accuracy', 'recalls': {class: recall}, 'confusion': rows} of z-scored clips.
+
+    With the names of the clips' `corpora` (N,), also 'corpora': {name: {'clips', 'uar'}}, of the classes that each has.
+    """
     predicted = predict(model, clips, padding).argmax(axis=1)
     confusion = confusion_matrix(labels, predicted, len(classes))
     by_class = {name: None if np.isnan(value) else float(value) for name, value in zip(classes, recalls(confusion))}
     accuracy = float((predicted == labels).mean())
-    return {"clips": len(clips), "uar": uar(confusion), "accuracy": accuracy, "recalls": by_class, "confusion": confusion.tolist()}
+    found = {"clips": len(clips), "uar": uar(confusion), "accuracy": accuracy, "recalls": by_class, "confusion": confusion.tolist()}
+    return found if corpora is None else found | {"corpora": _by_corpus(labels, predicted, np.asarray(corpora), len(classes))}
+
+
+def _by_corpus(labels, predicted, corpora, C):
+    found = {}
+    for name in dict.fromkeys(corpora.tolist()):
+        of = corpora == name
+        found[name] = {"clips": int(of.sum()), "uar": uar(confusion_matrix(labels[of], predicted[of], C))}
+    return found
 
 
 def _plain(scaled, examples, clips):

@@ -136,10 +136,18 @@ def _is_config(config):
     kinds = {"data": str, "classes": list, "clips": dict, "folds": list, "scored speakers": list, "model": dict, "recipe": dict, "features": dict}
     if not isinstance(config, dict) or not all(isinstance(config.get(name), kind) for name, kind in kinds.items()):
         return False
+    corpora = config.get("corpora", {})
+    if not isinstance(corpora, dict) or not all(isinstance(own, list) and _among(own, config["classes"]) for own in corpora.values()):
+        return False
     scored = config["scored speakers"]
     if len(scored) != len(config["folds"]) or not all(isinstance(name, str) for name in config["classes"]):
         return False
     return all(isinstance(names, list) and all(isinstance(name, str) and name in config["clips"] for name in names) for names in scored)
+
+
+def _among(own, classes):
+    """Whether there are classes in a list, and all are known."""
+    return bool(own) and all(label in classes for label in own)
 
 
 def settle_config(folder, config):

@@ -17,6 +17,7 @@ from npreslstm.files import atomic_write
 from npreslstm.training.conditioned import VERSION as CONDITIONED_VERSION
 from npreslstm.training.conditioned import digest_of
 from npreslstm.training.fit import Examples, prepare_examples
+from npreslstm.training.inspection import warn_of_silence
 
 STORE_VERSION = 1  # raised whenever the files or their meaning change
 
@@ -39,17 +40,12 @@ def clip_names(dataset):
     Of several corpora, each begins with the name of its own.
     """
     if dataset.several:
-        return [name for number, corpus in enumerate(dataset.corpora) for name in _names_within(dataset, number, corpus)]
+        return [f"{part.name}/{name}" for part in dataset.parts for name in clip_names(part)]
     names = [os.path.splitext(os.path.basename(clip.path))[0] for clip in dataset.clips]
     if len(set(names)) == len(names):
         return names
     common = os.path.commonpath([os.path.dirname(clip.path) for clip in dataset.clips])
     return [os.path.relpath(clip.path, common).replace(os.sep, "/") for clip in dataset.clips]
-
-
-def _names_within(dataset, number, corpus):
-    clips = tuple(clip for clip in dataset.clips if clip.corpus == number)
-    return [f"{corpus.name}/{name}" for name in clip_names(dataset._replace(clips=clips, corpora=()))]
 
 
 def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=None, conditions=0, backgrounds=()):
@@ -79,6 +75,8 @@ def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=Non
     if not os.path.exists(os.path.join(store, "about.json")):
         examples = prepare_examples(dataset, config, speeds, jobs, folder, progress, conditions, backgrounds)
         _write(store, examples, clip_names(dataset), about)
+    else:
+        warn_of_silence([clip.path for clip in dataset.clips], [frames for frames, *_ in open_examples(store)[0].variants])
     return store
 
 
