@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+DEFAULT_WEIGHTS = "paper"  # what is taken where nobody names weights
 _PACKAGE = Path(__file__).resolve().parent
 
 

@@ -140,10 +140,10 @@ def load_model(path=None, dtype=np.float32):
 
 def find_weights(path=None):
     """The file meant by `path` in `load_checkpoint`: bundled weights go by name, without folder or ending; None is 'paper'."""
-    from npreslstm.assets import weights_path
+    from npreslstm.assets import DEFAULT_WEIGHTS, weights_path
 
     if path is None:
-        return os.fspath(weights_path("paper"))
+        return os.fspath(weights_path(DEFAULT_WEIGHTS))
     path = os.fspath(path)
     if not os.path.isfile(path) and not os.path.splitext(path)[1] and os.path.basename(path) == path:
         return os.fspath(weights_path(path))

@@ -190,7 +190,7 @@ def test_bad_input_is_one_line_before_any_work(corpus, tmp_path, capsys):
     assert "runs is 0" in error(corpus, "--folds", 3, "--runs", 0, "--out", out)
     assert "workers is 0" in error(corpus, *SMALL, "--workers", 0, "--out", out)
     assert "seed is -1" in error(corpus, "--folds", 3, "--seed", -1, "--out", out)
-    assert "recipe is 'mine.json'; expected default, student, original or a JSON file" in error(corpus, "--recipe", "mine.json", "--out", out)
+    assert "recipe is 'mine.json'; expected default, student, robust, original or a JSON file" in error(corpus, "--recipe", "mine.json", "--out", out)
 
 
 def test_unreadable_clips_are_listed_before_training(corpus, tmp_path, capsys):

@@ -56,7 +56,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="the RAVDESS folder")
     parser.add_argument("--config", default="mcu", help="features: mcu, paper or a JSON file")
-    parser.add_argument("--recipe", default="default", metavar="R", help="default, student, original or a JSON file of fields")
+    parser.add_argument("--recipe", default="default", metavar="R", help="default, student, robust, original or a JSON file of fields")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe; repeatable")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=available_cores(), help="processes")

@@ -27,8 +27,10 @@ CORPORA = {
 }
 
 
-def rows_of(folder: Path, name_of_clip: re.Pattern, labels: dict[str, str], out: Path) -> list[tuple[str, str, str]]:
-    """(file relative to `out`, label, speaker) of the clips in a folder, in the order of their names.
+def rows_of(
+    folder: Path, name_of_clip: re.Pattern, labels: dict[str, str], out: Path, every: int = 1
+) -> list[tuple[str, str, str]]:
+    """(file relative to `out`, label, speaker) of the clips in a folder, or one in so many, in the order of their names.
 
     Raises
     ------
@@ -40,15 +42,19 @@ def rows_of(folder: Path, name_of_clip: re.Pattern, labels: dict[str, str], out:
         raise InputError(f"{folder} holds no .ogg files; expected a corpus as tools/manifests.py --help describes it")
     found = {name: name_of_clip.fullmatch(name) for name in names}
     refuse([name for name, match in found.items() if not match or match[2] not in labels], f"{folder} holds unknown names")
-    return [(Path(os.path.relpath(folder / name, out)).as_posix(), labels[match[2]], match[1]) for name, match in found.items()]
+    return [(Path(os.path.relpath(folder / name, out)).as_posix(), labels[match[2]], match[1]) for name, match in list(found.items())[::every]]
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpora", type=Path, help="folder that holds nemo/ and emospeech/")
     parser.add_argument("out", type=Path, help="folder of the manifests")
+    parser.add_argument("--every", type=int, default=1, metavar="K", help="list one in K clips of nEMO, the larger one (default: all)")
     args = parser.parse_args(argv)
-    made = {name: rows_of(args.corpora / name, *naming, args.out) for name, naming in CORPORA.items()}
+    if args.every < 1:
+        parser.error(f"--every is {args.every}; expected 1 or more")
+    every = {"nemo": args.every, "emospeech": 1}
+    made = {name: rows_of(args.corpora / name, *naming, args.out, every[name]) for name, naming in CORPORA.items()}
     args.out.mkdir(parents=True, exist_ok=True)
     for name, rows in made.items():
         with atomic_write(args.out / f"{name}.csv", "w", encoding="utf-8", newline="") as file:

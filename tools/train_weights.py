@@ -38,7 +38,7 @@ def main(argv=None):
     parser.add_argument("name", choices=NAMES, help="which weights, and so which features")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--teachers", action="append", default=[], metavar="DIR", help="folder of a cross-validation with weights/; repeatable")
-    parser.add_argument("--recipe", default="default", metavar="R", help="default, student, original or a JSON file of fields")
+    parser.add_argument("--recipe", default="default", metavar="R", help="default, student, robust, original or a JSON file of fields")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe; repeatable")
     parser.add_argument("--jobs", type=int, default=1, help="processes that extract features")
     parser.add_argument("--cache", help="folder that keeps extracted features")

@@ -4,7 +4,14 @@ import os
 import sys
 import time
 
-from npreslstm.commands.data import DATA, add_corpus_arguments, corpus_paths, load_training_data
+from npreslstm.commands.data import (
+    DATA,
+    add_background_argument,
+    add_corpus_arguments,
+    background_files,
+    corpus_paths,
+    load_training_data,
+)
 from npreslstm.commands.evaluate import add_plot_arguments, check_plots
 
 HELP = "cross-validate a recipe over speakers: repeated, parallel, resumable"
@@ -48,9 +55,10 @@ def add_training_arguments(parser):
     add_corpus_arguments(parser)
     folds = "paper (default), emobox, a number of folds for any corpus, or corpus, which leaves out one of several"
     parser.add_argument("--folds", default="paper", metavar="F", help=folds)
-    recipe = "default, student (where there are teachers), original (the paper's settings) or a JSON file of fields"
+    recipe = "default, student or robust (where there are teachers), original (the paper's settings) or a JSON file of fields"
     parser.add_argument("--recipe", default="default", metavar="R", help=recipe)
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; repeatable")
+    add_background_argument(parser)
     parser.add_argument("--config", default="paper", metavar="C", help="features: paper (default), mcu, or a JSON file of fields")
     parser.add_argument("--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa")
     parser.add_argument("--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default 64)")
@@ -126,6 +134,7 @@ def make_plan(args, **options):
     recipe = with_settings(load_recipe(args.recipe), args.set)
     dataset = load_training_data(args)
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
+    options["backgrounds"] = background_files(args)
     plan = Plan.make(dataset, args.folds, training_features(args.config, recipe.trim_db), model, recipe, seed=args.seed, **options)
     ravdess = [part for part in dataset.parts if part.name == RAVDESS]
     if ravdess and args.folds in TABLES and (missing := missing_clips(ravdess[0])):

@@ -11,6 +11,19 @@ def add_corpus_arguments(parser):
     parser.add_argument("--labels", metavar="MAP.csv", help="the same from a CSV file with the columns label, class and, if need be, corpus")
 
 
+def add_background_argument(parser):
+    """Sounds for conditions with noise."""
+    background = "folder of sounds without speech, to lay behind clips where the recipe draws conditions"
+    parser.add_argument("--background", metavar="DIR", help=background)
+
+
+def background_files(args):
+    """Sound files of --background; none without it."""
+    from npreslstm.audio.reader import find_audio
+
+    return tuple(find_audio([args.background])) if args.background else ()
+
+
 def corpus_paths(args):
     """All corpora that the arguments name."""
     return [*([args.data] if args.data else []), *args.corpus]

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from npreslstm.assets import DEFAULT_WEIGHTS
 from npreslstm.commands.data import DATA, add_corpus_arguments, corpus_paths, load_data, read_paths
 from npreslstm.commands.predict import add_speeds_argument, parse_speeds
 
@@ -14,6 +15,7 @@ examples:
   npreslstm evaluate ravdess/ --weights mine.npz --plots pictures/
   npreslstm evaluate ravdess/ --type int8                     the integer model of the C port
   npreslstm evaluate ravdess/ --weights mcu --speeds 1,0.85,1.15
+  npreslstm evaluate ravdess/ --conditions --jobs 2           as other microphones, rooms, lines and files would give them
   npreslstm evaluate corpus.csv --speakers anna,ben --format csv --output predictions.csv
   npreslstm evaluate nemo.csv --weights mcu --label anger=angry --label happiness=happy --label sadness=sad
   npreslstm evaluate --corpus ravdess/ --corpus nemo.csv --weights both.npz     each over its own classes, and together
@@ -29,6 +31,8 @@ def add_arguments(parser):
     parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default paper)")
     parser.add_argument("--speakers", default="held-out", metavar="WHO", help="held-out (default), all, or names with commas")
     add_speeds_argument(parser)
+    conditions = "score under eighteen recording conditions: levels, silence, noise, rooms, telephone, rates, codecs"
+    parser.add_argument("--conditions", action="store_true", help=conditions)
     parser.add_argument("--type", default="float32", choices=("float32", "int8"), help="of the numbers (default float32)")
     parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="scores as text (default) or JSON, or predictions as CSV")
     parser.add_argument("--output", metavar="FILE", help="write there, whole or not at all, instead of standard output")
@@ -60,6 +64,7 @@ def run(args):
     from npreslstm.training.evaluate import choose_speakers, evaluate
 
     check_plots(args)
+    _check_conditions(args)
     if not corpus_paths(args):
         raise InputError("give DATA (a RAVDESS folder or a manifest CSV) or several --corpus")
     speeds = parse_speeds(args.speeds)
@@ -69,6 +74,9 @@ def run(args):
     speakers = choose_speakers(checkpoint, dataset, args.speakers)
     if warning := _warning(checkpoint, dataset, speakers):
         say(f"warning: {warning}")
+    if args.conditions:
+        _write(args, _under_conditions(args, checkpoint, dataset, speakers))
+        return
     evaluation = evaluate(checkpoint, dataset, speakers, args.type, speeds, args.jobs, args.cache, _progress())
     _write(args, _report(args, evaluation, warning))
     if args.plots:
@@ -98,6 +106,30 @@ def _progress():
     from npreslstm.commands.train import ClipLine
 
     return ClipLine() if sys.stderr.isatty() else None
+
+
+def _under_conditions(args, checkpoint, dataset, speakers):
+    """Scores under recording conditions, as text or JSON."""
+    import json
+
+    from npreslstm.report.robustness import robustness_json, robustness_text
+    from npreslstm.training.robustness import robustness
+
+    name = args.weights or DEFAULT_WEIGHTS
+    clips = tuple(dataset.of(set(speakers)))
+    found = robustness({name: checkpoint}, dataset._replace(clips=clips), jobs=args.jobs, cache=args.cache, progress=_progress())
+    if args.format == "json":
+        return json.dumps(robustness_json(found), indent=1) + "\n"
+    return robustness_text(found)
+
+
+def _check_conditions(args):
+    """Options that --conditions leaves no room for."""
+    from npreslstm.errors import InputError
+
+    others = {"--plots": args.plots, "--format csv": args.format == "csv", "--type int8": args.type != "float32", "--speeds": args.speeds != "1"}
+    if args.conditions and (given := [option for option, there in others.items() if there]):
+        raise InputError(f"--conditions scores clips heard once in float32, as a table or JSON; leave out {', '.join(given)}")
 
 
 def _report(args, evaluation, warning):

@@ -4,7 +4,15 @@ import contextlib
 import os
 import sys
 
-from npreslstm.commands.data import DATA, add_corpus_arguments, corpus_paths, load_training_data, read_paths
+from npreslstm.commands.data import (
+    DATA,
+    add_background_argument,
+    add_corpus_arguments,
+    background_files,
+    corpus_paths,
+    load_training_data,
+    read_paths,
+)
 
 HELP = "train a model on a RAVDESS folder, on your own corpus, or on synthetic tones"
 EXAMPLES = """\
@@ -35,10 +43,11 @@ def add_arguments(parser):
     parser.add_argument("--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa")
     parser.add_argument("--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default: 64)")
     parser.add_argument("--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default: 1)")
-    recipe = "default, student (where there are teachers), original (the paper's settings) or a JSON file of fields"
+    recipe = "default, student or robust (where there are teachers), original (the paper's settings) or a JSON file of fields"
     parser.add_argument("--recipe", metavar="R", help=recipe)
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; repeatable")
     parser.add_argument("--teacher", action="append", default=[], metavar="W.npz", help="learn from this network of the same speakers; repeatable")
+    add_background_argument(parser)
     parser.add_argument("--seed", type=int, default=0, help="everything random follows from it (default: 0)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that extract features (default: 1)")
     parser.add_argument("--cache", metavar="DIR", help="keep extracted features here for the next run")
@@ -89,7 +98,8 @@ def _corpus(args, recipe):
     validation, test = _speakers(args.validation), _speakers(args.test)
     split = split_by_speaker([clip.speaker for clip in dataset.clips], validation, test)
     check_classes(dataset, {*validation, *test})
-    return prepare_examples(dataset, config, recipe.speeds, args.jobs, args.cache, ClipLine()), split
+    arguments = args.jobs, args.cache, ClipLine(), recipe.conditions, background_files(args)
+    return prepare_examples(dataset, config, recipe.speeds, *arguments), split
 
 
 def _speakers(text):

@@ -135,6 +135,9 @@ LATER = {"conditions": 0, "conditioned": 0.5, "corpus_shares": ()}  # fields tha
 # dropout will do (docs/accuracy.md).
 STUDENT = Recipe(epochs=200, lr=8e-3, ema=0.99975, warp=0.12, dropout=0.2)
 
+# For recordings as people have them: a student, half of whose clips are heard under drawn conditions (docs/conditions.md).
+ROBUST = replace(STUDENT, conditions=12)
+
 SYNTHETIC = Recipe(epochs=30, batch_size=16, speeds=(1.0,), weight_decay=0.01, dropout=0.1, mixup=0.0, ema=0.95, floor=0.0, time_masks=0)
 
 # The settings of the paper's code, its unmasked padding and its statistics over all speakers included. The values it was
@@ -144,11 +147,11 @@ ORIGINAL = Recipe(
     clip_norm=0.0, dropout=0.3, label_smoothing=0.0, ema=0.0, speeds=(1.0,), noise=0.0, offset=0.0, crop=0.0, time_masks=0,
     mixup=0.0, prior="training", padding="original", keep="best", statistics="all", trim_db=0.0,
 )  # fmt: skip
-NAMED = {"default": Recipe(), "student": STUDENT, "original": ORIGINAL}
+NAMED = {"default": Recipe(), "student": STUDENT, "robust": ROBUST, "original": ORIGINAL}
 
 
 def load_recipe(name):
-    """The recipe `default`, `student` or `original`, or that of a JSON file of fields; the fields it leaves out keep their defaults.
+    """The recipe `default`, `student`, `robust` or `original`, or that of a JSON file of fields; the fields it leaves out keep their defaults.
 
     Raises
     ------
