@@ -174,7 +174,7 @@ def _warn_of_twins(path, column, names):
         groups.setdefault(bare_name(name, column), []).append(name)
     for twins in groups.values():
         if len(twins) > 1:
-            found = " and ".join(f"{name!r} ({counts[name]} clips)" for name in twins)
+            found = " and ".join(f"{name!r} (clips: {counts[name]})" for name in twins)
             options = " ".join(f"--label '{name}={twins[-1]}'" for name in twins[:-1])
             warnings.warn(f"{path} has {column}s that differ in {TWINS[column].format(found, options)}", stacklevel=4)
 
@@ -219,9 +219,9 @@ def merge(datasets: Sequence[Dataset], labels: Mapping[str, str]) -> Dataset:
     names = [dataset.name for dataset in datasets]
     if len(datasets) < 2:
         raise InputError(f"one corpus only ({', '.join(names)}); expected at least two to be joined")
+    _check_files(datasets)
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise InputError(f"two corpora are called {twice[0]}; rename one: speakers are known by the name of their corpus")
-    _check_files(datasets)
     _check_mapping(datasets, labels)
     mapped = [_mapped(dataset, labels) for dataset in datasets]
     _check_meeting(mapped)
@@ -253,23 +253,25 @@ def relabel(dataset: Dataset, labels: Mapping[str, str]) -> Dataset:
 def _mapped(dataset, labels):
     """The dataset under the names that a mapping gives its labels."""
     names = [_meaning(dataset, label, labels) for label in dataset.classes]
-    classes = tuple(dict.fromkeys(name for name in names if name != LEFT_OUT))
-    kept = [clip for clip in dataset.clips if names[clip.label] != LEFT_OUT]
+    classes = tuple(dict.fromkeys(name for name in names if name is not None))
+    kept = [clip for clip in dataset.clips if names[clip.label] is not None]
     clips = tuple(clip._replace(label=classes.index(names[clip.label])) for clip in kept)
     return dataset._replace(classes=classes, clips=clips)
 
 
 def _meaning(dataset, label, labels):
-    return labels.get(f"{dataset.name}/{label}", labels.get(label, label))
+    """The class of a label; None if its clips are left out."""
+    said = labels.get(f"{dataset.name}/{label}", labels.get(label))
+    return label if said is None else None if said == LEFT_OUT else said
 
 
 def _check_files(datasets):
     """Raise InputError if two corpora have a file in common."""
     found = {}
     for dataset in datasets:
-        for clip in dataset.clips:
-            found.setdefault(os.path.realpath(clip.path), []).append(dataset.name)
-    twice = [f"{path} ({', '.join(names)})" for path, names in found.items() if len(set(names)) > 1]
+        for path in {os.path.realpath(clip.path): None for clip in dataset.clips}:
+            found.setdefault(path, []).append(dataset.name)
+    twice = [f"{path} ({', '.join(names)})" for path, names in found.items() if len(names) > 1]
     refuse(twice, "corpora have files in common")
 
 
