@@ -6,6 +6,7 @@ import numpy as np
 
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
+from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.journal import Predictions
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
@@ -187,17 +188,20 @@ def scores(evaluation, resamples=10_000):
     Returns
     -------
     dict
-        'clips', 'UAR', 'accuracy', 'UAR interval' (95 %, over speakers: `bootstrap_uar`), 'recalls' {class: recall or
-        None}, 'confusion' (rows the true classes), 'groups' {group: {member: {'clips', 'UAR', 'accuracy'}}},
+        'clips', 'UAR', 'accuracy', 'UAR interval' (95 %, over speakers: `bootstrap_uar`), 'ECE' and 'NLL'
+        (`expected_calibration_error`, `negative_log_likelihood`), 'recalls' {class: recall or None}, 'confusion'
+        (rows the true classes), 'groups' {group: {member: {'clips', 'UAR', 'accuracy'}}},
         'agreement with float32'.
     """
-    files, who, labels, predicted, _ = evaluation.predictions
+    files, who, labels, predicted, probabilities = evaluation.predictions
     classes = evaluation.checkpoint.classes
     confusion = confusion_matrix(labels, predicted, len(classes))
     interval = bootstrap_uar(labels, predicted[None] == labels, who, len(classes), resamples, np.random.default_rng(0))
     return {
         **_score(labels, predicted, len(classes)),
         "UAR interval": interval,
+        "ECE": expected_calibration_error(probabilities, labels),
+        "NLL": negative_log_likelihood(probabilities, labels),
         "recalls": {name: None if np.isnan(value) else float(value) for name, value in zip(classes, recalls(confusion))},
         "confusion": confusion.tolist(),
         "groups": {
