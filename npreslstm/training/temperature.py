@@ -237,7 +237,7 @@ def _check_fold(journal, run, fold, known):
     """Raise InputError if a fold's network has heard whom it scores, or somebody not among the known."""
     scored, heard = journal.config["scored speakers"][fold], _heard_in(journal, run, fold)
     where = f"{journal.folder}: the network of run {run}, fold {fold} has heard speaker"
-    if others := [name for name in journal.config["clips"] if name in heard - known]:
+    if others := sorted(heard - known, key=lambda name: (len(name), name)):
         expected = "expected a cross-validation of the weights' training speakers alone"
         raise InputError(f"{where} {', '.join(others)}, whom the weights have not; {expected}")
     if again := [name for name in scored if name in heard]:
