@@ -18,7 +18,8 @@ from npreslstm.errors import InputError
 from npreslstm.report.text import CLEAR_LINE
 
 # The modules of npreslstm.commands, in the order of --help.
-COMMANDS = ("predict", "features", "train", "crossval", "search", "evaluate", "convert", "export", "info", "gradcheck")
+COMMANDS = ("predict", "features", "train", "crossval", "search", "calibrate", "evaluate")
+COMMANDS += ("convert", "export", "info", "gradcheck")
 
 EPILOG = """\
 examples:

@@ -62,11 +62,11 @@ def test_bins_and_calibration_error_equal_their_naive_twins():
     assert found.clips.tolist() == [count for count, *_ in expected]
     assert found.clips.sum() == 200 and 0 in found.clips
     for column, values in ((1, found.confidence), (2, found.accuracy)):
-        np.testing.assert_allclose(values, [row[column] for row in expected], atol=2e-15)  # achieved 2e-16
+        np.testing.assert_allclose(values, [row[column] for row in expected], rtol=5e-16)  # achieved 0
     error = sum(count * abs(accuracy - confidence) for count, confidence, accuracy in expected if count) / 200
     assert error > 0.05
     found = expected_calibration_error(probabilities, labels)
-    assert found == pytest.approx(error, abs=1e-15)  # achieved 1e-16
+    assert found == pytest.approx(error, rel=5e-16)  # achieved 0
 
 
 def test_a_confidence_on_the_edge_is_of_the_lower_bin():

@@ -111,12 +111,18 @@ def _seconds(journal, summary):
 def _plot(args, journal, summary):
     from npreslstm.cli import say
     from npreslstm.report import plots
+    from npreslstm.training.calibration import SCORES, expected_calibration_error, reliability
+    from npreslstm.training.crossval import pooled
 
     config, entries = journal.config, journal.entries()
+    complete = pooled([entry for (run, _), entry in entries.items() if run in summary["runs"]])
+    bins = reliability(complete.probabilities, complete.labels)
+    error = f"{SCORES['ECE']} {expected_calibration_error(complete.probabilities, complete.labels):.3f}"
     title = f"{config['data']}, {len(summary['runs'])} runs: UAR {summary['UAR']['mean']:.3f}"
     figures = {
         "confusion": plots.confusion_figure(summary["confusion"], config["classes"], title),
         "training": plots.training_figure([journal.history(*key) or {} for key in entries]),
+        "reliability": plots.reliability_figure(bins, f"{config['data']}, {len(summary['runs'])} runs: {error}"),
     }
     for path in plots.save_pictures(figures, args.plots, args.plot_format):
         say(f"drew {path}")

@@ -21,7 +21,10 @@ examples:
   npreslstm evaluate --corpus ravdess/ --corpus nemo.csv --weights both.npz     each over its own classes, and together
 
 Speakers that the weights were trained on are only scored if you ask for them, and then it says so. UAR is the mean recall of
-the classes; its interval is of a bootstrap over speakers. Strong intensity has no neutral clips, so its UAR is of seven classes.
+the classes; its interval is of a bootstrap over speakers. Strong intensity has no
+neutral clips, so its UAR is of seven classes. The expected calibration error is the mean distance between a clip's
+largest probability and how often such clips are labelled rightly, by 15 bins of it; the negative log-likelihood
+that of the true classes.
 """
 
 
@@ -174,15 +177,19 @@ def _write(args, text):
 def _plot(args, evaluation):
     from npreslstm.cli import say
     from npreslstm.report import plots
+    from npreslstm.training.calibration import SCORES, reliability
     from npreslstm.training.evaluate import scores
 
     labels, classes = evaluation.predictions.labels, evaluation.checkpoint.classes
     found = scores(evaluation, resamples=1)
+    bins = reliability(evaluation.predictions.probabilities, labels)
+    error = f"{SCORES['ECE']} {found['ECE']:.3f}"
     figures = {
         "confusion": plots.confusion_figure(found["confusion"], classes, f"{evaluation.dataset.name}: UAR {found['UAR']:.3f}"),
         "embeddings": plots.embedding_figure(evaluation.averages, evaluation.contexts, labels, classes),
         "attention": plots.attention_figure(evaluation.attention, labels, classes),
         "training": plots.training_figure([evaluation.checkpoint.notes.get("history", {})]),
+        "reliability": plots.reliability_figure(bins, f"{evaluation.dataset.name}: {error}"),
     }
     for path in plots.save_pictures(figures, args.plots, args.plot_format):
         say(f"drew {path}")

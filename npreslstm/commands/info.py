@@ -55,6 +55,8 @@ def _facts(weights):
 
 
 def _text(facts):
+    from npreslstm.training.calibration import temperature_text
+
     absent = f"none: Recognizer needs them; npreslstm convert {facts['file']} OUT.npz --like OTHER.npz adds them"
     sections = [
         _pairs(
@@ -64,6 +66,7 @@ def _text(facts):
                 "sha256": facts["sha256"],
                 "classes": ", ".join(facts["classes"]) if facts["classes"] else absent,
                 "parameters": f"{facts['num_parameters']:,}",
+                "probabilities": temperature_text(facts["notes"]) or "as trained, without a temperature",
             }
         ),
         "model\n" + _pairs(facts["model"], "  "),

@@ -20,6 +20,7 @@ examples:
   npreslstm train --synthetic --out tones.npz
   npreslstm train ravdess/ --test 2,5,14,15,16 --out mine.npz --jobs 2 --cache features/
   npreslstm train corpus.csv --validation anna,ben --config mcu --set epochs=100 --set keep=best --out mine.npz
+  npreslstm train corpus.csv --test anna,ben --calibrate 4 --out mine.npz
   npreslstm train corpus.csv --recipe student --seed 3 --teacher one.npz --teacher two.npz --out mine.npz     one in place of two
   npreslstm train --corpus ravdess/ --corpus nemo.csv --label anger=angry --label sadness=sad --label happiness=happy \
       --test "RAVDESS speech/2,nemo.csv/SB0" --config mcu --out both.npz
@@ -29,6 +30,10 @@ by the name of theirs: nemo.csv/SB0. Their classes are those of all; a corpus ha
 of equal names are one class; where others may be two names of one, you are asked what they mean. The feature statistics and the
 weights come from the training speakers alone; the test speakers are scored once, at the end. A run that was interrupted goes
 on where it was when it is started again with the same arguments.
+
+--calibrate 4 deals the training speakers into four groups and trains four more networks, each without one group.
+A temperature is fitted on what each makes of the group it has not heard, and the head of the network is divided
+by it: labels stay, and probabilities become how often it is right. With teachers see npreslstm calibrate --help.
 """
 
 
@@ -48,6 +53,8 @@ def add_arguments(parser):
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; repeatable")
     parser.add_argument("--teacher", action="append", default=[], metavar="W.npz", help="learn from this network of the same speakers; repeatable")
     add_background_argument(parser)
+    calibrate = "train K networks more, inside the training speakers, to calibrate the probabilities by"
+    parser.add_argument("--calibrate", type=int, metavar="K", help=calibrate)
     parser.add_argument("--seed", type=int, default=0, help="everything random follows from it (default: 0)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that extract features (default: 1)")
     parser.add_argument("--cache", metavar="DIR", help="keep extracted features here for the next run")
@@ -60,31 +67,54 @@ def run(args):
     from npreslstm.schema import ModelConfig
     from npreslstm.training.fit import fit
     from npreslstm.training.recipe import SYNTHETIC, load_recipe, with_settings
+    from npreslstm.training.temperature import inner_snapshots
 
     if bool(corpus_paths(args)) == args.synthetic:
         raise InputError("give either DATA (a RAVDESS folder or a manifest CSV), or several --corpus, or --synthetic")
     if args.seed < 0:
         raise InputError(f"--seed is {args.seed}; expected 0 or more")
+    if args.calibrate is not None and args.teacher:
+        remedy = "leave one of them out, or use npreslstm calibrate afterwards"
+        raise InputError(f"--calibrate trains networks without speakers whom a --teacher has heard; {remedy}")
     check_output("--out", args.out, [*args.teacher, *read_paths(args)])
     recipe = with_settings(SYNTHETIC if args.synthetic and not args.recipe else load_recipe(args.recipe or "default"), args.set)
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
     teachers = [load_checkpoint(path) for path in args.teacher]
-    examples, split = _synthetic(args) if args.synthetic else _corpus(args, recipe)
+    examples, split = _synthetic(args, recipe) if args.synthetic else _corpus(args, recipe)
     print(f"training on {len(split.train)} clips of {len(set(examples.speakers[split.train]))} speakers, seed {args.seed}", file=sys.stderr)
     snapshot = args.out + ".training"
     checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), snapshot, teachers)
+    if args.calibrate is not None:
+        checkpoint = _calibrated(args, checkpoint, examples, split, model, recipe)
     save_checkpoint(args.out, checkpoint)
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(snapshot)
+    for path in (snapshot, *inner_snapshots(snapshot)):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
     _report(args.out, checkpoint.notes)
 
 
-def _synthetic(args):
+def _calibrated(args, checkpoint, examples, split, model, recipe):
+    """The checkpoint with its temperature; says on standard error which network is being trained for it."""
+    from npreslstm.training.temperature import calibrate_by_training
+
+    def begin(number, part):
+        who = f"{len(set(examples.speakers[part.train]))} of its speakers"
+        print(f"to calibrate by: network {number + 1}/{args.calibrate}, trained on {who}", file=sys.stderr)
+
+    snapshot = args.out + ".training"
+    arguments = checkpoint, examples, split, model, recipe, args.seed, args.calibrate
+    return calibrate_by_training(*arguments, begin, EpochLine(), snapshot)
+
+
+def _synthetic(args, recipe):
     from npreslstm.training.fit import split_by_speaker, synthetic_examples
     from npreslstm.training.synthetic import VALIDATION
 
     examples = synthetic_examples(args.seed)
-    return examples, split_by_speaker(examples.speakers, _speakers(args.validation) or VALIDATION, _speakers(args.test))
+    validation, test = _speakers(args.validation) or VALIDATION, _speakers(args.test)
+    split = split_by_speaker(examples.speakers, validation, test)
+    _check_groups(args, examples.speakers, examples.labels, examples.classes, split, recipe)
+    return examples, split
 
 
 def _corpus(args, recipe):
@@ -98,8 +128,18 @@ def _corpus(args, recipe):
     validation, test = _speakers(args.validation), _speakers(args.test)
     split = split_by_speaker([clip.speaker for clip in dataset.clips], validation, test)
     check_classes(dataset, {*validation, *test})
+    labels = [clip.label for clip in dataset.clips]
+    _check_groups(args, [clip.speaker for clip in dataset.clips], labels, dataset.classes, split, recipe)
     arguments = args.jobs, args.cache, ClipLine(), recipe.conditions, background_files(args)
     return prepare_examples(dataset, config, recipe.speeds, *arguments), split
+
+
+def _check_groups(args, speakers, labels, classes, split, recipe):
+    """Find out whether there are groups of speakers to calibrate by."""
+    from npreslstm.training.temperature import inner_splits
+
+    if args.calibrate is not None:
+        inner_splits(speakers, labels, classes, split, args.calibrate, recipe)
 
 
 def _speakers(text):
@@ -107,7 +147,11 @@ def _speakers(text):
 
 
 def _report(path, notes):
+    from npreslstm.training.calibration import temperature_text
+
     print(f"wrote {path}")
+    if line := temperature_text(notes):
+        print(line)
     for what in ("scores validation", "scores held out"):
         if what in notes:
             scores = notes[what]

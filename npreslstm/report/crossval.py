@@ -3,6 +3,7 @@
 import numpy as np
 
 from npreslstm.report.text import duration, table
+from npreslstm.training.calibration import SCORES
 
 HEADER = 10  # characters of a class name over a column
 
@@ -58,6 +59,7 @@ def _scores(summary):
     lines = [
         f"UAR {_spread(summary['UAR'])}{extremes}   {interval}",
         f"accuracy {_spread(summary['accuracy'])}",
+        *(f"{words} {_spread(summary[key])}" for key, words in SCORES.items()),
         "by run: " + " ".join(f"{value:.4f}" for value in by_run),
         "by fold: " + " ".join(f"{value:.4f}" for value in summary["UAR by fold"]),
     ]

@@ -50,7 +50,7 @@ alike. The code is MIT.{terms}
 ## Limits of use
 - Acted emotion, two sentences, North American English, studio sound: expect much less on spontaneous speech, other
   languages, noise, a distant microphone or another level (docs/accuracy.md has figures for noise and level).
-- {errors} of the held-out clips are labelled wrongly, and probabilities are not calibrated.
+- {errors} of the held-out clips are labelled wrongly, and {probabilities}.
 - What a voice sounds like is not what a person feels. Do not use this to judge people.
 """
 
@@ -73,7 +73,8 @@ def model_card(checkpoints, summaries):
     errors = " / ".join(f"{1 - checkpoint.notes['scores held out']['accuracy']:.0%} ({name})" for name, checkpoint in checkpoints.items())
     tables = {"overview": _overview(checkpoints), "recalls": _recalls(checkpoints), "crossval": _crossval(summaries)}
     tables["terms"] = _terms(checkpoints)
-    return _CARD.format(**tables, commands=_commands(checkpoints), changes=_changes(checkpoints), teachers=_teachers(checkpoints), errors=errors)
+    words = {"commands": _commands, "changes": _changes, "teachers": _teachers, "probabilities": _probabilities}
+    return _CARD.format(**tables, **{name: write(checkpoints) for name, write in words.items()}, errors=errors)
 
 
 def _terms(checkpoints):
@@ -123,6 +124,22 @@ def _teachers(checkpoints):
         "the distorted clips (distillation; docs/accuracy.md says what that gives)."
         for count, names in _by_value(found).items()
     )
+
+
+def _probabilities(checkpoints):
+    """Whose probabilities are calibrated, as the rest of a sentence."""
+    temperatures = {name: checkpoint.notes.get("temperature") for name, checkpoint in checkpoints.items()}
+    plain = [name for name, temperature in temperatures.items() if temperature is None]
+    if len(plain) == len(temperatures):
+        return "probabilities are not calibrated"
+    said = []
+    for name, found in temperatures.items():
+        if found is not None:
+            error = f"expected calibration error {found['ECE before']:.3f} before, {found['ECE after']:.3f} after"
+            whom = f"{found['clips']:,} clips of {len(found['speakers'])} training speakers"
+            said.append(f"of {_files([name])} by the temperature {found['value']:.3f}, fitted on {whom} ({error})")
+    others = f"; those of {_files(plain)} are not" if plain else ""
+    return f"probabilities are calibrated: those {', those '.join(said)}{others}"
 
 
 def _changes(checkpoints):

@@ -16,6 +16,7 @@ from npreslstm.errors import InputError, SnapshotError
 from npreslstm.layers.activations import softmax
 from npreslstm.parallel import check_cluster, run_all
 from npreslstm.schema import ModelConfig
+from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
 from npreslstm.training.conditioned import digest_of
 from npreslstm.training.corpora import corpus_classes, corpus_scores
 from npreslstm.training.fit import Split, fit
@@ -285,7 +286,8 @@ def summarise(config, entries, resamples=10_000):
     -------
     dict
         JSON values: 'runs' (numbers of the complete runs), 'unfinished' ([run, folds done]), 'clips', 'UAR by run',
-        'UAR' and 'accuracy' and 'recalls' ({class: ...}), each with 'mean' and 'std' (of the sample; None for one run),
+        'UAR', 'accuracy', 'ECE' (`expected_calibration_error`), 'NLL' (`negative_log_likelihood`) and 'recalls'
+        ({class: ...}), each with 'mean' and 'std' (of the sample; None for one run),
         'UAR interval' (95 %, over actors: `bootstrap_uar`), 'UAR by fold' (mean over runs), 'confusion' (rows the true
         classes, summed over runs), 'ensemble UAR' (of the mean of the runs' probabilities; None for one run). Of several
         corpora also 'corpora', as of `corpus_scores`.
@@ -315,6 +317,8 @@ def summarise(config, entries, resamples=10_000):
         "UAR": _spread([uar(confusion) for confusion in confusions]),
         "UAR interval": bootstrap_uar(first.labels, hits, first.speakers, len(classes), resamples, np.random.default_rng(0)),
         "accuracy": _spread(hits.mean(axis=1)),
+        "ECE": _spread([expected_calibration_error(run.probabilities, run.labels) for run in by_run]),
+        "NLL": _spread([negative_log_likelihood(run.probabilities, run.labels) for run in by_run]),
         "recalls": {name: _spread(found[:, k]) for k, name in enumerate(classes)},
         "UAR by fold": np.mean(by_fold, axis=0).tolist(),
         "confusion": confusions.sum(axis=0).tolist(),

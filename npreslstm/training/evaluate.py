@@ -6,6 +6,7 @@ import numpy as np
 
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
+from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
 from npreslstm.training.corpora import corpus_classes, corpus_scores
 from npreslstm.training.dataset import LEFT_OUT, RAVDESS, bare_name
 from npreslstm.training.journal import Predictions
@@ -230,11 +231,12 @@ def scores(evaluation, resamples=10_000):
     Returns
     -------
     dict
-        'clips', 'UAR', 'accuracy', 'UAR interval' (95 %, over speakers: `bootstrap_uar`), 'recalls' {class: recall or
-        None}, 'confusion' (rows the true classes), 'groups' {group: {member: {'clips', 'UAR', 'accuracy'}}},
+        'clips', 'UAR', 'accuracy', 'UAR interval' (95 %, over speakers: `bootstrap_uar`), 'ECE' and 'NLL'
+        (`expected_calibration_error`, `negative_log_likelihood`), 'recalls' {class: recall or None}, 'confusion'
+        (rows the true classes), 'groups' {group: {member: {'clips', 'UAR', 'accuracy'}}},
         'agreement with float32'. Of several corpora also 'corpora', as of `corpus_scores`.
     """
-    files, who, labels, predicted, _ = evaluation.predictions
+    files, who, labels, predicted, probabilities = evaluation.predictions
     classes = evaluation.checkpoint.classes
     confusion = confusion_matrix(labels, predicted, len(classes))
     corpora, several = evaluation.dataset.corpora, {}
@@ -244,6 +246,8 @@ def scores(evaluation, resamples=10_000):
     return {
         **_score(labels, predicted, len(classes)),
         "UAR interval": interval,
+        "ECE": expected_calibration_error(probabilities, labels),
+        "NLL": negative_log_likelihood(probabilities, labels),
         "recalls": {name: None if np.isnan(value) else float(value) for name, value in zip(classes, recalls(confusion))},
         "confusion": confusion.tolist(),
         "groups": {

@@ -187,7 +187,7 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     config = ModelConfig.from_dict(
         model_config.to_dict() | {"input_size": len(mean), "num_classes": len(examples.classes), "dropout": recipe.dropout}
     )
-    chosen = {name for teacher in teachers for name in _chosen_by(teacher)}
+    chosen = {name for teacher in teachers for name in chosen_by(teacher)}
     for teacher in teachers:
         _check_teacher(teacher, examples, split, recipe, mean, std)
     models = [teacher.model() for teacher in teachers]
@@ -250,11 +250,11 @@ def _check_teacher(teacher, examples, split, recipe, mean, std):
         raise InputError(f"{which} does not fit the training: {'; '.join(found)}")
     if any((np.abs(its - here) > 1e-3 * std).any() for its, here in ((teacher.mean, mean), (teacher.std, std))):
         raise InputError(f"{which} has heard another corpus, with speakers of the same names: its mean and std are not those of the speakers here")
-    if held_out := [name for name in _names(examples, split.test) if name in _chosen_by(teacher)]:
+    if held_out := [name for name in _names(examples, split.test) if name in chosen_by(teacher)]:
         raise InputError(f"{which} owes its epoch to speaker {', '.join(held_out)}, held out here; expected one that keeps its last epoch")
 
 
-def _chosen_by(checkpoint):
+def chosen_by(checkpoint):
     """Speakers by whom an epoch was chosen, of a network or of those that it learnt from; earlier versions noted its own alone."""
     notes = checkpoint.notes
     own = notes.get("speakers of validation", []) if notes.get("recipe", {}).get("keep") == "best" else []

@@ -134,6 +134,7 @@ class Journal:
 def _is_config(config):
     """Whether a JSON value has what the reader of a journal looks at."""
     kinds = {"data": str, "classes": list, "clips": dict, "folds": list, "scored speakers": list, "model": dict, "recipe": dict, "features": dict}
+    kinds |= {"validation speakers": str, "seed": int}
     if not isinstance(config, dict) or not all(isinstance(config.get(name), kind) for name, kind in kinds.items()):
         return False
     corpora = config.get("corpora", {})
@@ -142,7 +143,12 @@ def _is_config(config):
     scored = config["scored speakers"]
     if len(scored) != len(config["folds"]) or not all(isinstance(name, str) for name in config["classes"]):
         return False
-    return all(isinstance(names, list) and all(isinstance(name, str) and name in config["clips"] for name in names) for names in scored)
+    if not all(isinstance(fold, dict) for fold in config["folds"]):
+        return False
+    groups = [*scored, *(fold.get(which) for fold in config["folds"] for which in ("test", "validation"))]
+    if not all(isinstance(names, list) for names in groups):
+        return False
+    return all(isinstance(name, str) and name in config["clips"] for names in groups for name in names)
 
 
 def _among(own, classes):

@@ -242,7 +242,8 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     on_epoch : callable, optional
         Called with an `Epoch`.
     snapshot : path, optional
-        State file: continued from if it is there, written every `snapshot_seconds`. For the caller to delete once the result is safe.
+        State file: continued from if it is there, written every `snapshot_seconds` and after the last epoch. For the
+        caller to delete once the result is safe.
 
     Returns
     -------
@@ -279,7 +280,7 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
         now = time.monotonic()
         if on_epoch:
             on_epoch(Epoch(trainer.epoch, recipe.epochs, loss, score, (now - started) / (trainer.epoch - first) * (recipe.epochs - trainer.epoch)))
-        if snapshot and now - saved > snapshot_seconds:
+        if snapshot and (now - saved > snapshot_seconds or trainer.epoch == recipe.epochs):
             trainer.save(snapshot, watched=watched, **best.arrays())
             saved = now
     model = ResLSTM(trainer.model.config)
