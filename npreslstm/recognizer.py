@@ -333,10 +333,17 @@ def _frame_middles(T, config):
 
 def _oddity(y, config):
     """Why the result of a window means little, or None."""
+    from npreslstm.audio.bandwidth import UPPER, lacks_upper_band
+
     if np.std(y, dtype=np.float64) < SILENCE and len(y) > 1:
         return "silent"
     if len(y) < config.n_fft:
         return f"shorter than a frame ({1000 * config.n_fft / config.sample_rate:.0f} ms)"
+    if config.upper_hz >= UPPER[1] and lacks_upper_band(y, config.sample_rate):
+        return (
+            f"without sound above {UPPER[0] / 1000:g} kHz, while these weights listen up to {config.upper_hz / 1000:g} kHz"
+            " (bundled weights for the speech band are robust and mcu)"
+        )
     return None
 
 
