@@ -136,7 +136,7 @@ LATER = {"conditions": 0, "conditioned": 0.5, "corpus_shares": ()}  # fields tha
 STUDENT = Recipe(epochs=200, lr=8e-3, ema=0.99975, warp=0.12, dropout=0.2)
 
 # For recordings as people have them: a student, half of whose clips are heard under drawn conditions (docs/conditions.md).
-ROBUST = replace(STUDENT, conditions=12)
+ROBUST = replace(STUDENT, epochs=120, conditions=12)
 
 SYNTHETIC = Recipe(epochs=30, batch_size=16, speeds=(1.0,), weight_decay=0.01, dropout=0.1, mixup=0.0, ema=0.95, floor=0.0, time_masks=0)
 
