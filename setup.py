@@ -1,7 +1,7 @@
 """Metadata and extras. `weights/` lies at the top of the repository and is installed as `npreslstm.weights`.
 
-The network itself needs NumPy alone and reading PCM WAV needs SciPy besides; soundfile adds FLAC, OGG and the rest. Where there is no
-build of soundfile: `pip install --no-deps .` and `pip install numpy scipy`.
+The network, the features and PCM WAV need NumPy alone; soundfile adds FLAC, OGG and the rest. Where there is no build of soundfile:
+`pip install --no-deps .` and `pip install numpy`.
 """
 
 import re
@@ -38,7 +38,7 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     python_requires=">=3.10",
-    install_requires=["numpy>=1.26", "scipy>=1.11", "soundfile>=0.12"],
+    install_requires=["numpy>=1.26", "soundfile>=0.12"],
     extras_require={
         "plot": ["matplotlib>=3.8"],
         "search": ["optuna>=4.3"],
