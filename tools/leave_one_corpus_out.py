@@ -93,7 +93,10 @@ def _stores(args, corpora):
     backgrounds = find_audio([args.background]) if args.background else ()
     cache = args.cache or str(Path(args.out, "features"))
     wanted = {(name,): dataset for name, dataset in corpora.items()}
-    wanted |= {names: merge([corpora[name] for name in names], {}) for names in itertools.combinations(corpora, len(corpora) - 1)}
+    labels = {label: label for dataset in corpora.values() for label in dataset.classes}  # equal names mean the same
+    for names in itertools.combinations(corpora, len(corpora) - 1):
+        chosen = [corpora[name] for name in names]
+        wanted[names] = merge(chosen, {label: label for label in labels if any(label in dataset.classes for dataset in chosen)})
     arguments = args.workers, ClipLine(), recipe.conditions, backgrounds
     return {
         names: store_examples(cache, dataset, corpus_digest(dataset), features, recipe.speeds, *arguments)

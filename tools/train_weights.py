@@ -3,12 +3,12 @@
 
     python tools/train_weights.py RAVDESS paper [--jobs 2] [--cache DIR] [--seed 0]
     python tools/train_weights.py RAVDESS mcu --teachers DIR [--teachers DIR ...] --recipe student [--set FIELD=VALUE ...]
-    python tools/train_weights.py RAVDESS robust --corpus nemo.csv --corpus emospeech.csv --background DIR --teachers DIR
+    python tools/train_weights.py RAVDESS robust --corpus nemo.csv --corpus emospeech.csv --background DIR --start mcu
         --recipe robust [--set FIELD=VALUE ...]
 
 Fold 0's test actors are held out. With --teachers, folders of cross-validations of the same features, the networks of their
-fold 0 are learnt from; the network is then that of fold 0 of a cross-validation, from the seed that its history names. Run
-again after an interruption, it goes on where it was.
+fold 0 are learnt from. With --start, training goes on from other weights. Run again after an interruption, it goes on where it
+was.
 """
 
 import argparse
@@ -54,6 +54,7 @@ def main(argv=None):
     add_background_argument(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--teachers", action="append", default=[], metavar="DIR", help="folder of a cross-validation with weights/; repeatable")
+    parser.add_argument("--start", metavar="W", help="weights to go on from: a file, or the name of bundled ones")
     parser.add_argument("--recipe", default="default", metavar="R", help="default, student, robust, original or a JSON file of fields")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe; repeatable")
     parser.add_argument("--jobs", type=int, default=1, help="processes that extract features")
@@ -71,7 +72,8 @@ def main(argv=None):
             parser.error(f"there is no {TEACHERS} in {folder}")
     teachers = [load_checkpoint(file) for folder in args.teachers for file in sorted(Path(folder).glob(TEACHERS))]
     snapshot = path.with_suffix(".training")
-    checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, EpochLine(), snapshot, teachers)
+    start = load_checkpoint(args.start) if args.start else None
+    checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, EpochLine(), snapshot, teachers, start)
     save_checkpoint(path, with_origin(checkpoint, args))
     snapshot.unlink(missing_ok=True)
     print(f"{path.name}: UAR {checkpoint.notes['scores held out']['uar']:.4f} on the held-out speakers", file=sys.stderr)
@@ -82,6 +84,7 @@ def with_origin(checkpoint, args):
     """The checkpoint with the command that makes it, and its licence, in its notes."""
     options = [f"--corpus {Path(corpus).name}" for corpus in args.corpus]
     options += ["--background DIR"] if args.background else []
+    options += [f"--start {args.start}"] if args.start else []
     options += [f"--recipe {args.recipe}"] if args.recipe != "default" else []
     options += [*(f"--set {setting}" for setting in args.set), *("--teachers DIR" for _ in args.teachers)]
     command = " ".join([f"python tools/train_weights.py RAVDESS {args.name} --seed {args.seed}", *options])

@@ -21,6 +21,7 @@ examples:
   npreslstm train ravdess/ --test 2,5,14,15,16 --out mine.npz --jobs 2 --cache features/
   npreslstm train corpus.csv --validation anna,ben --config mcu --set epochs=100 --set keep=best --out mine.npz
   npreslstm train corpus.csv --test anna,ben --calibrate 4 --out mine.npz
+  npreslstm train ravdess/ --test 2,5,14,15,16 --config mcu --start mcu --recipe robust --out mine.npz     go on from bundled weights
   npreslstm train corpus.csv --recipe student --seed 3 --teacher one.npz --teacher two.npz --out mine.npz     one in place of two
   npreslstm train --corpus ravdess/ --corpus nemo.csv --label anger=angry --label sadness=sad --label happiness=happy \
       --test "RAVDESS speech/2,nemo.csv/SB0" --config mcu --out both.npz
@@ -52,6 +53,8 @@ def add_arguments(parser):
     parser.add_argument("--recipe", metavar="R", help=recipe)
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; repeatable")
     parser.add_argument("--teacher", action="append", default=[], metavar="W.npz", help="learn from this network of the same speakers; repeatable")
+    start = "go on from this network in place of random weights: a file, or the name of bundled weights; its classes must be those of DATA"
+    parser.add_argument("--start", metavar="W", help=start)
     add_background_argument(parser)
     calibrate = "train K networks more, inside the training speakers, to calibrate the probabilities by"
     parser.add_argument("--calibrate", type=int, metavar="K", help=calibrate)
@@ -73,17 +76,19 @@ def run(args):
         raise InputError("give either DATA (a RAVDESS folder or a manifest CSV), or several --corpus, or --synthetic")
     if args.seed < 0:
         raise InputError(f"--seed is {args.seed}; expected 0 or more")
-    if args.calibrate is not None and args.teacher:
+    if args.calibrate is not None and (args.teacher or args.start):
         remedy = "leave one of them out, or use npreslstm calibrate afterwards"
-        raise InputError(f"--calibrate trains networks without speakers whom a --teacher has heard; {remedy}")
+        raise InputError(f"--calibrate trains networks without speakers whom a --teacher or --start has heard; {remedy}")
     check_output("--out", args.out, [*args.teacher, *read_paths(args)])
     recipe = with_settings(SYNTHETIC if args.synthetic and not args.recipe else load_recipe(args.recipe or "default"), args.set)
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
     teachers = [load_checkpoint(path) for path in args.teacher]
+    start = load_checkpoint(args.start) if args.start else None
+    model = start.config if start else model
     examples, split = _synthetic(args, recipe) if args.synthetic else _corpus(args, recipe)
     print(f"training on {len(split.train)} clips of {len(set(examples.speakers[split.train]))} speakers, seed {args.seed}", file=sys.stderr)
     snapshot = args.out + ".training"
-    checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), snapshot, teachers)
+    checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), snapshot, teachers, start)
     if args.calibrate is not None:
         checkpoint = _calibrated(args, checkpoint, examples, split, model, recipe)
     save_checkpoint(args.out, checkpoint)

@@ -19,6 +19,8 @@ from npreslstm.training.prepare import prepare, statistics
 from npreslstm.training.trainer import Trainer, pad, predict, train
 from npreslstm.training.vocal_tract import vocal_tracts
 
+SIZES = ("kind", "hidden_size", "num_layers", "attention_vectors")  # that a network to start from must have
+
 
 class _Examples(NamedTuple):
     name: str
@@ -151,7 +153,7 @@ def split_by_speaker(speakers, validation=(), test=()):
     return Split(np.flatnonzero(rest), np.flatnonzero(in_validation), np.flatnonzero(in_test))
 
 
-def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=None, teachers=()):
+def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=None, teachers=(), start=None):
     """Train on the training speakers and score the others.
 
     The feature statistics are those of the training speakers, unless ``recipe.statistics`` says otherwise.
@@ -170,6 +172,8 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         As in `train`.
     teachers : sequence of Checkpoint, optional
         Networks to learn from, see `Trainer`; of the same features, training speakers and prior.
+    start : Checkpoint, optional
+        The network to begin with; of the same features, sizes and classes. Its statistics are kept.
 
     Returns
     -------
@@ -179,10 +183,14 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     Raises
     ------
     InputError
-        If a teacher does not fit, or knows of the speakers that are held out.
+        If a teacher or `start` does not fit, or knows of the speakers that are held out.
     """
-    seen = split.train if recipe.statistics == "training" else range(len(examples.variants))
-    mean, std = statistics(frames for n in seen for frames in _typical(examples.variants[n], recipe))
+    if start is None:
+        seen = split.train if recipe.statistics == "training" else range(len(examples.variants))
+        mean, std = statistics(frames for n in seen for frames in _typical(examples.variants[n], recipe))
+    else:
+        check_start(start, examples, split, model_config)
+        mean, std = start.mean, start.std
     scaled = [[((frames - mean) / std).astype(np.float32) for frames in variants] for variants in examples.variants]
     config = ModelConfig.from_dict(
         model_config.to_dict() | {"input_size": len(mean), "num_classes": len(examples.classes), "dropout": recipe.dropout}
@@ -195,7 +203,9 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         raise InputError(f"warp is {recipe.warp} for features without a configuration; expected one, which says which columns are MFCC")
     tracts = vocal_tracts(recipe.warp, examples.config, mean, std) if recipe.warp else ()
     labels, corpora = examples.labels[split.train], examples.corpora[split.train]
-    trainer = Trainer(config, recipe, [scaled[n] for n in split.train], labels, seed, models, tracts, corpora, examples.heard)
+    clips = [scaled[n] for n in split.train]
+    begin = () if start is None else (start.model(), _opinions(start, examples, split, clips, recipe))
+    trainer = Trainer(config, recipe, clips, labels, seed, models, tracts, corpora, examples.heard, *begin)
     watched = _plain(scaled, examples, split.validation) if len(split.validation) else None
     model = train(trainer, watched, on_epoch, snapshot)
     notes = {
@@ -209,6 +219,7 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         "seed": seed,
         "recipe": recipe.to_dict(),
         **({"teachers": [teacher.sha256 for teacher in teachers]} if teachers else {}),
+        **({"started from": start.sha256} if start is not None else {}),
         "history": _history(trainer.history, watched is not None),
     }
     for what, clips in (("validation", split.validation), ("held out", split.test)):
@@ -219,6 +230,44 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     checkpoint = Checkpoint(model.config, model.state_dict(), examples.config, mean, std, examples.classes, notes)
     notes["calibration"] = _calibration(checkpoint, [frames for n in split.train for frames in _typical(scaled[n], recipe)])
     return checkpoint
+
+
+def check_start(start, examples, split, model_config):
+    """Raise InputError if a network cannot be gone on from, or knows speakers that are held out."""
+    which = f"the network to start from ({start.sha256[:16]})"
+    theirs = {"features": start.features and start.features.to_dict(), "classes": start.classes}
+    theirs |= {name: getattr(start.config, name) for name in SIZES}
+    ours = {"features": examples.config and examples.config.to_dict(), "classes": examples.classes}
+    ours |= {name: getattr(model_config, name) for name in SIZES}
+    if found := differences(theirs, ours):
+        raise InputError(f"{which} does not fit the training: {'; '.join(found)}")
+    if start.mean is None:
+        raise InputError(f"{which} has no statistics; expected mean and std: npreslstm convert --mean-std adds them")
+    held_out = _names(examples, np.concatenate([split.validation, split.test]))
+    trained_on = {*start.notes.get("speakers trained on", ()), *chosen_by(start)}
+    alone = "corpora" not in start.notes
+    trained_on |= {f"{start.notes.get('data')}/{name}" for name in trained_on} if alone else set()
+    known = [name for name in held_out if name in trained_on and (not alone or _same_corpus(start, examples, name))]
+    if known:
+        raise InputError(f"{which} was trained on speaker {', '.join(known)}, held out here; expected one that has not heard them")
+
+
+def _same_corpus(start, examples, name):
+    """Whether a speaker of the examples is one of the single corpus that `start` was trained on."""
+    corpus = start.notes.get("data")
+    return name.startswith(f"{corpus}/") if examples.corpus_names else examples.name == corpus
+
+
+def _opinions(start, examples, split, clips, recipe):
+    """Logits (N, C) of `start` for training clips, on average over the speeds; NaN for corpora it does not know, None without anchor."""
+    if not recipe.anchor:
+        return None
+    model, speeds = start.model(), len(recipe.speeds)
+    logits = np.mean([predict(model, [variants[k] for variants in clips], recipe.padding) for k in range(speeds)], axis=0)
+    names = examples.corpus_names or (examples.name,)
+    known = np.array([name in start.notes.get("corpora", [start.notes.get("data")]) for name in names])
+    logits[~known[examples.corpora[split.train]]] = np.nan
+    return logits
 
 
 def _typical(variants, recipe):

@@ -38,6 +38,9 @@ class Recipe:
     corpus_shares : tuple of float
         Of several corpora, how many clips an epoch takes of each, in clips of the first corpus that are trained on: ``1,0.5``
         takes half as many of the second, drawn anew each epoch. Empty: all clips of all.
+    anchor : float
+        Where training starts from another network (`fit`): share of a clip's target that is what that network makes of the clip as
+        it was recorded, on average over the speeds; the rest is the label. Clips of corpora that it does not know have labels alone.
     noise, offset : float
         Standard deviations, see `augment`.
     warp : float
@@ -77,6 +80,7 @@ class Recipe:
     conditions: int = 0
     conditioned: float = 0.5
     corpus_shares: tuple[float, ...] = ()
+    anchor: float = 0.0
     noise: float = 0.2
     offset: float = 0.2
     warp: float = 0.0
@@ -108,8 +112,9 @@ class Recipe:
         for name in ("lr", "weight_decay", "floor", "clip_norm", "noise", "offset", "mixup", "trim_db"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more")
-        if not 0 <= self.conditioned <= 1:
-            raise InputError(f"conditioned is {self.conditioned}; expected a share in [0, 1]")
+        for name in ("conditioned", "anchor"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected a share in [0, 1]")
         if not all(0 < share <= 100 for share in self.corpus_shares):
             raise InputError(f"corpus_shares is {self.corpus_shares}; expected shares above 0 and up to 100")
         if not 0 <= self.warp < 0.5:
@@ -129,14 +134,15 @@ class Recipe:
         return with_settings(cls(), [f"{name}={_as_text(value)}" for name, value in values.items()])
 
 
-LATER = {"conditions": 0, "conditioned": 0.5, "corpus_shares": ()}  # fields that version 0 did not have, and what leaves them off
+LATER = {"conditions": 0, "conditioned": 0.5, "corpus_shares": (), "anchor": 0.0}  # fields that version 0 did not have, and what leaves them off
 
 # For networks that learn from teachers: there is no label to learn by heart, so more epochs and a higher rate pay and less
 # dropout will do (docs/accuracy.md).
 STUDENT = Recipe(epochs=200, lr=8e-3, ema=0.99975, warp=0.12, dropout=0.2)
 
-# For recordings as people have them: a student, half of whose clips are heard under drawn conditions (docs/conditions.md).
-ROBUST = replace(STUDENT, epochs=120, conditions=12)
+# For recordings as people have them: a network that knows the studio goes on, half of the clips heard under drawn conditions, and half
+# of a target what it made of the clip as recorded (docs/conditions.md).
+ROBUST = Recipe(dropout=0.2, warp=0.12, conditions=12, anchor=0.5)
 
 SYNTHETIC = Recipe(epochs=30, batch_size=16, speeds=(1.0,), weight_decay=0.01, dropout=0.1, mixup=0.0, ema=0.95, floor=0.0, time_masks=0)
 

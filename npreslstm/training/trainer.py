@@ -83,6 +83,10 @@ class Trainer:
     heard : (number of corpora, C) bool array, optional
         Which classes each of several corpora has clips of. What a clip is not asked is then whether it is of a class that
         its corpus lacks: see `class_priors`.
+    start : ResLSTM, optional
+        The network to begin with, in place of random weights; of the configuration but for dropout.
+    opinions : (N, C) float array, optional
+        Logits of that network for each clip, of which ``recipe.anchor`` makes part of the target; NaN where it has no say.
 
     Attributes
     ----------
@@ -92,13 +96,16 @@ class Trainer:
         Loss and validation UAR (NaN without validation clips) of each epoch so far.
     """
 
-    def __init__(self, config, recipe, clips, labels, seed, teachers=(), tracts=(), corpora=None, heard=None):
+    def __init__(self, config, recipe, clips, labels, seed, teachers=(), tracts=(), corpora=None, heard=None, start=None, opinions=None):
         if len(clips) < 2:
             raise InputError(f"{len(clips)} clips to train on; expected at least 2, for the batch statistics")
         keep_freed_memory()
         self.recipe, self.clips, self.labels, self.seed = recipe, clips, np.asarray(labels), seed
         self.teachers, self.tracts = teachers, tracts
         self.model = ResLSTM(replace(config, dropout=recipe.dropout), np.random.default_rng([seed, 0]))
+        if start is not None:
+            self.model.load_state_dict(start.state_dict())
+        self.opinions = opinions
         self.corpora = np.zeros(len(clips), int) if corpora is None else np.asarray(corpora)
         self.priors = None if heard is None else class_priors(self.labels, self.corpora, heard, recipe.prior)
         corrected = recipe.prior == "uniform" and heard is None  # of several corpora the loss itself does it
@@ -164,6 +171,9 @@ class Trainer:
         if self.priors is not None:
             priors = self.priors[self.corpora[batch]]
             targets = _smoothed(self.labels[batch], priors, recipe.label_smoothing)
+        if self.opinions is not None:
+            log_prior = self.log_prior if priors is None else np.log(priors)
+            _anchor(targets, softmax(self.opinions[batch] + log_prior), recipe.anchor)
         if recipe.mixup:
             x, targets, priors = augment.mixup(x, targets, recipe.mixup, rng, priors)
         if recipe.noise:
@@ -228,6 +238,7 @@ class Trainer:
         clips = _checksum(variant for clip in self.clips for variant in clip)
         teachers = [zlib.crc32(teacher.vector) for teacher in self.teachers]
         several = [] if self.priors is None else [self.corpora.tolist(), self.priors.tolist()]
+        several += [] if self.opinions is None else [_checksum([self.opinions])]
         return [self.recipe.to_dict(), self.model.config.to_dict(), self.seed, self.labels.tolist(), clips, teachers, *several]
 
 
@@ -356,6 +367,12 @@ def _smoothed(labels, priors, smoothing):
     targets = possible * (smoothing / possible.sum(axis=1, keepdims=True))
     targets[np.arange(len(labels)), labels] += 1 - smoothing
     return targets.astype(np.float32)
+
+
+def _anchor(targets, said, share):
+    """Move targets (N, C) by a share towards other ones (N, C), in place; rows of NaN have no say."""
+    known = ~np.isnan(said).any(axis=1)
+    targets[known] += np.float32(share) * (said[known] - targets[known])
 
 
 def _score(trainer, validation):
