@@ -13,7 +13,6 @@ was.
 
 import argparse
 import dataclasses
-import json
 import sys
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from npreslstm.report.model_card import model_card
 from npreslstm.schema import ModelConfig
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.fit import fit, prepare_examples, split_by_speaker
+from npreslstm.training.packed import open_results
 from npreslstm.training.recipe import load_recipe, training_features, with_settings
 
 HELD_OUT = ("2", "5", "14", "15", "16")
@@ -96,7 +96,7 @@ def with_origin(checkpoint, args):
 def write_card(folder: Path):
     """Write README.md of the weights folder from the weights files in it and docs/results."""
     checkpoints = {name: load_checkpoint(folder / f"{name}.npz") for name in FEATURES if (folder / f"{name}.npz").exists()}
-    summaries = {name: json.loads((RESULTS / name / "summary.json").read_text(encoding="utf-8")) for name in checkpoints}
+    summaries = {name: open_results(str(RESULTS / name)).summary for name in checkpoints if (RESULTS / name).is_dir()}
     with atomic_write(folder / "README.md", "w", encoding="utf-8") as file:
         file.write(model_card(checkpoints, summaries))
 

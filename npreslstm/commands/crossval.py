@@ -26,6 +26,7 @@ examples:
   npreslstm crossval --corpus ravdess/ --corpus nemo.csv --labels map.csv --config mcu --out both/     by the paper's folds
   npreslstm crossval --corpus a.csv --corpus b.csv --corpus c.csv --folds corpus --out others/     leave one corpus out
   npreslstm crossval --report results/
+  npreslstm crossval --pack results/ --out kept/     predictions, configuration and curves in two files, which --report reads too
 
 Every fold of every run is trained from a seed of its own and entered into --out when it is done. Interrupted in any way,
 the same command goes on where it was, and ends with the same bits. Statistics, weights and epochs come from speakers that
@@ -39,7 +40,9 @@ features/ and snapshots/ may be deleted in the end.
 def add_arguments(parser):
     parser.add_argument("data", nargs="?", help=DATA)
     parser.add_argument("--out", metavar="DIR", help="folder of the results")
-    parser.add_argument("--report", metavar="DIR", help="only print the scores of such a folder")
+    finished = parser.add_mutually_exclusive_group()
+    finished.add_argument("--report", metavar="DIR", help="only print the scores of such a folder")
+    finished.add_argument("--pack", metavar="DIR", help="put the results of such a folder into two files in --out, without the networks")
     add_plot_arguments(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the scores (default: text)")
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="runs of all folds (default 1); more may be added later")
@@ -75,17 +78,19 @@ def run(args):
     from npreslstm.errors import InputError
     from npreslstm.report.crossval import summary_text
     from npreslstm.training.crossval import summarise
-    from npreslstm.training.journal import Journal
+    from npreslstm.training.packed import open_results, pack_results
 
     check_plots(args)
-    if args.report:
-        journal = Journal(args.report)
-        summary = summarise(journal.config, journal.entries())
-    elif not corpus_paths(args) or not args.out:
-        raise InputError("give DATA (a RAVDESS folder or a manifest CSV) or several --corpus, and --out DIR; or --report DIR")
-    else:
-        summary = _train(args)
-        journal = Journal(args.out)
+    if args.pack:
+        if corpus_paths(args) or not args.out:
+            raise InputError("--pack DIR takes --out DIR, and no DATA")
+        pack_results(args.pack, args.out)
+    elif not args.report:
+        if not corpus_paths(args) or not args.out:
+            raise InputError("give DATA (a RAVDESS folder or a manifest CSV) or several --corpus, and --out DIR; or --report DIR")
+        _train(args)
+    journal = open_results(args.report or args.out)
+    summary = summarise(journal.config, journal.entries())
     text = summary_text(journal.config, summary, _seconds(journal, summary))
     print(json.dumps(summary, indent=1) + "\n" if args.format == "json" else text, end="")
     if args.plots:
