@@ -55,6 +55,9 @@ setup(
         "npreslstm": ["py.typed", "data/*.wav", "ports/c/**/*", "report/assets/*"],
         "npreslstm.weights": ["*.npz", "README.md"],
     },
-    entry_points={"console_scripts": ["npreslstm = npreslstm.cli:main"]},
-    zip_safe=False,
+    entry_points={
+        "console_scripts": ["npreslstm = npreslstm.cli:main"],
+        "pyinstaller40": ["hook-dirs = npreslstm.freezing:hook_folders"],
+    },
+    zip_safe=True,
 )

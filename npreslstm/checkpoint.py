@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import warnings
 import zipfile
 from dataclasses import dataclass, field, replace
 
@@ -20,12 +21,15 @@ import numpy as np
 
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
-from npreslstm.layers.cells import check_cells, check_directions
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 
 FORMAT, VERSION = "npreslstm", 1
 _LARGEST = 1 << 28  # bytes in one file; a weights file beyond that is not one of this model
+
+
+class CheckpointWarning(UserWarning):
+    """Something was done with the tensors of another project's checkpoint before they were this model's."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +85,26 @@ def save_checkpoint(path, checkpoint):
         np.savez(file, header=np.array(json.dumps(header)), **arrays)
 
 
-def load_checkpoint(path=None):
+def load_checkpoint(path=None, key=None):
     """Read weights in any known format.
 
     Parameters
     ----------
     path : str or os.PathLike, optional
-        A native .npz, a PyTorch .pt or .pth, a .safetensors, or the name of bundled weights ('paper', the default).
+        A native .npz; a file of torch.save (.pt, .pth, .ckpt, .bin), a .safetensors or an .npz with a state dict of this model in it;
+        or the name of bundled weights ('paper', the default).
+    key : str, optional
+        Which of several networks in a file of another project, as the error that lists them calls it (``'ema'``).
 
     Returns
     -------
     Checkpoint
         `features`, `mean`, `std` and `classes` are None for formats that do not carry them.
+
+    Warns
+    -----
+    CheckpointWarning
+        Once for a file whose tensors were not simply taken as they are: what was done with them, or left aside.
 
     Raises
     ------
@@ -103,24 +115,33 @@ def load_checkpoint(path=None):
     """
     path = find_weights(path)
     if is_native(path):
+        if key is not None:
+            raise InputError(f"{path} is a native weights file, which holds one network; leave out the key {key!a:.80}")
         return _load_native(path)
-    from npreslstm.formats import safetensors, torch_pt
-    from npreslstm.formats.state_dicts import strip_prefixes
+    from npreslstm.formats.network_state import network_state
 
-    reader = safetensors if path.lower().endswith(".safetensors") else torch_pt
-    state = reader.read_state_dict(path)
+    value = _read_foreign(path)
     try:
-        state = strip_prefixes(state)
-        check_cells(state)
-        check_directions(state)
+        state, remarks = network_state(value, key)
         config = ModelConfig.from_state(state)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    if remarks:
+        warnings.warn(f"{path}: {'; '.join(remarks)}", CheckpointWarning, stacklevel=2)
     for name, (shape, initialiser) in config.schema.items():
         if initialiser == "counter":  # of batches, which no result depends on; old versions of PyTorch have none
             state.setdefault(name, np.zeros(shape, np.int64))
     complete = checked(path, Checkpoint(config, state))
     return replace(complete, state={name: complete.state[name] for name in config.schema})  # in one order, whatever the file's: see `sha256`
+
+
+def _read_foreign(path):
+    """What a file of another project holds; InputError names it."""
+    from npreslstm.formats import npz, safetensors, torch_pt
+
+    if path.lower().endswith(".safetensors"):
+        return safetensors.read_state_dict(path)
+    return npz.read_state_dict(path) if _container(path) == "npz" else torch_pt.read_torch(path)
 
 
 def load_model(path=None, dtype=np.float32):
@@ -153,11 +174,23 @@ def find_weights(path=None):
 
 
 def is_native(path):
-    """A zip archive whose first member is header.npy, or a file that is called .npz and so should be one."""
-    if path.lower().endswith(".npz"):
-        return True
-    with open(path, "rb") as file:  # the archive's own directory is not to be trusted yet
-        return file.read(40)[30:] == b"header.npy"
+    """Whether a file is a native archive, whatever it is called, or an .npz so damaged that it may have been one."""
+    return _container(path) == "native"
+
+
+def _container(path):
+    """'native', 'npz' for another NumPy archive, or 'other', by the content."""
+    with open(path, "rb") as file:
+        start = file.read(300)
+    first = start[30 : 30 + int.from_bytes(start[26:28], "little")] if start.startswith(b"PK\x03\x04") else b""  # name of the first member
+    if not first.endswith(b".npy"):
+        return "native" if path.lower().endswith(".npz") and not first.endswith(b"/data.pkl") else "other"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError):
+        names = [first.decode("ascii", "replace")]
+    return "native" if "header.npy" in names else "npz"
 
 
 def _load_native(path):

@@ -65,6 +65,10 @@ def main(argv=None):
     int
         The exit status.
     """
+    if getattr(sys, "frozen", False):  # a program of PyInstaller and the like, started again as a worker of its own
+        import multiprocessing
+
+        multiprocessing.freeze_support()
     argv = sys.argv[1:] if argv is None else list(argv)
     return guarded(_run, argv)
 

@@ -30,7 +30,8 @@ A corpus of your own is a CSV file with the columns file (relative to it), label
 by the name of theirs: nemo.csv/SB0. Their classes are those of all; a corpus has no say in the classes that it lacks. Labels
 of equal names are one class; where others may be two names of one, you are asked what they mean. The feature statistics and the
 weights come from the training speakers alone; the test speakers are scored once, at the end. A run that was interrupted goes
-on where it was when it is started again with the same arguments.
+on where it was when it is started again with the same arguments. A .pt, .pth or .safetensors holds tensors alone: an .npz of
+the same name is written beside it, with all that predict needs.
 
 --calibrate 4 deals the training speakers into four groups and trains four more networks, each without one group.
 A temperature is fitted on what each makes of the group it has not heard, and the head of the network is divided
@@ -42,7 +43,7 @@ def add_arguments(parser):
     parser.add_argument("data", nargs="?", help=DATA)
     add_corpus_arguments(parser)
     parser.add_argument("--synthetic", action="store_true", help="train on tones and chirps that the package makes, in under a minute")
-    parser.add_argument("--out", required=True, metavar="W.npz", help="weights file to write")
+    parser.add_argument("--out", required=True, metavar="W", help="weights file to write: .npz, .pt, .pth or .safetensors")
     parser.add_argument("--test", default="", metavar="SPEAKERS", help="speakers to hold out and score at the end, with commas")
     parser.add_argument("--validation", default="", metavar="SPEAKERS", help="speakers to score after every epoch, with commas")
     parser.add_argument("--config", default="paper", help="features: paper, mcu, or a JSON file of FeatureConfig fields (default: paper)")
@@ -64,9 +65,8 @@ def add_arguments(parser):
 
 
 def run(args):
-    from npreslstm.checkpoint import load_checkpoint, save_checkpoint
+    from npreslstm.checkpoint import load_checkpoint
     from npreslstm.errors import InputError
-    from npreslstm.files import check_output
     from npreslstm.schema import ModelConfig
     from npreslstm.training.fit import fit
     from npreslstm.training.recipe import SYNTHETIC, load_recipe, with_settings
@@ -79,7 +79,7 @@ def run(args):
     if args.calibrate is not None and (args.teacher or args.start):
         remedy = "leave one of them out, or use npreslstm calibrate afterwards"
         raise InputError(f"--calibrate trains networks without speakers whom a --teacher or --start has heard; {remedy}")
-    check_output("--out", args.out, [*args.teacher, *read_paths(args)])
+    _check_out(args)
     recipe = with_settings(SYNTHETIC if args.synthetic and not args.recipe else load_recipe(args.recipe or "default"), args.set)
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
     teachers = [load_checkpoint(path) for path in args.teacher]
@@ -91,11 +91,56 @@ def run(args):
     checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), snapshot, teachers, start)
     if args.calibrate is not None:
         checkpoint = _calibrated(args, checkpoint, examples, split, model, recipe)
-    save_checkpoint(args.out, checkpoint)
+    written = _save(args.out, checkpoint)
     for path in (snapshot, *inner_snapshots(snapshot)):
         with contextlib.suppress(FileNotFoundError):
             os.remove(path)
-    _report(args.out, checkpoint.notes)
+    _report(written, checkpoint.notes)
+
+
+def _check_out(args):
+    """Find out before the training whether its result can be written."""
+    from npreslstm.conversion import check_format
+    from npreslstm.errors import InputError
+    from npreslstm.files import check_output
+
+    check_output("--out", args.out, [*args.teacher, *read_paths(args)])
+    check_format(args.out)
+    beside = _complete_file(args.out)
+    if beside != args.out and os.path.exists(beside) and not _is_pair(args.out, beside):
+        raise InputError(f"{args.out} holds tensors alone, and the complete weights would replace {beside}; give another --out, or move that file")
+
+
+def _is_pair(out, beside):
+    """Whether both are of one earlier training, which this one replaces."""
+    from npreslstm.checkpoint import load_checkpoint
+    from npreslstm.conversion import same_tensors
+    from npreslstm.errors import InputError
+
+    try:
+        return same_tensors(load_checkpoint(out), load_checkpoint(beside))
+    except (InputError, OSError):
+        return False
+
+
+def _complete_file(out):
+    """Where features, statistics, classes and notes go: into `out`, or into an .npz beside it if its format has no place for them."""
+    from npreslstm.conversion import holds_tensors_alone
+
+    return os.path.splitext(out)[0] + ".npz" if holds_tensors_alone(out) else out
+
+
+def _save(out, checkpoint):
+    """Write the weights in the format that the ending of `out` says; returns the names of the files."""
+    from npreslstm.checkpoint import save_checkpoint
+    from npreslstm.conversion import write_weights
+
+    write_weights(out, checkpoint)
+    beside = _complete_file(out)
+    if beside == out:
+        return [out]
+    save_checkpoint(beside, checkpoint)
+    return [out, beside]
 
 
 def _calibrated(args, checkpoint, examples, split, model, recipe):
@@ -151,10 +196,11 @@ def _speakers(text):
     return tuple(name for name in text.split(",") if name)
 
 
-def _report(path, notes):
+def _report(paths, notes):
     from npreslstm.training.calibration import temperature_text
 
-    print(f"wrote {path}")
+    beside = "".join(f", which holds tensors alone, and {path} with all else" for path in paths[1:])
+    print(f"wrote {paths[0]}{beside}")
     if line := temperature_text(notes):
         print(line)
     for what in ("scores validation", "scores held out"):

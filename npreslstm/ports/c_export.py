@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from npreslstm.assets import package_folder
 from npreslstm.audio.features import FeatureConfig
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
@@ -19,7 +20,7 @@ from npreslstm.ports import c_readme, c_tables, c_text, c_vectors, fixed_point
 from npreslstm.ports.fold import fold
 from npreslstm.ports.quantize import QuantizedModel
 
-SOURCES = Path(__file__).resolve().parent / "c"
+SOURCES = package_folder() / "ports" / "c"
 COMMON = ("npr.h", "npr_internal.h", "npr_math.h", "npr_model.c", "npr_selftest.c", "Makefile", "CMakeLists.txt")
 ARITHMETIC = {"float32": "npr_float.c", "int8": "npr_int8.c"}
 FRONTEND = ("npr_frontend.h", "npr_spectrum.c", "npr_features.c")
