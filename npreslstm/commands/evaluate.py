@@ -75,7 +75,7 @@ def _warning(checkpoint, dataset, speakers):
     seen = seen_speakers(checkpoint, dataset)
     if seen is None:
         return "the weights do not say whom they were trained on; the scores may be of speakers that they know"
-    if (trained_on := checkpoint.notes.get("data", dataset.name)) != dataset.name:
+    if (trained_on := checkpoint.noted("data", dataset.name)) != dataset.name:
         return f"the weights were trained on {trained_on}; whether they know speakers of {dataset.name} cannot be told"
     known = [speaker for speaker in speakers if speaker in seen]
     return f"the weights were trained on speaker {', '.join(known)}: these scores are NOT those of unseen speakers" if known else None
@@ -137,7 +137,7 @@ def _plot(args, evaluation):
         "confusion": plots.confusion_figure(found["confusion"], classes, f"{evaluation.dataset.name}: UAR {found['UAR']:.3f}"),
         "embeddings": plots.embedding_figure(evaluation.averages, evaluation.contexts, labels, classes),
         "attention": plots.attention_figure(evaluation.attention, labels, classes),
-        "training": plots.training_figure([evaluation.checkpoint.notes.get("history", {})]),
+        "training": plots.training_figure([evaluation.checkpoint.noted("history", {})]),
     }
     for path in plots.save_pictures(figures, args.plots, args.plot_format):
         say(f"drew {path}")

@@ -62,7 +62,6 @@ def choose_speakers(checkpoint, dataset, wanted="held-out"):
     -------
     list of str
     """
-    notes = checkpoint.notes
     if wanted == "all":
         return dataset.speakers
     if wanted != "held-out":
@@ -72,9 +71,9 @@ def choose_speakers(checkpoint, dataset, wanted="held-out"):
         if unknown := [name for name in names if name not in dataset.speakers]:
             raise InputError(f"no clips of speaker {', '.join(unknown)}; the corpus has {', '.join(dataset.speakers)}")
         return names
-    if "data" in notes and notes["data"] != dataset.name:
+    if checkpoint.noted("data", dataset.name) != dataset.name:
         return dataset.speakers
-    if not (held_out := notes.get("speakers held out")):
+    if not (held_out := checkpoint.noted("speakers held out")):
         raise InputError("the weights do not say which speakers were held out; name some with --speakers, or take --speakers all")
     if absent := [name for name in held_out if name not in dataset.speakers]:
         raise InputError(f"no clips of the held-out speaker {', '.join(absent)}; the corpus has {', '.join(dataset.speakers)}")
@@ -83,10 +82,10 @@ def choose_speakers(checkpoint, dataset, wanted="held-out"):
 
 def seen_speakers(checkpoint, dataset):
     """Speakers of a corpus that the weights were trained on or chosen by; None if their notes do not say."""
-    notes = checkpoint.notes
-    if "speakers trained on" not in notes:
+    trained_on = checkpoint.noted("speakers trained on")
+    if trained_on is None:
         return None
-    seen = {*notes["speakers trained on"], *notes.get("speakers of validation", ())} if notes.get("data") == dataset.name else set()
+    seen = {*trained_on, *checkpoint.noted("speakers of validation", ())} if checkpoint.noted("data") == dataset.name else set()
     return [speaker for speaker in dataset.speakers if speaker in seen]
 
 
@@ -139,8 +138,7 @@ def z_scored(checkpoint, variants):
 
 def heard(checkpoint, by_speed):
     """Class probabilities (S, N, C) of what `z_scored` returns, with padding as in training."""
-    recipe = checkpoint.notes.get("recipe")
-    model, padding = checkpoint.model(), recipe.get("padding", "masked") if isinstance(recipe, dict) else "masked"
+    model, padding = checkpoint.model(), checkpoint.recipe.get("padding", "masked")
     return np.array([softmax(predict(model, clips, padding)) for clips in by_speed])
 
 

@@ -20,12 +20,23 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.checkpoint import save_checkpoint
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
 from npreslstm.files import atomic_write
+from npreslstm.formats.plain_data import misfit, read_json
 
 ENTRY = re.compile(r"run-(\d+)-fold-(\d+)\.csv")
 KINDS = ("predictions", "history", "weights", "snapshots")
+LONGEST = 1e12  # seconds of a training
+REMEDY = "delete it, or fetch it again"
 FIRST_COLUMNS = ("file", "speaker", "true", "predicted")
+
+_NAMES = [str]
+CONFIG = {  # what is looked at in config.json, see `misfit`
+    "data": str, "classes": _NAMES, "clips": {str: int}, "scored speakers": [_NAMES], "validation speakers": str, "seed": int,
+    "folds": [{"test": _NAMES}], "model": {"kind": str, "hidden_size": int}, "features": dict,
+    "recipe": {"statistics": str, "keep": str}, "teachers": ([_NAMES], None), "heard at": ([float], None),
+}  # fmt: skip
+HISTORY = {"seed": int, "seconds": float, "loss": ([float], None), "validation UAR": ([float], None)}
 
 
 class Predictions(NamedTuple):
@@ -69,7 +80,7 @@ class Journal:
                 os.makedirs(os.path.join(folder, name), exist_ok=True)
         elif not os.path.exists(path):
             raise FileNotFoundError(f"{folder} holds no cross-validation: there is no config.json in it")
-        self.config = read_json(path)
+        self.config = read_json(path, REMEDY)
         if not _is_config(self.config):
             raise InputError(f"{path} is not that of a cross-validation; expected a folder that npreslstm crossval --out wrote")
 
@@ -124,7 +135,12 @@ class Journal:
     def history(self, run, fold):
         """What `add` was given; None if it is not there."""
         path = self.path("history", run, fold)
-        return read_json(path) if os.path.exists(path) else None
+        if not os.path.exists(path):
+            return None
+        history = read_json(path, REMEDY, HISTORY)
+        if not 0 <= history["seconds"] < LONGEST:
+            raise InputError(f"{path} is damaged (seconds are {shown(history['seconds'])}): {REMEDY}")
+        return history
 
     def write_summary(self, summary):
         """Write summary.json."""
@@ -133,13 +149,10 @@ class Journal:
 
 def _is_config(config):
     """Whether a JSON value has what the reader of a journal looks at."""
-    kinds = {"data": str, "classes": list, "clips": dict, "folds": list, "scored speakers": list, "model": dict, "recipe": dict, "features": dict}
-    if not isinstance(config, dict) or not all(isinstance(config.get(name), kind) for name, kind in kinds.items()):
+    if misfit(config, CONFIG) is not None:
         return False
     scored = config["scored speakers"]
-    if len(scored) != len(config["folds"]) or not all(isinstance(name, str) for name in config["classes"]):
-        return False
-    return all(isinstance(names, list) and all(isinstance(name, str) and name in config["clips"] for name in names) for names in scored)
+    return len(scored) == len(config["folds"]) and all(name in config["clips"] for names in scored for name in names)
 
 
 def settle_config(folder, config):
@@ -148,7 +161,7 @@ def settle_config(folder, config):
     os.makedirs(folder, exist_ok=True)
     if not os.path.exists(path):
         write_json(path, config)
-    if changed := differences(read_json(path), json.loads(json.dumps(config))):
+    if changed := differences(read_json(path, REMEDY), json.loads(json.dumps(config))):
         more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
         raise InputError(f"{folder} holds results of another configuration: {'; '.join(changed[:5])}{more}; choose another folder")
 
@@ -195,15 +208,6 @@ def write_json(path, value):
     with atomic_write(path, "w", encoding="utf-8") as file:
         json.dump(value, file, indent=1)
         file.write("\n")
-
-
-def read_json(path):
-    """Read a JSON file; a damaged one is an InputError."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({error}): delete it, or fetch it again") from None
 
 
 def write_predictions(file, predictions, classes):
