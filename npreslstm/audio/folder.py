@@ -15,6 +15,7 @@ from npreslstm.audio.reader import check_file, read_audio
 from npreslstm.audio.statistics import FrameStatistics
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
+from npreslstm.formats.npy import parse_npy
 from npreslstm.parallel import run_all
 
 CACHE_VERSION = 2  # raised whenever the same file and configuration give other numbers
@@ -162,10 +163,11 @@ def _load(entry, config):
     """Features from the cache; None if they are not there or not as they were written."""
     if not os.path.isfile(entry):
         return None
+    with open(entry, "rb") as file:
+        data = file.read()
     try:
-        with open(entry, "rb") as file:
-            features = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, OverflowError, MemoryError, RecursionError):
+        features = parse_npy(data)
+    except InputError:
         return None
     good = features.dtype == np.float32 and features.ndim == 2 and features.shape[1] == config.n_features and len(features)
     return features if good else None

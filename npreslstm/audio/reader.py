@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import os
+import sys
 import wave
 
 import numpy as np
@@ -205,11 +206,14 @@ class _WaveFile:
 
 
 def _pcm_to_float(data, width):
-    """Little-endian PCM bytes to float32 in [-1, 1); 8-bit WAV is unsigned, the others signed."""
+    """PCM in the machine's byte order, as `wave` gives it, to float32 in [-1, 1); 8-bit WAV is unsigned, the others signed."""
     if width == 1:
         return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
+    little = sys.byteorder == "little"
+    order = "<" if little else ">"
     if width == 3:
         wide = np.zeros((len(data) // 3, 4), np.uint8)
-        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)  # into the upper three bytes: the sign comes along
-        return (wide.view("<i4")[:, 0] / 2.0**31).astype(np.float32)
-    return (np.frombuffer(data, f"<i{width}") / 2.0 ** (8 * width - 1)).astype(np.float32)
+        upper = slice(1, 4) if little else slice(0, 3)  # the three bytes that hold the sign
+        wide[:, upper] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+        return (wide.view(f"{order}i4")[:, 0] / 2.0**31).astype(np.float32)
+    return (np.frombuffer(data, f"{order}i{width}") / 2.0 ** (8 * width - 1)).astype(np.float32)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
 
 MAX_SAMPLE_RATE = 1_000_000  # Hz
 MAX_PEAK = 100.0  # 40 dB above full scale: no recording reaches it, integers kept in floats do
@@ -16,9 +16,9 @@ def check_sample_rate(sample_rate, name="audio"):
     """Raise InputError unless `sample_rate` is a whole number of Hz from 1 to 1 MHz."""
     whole = isinstance(sample_rate, (int, float, np.integer, np.floating)) and not isinstance(sample_rate, bool) and sample_rate % 1 == 0
     if not whole:
-        raise InputError(f"{name}: sample rate {sample_rate!r}; expected a whole number of Hz")
+        raise InputError(f"{name}: sample rate {shown(sample_rate)}; expected a whole number of Hz")
     if not 1 <= sample_rate <= MAX_SAMPLE_RATE:
-        raise InputError(f"{name}: sample rate {sample_rate} Hz; expected 1 to {MAX_SAMPLE_RATE}")
+        raise InputError(f"{name}: sample rate {shown(sample_rate)} Hz; expected 1 to {MAX_SAMPLE_RATE}")
 
 
 def check_speeds(speeds):

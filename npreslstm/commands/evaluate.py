@@ -94,8 +94,8 @@ def _warning(checkpoint, dataset, speakers):
     if seen is None:
         return "the weights do not say whom they were trained on; the scores may be of speakers that they know"
     warnings = []
-    if others := [part.name for part in dataset.parts if not knows_corpus(checkpoint.notes, part.name)]:
-        trained_on, unknown = checkpoint.notes["data"], " and ".join(others)
+    if others := [part.name for part in dataset.parts if not knows_corpus(checkpoint, part.name)]:
+        trained_on, unknown = checkpoint.noted("data"), " and ".join(others)
         warnings.append(f"the weights were trained on {trained_on}; whether they know speakers of {unknown} cannot be told")
     if known := [speaker for speaker in speakers if speaker in seen]:
         warnings.append(f"the weights were trained on speaker {', '.join(known)}: these scores are NOT those of unseen speakers")
@@ -188,7 +188,7 @@ def _plot(args, evaluation):
         "confusion": plots.confusion_figure(found["confusion"], classes, f"{evaluation.dataset.name}: UAR {found['UAR']:.3f}"),
         "embeddings": plots.embedding_figure(evaluation.averages, evaluation.contexts, labels, classes),
         "attention": plots.attention_figure(evaluation.attention, labels, classes),
-        "training": plots.training_figure([evaluation.checkpoint.notes.get("history", {})]),
+        "training": plots.training_figure([evaluation.checkpoint.noted("history", {})]),
         "reliability": plots.reliability_figure(bins, f"{evaluation.dataset.name}: {error}"),
     }
     for path in plots.save_pictures(figures, args.plots, args.plot_format):

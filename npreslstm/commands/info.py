@@ -111,7 +111,7 @@ def _flat(notes, prefix=""):
     """{'scores.uar': 0.6} of {'scores': {'uar': 0.6}}; of a long list the first and the last value."""
     flat = {}
     for name, value in notes.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             flat.update(_flat(value, f"{prefix}{name}."))
         elif isinstance(value, list) and len(value) > LONGEST_LIST:
             flat[prefix + name] = f"{value[0]} ... {value[-1]}  ({len(value)} values; --format json has all)"

@@ -38,10 +38,10 @@ def _what(config, summary, seconds):
     ]
     if seconds:
         lines.append(f"the {len(seconds)} trainings took {duration(sum(seconds))} of one process")
-    if "teachers" in config:
+    if config.get("teachers"):
         counts = " ".join(str(len(fold)) for fold in config["teachers"])
         lines.append(f"learnt from networks of the same folds: {counts} of folds 0 to {len(folds) - 1}")
-    if "heard at" in config:
+    if config.get("heard at"):
         lines.append(f"each clip heard at the speeds {', '.join(f'{speed:g}' for speed in config['heard at'])}, the probabilities averaged")
     if recipe["statistics"] == "all":
         lines.append("the features' mean and standard deviation are of all speakers, scored ones included: not an honest protocol")

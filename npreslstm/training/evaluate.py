@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
 from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
@@ -73,9 +74,9 @@ def choose_speakers(checkpoint, dataset, wanted="held-out"):
         if unknown := [name for name in names if name not in dataset.speakers]:
             raise InputError(f"no clips of speaker {', '.join(unknown)}; the corpus has {', '.join(dataset.speakers)}")
         return names
-    chosen = [name for part in dataset.parts for name in _in(dataset, part, _held_out(checkpoint.notes, part))]
+    chosen = [name for part in dataset.parts for name in _in(dataset, part, _held_out(checkpoint, part))]
     if not chosen:
-        said = "speakers trained on" in checkpoint.notes
+        said = checkpoint.noted("speakers trained on") is not None
         what = f"hold out nobody of {dataset.name}" if said else "do not say which speakers were held out"
         raise InputError(f"the weights {what}; name some with --speakers, or take --speakers all")
     return chosen
@@ -86,42 +87,43 @@ def _in(dataset, part, speakers):
     return [f"{part.name}/{speaker}" for speaker in speakers] if dataset.several else list(speakers)
 
 
-def _held_out(notes, part):
+def _held_out(checkpoint, part):
     """Speakers of a single corpus that the weights did not hear: those held out, or all if the corpus is another one."""
-    if not knows_corpus(notes, part.name):
+    if not knows_corpus(checkpoint, part.name):
         return part.speakers
-    held_out = _noted(notes, "speakers held out", part.name)
+    held_out = _noted(checkpoint, "speakers held out", part.name)
     if absent := [name for name in held_out if name not in part.speakers]:
         raise InputError(f"no clips of the held-out speaker {', '.join(absent)}; the corpus has {', '.join(part.speakers)}")
     return held_out
 
 
-def knows_corpus(notes: dict, name: str) -> bool:
-    """Whether weights with these notes learnt from a corpus, as far as they say."""
-    return name in notes["corpora"] if "corpora" in notes else notes.get("data", name) == name
+def knows_corpus(checkpoint: Checkpoint, name: str) -> bool:
+    """Whether weights learnt from a corpus, as far as their notes say."""
+    corpora = checkpoint.noted("corpora")
+    return checkpoint.noted("data", name) == name if corpora is None else name in corpora
 
 
-def _noted(notes, key, corpus):
+def _noted(checkpoint, key, corpus):
     """The speakers of a corpus in a list of the notes; those of several corpora begin with the name of theirs."""
-    names = notes.get(key) or []
-    if "corpora" not in notes:
+    names = checkpoint.noted(key, [])
+    if checkpoint.noted("corpora") is None:
         return list(names)
     return [name.removeprefix(f"{corpus}/") for name in names if name.startswith(f"{corpus}/")]
 
 
 def seen_speakers(checkpoint, dataset):
     """Speakers of a corpus that the weights were trained on or chosen by; None if their notes do not say."""
-    notes = checkpoint.notes
-    if "speakers trained on" not in notes:
+    trained_on = checkpoint.noted("speakers trained on")
+    if trained_on is None:
         return None
-    seen = [name for part in dataset.parts for name in _in(dataset, part, _heard_of(notes, part))]
+    seen = [name for part in dataset.parts for name in _in(dataset, part, _heard_of(checkpoint, part))]
     return [speaker for speaker in dataset.speakers if speaker in seen]
 
 
-def _heard_of(notes, part):
-    if "data" not in notes or not knows_corpus(notes, part.name):
+def _heard_of(checkpoint, part):
+    if checkpoint.noted("data") is None or not knows_corpus(checkpoint, part.name):
         return []
-    return [name for key in ("speakers trained on", "speakers of validation") for name in _noted(notes, key, part.name)]
+    return [name for key in ("speakers trained on", "speakers of validation") for name in _noted(checkpoint, key, part.name)]
 
 
 def evaluate(checkpoint, dataset, speakers, number_type="float32", speeds=(1.0,), jobs=1, cache=None, progress=None):
@@ -173,8 +175,7 @@ def z_scored(checkpoint, variants):
 
 def heard(checkpoint, by_speed):
     """Class probabilities (S, N, C) of what `z_scored` returns, with padding as in training."""
-    recipe = checkpoint.notes.get("recipe")
-    model, padding = checkpoint.model(), recipe.get("padding", "masked") if isinstance(recipe, dict) else "masked"
+    model, padding = checkpoint.model(), checkpoint.recipe.get("padding", "masked")
     return np.array([softmax(predict(model, clips, padding)) for clips in by_speed])
 
 

@@ -289,10 +289,10 @@ def _calibration(checkpoint, clips):
 
 def _check_teacher(teacher, examples, split, recipe, mean, std):
     """Raise InputError if a teacher heard other speakers, which it could tell the student about, or does not fit otherwise."""
-    notes, which = teacher.notes, f"a teacher ({teacher.sha256[:16]})"
+    which = f"a teacher ({teacher.sha256[:16]})"
     theirs = {"features": teacher.features and teacher.features.to_dict(), "classes": teacher.classes}
-    theirs |= {"speakers trained on": notes.get("speakers trained on"), "prior": notes.get("recipe", {}).get("prior", "training")}
-    theirs |= {"statistics": notes.get("recipe", {}).get("statistics")}
+    theirs |= {"speakers trained on": teacher.noted("speakers trained on"), "prior": teacher.recipe.get("prior", "training")}
+    theirs |= {"statistics": teacher.recipe.get("statistics")}
     ours = {"features": examples.config and examples.config.to_dict(), "classes": examples.classes}
     ours |= {"speakers trained on": _names(examples, split.train), "prior": recipe.prior, "statistics": recipe.statistics}
     if found := differences(theirs, ours):
@@ -305,9 +305,8 @@ def _check_teacher(teacher, examples, split, recipe, mean, std):
 
 def chosen_by(checkpoint):
     """Speakers by whom an epoch was chosen, of a network or of those that it learnt from; earlier versions noted its own alone."""
-    notes = checkpoint.notes
-    own = notes.get("speakers of validation", []) if notes.get("recipe", {}).get("keep") == "best" else []
-    return notes.get("epoch chosen by", own)
+    chose = checkpoint.recipe.get("keep") == "best"
+    return checkpoint.noted("epoch chosen by", checkpoint.noted("speakers of validation", []) if chose else [])
 
 
 def _history(epochs, watched):

@@ -20,12 +20,23 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.checkpoint import save_checkpoint
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
 from npreslstm.files import atomic_write
+from npreslstm.formats.plain_data import misfit, read_json
 
 ENTRY = re.compile(r"run-(\d+)-fold-(\d+)\.csv")
 KINDS = ("predictions", "history", "weights", "snapshots")
+LONGEST = 1e12  # seconds of a training
+REMEDY = "delete it, or fetch it again"
 FIRST_COLUMNS = ("file", "speaker", "true", "predicted")
+
+_NAMES = [str]
+CONFIG = {  # what is looked at in config.json, see `misfit`
+    "data": str, "classes": _NAMES, "clips": {str: int}, "scored speakers": [_NAMES], "validation speakers": str, "seed": int,
+    "folds": [{"test": _NAMES, "validation": _NAMES}], "model": {"kind": str, "hidden_size": int}, "features": dict,
+    "recipe": {"statistics": str, "keep": str}, "teachers": ([_NAMES], None), "heard at": ([float], None),
+}  # fmt: skip
+HISTORY = {"seed": int, "seconds": float, "loss": ([float], None), "validation UAR": ([float], None)}
 
 
 class Predictions(NamedTuple):
@@ -69,7 +80,7 @@ class Journal:
                 os.makedirs(os.path.join(folder, name), exist_ok=True)
         elif not os.path.exists(path):
             raise FileNotFoundError(f"{folder} holds no cross-validation: there is no config.json in it")
-        self.config = read_json(path)
+        self.config = read_json(path, REMEDY)
         if not is_config(self.config):
             raise InputError(f"{path} is not that of a cross-validation; expected a folder that npreslstm crossval --out wrote")
 
@@ -128,7 +139,12 @@ class Journal:
     def history(self, run, fold):
         """What `add` was given; None if it is not there."""
         path = self.path("history", run, fold)
-        return read_json(path) if os.path.exists(path) else None
+        if not os.path.exists(path):
+            return None
+        history = read_json(path, REMEDY, HISTORY)
+        if not 0 <= history["seconds"] < LONGEST:
+            raise InputError(f"{path} is damaged (seconds are {shown(history['seconds'])}): {REMEDY}")
+        return history
 
     def write_summary(self, summary):
         """Write summary.json."""
@@ -137,22 +153,16 @@ class Journal:
 
 def is_config(config):
     """Whether a JSON value has what the reader of a journal looks at."""
-    kinds = {"data": str, "classes": list, "clips": dict, "folds": list, "scored speakers": list, "model": dict, "recipe": dict, "features": dict}
-    kinds |= {"validation speakers": str, "seed": int}
-    if not isinstance(config, dict) or not all(isinstance(config.get(name), kind) for name, kind in kinds.items()):
+    if misfit(config, CONFIG) is not None:
         return False
     corpora = config.get("corpora", {})
     if not isinstance(corpora, dict) or not all(isinstance(own, list) and _among(own, config["classes"]) for own in corpora.values()):
         return False
     scored = config["scored speakers"]
-    if len(scored) != len(config["folds"]) or not all(isinstance(name, str) for name in config["classes"]):
+    if len(scored) != len(config["folds"]):
         return False
-    if not all(isinstance(fold, dict) for fold in config["folds"]):
-        return False
-    groups = [*scored, *(fold.get(which) for fold in config["folds"] for which in ("test", "validation"))]
-    if not all(isinstance(names, list) for names in groups):
-        return False
-    return all(isinstance(name, str) and name in config["clips"] for names in groups for name in names)
+    groups = [*scored, *(fold[which] for fold in config["folds"] for which in ("test", "validation"))]
+    return all(name in config["clips"] for names in groups for name in names)
 
 
 def _among(own, classes):
@@ -168,7 +178,7 @@ def settle_config(folder, config):
         raise InputError(f"{folder} holds results that are packed: choose another folder")
     if not os.path.exists(path):
         write_json(path, config)
-    if changed := differences(read_json(path), json.loads(json.dumps(config))):
+    if changed := differences(read_json(path, REMEDY), json.loads(json.dumps(config))):
         more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
         raise InputError(f"{folder} holds results of another configuration: {'; '.join(changed[:5])}{more}; choose another folder")
 
@@ -215,15 +225,6 @@ def write_json(path, value):
     with atomic_write(path, "w", encoding="utf-8") as file:
         json.dump(value, file, indent=1)
         file.write("\n")
-
-
-def read_json(path):
-    """Read a JSON file; a damaged one is an InputError."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({error}): delete it, or fetch it again") from None
 
 
 def write_predictions(file, predictions, classes):

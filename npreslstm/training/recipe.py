@@ -1,12 +1,15 @@
 """How to train: the recipe, its named forms, and changes to it from text."""
 
-import json
+import math
 import os
 from dataclasses import asdict, dataclass, fields, replace
 
 from npreslstm.audio.signal import check_speeds
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
+from npreslstm.formats.plain_data import read_json
 from npreslstm.training.optimizer import OPTIMIZERS, SCHEDULES
+
+LARGEST = 10**9  # of any count: beyond use
 
 
 @dataclass(frozen=True)
@@ -106,12 +109,14 @@ class Recipe:
         for name, least in (("epochs", 1), ("batch_size", 2), ("period", 1), ("conditions", 0), *((name, 0) for name in masks)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; expected an integer of at least {least}")
+            if getattr(self, name) > LARGEST:
+                raise InputError(f"{name} is {shown(getattr(self, name))}; expected at most {LARGEST}")
         for name in ("dropout", "label_smoothing", "ema", "crop"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a share in [0, 1)")
         for name in ("lr", "weight_decay", "floor", "clip_norm", "noise", "offset", "mixup", "trim_db"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more, and finite")
         for name in ("conditioned", "anchor"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a share in [0, 1]")
@@ -215,8 +220,8 @@ def training_features(name, trim_db=Recipe.trim_db):
 
 
 def _from_file(cls, path):
+    values = read_json(path, "expected a JSON object of fields")
     try:
-        with open(path, encoding="utf-8") as file:
-            return cls.from_dict(json.load(file))
-    except (ValueError, RecursionError) as error:  # InputError, JSONDecodeError, UnicodeDecodeError
+        return cls.from_dict(values)
+    except InputError as error:
         raise InputError(f"{path}: {error}") from None

@@ -3,7 +3,6 @@
 import json
 import os
 import time
-import zipfile
 import zlib
 from dataclasses import replace
 from typing import NamedTuple
@@ -12,6 +11,8 @@ import numpy as np
 
 from npreslstm.errors import DivergedError, InputError, SnapshotError
 from npreslstm.files import atomic_write
+from npreslstm.formats.npy import read_npz
+from npreslstm.formats.plain_data import parse_json
 from npreslstm.layers.activations import softmax
 from npreslstm.layers.loss import cross_entropy, one_hot
 from npreslstm.model import ResLSTM
@@ -208,7 +209,7 @@ class Trainer:
         arrays = {f"model/{name}": tensor for name, tensor in self.model.tensors.items()}
         arrays |= {f"average/{name}": tensor for name, tensor in self.average.tensors.items()}
         with atomic_write(path) as file:
-            arrays |= {"what": np.array(json.dumps(self._identity())), "history": np.array(self.history)}
+            arrays |= {"what": np.array(json.dumps(self._identity())), "history": np.array(self.history, float).reshape(-1, 2)}
             np.savez(file, epoch=self.epoch, steps=self.optimizer.steps, m=self.optimizer.m, v=self.optimizer.v, **arrays, **more)
 
     def restore(self, path):
@@ -220,13 +221,17 @@ class Trainer:
             If the file is damaged, or belongs to another run: another recipe, model, seed or other clips.
         """
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-                arrays = dict(stored)
-            identity = json.loads(str(arrays.pop("what")))
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
+            arrays = read_npz(path, "delete it")
+            identity = parse_json(str(arrays.pop("what", "")))
+        except InputError as error:
             raise SnapshotError(f"{os.fspath(path)} is damaged ({error}): delete it") from None
         if identity != self._identity():
             raise _other_run(path)
+        expected = {f"{prefix}/{name}": tensor for prefix in ("model", "average") for name, tensor in self.model.tensors.items()}
+        expected |= {"m": self.optimizer.m, "v": self.optimizer.v, "epoch": np.int64(0), "steps": np.int64(0)}
+        _require(path, arrays, expected | {"history": np.empty((np.size(arrays.get("history", 0)) // 2, 2))})
+        if not len(arrays["history"]) == arrays["epoch"] <= self.recipe.epochs or arrays["steps"] < 0:
+            raise SnapshotError(f"{os.fspath(path)} is damaged (its epochs contradict each other): delete it")
         for model, prefix in ((self.model, "model/"), (self.average, "average/")):
             model.load_state_dict({name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)})
         self.epoch, self.optimizer.steps = int(arrays.pop("epoch")), int(arrays.pop("steps"))
@@ -276,9 +281,10 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     watched = 0 if validation is None else _checksum([*validation[0], np.asarray(validation[1])])
     if snapshot and os.path.isfile(snapshot):
         arrays = trainer.restore(snapshot)
-        if arrays.pop("watched", None) != watched:
+        _require(snapshot, arrays, {"watched": np.int64(0)})
+        if arrays.pop("watched") != watched:
             raise _other_run(snapshot)
-        best.restore(arrays)
+        best.restore(snapshot, arrays)
     started, first, saved = time.monotonic(), trainer.epoch, time.monotonic()
     while trainer.epoch < recipe.epochs:
         loss = trainer.run_epoch()
@@ -308,6 +314,14 @@ def _checksum(arrays):
     return checksum
 
 
+def _require(path, arrays, expected):
+    """Raise SnapshotError unless `arrays` has all of `expected`, of the same shapes and types."""
+    for name, like in expected.items():
+        found = arrays.get(name)
+        if found is None or found.shape != like.shape or found.dtype.kind != like.dtype.kind:
+            raise SnapshotError(f"{os.fspath(path)} is damaged ({name} is missing, or not what it should be): delete it")
+
+
 def _other_run(path):
     return SnapshotError(f"{path} is the state of a different run, or of an earlier version; delete it, or train with the same data, recipe and seed")
 
@@ -321,9 +335,10 @@ class _Best:
     def arrays(self):
         return {"best/" + name: tensor for name, tensor in self.state.items()} | {"best_uar": np.float64(self.uar)}
 
-    def restore(self, arrays):
+    def restore(self, path, arrays):
+        _require(path, arrays, {"best_uar": np.float64(0)} | {"best/" + name: tensor for name, tensor in self.state.items()})
         self.uar = float(arrays.pop("best_uar"))
-        self.state = {name.removeprefix("best/"): tensor for name, tensor in arrays.items()}
+        self.state = {name: arrays["best/" + name] for name in self.state}
 
 
 def _log_prior(labels, C):
