@@ -105,7 +105,7 @@ def test_a_table_shares_out_ravdess_and_as_many_folds_the_others():
 @pytest.mark.parametrize("command", [["train"], ["crossval", "--folds", "3"], ["evaluate", "--weights", "W"]], ids=["train", "crossval", "evaluate"])
 def test_bad_use_is_one_line_before_any_work(made, weights, tmp_path, capsys, command, arguments, message):
     names = {"A": str(made / "a/a.csv"), "B": str(made / "b/b.csv"), "W": str(weights)}
-    out = [] if command[0] == "evaluate" else ["--out", str(tmp_path / "out"), *FEW]
+    out = [] if command[0] == "evaluate" else ["--out", str(tmp_path / ("out.npz" if command[0] == "train" else "out")), *FEW]
     capsys.readouterr()
     status = main([*(names.get(word, word) for word in [*command, *arguments]), *out])
     for short, name in names.items():
