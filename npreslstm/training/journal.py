@@ -21,7 +21,7 @@ import numpy as np
 
 from npreslstm.checkpoint import save_checkpoint
 from npreslstm.errors import InputError
-from npreslstm.files import atomic_write
+from npreslstm.files import CsvWriter, atomic_write
 
 ENTRY = re.compile(r"run-(\d+)-fold-(\d+)\.csv")
 KINDS = ("predictions", "history", "weights", "snapshots")
@@ -208,7 +208,7 @@ def read_json(path):
 
 def write_predictions(file, predictions, classes):
     """Write `Predictions` as CSV to an open text file."""
-    writer = csv.writer(file, lineterminator="\n")
+    writer = CsvWriter(file)
     writer.writerow([*FIRST_COLUMNS, *classes])
     for name, speaker, label, predicted, row in zip(*predictions):
         writer.writerow([name, speaker, classes[label], classes[predicted], *(f"{p:.5f}" for p in row)])
