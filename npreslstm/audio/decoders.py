@@ -16,20 +16,19 @@ from npreslstm.audio.suffixes import MEDIA_SUFFIXES
 from npreslstm.errors import InputError
 
 FOREVER = 2**63 - 1  # as libsndfile counts what has no end
-FAR = 1 << 40  # bytes: more than any size of 32 bits claims
-SLACK = 256  # bytes after the last sample that may be padding, or a part of a packet
+CHECKED = ("HTK",)  # formats without a walker whose length libsndfile checks itself
 FORMATS = (  # that FFmpeg may find: none that names other files or hosts
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,aac,amr,ac3,eac3,dts,ape,wv,tta,mpc,mpc8,rm,avi,flv,mpeg,mpegts,ogg,wav,caf,aiff,w64,mp3"
 )
 
 
 class View(io.RawIOBase):
-    """Some bytes of a file as a file of their own, with patches, and zeros after them up to `size`."""
+    """A part of a file as a file of its own, patched; to libsndfile, which asks for its size, it may seem to have no end."""
 
-    def __init__(self, data: Data, part: Part, size: int | None = None) -> None:
+    def __init__(self, data: Data, part: Part, endless: bool = False) -> None:
         self._data, self._part = data, part
-        self._end = part.stop - part.start
-        self._size = self._end if size is None else size
+        self._stop = part.stop - part.start
+        self._size = FOREVER if endless else self._stop
         self._at = 0
 
     def readable(self) -> bool:
@@ -46,14 +45,16 @@ class View(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        count = max(min(len(buffer), self._end - self._at), 0)
+        count = min(len(buffer), self._stop - self._at)
+        if count <= 0:
+            zeros = bytes(len(buffer) if self._at > FOREVER // 2 else 0)  # where libsndfile looks for a tag at the end
+            buffer[: len(zeros)] = zeros
+            return len(zeros)
         start = self._part.start + self._at
         content = bytearray(self._data.at(start, count))
         for offset, patch in self._part.patches:
-            for place in range(max(offset, start), min(offset + len(patch), start + count)):
+            for place in range(max(offset, start), min(offset + len(patch), start + len(content))):
                 content[place - start] = patch[place - offset]
-        if self._size < FOREVER:
-            content += bytes(max(min(len(buffer) - count, self._size - self._at - count), 0))
         buffer[: len(content)] = content
         self._at += len(content)
         return len(content)
@@ -73,39 +74,15 @@ def open_part(data: Data, part: Part, path: str | None) -> Any:
         if plain:
             file = soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))  # as text it refuses names that are not UTF-8
         else:
-            file = soundfile.SoundFile(View(data, part, FOREVER if estimated else None))
+            file = soundfile.SoundFile(View(data, part, estimated))
     except (soundfile.SoundFileError, TypeError):  # TypeError: a headerless format, such as .raw, needs to be described
         return MediaFile(data, part)
+    if not part.known and file.format not in CHECKED:
+        data.remarks.append(ENDLESS)
     if estimated and file.frames != part.frames:
         file.close()
         raise data.unreadable("it does not say how long it is, and the decoder makes another length of it than its frames")
     return file
-
-
-def check_length(data: Data, frames: int) -> None:
-    """Whether a file of a kind that has no walker in `containers` is complete, found by asking libsndfile of longer and shorter ones.
-
-    A length that is declared stays the same if the file gets longer: it is more than `frames` if the file was cut. One that
-    is taken from the size of the file grows and grows, and cannot be trusted.
-    """
-    longer = [_frames(data, data.size + more) for more in (FAR, 2 * FAR)]
-    if longer[0] != longer[1]:
-        data.remarks.append(ENDLESS)
-    elif longer[0] is not None and longer[0] > frames:
-        raise data.cut(f"{longer[0] - frames} of {longer[0]} samples are missing")
-    elif _frames(data, data.size - SLACK) == frames:
-        data.remarks.append(f"more than {SLACK} bytes after its end are passed over")
-
-
-def _frames(data: Data, size: int) -> int | None:
-    """The length that libsndfile finds if the file had `size` bytes; None if it refuses such a file."""
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(View(data, Part(0, min(size, data.size)), size)) as file:
-            return file.frames
-    except (soundfile.SoundFileError, TypeError):
-        return None
 
 
 class WaveFile:
@@ -160,6 +137,8 @@ class MediaFile:
         except ImportError:
             raise _not_readable(data, part, False) from None
         self._data, self._part, self._av = data, part, av
+        if not part.known:
+            data.remarks.append(ENDLESS)
         self.samplerate, self.channels, self.frames = 0, 0, 0
         for block, rate in self._blocks():
             self.samplerate, self.channels = rate, block.shape[1]

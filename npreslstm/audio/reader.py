@@ -9,12 +9,12 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from npreslstm.audio.containers import Data, Part, find_parts
-from npreslstm.audio.decoders import check_length, open_part
+from npreslstm.audio.decoders import open_part
 from npreslstm.audio.resampling import resample
 from npreslstm.audio.signal import check_sample_rate, check_samples, to_mono, warn_of_scale
 from npreslstm.audio.suffixes import AUDIO_SUFFIXES, MEDIA_SUFFIXES, is_audio_name, is_hidden
@@ -128,13 +128,11 @@ class Sound:
     def _measure(self) -> None:
         """Find the rate, the channels and the length of all parts; the first one is left open."""
         kinds, self.frames = [], 0
-        for part in self._parts:
+        for _ in self._parts:
             self._open_next()
             check_sample_rate(self._file.samplerate, self.name)
             if self._file.frames >= MAX_SAMPLES:
                 raise self._data.unreadable("it does not say how long it is")
-            if not part.known:
-                check_length(self._data, self._file.frames)
             kinds.append((self._file.samplerate, self._file.channels))
             self.frames += self._file.frames
         if self.frames == 0:

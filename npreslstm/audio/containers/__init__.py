@@ -8,14 +8,40 @@ asks the decoder about their lengths.
 
 from collections.abc import Callable
 
-from npreslstm.audio.containers import chunks, flac, media, mpeg, ogg
+from npreslstm.audio.containers import chunks, flac, media, mpeg, ogg, rare
 from npreslstm.audio.containers.data import Data, Part, Pcm, only_zeros, skip_id3, skip_tags
 
 __all__ = ["ENDLESS", "Data", "Part", "Pcm", "find_parts"]
 
 ENDLESS = "it does not say how long it is: read to the end of its data, but whether that is all cannot be told"
-KINDS = {b".snd": chunks.au, b"dns.": chunks.au, b"caff": chunks.caf, b"OggS": ogg.walk, b"fLaC": flac.walk, media.EBML: media.matroska}
-ADTS = (b"\xf0", b"\xf1", b"\xf8", b"\xf9")  # the second byte: a layer that MPEG does not have
+
+Walk = Callable[[Data, int], Part | None]
+FORMS: dict[tuple[bytes, bytes], Walk] = {  # by the first four bytes and those from the eighth on
+    **{(name, b"WAVE"): chunks.wave for name in (b"RIFF", b"RIFX", b"RF64", b"BW64")},
+    **{(b"FORM", name): chunks.aiff for name in (b"AIFF", b"AIFC")},
+    **{(b"FORM", name): rare.svx for name in (b"8SVX", b"16SV")},
+}
+STARTS: dict[bytes, Walk] = {
+    b"OggS": ogg.walk,
+    b"fLaC": flac.walk,
+    b".snd": chunks.au,
+    b"dns.": chunks.au,
+    b"caff": chunks.caf,
+    chunks.W64_RIFF: chunks.w64,
+    media.EBML: media.matroska,
+    media.ASF_HEADER: media.asf,
+    b"#!AMR": media.amr,
+    **{b"\xff" + second: media.adts for second in (b"\xf0", b"\xf1", b"\xf8", b"\xf9")},  # a layer that MPEG does not have
+    b"\xff": mpeg.walk,
+    b"NIST_1A\n": rare.nist,
+    b"Creative Voice File\x1a": rare.voc,
+    b"ALawSoundFile**": rare.wve,
+    b"2BIT": rare.avr,
+    b"\x01\x04": rare.mpc,
+    b"Extended Instrument: ": rare.xi,
+    b"\xf0\x7e": rare.sds,
+    b"MATLAB 5.0 MAT-file": rare.mat5,
+}
 
 
 def find_parts(data: Data) -> list[Part]:
@@ -53,21 +79,15 @@ def find_parts(data: Data) -> list[Part]:
     return parts
 
 
-def _walker(data: Data, offset: int) -> Callable[[Data, int], Part | None] | None:
+def _walker(data: Data, offset: int) -> Walk | None:
     """What walks the container that starts at `offset`, by its first bytes."""
-    head = data.at(offset, 16)
-    if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
-        return chunks.wave
-    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        return chunks.aiff
+    head = data.at(offset, 31)
+    if head[:3] == b"ID3":
+        head = data.at(skip_id3(data, offset), 31)
+    if walk := FORMS.get((head[:4], head[8:12])):
+        return walk
     if head[4:8] == b"ftyp":
         return media.mp4
-    if head[:5] == b"#!AMR":
-        return media.amr
-    if head in (chunks.W64_RIFF, media.ASF_HEADER):
-        return chunks.w64 if head == chunks.W64_RIFF else media.asf
-    if head[:3] == b"ID3":
-        head = data.at(skip_id3(data, offset), 4)
-    if head[:1] == b"\xff":
-        return media.adts if head[1:2] in ADTS else mpeg.walk
-    return KINDS.get(head[:4])
+    if head[20:] == b"samplerate\0":
+        return rare.mat4
+    return next((walk for start, walk in STARTS.items() if head.startswith(start)), None)

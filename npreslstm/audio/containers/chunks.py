@@ -53,7 +53,7 @@ CAF = _Chunks(4, struct.Struct(">Q"), False, 1, True)
 W64 = _Chunks(16, struct.Struct("<Q"), True, 8, False)
 
 
-def _find(data: Data, offset: int, grammar: _Chunks, sound: bytes) -> tuple[dict[bytes, int], int, int] | None:
+def find_sound(data: Data, offset: int, grammar: _Chunks, sound: bytes) -> tuple[dict[bytes, int], int, int] | None:
     """First bytes of the chunks before the one called `sound`, and that one's first byte and size."""
     before: dict[bytes, int] = {}
     while chunk := grammar.read(data, offset):
@@ -65,7 +65,7 @@ def _find(data: Data, offset: int, grammar: _Chunks, sound: bytes) -> tuple[dict
     return None
 
 
-def _extent(data: Data, begin: int, declared: int, width: int, frame: int | None, grammar: _Chunks | None) -> tuple[int, bool]:
+def extent(data: Data, begin: int, declared: int, width: int, frame: int | None, grammar: _Chunks | None) -> tuple[int, bool]:
     """How many bytes the sound that begins at `begin` has, and whether its size, a field of `width` bytes, was unknown."""
     left = data.size - begin
     if 0 < declared <= left:
@@ -81,7 +81,7 @@ def _extent(data: Data, begin: int, declared: int, width: int, frame: int | None
     return left, True
 
 
-def _chunked(data: Data, start: int, grammar: _Chunks, begin: int, size: int, name: bytes, **part: object) -> Part:
+def chunked(data: Data, start: int, grammar: _Chunks, begin: int, size: int, name: bytes, **part: object) -> Part:
     """The part whose sound chunk is found; what follows belongs to it as long as it is chunks."""
     stop, names = grammar.skip(data, grammar.after(data, begin, size))
     if name in (other[:4] for other in names):
@@ -92,7 +92,7 @@ def _chunked(data: Data, start: int, grammar: _Chunks, begin: int, size: int, na
 def wave(data: Data, start: int) -> Part | None:
     """RIFF, and RF64, whose sizes are in a chunk of their own."""
     grammar = RIFX if data.at(start, 4) == b"RIFX" else RIFF
-    found = _find(data, start + 12, grammar, b"data")
+    found = find_sound(data, start + 12, grammar, b"data")
     if found is None or b"fmt " not in found[0]:
         return None
     before, begin, size = found
@@ -102,13 +102,13 @@ def wave(data: Data, start: int) -> Part | None:
         size = int.from_bytes(data.at(field, 8), "little")
         size = UNKNOWN[8] if size == 0 else size
     pcm = _format(data, before[b"fmt "], grammar)
-    size, endless = _extent(data, begin, size, width, pcm.frame, grammar)
+    size, endless = extent(data, begin, size, width, pcm.frame, grammar)
     patches = ()
     if endless:
         size = _before_next(data, begin, size)
         patches = ((field, _field(data, size, width, grammar)),)
     pcm = pcm._replace(start=begin, stop=begin + size)
-    return _chunked(data, start, grammar, begin, size, b"data", endless=endless, patches=patches, pcm=pcm)
+    return chunked(data, start, grammar, begin, size, b"data", endless=endless, patches=patches, pcm=pcm)
 
 
 def _before_next(data: Data, begin: int, size: int) -> int:
@@ -134,18 +134,18 @@ def _format(data: Data, begin: int, grammar: _Chunks) -> Pcm:
 
 
 def w64(data: Data, start: int) -> Part | None:
-    found = _find(data, start + 40, W64, b"data")
+    found = find_sound(data, start + 40, W64, b"data")
     if found is None or b"fmt " not in found[0]:
         return None
     before, begin, size = found
     frame = _format(data, before[b"fmt "], W64).frame
-    size, endless = _extent(data, begin, size, 8, frame, W64)
+    size, endless = extent(data, begin, size, 8, frame, W64)
     patches = ((begin - 8, _field(data, size + 24, 8, W64)),) if endless else ()
-    return _chunked(data, start, W64, begin, size, b"data", endless=endless, patches=patches)
+    return chunked(data, start, W64, begin, size, b"data", endless=endless, patches=patches)
 
 
 def aiff(data: Data, start: int) -> Part | None:
-    found = _find(data, start + 12, RIFX, b"SSND")
+    found = find_sound(data, start + 12, RIFX, b"SSND")
     if found is None or b"COMM" not in found[0]:
         return None
     before, begin, size = found
@@ -153,24 +153,24 @@ def aiff(data: Data, start: int) -> Part | None:
     channels, count, bits = struct.unpack(">HIH", data.at(common, 8).ljust(8, b"\0"))
     plain = data.at(start + 8, 4) == b"AIFF" or data.at(common + 18, 4).lower() in (b"none", b"sowt", b"twos", b"raw ", b"fl32", b"fl64")
     frame = channels * -(-bits // 8) if plain else None
-    size, endless = _extent(data, begin + 8, max(size - 8, 0), 4, frame, RIFX)  # 8 bytes of offset and block size come first
+    size, endless = extent(data, begin + 8, max(size - 8, 0), 4, frame, RIFX)  # 8 bytes of offset and block size come first
     if frame and 0 < count < UNKNOWN[4] and count * frame > size:
         raise data.cut(f"{count - size // frame} of {count} samples are missing")
     patches = ()
     if endless:
         patches = ((begin - 4, _field(data, size + 8, 4, RIFX)), (common + 2, (size // frame).to_bytes(4, "big")))
-    return _chunked(data, start, RIFX, begin, size + 8, b"SSND", endless=endless, patches=patches)
+    return chunked(data, start, RIFX, begin, size + 8, b"SSND", endless=endless, patches=patches)
 
 
 def caf(data: Data, start: int) -> Part | None:
-    found = _find(data, start + 8, CAF, b"data")
+    found = find_sound(data, start + 8, CAF, b"data")
     if found is None or b"desc" not in found[0]:
         return None
     before, begin, size = found
     frame = struct.unpack(">I", data.at(before[b"desc"] + 16, 4).ljust(4, b"\0"))[0]
-    size, endless = _extent(data, begin + 4, max(size - 4, 0), 8, frame, CAF)  # 4 bytes of an edit count come first
+    size, endless = extent(data, begin + 4, max(size - 4, 0), 8, frame, CAF)  # 4 bytes of an edit count come first
     patches = ((begin - 8, _field(data, size + 4, 8, CAF)),) if endless else ()
-    return _chunked(data, start, CAF, begin, size + 4, b"data", endless=endless, patches=patches)
+    return chunked(data, start, CAF, begin, size + 4, b"data", endless=endless, patches=patches)
 
 
 AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # of a sample, by encoding; others are counted in bytes
@@ -183,6 +183,6 @@ def au(data: Data, start: int) -> Part | None:
         return None
     offset, size, encoding, _, channels = struct.unpack(f"{order}IIIII", head)
     begin = start + offset
-    size, endless = _extent(data, begin, size, 4, AU_BYTES.get(encoding, 1) * max(channels, 1), None)
+    size, endless = extent(data, begin, size, 4, AU_BYTES.get(encoding, 1) * max(channels, 1), None)
     patches = ((start + 8, _field(data, size, 4, RIFX if order == ">" else RIFF)),) if endless else ()
     return Part(start, min(begin + size, data.size), endless, patches)

@@ -64,6 +64,8 @@ class Data:
 
     def at(self, offset: int, count: int) -> bytes:
         """`count` bytes from `offset` on, fewer at the end."""
+        if offset >= self.size:  # which may be further than a file can be
+            return b""
         self.file.seek(offset)
         return self.file.read(count)
 

@@ -3,6 +3,7 @@
 from npreslstm.audio.containers.data import Data, Part
 
 ASF_HEADER = bytes.fromhex("3026b275 8e66cf11 a6d900aa 0062ce6c")
+ASF_DATA = bytes.fromhex("3626b275 8e66cf11 a6d900aa 0062ce6c")
 EBML = b"\x1a\x45\xdf\xa3"
 SEGMENT, CLUSTER = b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
 AMR_BYTES = {  # of a frame, by its kind; kinds without a number have no more than the byte that says so
@@ -62,7 +63,7 @@ def asf(data: Data, start: int) -> Part | None:
     offset, endless = start, False
     while len(head := data.at(offset, 24)) == 24 and not (head[:16] == ASF_HEADER and offset > start):
         size = int.from_bytes(head[16:], "little")
-        if size < 24:
+        if size >= 1 << 62 or size < 24 or (head[:16] == ASF_DATA and size <= 50):  # 50: its head alone
             endless, size = True, data.size - offset
         offset += size
     if offset > data.size:
