@@ -4,12 +4,10 @@ Window k starts at k hops, as long as it fits; the last one ends with the record
 is one window.
 """
 
-import os
-
 import numpy as np
 
 from npreslstm.audio.reader import open_audio, read_blocks
-from npreslstm.audio.signal import as_float, check_sample_rate, to_mono
+from npreslstm.audio.signal import as_float, check_sample_rate, to_mono, warn_of_scale
 from npreslstm.errors import InputError
 
 WHOLE = 10.0  # seconds up to which a recording is one window by default
@@ -78,7 +76,9 @@ def signal_windows(signal, sample_rate, window=None, hop=None):
         Mono.
     """
     check_sample_rate(sample_rate)
-    y = to_mono(as_float(signal))
+    y = as_float(signal)
+    warn_of_scale(y)
+    y = to_mono(y)
     starts, size = window_starts(len(y), sample_rate, window, hop)
     for start in starts:
         yield start, y[start : start + size]
@@ -89,7 +89,7 @@ def file_windows(path, window=None, hop=None):
 
     Parameters
     ----------
-    path : str or os.PathLike
+    path : str, os.PathLike or binary file
     window, hop
         As in `window_starts`.
 
@@ -105,7 +105,6 @@ def file_windows(path, window=None, hop=None):
     FileNotFoundError, InputError
         As `read_audio`; what is wrong in the middle of the file is found when that is reached.
     """
-    path = os.fspath(path)
     with open_audio(path) as file:
         starts, size = window_starts(file.frames, file.samplerate, window, hop)
         blocks = map(to_mono, read_blocks(file, path, size))

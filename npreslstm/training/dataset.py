@@ -9,12 +9,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from npreslstm.audio.reader import walk
+from npreslstm.audio.suffixes import is_audio_name
 from npreslstm.errors import InputError
 from npreslstm.training.manifest import read_table, refuse
 
 RAVDESS = "RAVDESS speech"
 RAVDESS_CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised")
-RAVDESS_NAME = re.compile(r"03-01-(0[1-8])-(0[12])-0[12]-0[12]-(0[1-9]|1\d|2[0-4])\.(wav|flac|ogg)", re.IGNORECASE)
+RAVDESS_NAME = re.compile(r"03-01-(0[1-8])-(0[12])-0[12]-0[12]-(0[1-9]|1\d|2[0-4])\.\w+", re.IGNORECASE)
 MANIFEST_COLUMNS = ("file", "label", "speaker")
 CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 TWINS = {
@@ -111,7 +112,7 @@ def _read_ravdess(folder):
     found = {}
     for where, names in walk(folder):
         for name in names:
-            if name.lower().endswith((".wav", ".flac", ".ogg")):
+            if is_audio_name(name):
                 found.setdefault(name.rpartition(".")[0], []).append(os.path.join(where, name))
     wrong = [paths[0] for paths in found.values() if not RAVDESS_NAME.fullmatch(os.path.basename(paths[0]))]
     refuse(wrong, f"{folder} holds files that are not named as RAVDESS speech (03-01-EE-II-SS-RR-AA.wav); for another corpus give a manifest CSV")

@@ -21,7 +21,7 @@ import numpy as np
 
 from npreslstm.checkpoint import save_checkpoint
 from npreslstm.errors import InputError, shown
-from npreslstm.files import atomic_write
+from npreslstm.files import CsvWriter, atomic_write
 from npreslstm.formats.plain_data import misfit, read_json
 
 ENTRY = re.compile(r"run-(\d+)-fold-(\d+)\.csv")
@@ -229,7 +229,7 @@ def write_json(path, value):
 
 def write_predictions(file, predictions, classes):
     """Write `Predictions` as CSV to an open text file."""
-    writer = csv.writer(file, lineterminator="\n")
+    writer = CsvWriter(file)
     writer.writerow([*FIRST_COLUMNS, *classes])
     writer.writerows(prediction_rows(predictions, classes))
 
