@@ -110,7 +110,7 @@ def load_checkpoint(path=None, key=None):
     ----------
     path : str or os.PathLike, optional
         A native .npz; a file of torch.save (.pt, .pth, .ckpt, .bin), a .safetensors or an .npz with a state dict of this model in it;
-        or the name of bundled weights ('paper', the default).
+        or the name of bundled weights ('robust', the default).
     key : str, optional
         Which of several networks in a file of another project, as the error that lists them calls it (``'ema'``).
 
@@ -178,7 +178,7 @@ def load_model(path=None, dtype=np.float32):
 
 
 def find_weights(path=None):
-    """The file meant by `path` in `load_checkpoint`: bundled weights go by name, without folder or ending; None is 'paper'."""
+    """The file meant by `path` in `load_checkpoint`: bundled weights go by name, without folder or ending; None is 'robust'."""
     from npreslstm.assets import DEFAULT_WEIGHTS, weights_path
 
     if path is None:

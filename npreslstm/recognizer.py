@@ -63,7 +63,7 @@ class Recognizer:
     Parameters
     ----------
     weights : str, os.PathLike or Checkpoint, optional
-        As `load_checkpoint` takes them; default: the bundled ``"paper"``.
+        As `load_checkpoint` takes them; default: the bundled ``"robust"``.
     speeds : sequence of float
         Playback speeds at which everything is heard, pitch and tempo together; 1.0 comes first. Three of them, 1, 0.85 and
         1.15, take three times as long and err less; docs/accuracy.md says by how much.

@@ -31,7 +31,7 @@ that of the true classes.
 def add_arguments(parser):
     parser.add_argument("data", nargs="?", help=DATA)
     add_corpus_arguments(parser)
-    parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default paper)")
+    parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default robust)")
     parser.add_argument("--speakers", default="held-out", metavar="WHO", help="held-out (default), all, or names with commas")
     add_speeds_argument(parser)
     conditions = "score under eighteen recording conditions: levels, silence, noise, rooms, telephone, rates, codecs"

@@ -15,7 +15,7 @@ LONGEST_LIST = 30
 
 
 def add_arguments(parser):
-    parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help=".npz, .pt or .safetensors, or the name of bundled weights (default paper)")
+    parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help=".npz, .pt or .safetensors, or the name of bundled weights (default robust)")
     parser.add_argument("--key", help="which of several networks in a checkpoint, as the message about them calls it")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 

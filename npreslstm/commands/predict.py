@@ -25,7 +25,7 @@ FILES_AT_ONCE, BYTES_AT_ONCE = 8, 4_000_000  # a worker's task: enough clips for
 
 def add_arguments(parser):
     parser.add_argument("paths", nargs="+", metavar="PATH", help="sound file, folder with all in it, quoted pattern, or - (standard input)")
-    parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default paper)")
+    parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default robust)")
     add_speeds_argument(parser)
     parser.add_argument("--window", type=float, metavar="S", help="seconds a window (default: files up to 10 s whole, longer ones 4)")
     parser.add_argument("--hop", type=float, metavar="S", help="seconds from window to window (default: half a window)")

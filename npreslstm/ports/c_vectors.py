@@ -170,7 +170,8 @@ def _declarations(heard, gated, tolerances):
         arrays += ["float npr_vector_probabilities[NPR_CLASSES]"]
     if gated:
         numbers |= {"NPR_ACTIVITY_SEED": SEED, "NPR_ACTIVITY_HOPS": len(LOUDNESS)}
-        arrays += [f"{kind} npr_vector_{name}[NPR_ACTIVITY_HOPS]" for kind, name in (("int32_t", "loudness"), ("int32_t", "scores"), ("int8_t", "speech"))]
+        kinds = {"loudness": "int32_t", "scores": "int32_t", "speech": "int8_t"}
+        arrays += [f"{kind} npr_vector_{name}[NPR_ACTIVITY_HOPS]" for name, kind in kinds.items()]
     lines = ["#ifndef NPR_VECTORS_H", "#define NPR_VECTORS_H", "", '#include "npr.h"', ""]
     lines += [f"#define {name} {c_text.literal(value)}" for name, value in numbers.items()]
     return "\n".join([*lines, "", *(f"extern const {array};" for array in arrays), "", "#endif", ""])

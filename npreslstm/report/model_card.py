@@ -1,5 +1,8 @@
 """The model card of the bundled weights, written from what the weights files and the cross-validation of their recipe say."""
 
+from dataclasses import replace
+
+from npreslstm.audio.config import NAMED
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.recipe import Recipe
 
@@ -30,13 +33,13 @@ actors of the files are one of the folds, so a file's own figure is one draw amo
 ## What they are
 ResLSTM-SA with 64 hidden units (46,772 parameters, float32), trained by this package's own NumPy code on RAVDESS speech
 (Livingstone & Russo 2018, PLoS ONE 13(5): e0196391): 1,440 clips of 24 professional actors, 12 female and 12 male, who speak
-two English sentences in eight emotions. `npreslstm info NAME` prints everything that a file holds: sizes, feature
-configuration, statistics, classes, speakers, recipe and scores.
+two English sentences in eight emotions. `robust.npz` has also heard clips of nEMO and EmoSpeech. `npreslstm info NAME` prints
+everything that a file holds: sizes, feature configuration, statistics, classes, speakers, recipe and scores.
 
 ## How they were made
 {commands}
 
-The recipe is the default of `npreslstm.training.recipe.Recipe`{changes}.{teachers} The speakers that were held out had no part in
+The recipe is the default of `npreslstm.training.recipe.Recipe`{changes}.{teachers}{starts} The speakers that were held out had no part in
 training or in the feature statistics, and there is no choice of an epoch: the weights are the moving average at the last one.
 docs/accuracy.md says how the recipe was decided on, and that the other speakers alone decide alike. The numbers above are
 those of the very files; `tests/test_weights.py` computes them again where the corpus is at hand. The same code on the same
@@ -48,8 +51,9 @@ RAVDESS is CC BY-NC-SA 4.0. Weights trained on it are offered under the same ter
 alike. The code is MIT.{terms}
 
 ## Limits of use
-- Acted emotion, two sentences, North American English, studio sound: expect much less on spontaneous speech, other
-  languages, noise, a distant microphone or another level (docs/accuracy.md has figures for noise and level).
+- Acted emotion, two sentences, North American English: expect much less on spontaneous speech and in other languages.
+- `mcu.npz` and `paper.npz` know studio sound at the corpus's level alone. `robust.npz` is for the recordings that people have;
+  docs/accuracy.md has the figures of all three for levels, silence, noise, rooms, telephones and codecs.
 - {errors} of the held-out clips are labelled wrongly, and {probabilities}.
 - What a voice sounds like is not what a person feels. Do not use this to judge people.
 """
@@ -73,7 +77,7 @@ def model_card(checkpoints, summaries):
     errors = " / ".join(f"{1 - checkpoint.notes['scores held out']['accuracy']:.0%} ({name})" for name, checkpoint in checkpoints.items())
     tables = {"overview": _overview(checkpoints), "recalls": _recalls(checkpoints), "crossval": _crossval(summaries)}
     tables["terms"] = _terms(checkpoints)
-    words = {"commands": _commands, "changes": _changes, "teachers": _teachers, "probabilities": _probabilities}
+    words = {"commands": _commands, "changes": _changes, "teachers": _teachers, "starts": _starts, "probabilities": _probabilities}
     return _CARD.format(**tables, **{name: write(checkpoints) for name, write in words.items()}, errors=errors)
 
 
@@ -94,8 +98,15 @@ def _overview(checkpoints):
         rate = f"{checkpoint.features.sample_rate / 1000:g} kHz"
         held_out = ", ".join(notes["speakers held out"])
         figures = f"{scores['clips']} | {scores['uar']:.4f} | {scores['accuracy']:.4f} | {notes['seed']}"
-        rows.append(f"| `{name}.npz` | `{name}`, {rate} | {held_out} | {figures} | `{checkpoint.sha256[:16]}` |")
+        held_out = held_out.replace(f"{RAVDESS}/", "")
+        rows.append(f"| `{name}.npz` | {_features(checkpoint)}, {rate} | {held_out} | {figures} | `{checkpoint.sha256[:16]}` |")
     return "\n".join(rows)
+
+
+def _features(checkpoint):
+    """The name of the features; trimming belongs to the recipe."""
+    plain = replace(checkpoint.features, trim_db=None)
+    return next((f"`{name}`" for name, config in NAMED.items() if config == plain), "of their own")
 
 
 def _recalls(checkpoints):
@@ -123,6 +134,17 @@ def _teachers(checkpoints):
         f"\n{_files(names)} did not learn the labels, but what {count} networks that were trained on the same speakers make of\n"
         "the distorted clips (distillation; docs/accuracy.md says what that gives)."
         for count, names in _by_value(found).items()
+    )
+
+
+def _starts(checkpoints):
+    """Which files went on from which."""
+    by_digest = {checkpoint.sha256: name for name, checkpoint in checkpoints.items()}
+    found = {name: checkpoint.notes["started from"] for name, checkpoint in checkpoints.items() if "started from" in checkpoint.notes}
+    return "".join(
+        f"\n`{name}.npz` goes on from `{by_digest.get(digest, digest[:16])}.npz`, under recording conditions (docs/conditions.md), and its targets\n"
+        "are in part what that network makes of the clips as they were recorded."
+        for name, digest in found.items()
     )
 
 

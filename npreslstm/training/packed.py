@@ -16,15 +16,16 @@ import zlib
 
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
+from npreslstm.formats.plain_data import read_json
 from npreslstm.training.crossval import summarise
 from npreslstm.training.journal import (
     FIRST_COLUMNS,
+    REMEDY,
     Journal,
     are_of_fold,
     is_config,
     parse_predictions,
     prediction_rows,
-    read_json,
 )
 
 JSON, TABLE = FILES = ("results.json", "predictions.csv.gz")
@@ -54,7 +55,7 @@ class PackedResults:
 
     def __init__(self, folder):
         path = os.path.join(folder, JSON)
-        packed = read_json(path)
+        packed = read_json(path, REMEDY)
         if not _is_packed(packed):
             raise InputError(f"{path} is not that of a cross-validation; expected a folder that npreslstm crossval --pack wrote")
         self.folder, self.config, self.summary = folder, packed["config"], packed["summary"]
