@@ -17,9 +17,9 @@ A corpus of your own is a CSV file with the columns file (relative to it), label
 weights come from the training speakers alone; the test speakers are scored once, at the end. A run that was interrupted goes
 on where it was when it is started again with the same arguments.
 
---calibrate 4 deals the training speakers into four groups and trains four more networks, each without one group.
-A temperature is fitted on what each makes of the group it has not heard, and the head of the network is divided
-by it: labels stay, and probabilities become how often it is right. With teachers see npreslstm calibrate --help.
+--calibrate 4 deals the training speakers into four groups and trains four more networks, each without one of
+them. A temperature is fitted on what each makes of the group it has not heard, and the head of the network is
+divided by it: labels stay, and probabilities become how often it is right. With teachers: npreslstm calibrate.
 """
 
 
