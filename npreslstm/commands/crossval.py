@@ -123,11 +123,12 @@ def _plot(args, journal, summary):
     complete = pooled([entry for (run, _), entry in entries.items() if run in summary["runs"]])
     bins = reliability(complete.probabilities, complete.labels)
     error = f"{SCORES['ECE']} {expected_calibration_error(complete.probabilities, complete.labels):.3f}"
+    calibration = f"{config['data']}, {len(summary['runs'])} runs\n{error}"
     title = f"{config['data']}, {len(summary['runs'])} runs: UAR {summary['UAR']['mean']:.3f}"
     figures = {
         "confusion": plots.confusion_figure(summary["confusion"], config["classes"], title),
         "training": plots.training_figure([journal.history(*key) or {} for key in entries]),
-        "reliability": plots.reliability_figure(bins, f"{config['data']}, {len(summary['runs'])} runs: {error}"),
+        "reliability": plots.reliability_figure(bins, calibration),
     }
     for path in plots.save_pictures(figures, args.plots, args.plot_format):
         say(f"drew {path}")

@@ -22,9 +22,8 @@ examples:
 
 Speakers that the weights were trained on are only scored if you ask for them, and then it says so. UAR is the mean recall of
 the classes; its interval is of a bootstrap over speakers. Strong intensity has no
-neutral clips, so its UAR is of seven classes. The expected calibration error is the mean distance between a clip's
-largest probability and how often such clips are labelled rightly, by 15 bins of it; the negative log-likelihood
-that of the true classes.
+neutral clips, so its UAR is of seven classes. The expected calibration error is the mean distance between the
+largest probability of clips and how often they are labelled rightly, in 15 bins of it.
 """
 
 
@@ -189,7 +188,7 @@ def _plot(args, evaluation):
         "embeddings": plots.embedding_figure(evaluation.averages, evaluation.contexts, labels, classes),
         "attention": plots.attention_figure(evaluation.attention, labels, classes),
         "training": plots.training_figure([evaluation.checkpoint.noted("history", {})]),
-        "reliability": plots.reliability_figure(bins, f"{evaluation.dataset.name}: {error}"),
+        "reliability": plots.reliability_figure(bins, f"{evaluation.dataset.name}\n{error}"),
     }
     for path in plots.save_pictures(figures, args.plots, args.plot_format):
         say(f"drew {path}")

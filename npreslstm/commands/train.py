@@ -33,9 +33,9 @@ weights come from the training speakers alone; the test speakers are scored once
 on where it was when it is started again with the same arguments. A .pt, .pth or .safetensors holds tensors alone: an .npz of
 the same name is written beside it, with all that predict needs.
 
---calibrate 4 deals the training speakers into four groups and trains four more networks, each without one group.
-A temperature is fitted on what each makes of the group it has not heard, and the head of the network is divided
-by it: labels stay, and probabilities become how often it is right. With teachers see npreslstm calibrate --help.
+--calibrate 4 deals the training speakers into four groups and trains four more networks, each without one of
+them. A temperature is fitted on what each makes of the group it has not heard, and the head of the network is
+divided by it: labels stay, and probabilities become how often it is right. With teachers: npreslstm calibrate.
 """
 
 

@@ -76,9 +76,9 @@ def model_card(checkpoints, summaries):
     """
     errors = " / ".join(f"{1 - checkpoint.notes['scores held out']['accuracy']:.0%} ({name})" for name, checkpoint in checkpoints.items())
     tables = {"overview": _overview(checkpoints), "recalls": _recalls(checkpoints), "crossval": _crossval(summaries)}
-    tables["terms"] = _terms(checkpoints)
-    words = {"commands": _commands, "changes": _changes, "teachers": _teachers, "starts": _starts, "probabilities": _probabilities}
-    return _CARD.format(**tables, **{name: write(checkpoints) for name, write in words.items()}, errors=errors)
+    words = {"commands": _commands(checkpoints), "changes": _changes(checkpoints), "errors": errors}
+    words |= {"teachers": _teachers(checkpoints), "starts": _starts(checkpoints), "terms": _terms(checkpoints)}
+    return _CARD.format(**tables, **words, probabilities=_probabilities(checkpoints))
 
 
 def _terms(checkpoints):
@@ -157,9 +157,10 @@ def _probabilities(checkpoints):
     said = []
     for name, found in temperatures.items():
         if found is not None:
-            error = f"expected calibration error {found['ECE before']:.3f} before, {found['ECE after']:.3f} after"
+            change = f"{found['ECE before']:.3f} before, {found['ECE after']:.3f} after"
             whom = f"{found['clips']:,} clips of {len(found['speakers'])} training speakers"
-            said.append(f"of {_files([name])} by the temperature {found['value']:.3f}, fitted on {whom} ({error})")
+            how = f"by the temperature {found['value']:.3f}, fitted on {whom}"
+            said.append(f"of {_files([name])} {how} (expected calibration error {change})")
     others = f"; those of {_files(plain)} are not" if plain else ""
     return f"probabilities are calibrated: those {', those '.join(said)}{others}"
 

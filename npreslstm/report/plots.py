@@ -65,7 +65,7 @@ def confusion_figure(confusion, classes, title=""):
 
 
 def reliability_figure(found, title=""):
-    """Share of right labels in each bin of the largest probability, its clips on top; the diagonal is perfect.
+    """Share of right labels in each bin of the largest probability, with its clips; the diagonal is perfect.
 
     Parameters
     ----------
@@ -81,13 +81,13 @@ def reliability_figure(found, title=""):
     axes = figure.subplots()
     accuracy = np.nan_to_num(found.accuracy)
     widths = np.diff(found.edges)
-    bars = axes.bar(found.edges[:-1], accuracy, widths, align="edge", color=_colour(0), alpha=0.75)
+    bars = axes.bar(found.edges[:-1], accuracy, widths, align="edge", color=_colour(0), edgecolor="white")
     counts = [f"{clips:,}" if clips else "" for clips in found.clips]
     axes.bar_label(bars, counts, padding=2, fontsize=6.5)
     axes.plot(found.confidence, found.accuracy, ".", color="0.15", label="at the bin's mean probability")
     axes.plot([0, 1], [0, 1], color="0.4", linewidth=0.9, linestyle="--", label="perfectly calibrated")
-    axes.set(xlabel="largest probability", ylabel="share of right labels", title=title)
-    axes.set(xlim=(0, 1), ylim=(0, 1.05))
+    axes.set(xlabel="largest probability", ylabel="share of right labels", xlim=(0, 1), ylim=(0, 1.05))
+    axes.set_title(title, fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="upper left", fontsize=8)
     return figure

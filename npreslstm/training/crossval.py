@@ -286,8 +286,8 @@ def summarise(config, entries, resamples=10_000):
     -------
     dict
         JSON values: 'runs' (numbers of the complete runs), 'unfinished' ([run, folds done]), 'clips', 'UAR by run',
-        'UAR', 'accuracy', 'ECE' (`expected_calibration_error`), 'NLL' (`negative_log_likelihood`) and 'recalls'
-        ({class: ...}), each with 'mean' and 'std' (of the sample; None for one run),
+        'UAR', 'accuracy', 'ECE' (`expected_calibration_error`), 'NLL' (`negative_log_likelihood`) and
+        'recalls' ({class: ...}), each with 'mean' and 'std' (of the sample; None for one run),
         'UAR interval' (95 %, over actors: `bootstrap_uar`), 'UAR by fold' (mean over runs), 'confusion' (rows the true
         classes, summed over runs), 'ensemble UAR' (of the mean of the runs' probabilities; None for one run). Of several
         corpora also 'corpora', as of `corpus_scores`.

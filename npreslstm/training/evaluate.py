@@ -233,8 +233,8 @@ def scores(evaluation, resamples=10_000):
     -------
     dict
         'clips', 'UAR', 'accuracy', 'UAR interval' (95 %, over speakers: `bootstrap_uar`), 'ECE' and 'NLL'
-        (`expected_calibration_error`, `negative_log_likelihood`), 'recalls' {class: recall or None}, 'confusion'
-        (rows the true classes), 'groups' {group: {member: {'clips', 'UAR', 'accuracy'}}},
+        (`expected_calibration_error`, `negative_log_likelihood`), 'recalls' {class: recall or None},
+        'confusion' (rows the true classes), 'groups' {group: {member: {'clips', 'UAR', 'accuracy'}}},
         'agreement with float32'. Of several corpora also 'corpora', as of `corpus_scores`.
     """
     files, who, labels, predicted, probabilities = evaluation.predictions

@@ -258,8 +258,8 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     on_epoch : callable, optional
         Called with an `Epoch`.
     snapshot : path, optional
-        State file: continued from if it is there, written every `snapshot_seconds` and after the last epoch. For the
-        caller to delete once the result is safe.
+        State file: continued from if it is there, written every `snapshot_seconds` and after the last epoch. For
+        the caller to delete once the result is safe.
 
     Returns
     -------
