@@ -65,7 +65,9 @@ def test_runs_without_histories_or_in_part_are_packed(whole, tmp_path, capsys):
     shutil.copy(whole / "config.json", tmp_path / "j")
     (tmp_path / "j" / "predictions" / "run-01-fold-2.csv").unlink()
     kept = pack_results(str(tmp_path / "j"), str(tmp_path / "out"))
-    assert kept.history(0, 0) is None and "run 1 is left out: 2 of 3 folds are done" in report(capsys, tmp_path / "out")
+    assert kept.history(0, 0) is None and "run 1 is left out: 2 of 3 folds are done" in report(
+        capsys, tmp_path / "out"
+    )
     (tmp_path / "j" / "predictions" / "run-00-fold-0.csv").unlink()
     with pytest.raises(InputError, match="no run is complete yet"):
         pack_results(str(tmp_path / "j"), str(tmp_path / "none"))
@@ -87,12 +89,24 @@ def edit(change):
         (lambda data: data[:40] + bytes(20) + data[60:], "is damaged"),
         (lambda data: b"run,fold", "is damaged"),
         (lambda data: gzip.compress(b""), "is damaged .*expected the columns run, fold, file"),
-        (edit(lambda text: text.replace("run,", "runs,")), "is damaged .*expected the columns run, fold, file"),
+        (
+            edit(lambda text: text.replace("run,", "runs,")),
+            "is damaged .*expected the columns run, fold, file",
+        ),
         (edit(lambda text: text.replace("true,", "label,")), "is damaged .*expected the columns file"),
         (edit(lambda text: text.replace("\n0,", "\n-1,", 1)), "is damaged .*run or fold is '-1'"),
-        (edit(lambda text: text.replace("\n0,", "\n0,0,", 1)), "is damaged .*line 2 has 9 columns; expected 8"),
-        (edit(lambda text: text.replace("\n0,0,", "\n0,7,")), "run 0 fold 7 is not of the speakers of that fold"),
-        (edit(lambda text: "\n".join(text.splitlines()[:-1])), "run 1 fold 2 is not of the speakers of that fold with all their clips"),
+        (
+            edit(lambda text: text.replace("\n0,", "\n0,0,", 1)),
+            "is damaged .*line 2 has 9 columns; expected 8",
+        ),
+        (
+            edit(lambda text: text.replace("\n0,0,", "\n0,7,")),
+            "run 0 fold 7 is not of the speakers of that fold",
+        ),
+        (
+            edit(lambda text: "\n".join(text.splitlines()[:-1])),
+            "run 1 fold 2 is not of the speakers of that fold with all their clips",
+        ),
         (edit(lambda text: text.replace(",a,", ",z,")), "is damaged"),
         (edit(lambda text: text.replace(",0.", ",nan0.", 1)), "is damaged"),
     ],
@@ -111,11 +125,19 @@ def test_a_missing_table_is_one_line(packed, tmp_path, capsys):
     assert TABLE in (said := capsys.readouterr().err) and said.count("\n") == 1
 
 
-@pytest.mark.parametrize("value", ([], {"config": {}}, {"config": {}, "summary": {}, "histories": {}}, {"histories": {"run-0": {}}}))
+@pytest.mark.parametrize(
+    "value",
+    ([], {"config": {}}, {"config": {}, "summary": {}, "histories": {}}, {"histories": {"run-0": {}}}),
+)
 def test_another_json_is_refused(packed, tmp_path, value):
     kept = json.loads((packed / JSON).read_text())
-    (tmp_path / JSON).write_text(json.dumps(kept | value if "histories" in value and len(value) == 1 else value))
-    with pytest.raises(InputError, match="is not that of a cross-validation; expected a folder that npreslstm crossval --pack wrote"):
+    (tmp_path / JSON).write_text(
+        json.dumps(kept | value if "histories" in value and len(value) == 1 else value)
+    )
+    with pytest.raises(
+        InputError,
+        match="is not that of a cross-validation; expected a folder that npreslstm crossval --pack wrote",
+    ):
         open_results(str(tmp_path))
     (tmp_path / JSON).write_text((packed / JSON).read_text()[:500])
     with pytest.raises(InputError, match="is damaged"):
@@ -129,7 +151,10 @@ def test_the_two_forms_are_not_mixed(corpus, whole, packed, tmp_path, capsys):
     assert f"{tmp_path} holds results that are packed: choose another folder" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
     assert main(["crossval", "--pack", str(packed), "--out", str(whole)]) == 2
-    assert "holds a cross-validation that is not packed" in capsys.readouterr().err and not (whole / JSON).exists()
+    assert (
+        "holds a cross-validation that is not packed" in capsys.readouterr().err
+        and not (whole / JSON).exists()
+    )
     shutil.copy(whole / "config.json", tmp_path)
     assert main(["crossval", "--report", str(tmp_path)]) == 2
     assert "holds both results.json and config.json" in capsys.readouterr().err

@@ -1,7 +1,8 @@
-"""The results of a cross-validation in two files, to be kept and passed on; a report recomputes every figure from them.
+"""The results of a cross-validation in two files, from which a report recomputes every figure.
 
     results.json         config, summary and histories of a journal; one line a history
-    predictions.csv.gz   run, fold, file, speaker, true, predicted, <one probability a class>; a row for every clip of every run
+    predictions.csv.gz   run, fold, file, speaker, true, predicted, <one probability a class>;
+                         a row for every clip of every run
 
 The networks are not among them. The same journal gives the same bytes.
 """
@@ -57,7 +58,8 @@ class PackedResults:
         path = os.path.join(folder, JSON)
         packed = read_json(path, REMEDY)
         if not _is_packed(packed):
-            raise InputError(f"{path} is not that of a cross-validation; expected a folder that npreslstm crossval --pack wrote")
+            expected = "a folder that npreslstm crossval --pack wrote"
+            raise InputError(f"{path} is not that of a cross-validation; expected {expected}")
         self.folder, self.config, self.summary = folder, packed["config"], packed["summary"]
         self._histories = packed["histories"]
 
@@ -78,10 +80,8 @@ class PackedResults:
             raise InputError(f"{path} is damaged ({error}): fetch it again, or pack it again") from None
         for (run, fold), predictions in found.items():
             if fold >= len(self.config["folds"]) or not are_of_fold(predictions, self.config, fold):
-                raise InputError(
-                    f"{path}: run {run} fold {fold} is not of the speakers of that fold with all their clips: "
-                    "fetch it again, or pack it again"
-                )
+                what = f"run {run} fold {fold} is not of the speakers of that fold with all their clips"
+                raise InputError(f"{path}: {what}: fetch it again, or pack it again")
         return dict(sorted(found.items()))
 
     def history(self, run, fold):
@@ -105,7 +105,8 @@ def open_results(folder):
     """
     is_packed, is_journal = (os.path.exists(os.path.join(folder, name)) for name in (JSON, "config.json"))
     if is_packed and is_journal:
-        raise InputError(f"{folder} holds both {JSON} and config.json; expected one cross-validation: move one of them to another folder")
+        remedy = "expected one cross-validation: move one of them to another folder"
+        raise InputError(f"{folder} holds both {JSON} and config.json; {remedy}")
     return PackedResults(folder) if is_packed else Journal(folder)
 
 
@@ -159,7 +160,9 @@ def _key(run, fold):
 
 def _is_packed(value):
     """Whether a JSON value has what the reader looks at."""
-    if not isinstance(value, dict) or not all(isinstance(value.get(name), dict) for name in ("config", "summary", "histories")):
+    if not isinstance(value, dict) or not all(
+        isinstance(value.get(name), dict) for name in ("config", "summary", "histories")
+    ):
         return False
     histories = value["histories"]
     if not all(KEY.fullmatch(key) and isinstance(history, dict) for key, history in histories.items()):
@@ -168,7 +171,7 @@ def _is_packed(value):
 
 
 def _write_table(file, entries, classes):
-    """Write the rows of all entries to an open binary file; no date and no name in it, so that equal rows are equal bytes."""
+    """Write the rows of all entries to an open binary file, without a date: equal rows are equal bytes."""
     with (
         gzip.GzipFile("", "wb", compresslevel=9, fileobj=file, mtime=0) as compressed,
         io.TextIOWrapper(compressed, encoding="utf-8", newline="") as text,
