@@ -249,7 +249,7 @@ def test_pictures(ravdess_like, weights, capsys, tmp_path, picture, first):
     pytest.importorskip("matplotlib")
     run(capsys, ravdess_like, "--weights", weights, "--plots", tmp_path / "p", "--plot-format", picture)
     files = sorted((tmp_path / "p").iterdir())
-    assert [file.name for file in files] == [f"{name}.{picture}" for name in ("attention", "confusion", "embeddings", "training")]
+    assert [file.name for file in files] == [f"{name}.{picture}" for name in ("attention", "confusion", "embeddings", "reliability", "training")]
     assert all(file.read_bytes().startswith(first) and file.stat().st_size > 5000 for file in files)
 
 
