@@ -6,11 +6,12 @@ import numpy as np
 
 from npreslstm.audio import chroma, mfcc, reader, resampling, spectrum
 from npreslstm.audio.config import NAMED, FeatureConfig
-from npreslstm.audio.signal import TRIM_HOP, as_float, check_sample_rate, to_mono, trim_bounds, trim_energies, trim_silence
+from npreslstm.audio.signal import TRIM_HOP, as_float, check_memory, check_sample_rate, to_mono, trim_bounds, trim_energies, trim_silence
 
 __all__ = ["FeatureConfig", "extract_features", "extract_file"]
 
 FRAMES_AT_ONCE = 512  # of a long signal: 4 MB of power spectra at n_fft 4096
+SAMPLES_AT_ONCE = 1 << 21  # of all these frames: of longer frames there are fewer
 
 
 def extract_features(signal, sample_rate, config=NAMED["paper"], dtype=np.float32):
@@ -40,7 +41,7 @@ def extract_features(signal, sample_rate, config=NAMED["paper"], dtype=np.float3
     if config.trim_db is not None:
         y = trim_silence(y, config.trim_db)
     shape = config.n_fft, config.hop_length, config.framing
-    return _features_of_blocks(lambda: spectrum.frame_blocks(y, *shape, FRAMES_AT_ONCE), config)
+    return _features_of_blocks(lambda: spectrum.frame_blocks(y, *shape, frames_at_once(config)), config)
 
 
 def prepare_signal(signal, sample_rate, config, dtype=np.float32, stacklevel=2, warn=True):
@@ -79,15 +80,22 @@ def extract_file(path, config=NAMED["paper"]):
     path = os.fspath(path)
     with reader.open_audio(path) as file:
         rate, seconds = file.samplerate, file.frames / file.samplerate
-    if seconds * config.sample_rate <= FRAMES_AT_ONCE * config.hop_length:
+    if seconds * config.sample_rate <= frames_at_once(config) * config.hop_length:
         signal, rate = reader.read_audio(path)
         return extract_features(signal, rate, config)
+    frames = seconds * config.sample_rate / config.hop_length
+    check_memory(path, 4 * frames * (config.n_mels + 2 * config.n_features), "its features")
     if rate != config.sample_rate:
         _warn_resampling(rate, config, stacklevel=2)
     start, stop = 0, None
     if config.trim_db is not None:
         start, stop = trim_bounds(*trim_energies(_pieces(path, config, TRIM_HOP)), config.trim_db)
     return _features_of_blocks(lambda: _file_frames(path, config, start, stop), config)
+
+
+def frames_at_once(config):
+    """How many frames of a configuration are computed at a time."""
+    return max(1, min(FRAMES_AT_ONCE, SAMPLES_AT_ONCE // config.n_fft))
 
 
 def _features_of_blocks(blocks, config):
@@ -153,7 +161,7 @@ def _file_frames(path, config, start, stop):
 
 def _pieces(path, config, multiple):
     """A file's samples, mono and at the configuration's rate, in pieces of a multiple of `multiple`, but for the last."""
-    size = -(-FRAMES_AT_ONCE * config.hop_length // multiple) * multiple
+    size = -(-frames_at_once(config) * config.hop_length // multiple) * multiple
     held = np.zeros(0, np.float32)
     with reader.open_audio(path) as file:
         mono = map(to_mono, reader.read_blocks(file, path, size))

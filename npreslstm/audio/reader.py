@@ -9,7 +9,7 @@ import wave
 import numpy as np
 
 from npreslstm.audio.resampling import resample
-from npreslstm.audio.signal import check_sample_rate, check_samples, to_mono
+from npreslstm.audio.signal import check_memory, check_sample_rate, check_samples, to_mono
 from npreslstm.errors import InputError
 
 __all__ = ["AUDIO_SUFFIXES", "find_audio", "open_audio", "read_audio", "resample", "to_mono"]
@@ -40,11 +40,12 @@ def read_audio(path):
     FileNotFoundError
         If there is no such file.
     InputError
-        If the file is empty, not audio, cut short, without samples, or holds NaN or infinite samples, or if its
-        rate is 0 or above 1 MHz.
+        If the file is empty, not audio, cut short, without samples, or holds NaN or infinite samples, if its rate
+        is below 1 kHz or above 1 MHz, or if it is small and its samples are many, as of hours of silence.
     """
     path = os.fspath(path)
     with open_audio(path) as file:
+        check_memory(path, 4 * file.frames * file.channels, "its samples")
         signal = _read(file, path, -1)
         sample_rate = file.samplerate
     check_samples(signal, path)

@@ -14,6 +14,8 @@ KAISER_BETA = 10.0  # side lobes of the kernel at -100 dB
 ROLLOFF = 0.945  # cut-off of the kernel, as a share of the lower Nyquist frequency
 BLOCK = 1 << 20  # samples filtered at once
 MAX_TERM = 20_000  # of the ratio as a fraction: 128 * 20,000 taps are 20 MB
+MAX_WHOLE = 4096  # term up to which SciPy filters with the whole kernel, of which it makes several copies
+TAPS_AT_ONCE = 1 << 16  # of a longer kernel, while it is made
 
 
 class ResamplingWarning(UserWarning):
@@ -74,15 +76,16 @@ def _filter(padded, up, down, context, ready):
     Always by sums over samples: by way of a fast Fourier transform silence would come out as rounding noise, and the chroma
     of noise, however small, is not that of silence.
     """
-    kernel = _kernel(up, down)
     if up == 1:
-        return _decimate(padded, kernel, down)[: ready // down]
+        return _decimate(padded, _kernel(up, down), down)[: ready // down]
+    if max(up, down) > MAX_WHOLE:
+        return _filter_by_phase(padded, up, down, context, ready)
     try:
         from scipy.signal import resample_poly
     except ImportError:
         raise InputError("sound at another rate needs SciPy: pip install scipy") from None
     start, count = context // down * up, ready // down * up
-    return resample_poly(padded, up, down, window=kernel)[start : start + count]
+    return resample_poly(padded, up, down, window=_kernel(up, down))[start : start + count]
 
 
 def _decimate(x, kernel, down):
@@ -93,6 +96,39 @@ def _decimate(x, kernel, down):
     parts = [np.correlate(x[phase::down], kernel[phase::down], mode="valid") for phase in range(down)]
     count = min(map(len, parts))
     return sum(part[:count] for part in parts)
+
+
+def _filter_by_phase(padded, up, down, context, ready):
+    """As `_filter`, with a kernel that is kept once, cut into its `up` phases.
+
+    Every `up`-th output takes the same phase, `down` samples further on: (count, taps) windows of the signal, of which no
+    copy is made, times one row of the table.
+    """
+    table = _phases(up, down)  # (up, taps)
+    half, taps, count = ZERO_CROSSINGS * max(up, down), table.shape[1], ready // down
+    x = np.concatenate(([0.0], padded))  # the first window may begin one sample early, under a zero of the kernel
+    windows = np.lib.stride_tricks.sliding_window_view(x, taps)
+    y = np.empty((count, up))
+    for k in range(up):
+        newest, phase = divmod(half + context * up + k * down, up)
+        first = newest - taps + 2
+        y[:, k] = windows[first : first + (count - 1) * down + 1 : down] @ table[phase]
+    return y.ravel()
+
+
+@functools.lru_cache(maxsize=1)
+def _phases(up, down):
+    """The kernel of `_kernel` times `up`, made a piece at a time: row p holds its taps p, p + up, ..., the last one first."""
+    longest = max(up, down)
+    half = ZERO_CROSSINGS * longest
+    taps = -(-(2 * half + 1) // up)
+    kernel = np.zeros(taps * up)
+    for start in range(0, 2 * half + 1, TAPS_AT_ONCE):
+        t = np.arange(start, min(start + TAPS_AT_ONCE, 2 * half + 1)) - half
+        window = np.i0(KAISER_BETA * np.sqrt(1 - (t / half) ** 2))
+        kernel[start : start + len(t)] = np.sinc(t * (ROLLOFF / longest)) * window
+    kernel *= up / kernel.sum()
+    return np.ascontiguousarray(kernel.reshape(taps, up)[::-1].T)
 
 
 def _ratio(from_rate, to_rate):
