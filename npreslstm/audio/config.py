@@ -9,7 +9,10 @@ from npreslstm.audio.signal import check_sample_rate
 from npreslstm.errors import InputError, shown
 from npreslstm.formats.plain_data import read_json
 
-LARGEST = 2**20  # of any size: beyond use, and not beyond a machine's memory
+LARGEST = 2**20  # of any size: beyond use
+LARGEST_TABLE = 2**22  # numbers of a filter bank or basis, which is made in float64
+SPECTRUM_WORK = 60  # multiplications a bin of the transform and of the mel bands come to
+MOST_WORK = 2e9  # multiplications a second of sound: about what a slow core does
 PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
@@ -106,6 +109,21 @@ class FeatureConfig:
         for good, message in checks:
             if not good:
                 raise InputError(message)
+        self._check_cost()
+
+    def _check_cost(self):
+        """Refuse what no sound is heard better by, and what takes more memory or time than a machine has."""
+        bins = self.n_fft // 2 + 1
+        tables = {"n_mels": self.n_mels * bins, "n_chroma": self.n_chroma * bins, "n_mfcc": self.n_mfcc * self.n_mels}
+        for name, size in tables.items():
+            if size > LARGEST_TABLE:
+                other = "n_mels" if name == "n_mfcc" else "n_fft"
+                sizes = f"{name} is {getattr(self, name)} with {other} = {getattr(self, other)}"
+                raise InputError(f"{sizes}: a table of {size:,} numbers; expected at most {LARGEST_TABLE:,}")
+        frame = bins * (SPECTRUM_WORK + self.n_chroma) + self.n_mels * self.n_mfcc
+        if frame * self.sample_rate / self.hop_length > MOST_WORK:
+            sizes = f"n_fft = {self.n_fft}, n_mels = {self.n_mels} and n_chroma = {self.n_chroma}"
+            raise InputError(f"hop_length is {self.hop_length} with {sizes}: slower than the sound itself; expected a longer hop")
 
     @property
     def upper_hz(self):

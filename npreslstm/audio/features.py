@@ -4,11 +4,22 @@ import numpy as np
 
 from npreslstm.audio import chroma, mfcc, reader, resampling, spectrum
 from npreslstm.audio.config import NAMED, FeatureConfig
-from npreslstm.audio.signal import TRIM_HOP, as_float, check_sample_rate, to_mono, trim_bounds, trim_energies, trim_silence, warn_of_scale
+from npreslstm.audio.signal import (
+    TRIM_HOP,
+    as_float,
+    check_memory,
+    check_sample_rate,
+    to_mono,
+    trim_bounds,
+    trim_energies,
+    trim_silence,
+    warn_of_scale,
+)
 
 __all__ = ["FeatureConfig", "extract_features", "extract_file"]
 
 FRAMES_AT_ONCE = 512  # of a long signal: 4 MB of power spectra at n_fft 4096
+SAMPLES_AT_ONCE = 1 << 21  # of all these frames: of longer frames there are fewer
 
 
 def extract_features(signal, sample_rate, config=NAMED["paper"], dtype=np.float32):
@@ -50,7 +61,7 @@ def features_of_signal(signal, sample_rate, config, dtype=np.float32, stacklevel
     if config.trim_db is not None:
         y = trim_silence(y, config.trim_db)
     shape = config.n_fft, config.hop_length, config.framing
-    return _features_of_blocks(lambda: spectrum.frame_blocks(y, *shape, FRAMES_AT_ONCE), config)
+    return _features_of_blocks(lambda: spectrum.frame_blocks(y, *shape, frames_at_once(config)), config)
 
 
 def prepare_signal(signal, sample_rate, config, dtype=np.float32, stacklevel=2, warn=True):
@@ -87,14 +98,21 @@ def extract_file(path, config=NAMED["paper"]):
         As `read_audio` and `extract_features`.
     """
     with reader.open_audio(path) as file:
-        if file.frames / file.samplerate * config.sample_rate <= FRAMES_AT_ONCE * config.hop_length:
+        if file.frames / file.samplerate * config.sample_rate <= frames_at_once(config) * config.hop_length:
             return features_of_signal(reader.read_all(file), file.samplerate, config, stacklevel=3)
+        frames = file.frames / file.samplerate * config.sample_rate / config.hop_length
+        check_memory(file.name, file.size, 4 * frames * (config.n_mels + 2 * config.n_features), "its features")
         if file.samplerate != config.sample_rate:
             _warn_resampling(file.samplerate, config, stacklevel=2)
         start, stop = 0, None
         if config.trim_db is not None:
             start, stop = trim_bounds(*trim_energies(_pieces(file, config, TRIM_HOP)), config.trim_db)
         return _features_of_blocks(lambda: _file_frames(file, config, start, stop), config)
+
+
+def frames_at_once(config):
+    """How many frames of a configuration are computed at a time."""
+    return max(1, min(FRAMES_AT_ONCE, SAMPLES_AT_ONCE // config.n_fft))
 
 
 def _features_of_blocks(blocks, config):
@@ -160,7 +178,7 @@ def _file_frames(file, config, start, stop):
 
 def _pieces(file, config, multiple):
     """A file's samples, mono and at the configuration's rate, in pieces of a multiple of `multiple`, but for the last."""
-    size = -(-FRAMES_AT_ONCE * config.hop_length // multiple) * multiple
+    size = -(-frames_at_once(config) * config.hop_length // multiple) * multiple
     held = np.zeros(0, np.float32)
     file.rewind()
     mono = map(to_mono, reader.read_blocks(file, file.name, size))

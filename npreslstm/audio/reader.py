@@ -16,7 +16,7 @@ import numpy as np
 from npreslstm.audio.containers import Data, Part, find_parts
 from npreslstm.audio.decoders import open_part
 from npreslstm.audio.resampling import resample
-from npreslstm.audio.signal import check_sample_rate, check_samples, to_mono, warn_of_scale
+from npreslstm.audio.signal import check_memory, check_sample_rate, check_samples, to_mono, warn_of_scale
 from npreslstm.audio.suffixes import AUDIO_SUFFIXES, MEDIA_SUFFIXES, is_audio_name, is_hidden
 from npreslstm.errors import InputError
 
@@ -57,8 +57,8 @@ def read_audio(path: Source) -> tuple[np.ndarray, int]:
     FileNotFoundError
         If there is no such file.
     InputError
-        If the file is empty, not audio, cut short, without samples, or holds NaN or infinite samples, or if its
-        rate is 0 or above 1 MHz.
+        If the file is empty, not audio, cut short, without samples, or holds NaN or infinite samples, if its rate
+        is below 1 kHz or above 1 MHz, or if it is small and its samples are many, as of hours of silence.
 
     Warns
     -----
@@ -116,10 +116,12 @@ class Sound:
     channels : int
     frames : int
         Samples of a channel.
+    size : int
+        Bytes of the file.
     """
 
     def __init__(self, data: Data, parts: list[Part], path: str | None) -> None:
-        self.name = data.name
+        self.name, self.size = data.name, data.size
         self._data, self._parts, self._path = data, parts, path if len(parts) == 1 else None
         self._file, self._next = None, 0
         self.scale_warned = False
@@ -200,6 +202,7 @@ def read_blocks(file: Sound, path: Source, size: int) -> Iterator[np.ndarray]:
 
 def read_all(file: Sound) -> np.ndarray:
     """All samples of an opened file, (n,) or (n, channels) float32."""
+    check_memory(file.name, file.size, 4 * file.frames * file.channels, "its samples")
     return next(read_blocks(file, file.name, file.frames))
 
 

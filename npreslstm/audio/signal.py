@@ -6,7 +6,9 @@ import numpy as np
 
 from npreslstm.errors import InputError, shown
 
-MAX_SAMPLE_RATE = 1_000_000  # Hz
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 1_000_000  # Hz
+SMALL_FILE = 1_000_000  # bytes; what a file may unpack to grows with it from there
+UNPACKED = 300  # bytes in memory for each byte of a file, at most
 MAX_PEAK = 100.0  # 40 dB above full scale: no recording reaches it, integers kept in floats do
 LOUD_PEAK = 2.0  # 6 dB above full scale: more than clipping and lossy encoders make of music
 MAX_CHANNELS = 64  # more are samples, of an array that has its axes the other way round
@@ -20,12 +22,22 @@ class ScaleWarning(UserWarning):
 
 
 def check_sample_rate(sample_rate, name="audio"):
-    """Raise InputError unless `sample_rate` is a whole number of Hz from 1 to 1 MHz."""
+    """Raise InputError unless `sample_rate` is a whole number of Hz from 1 kHz to 1 MHz."""
     whole = isinstance(sample_rate, (int, float, np.integer, np.floating)) and not isinstance(sample_rate, bool) and sample_rate % 1 == 0
     if not whole:
         raise InputError(f"{name}: sample rate {shown(sample_rate)}; expected a whole number of Hz")
-    if not 1 <= sample_rate <= MAX_SAMPLE_RATE:
-        raise InputError(f"{name}: sample rate {shown(sample_rate)} Hz; expected 1 to {MAX_SAMPLE_RATE}")
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
+        raise InputError(f"{name}: sample rate {shown(sample_rate)} Hz; expected {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}")
+
+
+def check_memory(name, size, nbytes, what):
+    """Raise InputError if what is made of a file would take far more memory than the file gives reason for.
+
+    Hours of digital silence are a few kilobytes of FLAC. Speech takes at most 30 bytes of samples or features for each byte
+    of any format in use; silence in FLAC as recorders write it, up to 300.
+    """
+    if nbytes > UNPACKED * max(SMALL_FILE, size):
+        raise InputError(f"{name}: {what} would take {nbytes / 1e6:,.0f} MB, out of a file of {size:,} bytes: cut it")
 
 
 def check_speeds(speeds):
