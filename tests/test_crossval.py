@@ -277,3 +277,17 @@ def test_the_original_recipe_runs(corpus, tmp_path, capsys):
     assert "validation speakers are kept out of training" in printed.err and "not an honest protocol" in printed.out
     config = json.loads((tmp_path / "out/config.json").read_text())
     assert config["recipe"]["padding"] == "original" and config["recipe"]["optimizer"] == "adam"
+
+
+def test_networks_go_on_from_those_of_another_cross_validation(corpus, whole, tmp_path, capsys):
+    out = tmp_path / "on"
+    run = command(corpus, whole, out, "--start", str(whole), "--set", "epochs=1")
+    assert main(run) == 0
+    began, went_on = Journal(str(whole)), Journal(str(out))
+    for key in went_on.entries():
+        begun = load_checkpoint(began.path("weights", *key))
+        assert load_checkpoint(went_on.path("weights", *key)).notes["started from"] == begun.sha256
+        assert begun.sha256 in went_on.config["started from"][key[1]]
+    capsys.readouterr()
+    assert main(command(corpus, whole, tmp_path / "other", "--start", str(tmp_path))) == 2
+    assert "has no networks of fold 0" in capsys.readouterr().err
