@@ -219,6 +219,9 @@ def _band_energies(hops):
 
 
 def _log2(values):
-    """256 log2 of integers from 1 to 2^53, straight lines between the powers of two: off by at most 22, and 1 for rounding down, a quarter of a decibel."""
+    """256 log2 of integers from 1 to 2^53, by straight lines between the powers of two.
+
+    Off by at most 22, and 1 for rounding down: a quarter of a decibel.
+    """
     mantissa, exponent = np.frexp(values.astype(np.float64))  # mantissa in [1/2, 1)
     return 256 * (exponent.astype(np.int64) - 2) + np.floor(512 * mantissa).astype(np.int64)

@@ -34,7 +34,7 @@ class Window(NamedTuple):
 
 
 def check_windows(window, hop, smooth=0.0):
-    """Raise InputError unless `window` and `hop` are both None or seconds with 0 < hop <= window, and `smooth` is seconds; `hop` alone may be None."""
+    """Raise InputError unless 0 < hop <= window, in seconds, and `smooth` is seconds; `hop` or both may be None."""
     if not 0 <= smooth <= LONGEST:
         raise InputError(f"smooth is {smooth}; expected seconds from 0 (not at all) to {LONGEST:,.0f}")
     if window is None:
