@@ -9,6 +9,7 @@ import numpy as np
 from npreslstm.errors import InputError
 
 LARGEST = 1 << 28  # bytes unpacked; an archive beyond that is not one of this model
+_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, NotImplementedError, RuntimeError)
 
 
 def read_state_dict(path):
@@ -35,19 +36,18 @@ def read_state_dict(path):
             return {member.filename.removesuffix(".npy"): _array(path, archive, member) for member in members}
     except InputError:
         raise
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{path} is not a readable .npz file ({error}): it is truncated or damaged, fetch it again") from None
+    except _DAMAGED as error:
+        remedy = "it is truncated or damaged, fetch it again"
+        raise InputError(f"{path} is not a readable .npz file ({error}): {remedy}") from None
 
 
 def _array(path, archive, member):
-    data = archive.read(member)
-    if len(data) > LARGEST:
-        raise InputError(f"{path} unpacks to more than {LARGEST} bytes; expected the weights alone")
-    stream = io.BytesIO(data)
-    version = np.lib.format.read_magic(stream)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    if read_header(stream)[2].hasobject:
-        name = member.filename.removesuffix(".npy")
-        raise InputError(f"{path}: {name} holds Python objects, which are not unpickled; save the tensors: np.savez(path, **state)")
-    stream.seek(0)
-    return np.lib.format.read_array(stream, allow_pickle=False)
+    stream = io.BytesIO(archive.read(member))
+    try:
+        return np.lib.format.read_array(stream, allow_pickle=False, max_header_size=10_000)
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+    name = member.filename.removesuffix(".npy")
+    remedy = "save the tensors themselves: np.savez(path, **state)"
+    raise InputError(f"{path}: {name!a:.60} holds Python objects, which are not unpickled; {remedy}")
