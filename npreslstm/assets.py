@@ -10,6 +10,8 @@ import functools
 import importlib.resources
 from pathlib import Path
 
+DEFAULT_WEIGHTS = "robust"  # what is taken where nobody names weights
+
 _copies = contextlib.ExitStack()
 atexit.register(_copies.close)
 
@@ -32,7 +34,7 @@ def weights_path(name):
     Parameters
     ----------
     name : str
-        File name without ``.npz``: ``"paper"``.
+        File name without ``.npz``: ``"robust"``.
 
     Returns
     -------

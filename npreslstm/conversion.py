@@ -2,14 +2,15 @@
 
 import dataclasses
 import os
-import zipfile
 
 import numpy as np
 
 from npreslstm.checkpoint import checked, load_checkpoint, save_checkpoint
 from npreslstm.errors import InputError
+from npreslstm.formats.npy import read_npz
 
 ENDINGS = (".npz", ".pt", ".pth", ".safetensors")
+MOST_STATISTICS = 1 << 20  # bytes that a compressed file of mean and std unpacks to
 PARTS = {"features": "feature configuration", "mean": "statistics", "classes": "classes"}  # what a Recognizer needs besides tensors
 
 
@@ -121,11 +122,12 @@ def _of_options(features, classes, mean_std):
 
 
 def _read_statistics(path):
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return tuple(np.asarray(file[name], dtype=np.float64) for name in ("mean", "std"))
-    except (KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{os.fspath(path)} does not hold the arrays `mean` and `std` ({error}); make it by np.savez(path, mean=, std=)") from None
+    remedy = "make it by np.savez(path, mean=, std=)"
+    arrays = read_npz(path, remedy, inflate=MOST_STATISTICS)
+    for name in ("mean", "std"):
+        if name not in arrays or arrays[name].dtype.kind not in "fiu":
+            raise InputError(f"{os.fspath(path)} does not hold the arrays `mean` and `std` of real numbers; {remedy}")
+    return tuple(arrays[name].astype(np.float64) for name in ("mean", "std"))
 
 
 def _missing(checkpoint):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
 from npreslstm.files import atomic_write
 from npreslstm.formats.state_dicts import widen_bfloat16, writable_arrays
 
@@ -107,7 +107,11 @@ def require_library():
 def _array(path, name, tensor):
     if tensor["dtype"] not in _DTYPES:
         raise InputError(f"{path}: {name!a} has the dtype {tensor['dtype']}; expected one of {', '.join(_DTYPES)}: convert it before saving")
-    stored = np.frombuffer(tensor["data"], _DTYPES[tensor["dtype"]]).reshape(tensor["shape"])
+    try:
+        stored = np.frombuffer(tensor["data"], _DTYPES[tensor["dtype"]]).reshape(tensor["shape"])
+    except (ValueError, OverflowError, MemoryError):
+        shape = f"{shown(tensor['shape'])} of {len(tensor['shape'])} axes"
+        raise InputError(f"{path}: {name!a:.80} has the shape {shape}, which NumPy cannot hold: fetch or save it again") from None
     if tensor["dtype"] == "BF16":
         return widen_bfloat16(stored)
     return stored.astype(stored.dtype.newbyteorder("="))

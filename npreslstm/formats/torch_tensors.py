@@ -123,7 +123,7 @@ class TensorReader:
         if tensor.key not in self._data:
             self._data[tensor.key] = self._archive.read(f"data/{tensor.key}")
         stored = np.dtype(DTYPES[tensor.dtype]).newbyteorder(self._byteorder)
-        strides = [step * stored.itemsize for step in tensor.stride]
+        strides = [step * stored.itemsize if n > 1 else 0 for n, step in zip(tensor.size, tensor.stride)]  # that of a single one is any number
         view = np.ndarray(tensor.size, stored, self._data[tensor.key], tensor.offset * stored.itemsize, strides)
         return widen_bfloat16(view) if tensor.dtype == "bfloat16" else view.astype(tensor.final, order="C")
 
