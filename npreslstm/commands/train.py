@@ -108,7 +108,8 @@ def _check_out(args):
     check_format(args.out)
     beside = _complete_file(args.out)
     if beside != args.out and os.path.exists(beside) and not _is_pair(args.out, beside):
-        raise InputError(f"{args.out} holds tensors alone, and the complete weights would replace {beside}; give another --out, or move that file")
+        remedy = "give another --out, or move that file"
+        raise InputError(f"{args.out} holds tensors alone, and the complete weights would replace {beside}; {remedy}")
 
 
 def _is_pair(out, beside):
@@ -124,7 +125,7 @@ def _is_pair(out, beside):
 
 
 def _complete_file(out):
-    """Where features, statistics, classes and notes go: into `out`, or into an .npz beside it if its format has no place for them."""
+    """Where features, statistics, classes and notes go: into `out`, or, if its format has no place, an .npz beside it."""
     from npreslstm.conversion import holds_tensors_alone
 
     return os.path.splitext(out)[0] + ".npz" if holds_tensors_alone(out) else out
