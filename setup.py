@@ -1,7 +1,7 @@
 """Metadata and extras. `weights/` lies at the top of the repository and is installed as `npreslstm.weights`.
 
-The network itself needs NumPy alone and reading PCM WAV needs SciPy besides; soundfile adds FLAC, OGG and the rest. Where there is no
-build of soundfile: `pip install --no-deps .` and `pip install numpy scipy`.
+The network, the features and PCM WAV need NumPy alone; soundfile adds FLAC, OGG and the rest. Where there is no build of soundfile:
+`pip install --no-deps .` and `pip install numpy`.
 """
 
 import re
@@ -38,7 +38,7 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     python_requires=">=3.10",
-    install_requires=["numpy>=1.26", "scipy>=1.11", "soundfile>=0.12"],
+    install_requires=["numpy>=1.26", "soundfile>=0.12"],
     extras_require={
         "plot": ["matplotlib>=3.8"],
         "search": ["optuna>=4.3"],
@@ -47,7 +47,7 @@ setup(
         "safetensors": ["safetensors>=0.4.3"],
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "setuptools>=77"],
         # Plain `torch` is a CUDA build of several GB on Linux: `make oracle` installs one named version before this extra.
-        "oracle": ["torch>=2.4", "librosa==0.11.*", "onnxruntime>=1.18", "onnx>=1.16", "safetensors>=0.4.3", "keras>=3"],
+        "oracle": ["torch>=2.4", "scipy>=1.11", "librosa==0.11.*", "onnxruntime>=1.18", "onnx>=1.16", "safetensors>=0.4.3", "keras>=3"],
     },
     packages=[*find_packages(include=["npreslstm", "npreslstm.*"]), "npreslstm.weights"],
     package_dir={"npreslstm.weights": "weights"},
@@ -55,6 +55,9 @@ setup(
         "npreslstm": ["py.typed", "data/*.wav", "ports/c/**/*", "report/assets/*"],
         "npreslstm.weights": ["*.npz", "README.md"],
     },
-    entry_points={"console_scripts": ["npreslstm = npreslstm.cli:main"]},
-    zip_safe=False,
+    entry_points={
+        "console_scripts": ["npreslstm = npreslstm.cli:main"],
+        "pyinstaller40": ["hook-dirs = npreslstm.freezing:hook_folders"],
+    },
+    zip_safe=True,
 )

@@ -12,6 +12,8 @@ The hash covers every array and the header itself, so that damage of any kind is
 import hashlib
 import json
 import os
+import warnings
+import zipfile
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,16 +22,19 @@ from npreslstm.errors import InputError, shown
 from npreslstm.files import atomic_write
 from npreslstm.formats.npy import read_npz
 from npreslstm.formats.plain_data import misfit, parse_json
-from npreslstm.layers.cells import check_cells, check_directions
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 
 FORMAT, VERSION = "npreslstm", 1
 _NAMES = [str]
 NOTES = {  # what the package itself looks for in notes, and what it must be; any other note is for people
-    "data": str, "history": {str: [float]},
+    "data": str, "corpora": {str: _NAMES}, "history": {str: [float]},
     "speakers trained on": _NAMES, "speakers of validation": _NAMES, "speakers held out": _NAMES, "epoch chosen by": _NAMES,
 }  # fmt: skip
+
+
+class CheckpointWarning(UserWarning):
+    """Something was done with the tensors of another project's checkpoint before they were this model's."""
 
 
 @dataclass(frozen=True)
@@ -98,18 +103,26 @@ def save_checkpoint(path, checkpoint):
         np.savez(file, header=np.array(json.dumps(header)), **arrays)
 
 
-def load_checkpoint(path=None):
+def load_checkpoint(path=None, key=None):
     """Read weights in any known format.
 
     Parameters
     ----------
     path : str or os.PathLike, optional
-        A native .npz, a PyTorch .pt or .pth, a .safetensors, or the name of bundled weights ('paper', the default).
+        A native .npz; a file of torch.save (.pt, .pth, .ckpt, .bin), a .safetensors or an .npz with a state dict of this model in it;
+        or the name of bundled weights ('robust', the default).
+    key : str, optional
+        Which of several networks in a file of another project, as the error that lists them calls it (``'ema'``).
 
     Returns
     -------
     Checkpoint
         `features`, `mean`, `std` and `classes` are None for formats that do not carry them.
+
+    Warns
+    -----
+    CheckpointWarning
+        Once for a file whose tensors were not simply taken as they are: what was done with them, or left aside.
 
     Raises
     ------
@@ -120,24 +133,33 @@ def load_checkpoint(path=None):
     """
     path = find_weights(path)
     if is_native(path):
+        if key is not None:
+            raise InputError(f"{path} is a native weights file, which holds one network; leave out the key {key!a:.80}")
         return _load_native(path)
-    from npreslstm.formats import safetensors, torch_pt
-    from npreslstm.formats.state_dicts import strip_prefixes
+    from npreslstm.formats.network_state import network_state
 
-    reader = safetensors if path.lower().endswith(".safetensors") else torch_pt
-    state = reader.read_state_dict(path)
+    value = _read_foreign(path)
     try:
-        state = strip_prefixes(state)
-        check_cells(state)
-        check_directions(state)
+        state, remarks = network_state(value, key)
         config = ModelConfig.from_state(state)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    if remarks:
+        warnings.warn(f"{path}: {'; '.join(remarks)}", CheckpointWarning, stacklevel=2)
     for name, (shape, initialiser) in config.schema.items():
         if initialiser == "counter":  # of batches, which no result depends on; old versions of PyTorch have none
             state.setdefault(name, np.zeros(shape, np.int64))
     complete = checked(path, Checkpoint(config, state))
     return replace(complete, state={name: complete.state[name] for name in config.schema})  # in one order, whatever the file's: see `sha256`
+
+
+def _read_foreign(path):
+    """What a file of another project holds; InputError names it."""
+    from npreslstm.formats import npz, safetensors, torch_pt
+
+    if path.lower().endswith(".safetensors"):
+        return safetensors.read_state_dict(path)
+    return npz.read_state_dict(path) if _container(path) == "npz" else torch_pt.read_torch(path)
 
 
 def load_model(path=None, dtype=np.float32):
@@ -156,11 +178,11 @@ def load_model(path=None, dtype=np.float32):
 
 
 def find_weights(path=None):
-    """The file meant by `path` in `load_checkpoint`: bundled weights go by name, without folder or ending; None is 'paper'."""
-    from npreslstm.assets import weights_path
+    """The file meant by `path` in `load_checkpoint`: bundled weights go by name, without folder or ending; None is 'robust'."""
+    from npreslstm.assets import DEFAULT_WEIGHTS, weights_path
 
     if path is None:
-        return os.fspath(weights_path("paper"))
+        return os.fspath(weights_path(DEFAULT_WEIGHTS))
     path = os.fspath(path)
     if not os.path.isfile(path) and not os.path.splitext(path)[1] and os.path.basename(path) == path:
         return os.fspath(weights_path(path))
@@ -170,11 +192,23 @@ def find_weights(path=None):
 
 
 def is_native(path):
-    """A zip archive whose first member is header.npy, or a file that is called .npz and so should be one."""
-    if path.lower().endswith(".npz"):
-        return True
-    with open(path, "rb") as file:  # the archive's own directory is not to be trusted yet
-        return file.read(40)[30:] == b"header.npy"
+    """Whether a file is a native archive, whatever it is called, or an .npz so damaged that it may have been one."""
+    return _container(path) == "native"
+
+
+def _container(path):
+    """'native', 'npz' for another NumPy archive, or 'other', by the content."""
+    with open(path, "rb") as file:
+        start = file.read(300)
+    first = start[30 : 30 + int.from_bytes(start[26:28], "little")] if start.startswith(b"PK\x03\x04") else b""  # name of the first member
+    if not first.endswith(b".npy"):
+        return "native" if path.lower().endswith(".npz") and not first.endswith(b"/data.pkl") else "other"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError):
+        names = [first.decode("ascii", "replace")]
+    return "native" if "header.npy" in names else "npz"
 
 
 def _load_native(path):

@@ -63,7 +63,7 @@ class Recognizer:
     Parameters
     ----------
     weights : str, os.PathLike or Checkpoint, optional
-        As `load_checkpoint` takes them; default: the bundled ``"paper"``.
+        As `load_checkpoint` takes them; default: the bundled ``"robust"``.
     speeds : sequence of float
         Playback speeds at which everything is heard, pitch and tempo together; 1.0 comes first. Three of them, 1, 0.85 and
         1.15, take three times as long and err less; docs/accuracy.md says by how much.
@@ -142,7 +142,8 @@ class Recognizer:
 
         Parameters
         ----------
-        path : str or os.PathLike
+        path : str, os.PathLike or binary file
+            Of an open file (``io.BytesIO``), what comes from its position on; its name becomes the prediction's, if it has one.
         window, hop
             As in `process_signal`.
 
@@ -164,7 +165,7 @@ class Recognizer:
 
         Parameters
         ----------
-        paths : iterable of str or os.PathLike
+        paths : iterable of str, os.PathLike or binary file
         window, hop
             As in `process_signal`.
         on_error : callable, optional
@@ -178,13 +179,14 @@ class Recognizer:
         list of Prediction
             In the order of `paths`; None for a file that `on_error` was called for.
         """
+        from npreslstm.audio.reader import listed, source_name
         from npreslstm.audio.windows import check_windows, file_windows
 
         check_windows(window, hop)
         queue, clips = _Queue(self, progress), []
-        for path in map(os.fspath, paths):
+        for path in listed(paths):
             try:
-                clips.append(queue.add_clip(path, file_windows(path, window, hop)))
+                clips.append(queue.add_clip(source_name(path), file_windows(path, window, hop)))
             except (InputError, OSError) as error:
                 if on_error is None:
                     raise
@@ -221,13 +223,13 @@ class Recognizer:
 
         Another speed takes resampling, of which there is no need to warn.
         """
-        from npreslstm.audio.features import extract_features, prepare_signal
+        from npreslstm.audio.features import features_of_signal, prepare_signal
         from npreslstm.audio.signal import trim_bounds, trim_energies
 
         config = self.checkpoint.features
         y = prepare_signal(signal, round(sample_rate * speed), config, warn=speed == 1)
         first, last = (0, len(y)) if config.trim_db is None else trim_bounds(*trim_energies([y]), config.trim_db)
-        features = extract_features(y[first:last], config.sample_rate, dataclasses.replace(config, trim_db=None))
+        features = features_of_signal(y[first:last], config.sample_rate, dataclasses.replace(config, trim_db=None))
         z = ((features - self.checkpoint.mean) / self.checkpoint.std).astype(np.float32)  # (T, D)
         return z, (first + _frame_middles(len(z), config)) / config.sample_rate, _oddity(y, config)
 
@@ -333,10 +335,17 @@ def _frame_middles(T, config):
 
 def _oddity(y, config):
     """Why the result of a window means little, or None."""
+    from npreslstm.audio.bandwidth import UPPER, lacks_upper_band
+
     if np.std(y, dtype=np.float64) < SILENCE and len(y) > 1:
         return "silent"
     if len(y) < config.n_fft:
         return f"shorter than a frame ({1000 * config.n_fft / config.sample_rate:.0f} ms)"
+    if config.upper_hz >= UPPER[1] and lacks_upper_band(y, config.sample_rate):
+        return (
+            f"without sound above {UPPER[0] / 1000:g} kHz, while these weights listen up to {config.upper_hz / 1000:g} kHz"
+            " (bundled weights for the speech band are robust and mcu)"
+        )
     return None
 
 

@@ -13,6 +13,7 @@ from npreslstm.errors import InputError, shown
 
 KINDS = ("reslstm-sa", "lstm-sa")
 LARGEST = 10_000  # of any size: beyond use, and soon said
+SHOWN = 12  # names in a message
 
 
 class Entry(NamedTuple):
@@ -149,7 +150,8 @@ class ModelConfig:
         prefix = "lstm1" if kind == "reslstm-sa" else "lstm"
         needed = (prefix + ".weight_ih_l0", "attention_vector", "fc.weight")
         if absent := [name for name in needed if np.ndim(state.get(name)) != 2]:
-            found = ", ".join(sorted(state)) or "nothing"
+            names = sorted(state)
+            found = (", ".join(names[:SHOWN]) or "nothing") + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
             raise InputError(f"state_dict lacks the matrix {absent[0]}; expected a ResLSTM-SA or LSTM-SA model; found {found}")
         layers = sum(name.startswith(prefix + ".weight_ih_l") for name in state)
         H, K = state["attention_vector"].shape

@@ -151,7 +151,7 @@ def test_newer_versions_and_foreign_archives_are_refused(saved, tmp_path):
     with pytest.raises(InputError, match="not a weights file of this package"):
         load_checkpoint(saved)
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
-    with pytest.raises(InputError, match="is not a readable weights file"):
+    with pytest.raises(InputError, match=r"other\.npz: state_dict lacks the matrix lstm.weight_ih_l0; .* found x$"):
         load_checkpoint(tmp_path / "other.npz")
 
 

@@ -120,7 +120,10 @@ def test_no_samples(tmp_path, reader):
 
 
 def test_folder_is_no_file(tmp_path, reader):
-    with pytest.raises(InputError, match="not a file"):
+    with pytest.raises(InputError, match="a folder without sound files"):
+        read_audio(tmp_path)
+    write_wave(tmp_path / "a.wav", SIGNAL, 2)
+    with pytest.raises(InputError, match="not a file, but several"):
         read_audio(tmp_path)
 
 

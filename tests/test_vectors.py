@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -174,12 +173,6 @@ def test_other_weights_are_named(folder, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("the weights have SHA-256 ") and len(lines) == 9
     assert lines[1].startswith("speech: lstm1.l0.i deviates first at clip 0, frame 0, unit ")
-
-
-def test_without_scipy_nothing_is_said_to_deviate(folder, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "scipy.fft", None)
-    assert main(["export", "vectors", "--check", str(folder)]) == 2
-    assert "sound needs SciPy: pip install scipy" in capsys.readouterr().err
 
 
 def test_weights_for_other_features_are_named(folder):

@@ -4,18 +4,18 @@ Window k starts at k hops, as long as it fits; the last one ends with the record
 is one window.
 """
 
-import os
-
 import numpy as np
 
 from npreslstm.audio.reader import open_audio, read_blocks
-from npreslstm.audio.signal import as_float, check_sample_rate, to_mono
+from npreslstm.audio.signal import as_float, check_sample_rate, to_mono, warn_of_scale
 from npreslstm.errors import InputError
 
 WHOLE = 10.0  # seconds up to which a recording is one window by default
 WINDOW, HOP = 4.0, 2.0  # seconds, beyond that
 LONGEST = 1e6  # seconds of a window
 MOST = 1_000_000  # windows of a recording: 23 days
+MOST_OF_SMALL = 100_000  # of a small file, whose windows are all silent
+BYTES_A_WINDOW = 20  # of a file whose windows are more
 
 
 def check_windows(window, hop):
@@ -31,7 +31,7 @@ def check_windows(window, hop):
         raise InputError(f"hop is {hop} s; expected at most the window of {window} s, or sound between windows is left out")
 
 
-def window_starts(n, sample_rate, window=None, hop=None):
+def window_starts(n, sample_rate, window=None, hop=None, most=MOST):
     """Where the windows of `n` samples start.
 
     Parameters
@@ -40,6 +40,8 @@ def window_starts(n, sample_rate, window=None, hop=None):
     sample_rate : int
     window, hop : float, optional
         Seconds. Default window: the whole recording up to 10 s, else 4 s every 2 s; default hop: half a window.
+    most : int
+        Windows; more are refused.
 
     Returns
     -------
@@ -55,8 +57,9 @@ def window_starts(n, sample_rate, window=None, hop=None):
     step = max(1, round((window / 2 if hop is None else hop) * sample_rate))
     if n <= size:
         return [0], n
-    if n // step > MOST:
-        raise InputError(f"{n} samples at {sample_rate} Hz are {n // step:,} windows; expected at most {MOST:,}: cut it, or take a longer hop")
+    if n // step > most:
+        found = f"{n} samples at {sample_rate} Hz are {n // step:,} windows"
+        raise InputError(f"{found}; expected at most {most:,}: cut it, or take a longer hop")
     starts = list(range(0, n - size + 1, step))
     return (starts if starts[-1] == n - size else [*starts, n - size]), size
 
@@ -78,7 +81,9 @@ def signal_windows(signal, sample_rate, window=None, hop=None):
         Mono.
     """
     check_sample_rate(sample_rate)
-    y = to_mono(as_float(signal))
+    y = as_float(signal)
+    warn_of_scale(y)
+    y = to_mono(y)
     starts, size = window_starts(len(y), sample_rate, window, hop)
     for start in starts:
         yield start, y[start : start + size]
@@ -89,7 +94,7 @@ def file_windows(path, window=None, hop=None):
 
     Parameters
     ----------
-    path : str or os.PathLike
+    path : str, os.PathLike or binary file
     window, hop
         As in `window_starts`.
 
@@ -105,9 +110,9 @@ def file_windows(path, window=None, hop=None):
     FileNotFoundError, InputError
         As `read_audio`; what is wrong in the middle of the file is found when that is reached.
     """
-    path = os.fspath(path)
     with open_audio(path) as file:
-        starts, size = window_starts(file.frames, file.samplerate, window, hop)
+        most = min(MOST, max(MOST_OF_SMALL, file.size // BYTES_A_WINDOW))
+        starts, size = window_starts(file.frames, file.samplerate, window, hop, most)
         blocks = map(to_mono, read_blocks(file, path, size))
         held, at = np.zeros(0, np.float32), 0  # samples from number `at` on
         for start in starts:

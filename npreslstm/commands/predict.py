@@ -14,6 +14,7 @@ examples:
   npreslstm predict interview.flac --window 4 --hop 2
   npreslstm predict clip.wav --weights mcu --speeds 1,0.85,1.15      three times the work, fewer errors
   npreslstm predict 'takes/*.wav' --weights my.npz --format json
+  ffmpeg -v error -i talk.m4a -f wav - | npreslstm predict -
 
 exit status: 0 all done; 1 some files could not be read and have an empty row; 2 nothing was written
 """
@@ -23,13 +24,13 @@ FILES_AT_ONCE, BYTES_AT_ONCE = 8, 4_000_000  # a worker's task: enough clips for
 
 
 def add_arguments(parser):
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="sound file, folder (searched through and through) or quoted pattern")
-    parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default paper)")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="sound file, folder with all in it, quoted pattern, or - (standard input)")
+    parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default robust)")
     add_speeds_argument(parser)
     parser.add_argument("--window", type=float, metavar="S", help="seconds a window (default: files up to 10 s whole, longer ones 4)")
     parser.add_argument("--hop", type=float, metavar="S", help="seconds from window to window (default: half a window)")
     parser.add_argument("--format", choices=FORMATS, help="default: table, or by the ending of --output")
-    parser.add_argument("--output", metavar="FILE", help="write there instead of standard output, whole or not at all")
+    parser.add_argument("--output", metavar="FILE", help="write there instead of standard output (-), whole or not at all")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1); the result does not depend on it")
     parser.add_argument("--attention", action="store_true", help="show where in time the model listened (table and json)")
 
@@ -56,7 +57,11 @@ def run(args):
     from npreslstm.parallel import one_thread_each
 
     with one_thread_each():
-        return _run(args)
+        from npreslstm.audio.reader import pipes_kept
+
+        args.output = None if args.output == "-" else args.output
+        with pipes_kept(args.paths) as args.paths:
+            return _run(args)
 
 
 def _run(args):
@@ -85,14 +90,15 @@ def _run(args):
 
 
 def _files(paths):
-    """The files behind the arguments; one that does not exist stays in its place, to be named when its turn comes."""
+    """The files behind the arguments; what leads to none stays in its place, to be named when its turn comes."""
     from npreslstm.audio.reader import find_audio
+    from npreslstm.errors import InputError
 
     files = {}
     for path in paths:
         try:
             files.update(dict.fromkeys(find_audio([path])))
-        except FileNotFoundError:
+        except (FileNotFoundError, InputError):
             files[path] = None
     return list(files)
 

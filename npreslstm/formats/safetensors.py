@@ -34,7 +34,7 @@ def read_state_dict(path):
     InputError
         If the safetensors library is absent, the file is damaged, or a dtype is not read (float8, complex).
     """
-    library = _library()
+    library = require_library()
     with open(path, "rb") as file:
         data = file.read()
     try:
@@ -62,7 +62,7 @@ def read_metadata(path):
     FileNotFoundError, InputError
         As `read_state_dict`.
     """
-    library = _library()
+    library = require_library()
     try:
         with library.safe_open(path, framework="numpy") as file:
             return file.metadata() or {}
@@ -87,7 +87,7 @@ def write_state_dict(path, state, metadata=None):
     InputError
         If the safetensors library is absent, or a name, an array or the metadata cannot be stored.
     """
-    library = _library()
+    library = require_library()
     arrays = writable_arrays(state, _WRITABLE, "safetensors")
     if metadata is not None and not all(type(text) is str for item in metadata.items() for text in item):
         raise InputError("safetensors metadata holds texts only; encode other values, for example with json.dumps")
@@ -95,7 +95,8 @@ def write_state_dict(path, state, metadata=None):
         file.write(library.numpy.save(arrays, metadata=dict(metadata) if metadata else None))
 
 
-def _library():
+def require_library():
+    """The safetensors library; InputError with the remedy where it is not installed."""
     try:
         import safetensors.numpy
     except ImportError:

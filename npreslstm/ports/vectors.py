@@ -19,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm import __version__
-from npreslstm.audio.spectrum import fourier_transform
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.errors import InputError, shown
 from npreslstm.files import atomic_write
@@ -69,7 +68,6 @@ def write_vectors(checkpoint, folder, progress=None):
     dict
         The manifest.
     """
-    fourier_transform()  # before anything is written
     os.makedirs(folder, exist_ok=True)
     files, described, achieved = {}, {}, {}
     save_checkpoint(os.path.join(folder, WEIGHTS), checkpoint)
@@ -141,8 +139,6 @@ def check_vectors(folder, checkpoint=None):
         checkpoint = load_checkpoint(os.path.join(folder, WEIGHTS))
     if checkpoint.sha256 != vectors.manifest["weights"]["sha256"]:
         problems.append(f"the weights have SHA-256 {checkpoint.sha256}; the vectors were made with {vectors.manifest['weights']['sha256']}")
-    if any("pcm" in stored for stored in vectors.cases.values()):
-        fourier_transform()  # where SciPy is missing, that is no deviation
     for name, stored in vectors.cases.items():
         case = Case("", stored["pcm"]) if "pcm" in stored else Case("", x=stored["input"], lengths=stored["lengths"])
         try:
@@ -199,13 +195,11 @@ def _tensors(achieved):
 
 
 def _manifest(checkpoint):
-    import scipy
-
     return {
         "format": FORMAT,
         "version": VERSION,
         "weights": {"file": WEIGHTS, "sha256": checkpoint.sha256},
-        "made_with": {"npreslstm": __version__, "numpy": np.__version__, "scipy": scipy.__version__, "python": platform.python_version()},
+        "made_with": {"npreslstm": __version__, "numpy": np.__version__, "python": platform.python_version()},
         "model": checkpoint.config.to_dict(),
         "features": checkpoint.features.to_dict() if has_sound(checkpoint) else None,
         "classes": checkpoint.classes and list(checkpoint.classes),

@@ -4,13 +4,13 @@ The functions take results: for each file its name, its `Prediction` or None, an
 without a prediction has a row with its name alone.
 """
 
-import csv
 import io
 import json
 
 import numpy as np
 
-from npreslstm.report.text import bar, sparkline, table
+from npreslstm.files import CsvWriter
+from npreslstm.report.text import bar, printable, sparkline, table
 
 LONGEST_SPARKLINE = 60  # characters
 
@@ -18,7 +18,7 @@ LONGEST_SPARKLINE = 60  # characters
 def as_csv(results, classes):
     """CSV with a header; probabilities to 6 decimals, times in seconds to the millisecond."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = CsvWriter(text)
     writer.writerow(["file", "start", "end", *classes, "predicted"])
     writer.writerows(_cells(file, row, classes, "{:.3f}", "{:.6f}") for file, row, _ in _rows(results))
     return text.getvalue()
@@ -76,7 +76,7 @@ def _record(file, row, error, attention):
 
 def _card(row, attention, blocks):
     ranked = sorted(row.probabilities.items(), key=lambda item: -item[1])
-    lines = [f"{row.file}  {row.start:.2f}-{row.end:.2f} s  {row.label}", ""]
+    lines = [f"{printable(row.file)}  {row.start:.2f}-{row.end:.2f} s  {row.label}", ""]
     lines += table(("", "", "", ""), [("", name, f"{p:.3f}", bar(p, blocks=blocks)) for name, p in ranked]).split("\n")[1:]
     if attention:
         lines += ["", f"  attention over time: |{attention_sparkline(row, blocks=blocks)}|"]

@@ -16,6 +16,9 @@ from npreslstm.errors import InputError, SnapshotError
 from npreslstm.layers.activations import softmax
 from npreslstm.parallel import check_cluster, run_all
 from npreslstm.schema import ModelConfig
+from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
+from npreslstm.training.conditioned import digest_of
+from npreslstm.training.corpora import corpus_classes, corpus_scores
 from npreslstm.training.fit import Split, fit
 from npreslstm.training.journal import Journal, Predictions, lock_folder
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
@@ -49,6 +52,8 @@ class Plan:
         Keep the validation speakers out of training even if the recipe chooses no epoch by them.
     teachers : sequence of str
         Folders of cross-validations of the same folds, whose networks are the teachers of those of this one, fold by fold.
+    backgrounds : sequence of str
+        Sound files without speech, for conditions with noise; see `conditioned.Draws`.
     """
 
     dataset: object
@@ -60,6 +65,7 @@ class Plan:
     inner: bool = False
     hold_validation: bool = False
     teachers: tuple[str, ...] = ()
+    backgrounds: tuple[str, ...] = ()
 
     @classmethod
     def make(cls, dataset, folds, features, model, recipe, **options):
@@ -72,7 +78,8 @@ class Plan:
             raise InputError(f"seed is {self.seed}; expected 0 or more")
         for k, fold in enumerate(self.folds):
             if set(self.dataset.speakers) <= {*fold.test, *self.validation(fold)}:
-                raise InputError(f"fold {k} leaves nobody to train on beside its test and validation speakers; take more folds")
+                more = "take more folds, or give more corpora" if self.dataset.several else "take more folds"
+                raise InputError(f"fold {k} leaves nobody to train on beside its test and validation speakers; {more}")
             check_classes(self.dataset, {*fold.test, *self.validation(fold)}, f"fold {k}: ")
             for folder in self.teachers:
                 if not _networks(folder, k):
@@ -101,6 +108,12 @@ class Plan:
         rest = ~(validation | np.isin(speakers, fold.test))
         return Split(np.flatnonzero(rest), np.flatnonzero(validation), np.flatnonzero(scored))
 
+    def store(self, folder, digest, workers=1, on_clip=None):
+        """The stored examples of the plan, see `store_examples`."""
+        speeds, conditions = self.recipe.speeds, self.recipe.conditions
+        arguments = folder, self.dataset, digest, self.features, speeds, workers, on_clip, conditions, self.backgrounds
+        return store_examples(*arguments)
+
     def config(self, digest):
         """All that decides the results, as JSON values; `digest` as of `corpus_digest`."""
         config = {
@@ -117,6 +130,10 @@ class Plan:
             "validation speakers": "kept out of training" if self.uses_validation else "trained on",
             "seed": self.seed,
         }
+        if self.backgrounds:
+            config["backgrounds"] = [digest_of(path).hex() for path in self.backgrounds]
+        if self.dataset.several:
+            config["corpora"] = corpus_classes(self.dataset.corpora, self.dataset.classes)
         if self.teachers:
             config["teachers"] = [[load_checkpoint(path).sha256 for path in self.teachers_of(k)] for k in range(len(self.folds))]
         return config
@@ -222,7 +239,7 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
             if dask:
                 check_cluster(dask)
             cache = os.path.abspath(cache or os.path.join(folder, "features"))
-            store = store_examples(cache, plan.dataset, digest, plan.features, plan.recipe.speeds, workers, on_clip)
+            store = plan.store(cache, digest, workers, on_clip)
             with closing(run_all(run_fold, [_task(plan, journal, store, *key) for key in tasks], workers, dask)) as results:
                 for task, result in results:
                     journal.add(task.run, task.fold, *result)
@@ -269,9 +286,11 @@ def summarise(config, entries, resamples=10_000):
     -------
     dict
         JSON values: 'runs' (numbers of the complete runs), 'unfinished' ([run, folds done]), 'clips', 'UAR by run',
-        'UAR' and 'accuracy' and 'recalls' ({class: ...}), each with 'mean' and 'std' (of the sample; None for one run),
+        'UAR', 'accuracy', 'ECE' (`expected_calibration_error`), 'NLL' (`negative_log_likelihood`) and
+        'recalls' ({class: ...}), each with 'mean' and 'std' (of the sample; None for one run),
         'UAR interval' (95 %, over actors: `bootstrap_uar`), 'UAR by fold' (mean over runs), 'confusion' (rows the true
-        classes, summed over runs), 'ensemble UAR' (of the mean of the runs' probabilities; None for one run).
+        classes, summed over runs), 'ensemble UAR' (of the mean of the runs' probabilities; None for one run). Of several
+        corpora also 'corpora', as of `corpus_scores`.
 
     Raises
     ------
@@ -289,6 +308,7 @@ def summarise(config, entries, resamples=10_000):
     by_fold = [[pooled_uar([entries[run, fold]], len(classes)) for fold in range(folds)] for run in runs]
     first, hits = by_run[0], np.array([run.predicted == run.labels for run in by_run])
     together = np.mean([run.probabilities for run in by_run], axis=0).argmax(axis=1)
+    several = {"corpora": corpus_scores(config["corpora"], classes, by_run, resamples)} if "corpora" in config else {}
     return {
         "runs": runs,
         "unfinished": [[run, count] for run, count in sorted(done.items()) if count < folds],
@@ -297,10 +317,13 @@ def summarise(config, entries, resamples=10_000):
         "UAR": _spread([uar(confusion) for confusion in confusions]),
         "UAR interval": bootstrap_uar(first.labels, hits, first.speakers, len(classes), resamples, np.random.default_rng(0)),
         "accuracy": _spread(hits.mean(axis=1)),
+        "ECE": _spread([expected_calibration_error(run.probabilities, run.labels) for run in by_run]),
+        "NLL": _spread([negative_log_likelihood(run.probabilities, run.labels) for run in by_run]),
         "recalls": {name: _spread(found[:, k]) for k, name in enumerate(classes)},
         "UAR by fold": np.mean(by_fold, axis=0).tolist(),
         "confusion": confusions.sum(axis=0).tolist(),
         "ensemble UAR": uar(confusion_matrix(first.labels, together, len(classes))) if len(runs) > 1 else None,
+        **several,
     }
 
 
