@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from npreslstm.audio.features import FeatureConfig
 from npreslstm.assets import DEFAULT_WEIGHTS
+from npreslstm.audio.features import FeatureConfig
 from npreslstm.checkpoint import Checkpoint, load_checkpoint, load_model, save_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.formats.torch_pt_write import write_state_dict

@@ -115,9 +115,9 @@ PYTORCH = {  # files that PyTorch wrote from one network, and what is said of ea
     "averaged.pt": r"the prefix 'module\.' is removed from the names; left aside, as no part of the network: n_averaged",
     "averaged_parallel.pt": r"the prefix 'module\.module\.' is removed from the names; .* n_averaged",
     "class_weights.ckpt": r"left aside, as no part of the network: criterion\.weight",
-    "lightning.ckpt": r"the prefix 'model\.' is removed",
-    "lightning_compiled.ckpt": r"the prefix 'net\._orig_mod\.' is removed",
-    "pytorch_model.bin": r"the prefix 'reslstm\.' is removed",
+    "lightning.ckpt": r"the prefix 'model\.' is removed from the names",
+    "lightning_compiled.ckpt": r"the prefix 'net\._orig_mod\.' is removed from the names",
+    "pytorch_model.bin": r"the prefix 'reslstm\.' is removed from the names",
 }
 
 
