@@ -25,7 +25,7 @@ KINDS = (".npz", ".csv", ".json")
 def add_arguments(parser):
     parser.add_argument("paths", nargs="+", metavar="PATH", help="sound file, folder with all in it, quoted pattern, or - (standard input)")
     parser.add_argument("--config", default="paper", metavar="C", help="paper (default), mcu, or a JSON file with fields to change")
-    parser.add_argument("--output", metavar="FILE", help="write to FILE, whole or not at all: .npz, .csv, .json, or - (default): CSV on standard output")
+    parser.add_argument("--output", metavar="FILE", help="write to .npz, .csv or .json, whole or not at all; default -: CSV on standard output")
     parser.add_argument("--plot", metavar="FILE", help="draw waveform, log-mel bands, MFCC and chroma of one file: .png, .svg or .pdf")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1); the result does not depend on it")
     parser.add_argument("--cache", metavar="DIR", help="remember features there: an interrupted run goes on where it stopped")
