@@ -49,6 +49,7 @@ setup(
     python_requires=">=3.10",
     install_requires=["numpy>=1.26", "soundfile>=0.12"],
     extras_require={
+        "media": ["av>=12"],
         "plot": ["matplotlib>=3.8"],
         "search": ["optuna>=4.3"],
         "cluster": ["dask[distributed]>=2024.1"],
@@ -56,7 +57,9 @@ setup(
         "safetensors": ["safetensors>=0.4.3"],
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "setuptools>=77"],
         # Plain `torch` is a CUDA build of several GB on Linux: `make oracle` installs one named version before this extra.
-        "oracle": ["torch>=2.4", "scipy>=1.11", "librosa==0.11.*", "onnxruntime>=1.18", "onnx>=1.16", "safetensors>=0.4.3", "keras>=3"],
+        "oracle": [
+            "torch>=2.4", "scipy>=1.11", "librosa==0.11.*", "onnxruntime>=1.18", "onnx>=1.16", "safetensors>=0.4.3", "keras>=3", "av>=12",
+        ],  # fmt: skip
     },
     packages=[*find_packages(include=["npreslstm", "npreslstm.*"]), "npreslstm.weights"],
     package_dir={"npreslstm.weights": "weights"},
