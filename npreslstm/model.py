@@ -258,7 +258,7 @@ class ResLSTM:
         x = np.asarray(x, dtype=self.dtype)
         if x.ndim != 3 or x.shape[2] != self.config.input_size:
             raise InputError(f"features are {x.shape}; expected (clips, frames, {self.config.input_size})")
-        layout = packing(lengths)
+        layout = packing(lengths, x.shape[:2])
         rows = layout.pack(x)
         if not np.isfinite(rows).all():
             raise InputError("features hold NaN or infinite values; expected finite ones: check the audio and the statistics")

@@ -199,14 +199,18 @@ def test_the_recognizer_gives_calibrated_probabilities_and_the_same_labels(pair)
         assert other.label == one.label and (other.attention == one.attention).all()
 
 
+@pytest.mark.oracle
 def test_a_temperature_is_what_a_general_optimiser_finds():
+    pytest.importorskip("scipy")
     logits, labels = answers()
     scale, bias = compare_calibrations.fit(logits, labels, False, False, False)
     assert 1 / scale[0] == pytest.approx(fit_temperature(logits, labels), rel=1e-4)  # achieved 1.8e-5
     assert not bias.any()
 
 
+@pytest.mark.oracle
 def test_the_page_has_the_figures_of_the_ways_to_calibrate(capsys):
+    pytest.importorskip("scipy")
     page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
     compare_calibrations.main([str(ROOT / "docs" / "results" / name) for name in COMPARED])
     tables = capsys.readouterr().out.strip().split("\n\n")

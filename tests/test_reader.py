@@ -50,6 +50,16 @@ def test_pcm_wave(tmp_path, reader, width, channels):
     np.testing.assert_array_equal(signal, expected if channels == 2 else expected[:, 0])
 
 
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+def test_pcm_wave_on_a_big_endian_machine(tmp_path, monkeypatch, width):
+    """There `wave` swaps the bytes of the file, as it does here once it believes so."""
+    path = write_wave(tmp_path / "a.wav", SIGNAL, width)
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    expected, _ = read_audio(path)
+    monkeypatch.setattr(sys, "byteorder", "big")
+    np.testing.assert_array_equal(read_audio(path)[0], expected)
+
+
 def test_eight_channels(tmp_path, reader):
     signal, _ = read_audio(write_wave(tmp_path / "a.wav", np.tile(SIGNAL, 4), 2))
     assert signal.shape == (500, 8)
@@ -110,7 +120,10 @@ def test_no_samples(tmp_path, reader):
 
 
 def test_folder_is_no_file(tmp_path, reader):
-    with pytest.raises(InputError, match="not a file"):
+    with pytest.raises(InputError, match="a folder without sound files"):
+        read_audio(tmp_path)
+    write_wave(tmp_path / "a.wav", SIGNAL, 2)
+    with pytest.raises(InputError, match="not a file, but several"):
         read_audio(tmp_path)
 
 

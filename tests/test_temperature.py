@@ -337,7 +337,7 @@ def test_train_calibrates(home, capsys):
         (["--calibrate", "0"], "to calibrate by are 0; expected at least 2"),
         (["--calibrate", "7"], "to calibrate by are 7; expected at least 2 and at most"),
         (["--calibrate", "2", "--set", "statistics=all"], "statistics is 'all'; expected 'training'"),
-        (["--calibrate", "2", "--teacher", "w.npz"], "trains networks without speakers whom a --teacher has heard"),
+        (["--calibrate", "2", "--teacher", "w.npz"], "trains networks without speakers whom a --teacher or --start has heard"),
     ],
 )
 def test_what_train_cannot_calibrate_is_said_before_the_work(home, capsys, arguments, message):

@@ -251,7 +251,7 @@ def test_each_clip_of_a_batch_is_spoken_by_one_of_the_tracts():
     clips, labels = toy_clips(40)
     tracts = [VocalTract(np.eye(2, dtype=np.float32) * factor, np.ones(2, np.float32)) for factor in (2, 3)]
     trainer, batch = Trainer(SMALL, recipe, clips, labels, 0, tracts=tracts), np.arange(40)
-    x, lengths, _ = trainer._distorted(batch, np.random.default_rng(0))
+    x, lengths, *_ = trainer._distorted(batch, np.random.default_rng(0))
     plain, _ = pad([clip[0] for clip in clips])
     factors = [round(float((x[n, 0, 0] - 1) / plain[n, 0, 0])) for n in batch]
     assert set(factors) == {2, 3}
@@ -270,7 +270,7 @@ def test_other_vocal_tracts_need_to_know_the_features():
 def test_mixup_mixes_clips_and_targets_alike():
     x, _ = pad([np.full((4, 1), value, np.float32) for value in (1, 2, 4)])
     targets = np.eye(3, dtype=np.float32)
-    mixed, labels = augment.mixup(x, targets, 0.4, np.random.default_rng(0))
+    mixed, labels, _ = augment.mixup(x, targets, 0.4, np.random.default_rng(0))
     np.testing.assert_allclose(labels.sum(axis=1), 1, rtol=0, atol=2e-7)
     np.testing.assert_allclose(mixed[:, 0, 0], labels @ [1, 2, 4], rtol=2e-7)
     assert (np.diag(labels) >= 0.5).all() and (labels.max(axis=1) < 1).any()

@@ -21,8 +21,8 @@ from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
 from npreslstm.report.text import table
 from npreslstm.training import calibration
-from npreslstm.training.journal import Journal
 from npreslstm.training.metrics import confusion_matrix, uar
+from npreslstm.training.packed import open_results
 
 # A scale for each class or one for all; a bias for each or none; every class weighs alike, or every clip.
 WAYS = {
@@ -79,7 +79,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", metavar="DIR", nargs="+")
     for folder in parser.parse_args(argv).results:
-        journal = Journal(folder)
+        journal = open_results(folder)
         folds, entries = range(len(journal.config["folds"])), journal.entries()
         runs = [run for run in sorted({run for run, _ in entries}) if all((run, k) in entries for k in folds)]
         if not runs:

@@ -1,81 +1,68 @@
 #!/usr/bin/env python3
-"""Score weights on clips as other microphones and rooms would give them: a table of docs/accuracy.md.
+"""Score weights under recording conditions: the table of docs/accuracy.md.
 
-    python tools/robustness.py RAVDESS [--weights mcu --weights paper] [--seed 0]
+    python tools/robustness.py RAVDESS [--weights robust --weights mcu ...] [--seed 1] [--jobs 2] [--cache FEATURES]
+    python tools/robustness.py RAVDESS --jobs 2 --cache FEATURES --update docs/accuracy.md
 
-The clips are those of the speakers that the weights hold out. Each condition changes the samples before anything else does.
+The clips are those of the speakers whom all of the weights hold out. Every condition changes the samples before anything else
+does; none of them is drawn in training. `npreslstm evaluate DATA --conditions` does the same for other weights and corpora.
 """
 
 import argparse
+import re
 import sys
-import warnings
+from pathlib import Path
 
-import numpy as np
-
-from npreslstm.audio.reader import read_audio
-from npreslstm.audio.resampling import ResamplingWarning
-from npreslstm.audio.signal import to_mono
+from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
+from npreslstm.commands.train import ClipLine
 from npreslstm.errors import InputError
-from npreslstm.recognizer import Recognizer
+from npreslstm.files import atomic_write
+from npreslstm.report.robustness import robustness_markdown
 from npreslstm.training.dataset import load_dataset
-from npreslstm.training.metrics import confusion_matrix, uar
+from npreslstm.training.robustness import SEED, robustness
 
-
-def louder(decibels):
-    """Scale by a factor, and saturate at full scale."""
-    return lambda y, rate, rng: np.clip(y * 10 ** (decibels / 20), -1, 1)
-
-
-def noisy(decibels):
-    """Add white noise so many decibels below the clip's power."""
-    return lambda y, rate, rng: y + rng.normal(size=len(y)) * np.sqrt(np.mean(y**2)) * 10 ** (-decibels / 20)
-
-
-def surrounded(seconds):
-    """Put digital silence before and after."""
-    return lambda y, rate, rng: np.pad(y, int(seconds * rate))
-
-
-CONDITIONS = {
-    "as recorded": louder(0),
-    "6 dB louder": louder(6),
-    "6 dB fainter": louder(-6),
-    "12 dB fainter": louder(-12),
-    "20 dB fainter": louder(-20),
-    "white noise 30 dB below": noisy(30),
-    "white noise 20 dB below": noisy(20),
-    "1 s of silence on both sides": surrounded(1),
-}
-
-
-def score(recognizer, clips, classes, change, seed):
-    """UAR of clips [(samples, rate, label)] that `change` was applied to."""
-    rng = np.random.default_rng(seed)
-    predicted = [classes.index(recognizer.process_signal(change(y, rate, rng), rate).label) for y, rate, _ in clips]
-    return uar(confusion_matrix([label for *_, label in clips], predicted, len(classes)))
+BUNDLED = ("robust", "mcu", "paper")
+MARKS = "<!-- robustness: tools/robustness.py -->", "<!-- end of robustness -->"
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="the RAVDESS folder")
-    parser.add_argument("--weights", action="append", help="bundled name or file; repeatable (default: mcu and paper)")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise")
+    parser.add_argument("--weights", action="append", help=f"bundled name or file; repeatable (default: {', '.join(BUNDLED)})")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"of noises and rooms (default {SEED})")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
+    parser.add_argument("--cache", metavar="DIR", help="folder that keeps features")
+    parser.add_argument("--update", metavar="FILE", help="write the table there, between its marks")
     args = parser.parse_args(argv)
-    warnings.simplefilter("ignore", ResamplingWarning)
-    dataset, columns = load_dataset(args.data), {}
-    for weights in args.weights or ["mcu", "paper"]:
-        recognizer = Recognizer(weights)
-        held_out = dataset.of(recognizer.checkpoint.notes.get("speakers held out", ()))
-        if not held_out:
-            raise InputError(f"{args.data} has no clips of speakers that {weights} holds out")
-        clips = [(to_mono(y), rate, clip.label) for clip in held_out for y, rate in [read_audio(clip.path)]]
-        peaks = np.percentile([np.abs(y).max() for y, *_ in clips], [10, 50, 90])
-        columns[weights] = {name: score(recognizer, clips, dataset.classes, change, args.seed) for name, change in CONDITIONS.items()}
-    print(f"| UAR, noise of seed {args.seed} | " + " | ".join(f"`{weights}`" for weights in columns) + " |\n|---|" + "---|" * len(columns))
-    for name in CONDITIONS:
-        print(f"| {name} | " + " | ".join(f"{column[name]:.4f}" for column in columns.values()) + " |")
-    print("peaks of full scale, of the last weights' clips: a tenth below {:.2f}, half below {:.2f}, nine tenths below {:.2f}".format(*peaks))
+    whole = load_dataset(args.data)
+    checkpoints = {name: load_checkpoint(name) for name in args.weights or BUNDLED}
+    dataset = held_out(whole, checkpoints)
+    found = robustness(checkpoints, dataset, seed=args.seed, jobs=args.jobs, cache=args.cache, progress=ClipLine())
+    text = robustness_markdown(found)
+    if args.update is None:
+        print(text, end="")
+        return
+    page = Path(args.update).read_text(encoding="utf-8")
+    with atomic_write(args.update, "w", encoding="utf-8") as file:
+        file.write(between_marks(page, text))
+
+
+def between_marks(page, text):
+    """A page with the text between MARKS replaced."""
+    first, last = MARKS
+    if first not in page or last not in page:
+        raise InputError(f"the page lacks the lines {first} and {last}; expected both")
+    return re.sub(f"{first}.*{last}", lambda _: f"{first}\n{text}{last}", page, flags=re.DOTALL)
+
+
+def held_out(dataset, checkpoints):
+    """The clips of the speakers whom all weights hold out."""
+    unheard = [{name.removeprefix(f"{dataset.name}/") for name in c.notes.get("speakers held out", ())} for c in checkpoints.values()]
+    clips = tuple(dataset.of(set.intersection(*unheard)))
+    if not clips:
+        raise InputError(f"{dataset.name} has no clips of speakers that {' and '.join(checkpoints)} hold out")
+    return dataset._replace(clips=clips)
 
 
 if __name__ == "__main__":

@@ -69,8 +69,7 @@ class Packing(NamedTuple):
 
     def pack(self, x):
         """Gather the valid frames of padded `x` (N, T, ...) into rows (M, ...); InputError if it is of another batch."""
-        if len(x) != len(self.lengths) or x.shape[1] < len(self.batch_sizes):
-            raise InputError(f"lengths are {len(self.lengths)} up to {len(self.batch_sizes)}; expected {len(x)} up to {x.shape[1]}, as the input")
+        _check_fit(len(self.lengths), len(self.batch_sizes), x.shape)
         return x.reshape(-1, *x.shape[2:]).take(self.clip * x.shape[1] + self.time, axis=0)  # twice as fast as x[clip, time]
 
     def unpack(self, rows, fill=0.0):
@@ -85,12 +84,14 @@ class Packing(NamedTuple):
         return np.arange(len(self.batch_sizes)) < self.lengths[:, None]
 
 
-def packing(lengths):
+def packing(lengths, batch=None):
     """Lay out a batch of clips.
 
     Parameters
     ----------
     lengths : (N,) int array-like, every entry >= 1, N >= 1
+    batch : (N, T), optional
+        Clips and frames of the padded input that it is for.
 
     Returns
     -------
@@ -99,11 +100,14 @@ def packing(lengths):
     Raises
     ------
     InputError
-        If `lengths` is not a non-empty vector of positive integers.
+        If `lengths` is not a non-empty vector of positive integers, or does not fit `batch`; nothing as long as
+        they are has been made by then.
     """
     lengths = np.asarray(lengths)
     if lengths.ndim != 1 or lengths.size == 0 or lengths.dtype.kind not in "iu" or lengths.min() < 1:
         raise InputError(f"lengths are {lengths!r}; expected a non-empty vector of integers >= 1: leave empty clips out of the batch")
+    if batch is not None:
+        _check_fit(len(lengths), int(lengths.max()), batch)
     order = np.argsort(-lengths, kind="stable")  # (N,)
     descending = lengths[order]
     batch_sizes = (descending > np.arange(descending[0])[:, None]).sum(axis=1)  # (T,)
@@ -111,6 +115,12 @@ def packing(lengths):
     time = np.repeat(np.arange(len(batch_sizes)), batch_sizes)  # (M,)
     position = np.arange(len(time)) - offsets[time]  # (M,) among the running clips
     return Packing(lengths, order, batch_sizes, offsets, order[position], time, _runs(descending))
+
+
+def _check_fit(N, longest, shape):
+    """Raise InputError unless N clips of up to `longest` frames fill a padded batch of a shape."""
+    if N != shape[0] or longest > shape[1]:
+        raise InputError(f"lengths are {N} up to {longest}; expected {shape[0]} up to {shape[1]}, as the input")
 
 
 def _runs(lengths):

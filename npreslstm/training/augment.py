@@ -43,7 +43,7 @@ def crop(frames, share, rng):
     return frames[start : start + kept]
 
 
-def mixup(x, targets, alpha, rng):
+def mixup(x, targets, alpha, rng, priors=None):
     """Mix each clip with another one of the batch (Zhang et al. 2018).
 
     Clip n keeps the share s_n >= 1/2, drawn from Beta(alpha, alpha), and its length; what it is mixed with counts as 0,
@@ -56,14 +56,20 @@ def mixup(x, targets, alpha, rng):
     targets : (N, C) array
     alpha : float
     rng : numpy.random.Generator
+    priors : (N, C) array, optional
+        How frequent the classes are where a clip comes from; mixed as the targets are.
 
     Returns
     -------
     x : (N, T, D) array
     targets : (N, C) array
+    priors : (N, C) array or None
     """
     share = rng.beta(alpha, alpha, len(x)).astype(x.dtype)  # (N,)
     share = np.maximum(share, 1 - share)
     other = rng.permutation(len(x))
     mixed = share[:, None, None] * x + (1 - share)[:, None, None] * x[other]
-    return mixed, share[:, None] * targets + (1 - share)[:, None] * targets[other]
+    mixed_targets = share[:, None] * targets + (1 - share)[:, None] * targets[other]
+    if priors is not None:
+        priors = share[:, None] * priors + (1 - share)[:, None] * priors[other]
+    return mixed, mixed_targets, priors

@@ -17,6 +17,8 @@ from npreslstm.layers.activations import softmax
 from npreslstm.parallel import check_cluster, run_all
 from npreslstm.schema import ModelConfig
 from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
+from npreslstm.training.conditioned import digest_of
+from npreslstm.training.corpora import corpus_classes, corpus_scores
 from npreslstm.training.fit import Split, fit
 from npreslstm.training.journal import Journal, Predictions, lock_folder
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
@@ -50,6 +52,11 @@ class Plan:
         Keep the validation speakers out of training even if the recipe chooses no epoch by them.
     teachers : sequence of str
         Folders of cross-validations of the same folds, whose networks are the teachers of those of this one, fold by fold.
+    backgrounds : sequence of str
+        Sound files without speech, for conditions with noise; see `conditioned.Draws`.
+    start : str, optional
+        Folder of a cross-validation of the same folds, from whose networks those of this one go on, fold by fold and run by
+        run; runs beyond the last one there begin with its first again.
     """
 
     dataset: object
@@ -61,6 +68,8 @@ class Plan:
     inner: bool = False
     hold_validation: bool = False
     teachers: tuple[str, ...] = ()
+    backgrounds: tuple[str, ...] = ()
+    start: str | None = None
 
     @classmethod
     def make(cls, dataset, folds, features, model, recipe, **options):
@@ -73,11 +82,19 @@ class Plan:
             raise InputError(f"seed is {self.seed}; expected 0 or more")
         for k, fold in enumerate(self.folds):
             if set(self.dataset.speakers) <= {*fold.test, *self.validation(fold)}:
-                raise InputError(f"fold {k} leaves nobody to train on beside its test and validation speakers; take more folds")
+                more = "take more folds, or give more corpora" if self.dataset.several else "take more folds"
+                raise InputError(f"fold {k} leaves nobody to train on beside its test and validation speakers; {more}")
             check_classes(self.dataset, {*fold.test, *self.validation(fold)}, f"fold {k}: ")
-            for folder in self.teachers:
+            for folder in [*self.teachers, *([self.start] if self.start else [])]:
                 if not _networks(folder, k):
                     raise InputError(f"{folder} has no networks of fold {k}: there is no weights/run-*-fold-{k}.npz in it")
+
+    def start_of(self, run, k):
+        """Weights file that a run goes on from in fold k; None for random weights."""
+        if self.start is None:
+            return None
+        there = _networks(self.start, k)
+        return there[run % len(there)]
 
     def teachers_of(self, k):
         """Weights files of the teachers of fold k."""
@@ -102,6 +119,12 @@ class Plan:
         rest = ~(validation | np.isin(speakers, fold.test))
         return Split(np.flatnonzero(rest), np.flatnonzero(validation), np.flatnonzero(scored))
 
+    def store(self, folder, digest, workers=1, on_clip=None):
+        """The stored examples of the plan, see `store_examples`."""
+        speeds, conditions = self.recipe.speeds, self.recipe.conditions
+        arguments = folder, self.dataset, digest, self.features, speeds, workers, on_clip, conditions, self.backgrounds
+        return store_examples(*arguments)
+
     def config(self, digest):
         """All that decides the results, as JSON values; `digest` as of `corpus_digest`."""
         config = {
@@ -118,6 +141,13 @@ class Plan:
             "validation speakers": "kept out of training" if self.uses_validation else "trained on",
             "seed": self.seed,
         }
+        if self.backgrounds:
+            config["backgrounds"] = [digest_of(path).hex() for path in self.backgrounds]
+        if self.dataset.several:
+            config["corpora"] = corpus_classes(self.dataset.corpora, self.dataset.classes)
+        if self.start:
+            there = [_networks(self.start, k) for k in range(len(self.folds))]
+            config["started from"] = [[load_checkpoint(path).sha256 for path in paths] for paths in there]
         if self.teachers:
             config["teachers"] = [[load_checkpoint(path).sha256 for path in self.teachers_of(k)] for k in range(len(self.folds))]
         return config
@@ -141,6 +171,7 @@ class FoldTask:
     recipe: Recipe
     snapshot: str
     teachers: tuple[str, ...] = ()
+    start: str | None = None
 
 
 class FoldResult(NamedTuple):
@@ -167,7 +198,8 @@ def run_fold(task, on_epoch=None):
     started = time.monotonic()
     examples, names = open_examples(task.store)
     teachers = [load_checkpoint(path) for path in task.teachers]
-    arguments = examples, task.split, task.model, task.recipe, task.seed, on_epoch, task.snapshot, teachers
+    start = load_checkpoint(task.start) if task.start else None
+    arguments = examples, task.split, task.model, task.recipe, task.seed, on_epoch, task.snapshot, teachers, start
     try:
         checkpoint = fit(*arguments)
     except SnapshotError:  # of an earlier version, or damaged, as the folder vouches for all else: the fold begins anew
@@ -223,7 +255,7 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
             if dask:
                 check_cluster(dask)
             cache = os.path.abspath(cache or os.path.join(folder, "features"))
-            store = store_examples(cache, plan.dataset, digest, plan.features, plan.recipe.speeds, workers, on_clip)
+            store = plan.store(cache, digest, workers, on_clip)
             with closing(run_all(run_fold, [_task(plan, journal, store, *key) for key in tasks], workers, dask)) as results:
                 for task, result in results:
                     journal.add(task.run, task.fold, *result)
@@ -239,7 +271,7 @@ def _task(plan, journal, store, run, fold):
     speakers = np.array([clip.speaker for clip in plan.dataset.clips])
     split = plan.split(plan.folds[fold], speakers)
     seed, snapshot = fold_seed(plan.seed, run, fold), journal.path("snapshots", run, fold)
-    return FoldTask(run, fold, seed, store, split, plan.model, plan.recipe, snapshot, tuple(plan.teachers_of(fold)))
+    return FoldTask(run, fold, seed, store, split, plan.model, plan.recipe, snapshot, tuple(plan.teachers_of(fold)), plan.start_of(run, fold))
 
 
 def pooled(entries):
@@ -273,7 +305,8 @@ def summarise(config, entries, resamples=10_000):
         'UAR', 'accuracy', 'ECE' (`expected_calibration_error`), 'NLL' (`negative_log_likelihood`) and
         'recalls' ({class: ...}), each with 'mean' and 'std' (of the sample; None for one run),
         'UAR interval' (95 %, over actors: `bootstrap_uar`), 'UAR by fold' (mean over runs), 'confusion' (rows the true
-        classes, summed over runs), 'ensemble UAR' (of the mean of the runs' probabilities; None for one run).
+        classes, summed over runs), 'ensemble UAR' (of the mean of the runs' probabilities; None for one run). Of several
+        corpora also 'corpora', as of `corpus_scores`.
 
     Raises
     ------
@@ -291,6 +324,7 @@ def summarise(config, entries, resamples=10_000):
     by_fold = [[pooled_uar([entries[run, fold]], len(classes)) for fold in range(folds)] for run in runs]
     first, hits = by_run[0], np.array([run.predicted == run.labels for run in by_run])
     together = np.mean([run.probabilities for run in by_run], axis=0).argmax(axis=1)
+    several = {"corpora": corpus_scores(config["corpora"], classes, by_run, resamples)} if "corpora" in config else {}
     return {
         "runs": runs,
         "unfinished": [[run, count] for run, count in sorted(done.items()) if count < folds],
@@ -305,6 +339,7 @@ def summarise(config, entries, resamples=10_000):
         "UAR by fold": np.mean(by_fold, axis=0).tolist(),
         "confusion": confusions.sum(axis=0).tolist(),
         "ensemble UAR": uar(confusion_matrix(first.labels, together, len(classes))) if len(runs) > 1 else None,
+        **several,
     }
 
 

@@ -52,16 +52,38 @@ def bootstrap_uar(labels, hits, speakers, C, resamples, rng, level=0.95):
     list of two floats, or None
         The lower and the upper end; of a single speaker nothing can be said.
     """
-    names, who = np.unique(speakers, return_inverse=True)
-    if len(names) < 2:
+    if len(np.unique(speakers)) < 2:
         return None
-    S, R = len(names), len(hits)
+    drawn = _resampled_uar(labels, [hits], speakers, C, resamples, rng)[0]
+    return _interval(drawn, level)
+
+
+def bootstrap_difference(labels, hits, other_hits, speakers, C, resamples, rng, level=0.95):
+    """Interval, over speakers, of how much higher the mean UAR of other runs on the same clips is; see `bootstrap_uar`."""
+    if len(np.unique(speakers)) < 2:
+        return None
+    drawn, others = _resampled_uar(labels, [hits, other_hits], speakers, C, resamples, rng)
+    return _interval(others - drawn, level)
+
+
+def _resampled_uar(labels, groups, speakers, C, resamples, rng):
+    """Mean UAR of each group of runs (R, N) for speakers drawn with replacement, the same for all groups: [(B,)]."""
+    names, who = np.unique(speakers, return_inverse=True)
+    S = len(names)
     cell = who * C + labels  # (N,): one number for every speaker and class
     total = np.bincount(cell, minlength=S * C).reshape(S, C)
-    right = np.array([np.bincount(cell, run, S * C).reshape(S, C) for run in hits])  # (R, S, C)
     drawn = rng.multinomial(S, np.full(S, 1 / S), size=resamples)  # (B, S): how often each speaker
     totals = drawn @ total  # (B, C)
-    rights = (drawn @ right.transpose(1, 0, 2).reshape(S, R * C)).reshape(resamples, R, C)
-    share = np.divide(rights, totals[:, None], out=np.full(rights.shape, np.nan), where=totals[:, None] > 0)
+    means = []
+    for hits in groups:
+        R = len(hits)
+        right = np.array([np.bincount(cell, run, S * C).reshape(S, C) for run in hits])  # (R, S, C)
+        rights = (drawn @ right.transpose(1, 0, 2).reshape(S, R * C)).reshape(resamples, R, C)
+        share = np.divide(rights, totals[:, None], out=np.full(rights.shape, np.nan), where=totals[:, None] > 0)
+        means.append(np.nanmean(share, axis=2).mean(axis=1))
+    return means
+
+
+def _interval(values, level):
     tail = (1 - level) / 2
-    return np.quantile(np.nanmean(share, axis=2).mean(axis=1), [tail, 1 - tail]).tolist()
+    return np.quantile(values, [tail, 1 - tail]).tolist()

@@ -21,7 +21,7 @@ from npreslstm.training.crossval import FoldTask, fold_seed, run_fold
 from npreslstm.training.journal import lock_folder, remove_partial, settle_config, write_json
 from npreslstm.training.metrics import confusion_matrix, uar
 from npreslstm.training.recipe import Recipe
-from npreslstm.training.store import corpus_digest, store_examples
+from npreslstm.training.store import corpus_digest
 
 STARTUP_TRIALS = 10  # drawn at random before TPE has something to go by
 PRUNING_TRIALS = 5  # complete before others are stopped early
@@ -163,7 +163,7 @@ def search(plan, ranges, trials, folder, storage=None, cache=None, workers=1, da
         if dask:
             check_cluster(dask)
         cache = os.path.abspath(cache or os.path.join(folder, "features"))
-        store = store_examples(cache, plan.dataset, digest, plan.features, plan.recipe.speeds, workers, on_clip)
+        store = plan.store(cache, digest, workers, on_clip)
         while len(study.trials) < trials:
             study.ask()
         tasks = [_task(plan, ranges, storage, study, trial, store, folder) for trial in study.trials if not trial.state.is_finished()]

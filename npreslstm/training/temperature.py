@@ -18,7 +18,8 @@ from npreslstm.schema import ModelConfig
 from npreslstm.training.calibration import calibrated, fit_temperature, log_probabilities, temperature_scores
 from npreslstm.training.crossval import pooled
 from npreslstm.training.fit import Examples, Split, chosen_by, fit
-from npreslstm.training.journal import Journal, differences
+from npreslstm.training.journal import differences
+from npreslstm.training.packed import open_results
 from npreslstm.training.recipe import Recipe
 from npreslstm.training.trainer import predict
 
@@ -182,7 +183,7 @@ def calibrate_by_results(checkpoint: Checkpoint, folder: str) -> Checkpoint:
         If the notes do not say whom the network was trained on, or the results are of another recipe, model,
         corpus or other features, or have heard somebody whom the network has not; or as of `fit_temperature`.
     """
-    trained, journal = _trained_on(checkpoint), Journal(folder)
+    trained, journal = _trained_on(checkpoint), open_results(folder)
     if found := differences(_made_of(journal.config), _made_by(checkpoint)):
         raise InputError(f"{folder} is of other networks than the weights are (here): {'; '.join(found[:5])}")
     entries = {key: entry for key, entry in journal.entries().items() if {*entry.speakers} & {*trained}}

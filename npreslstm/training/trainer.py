@@ -3,7 +3,6 @@
 import json
 import os
 import time
-import zipfile
 import zlib
 from dataclasses import replace
 from typing import NamedTuple
@@ -12,6 +11,8 @@ import numpy as np
 
 from npreslstm.errors import DivergedError, InputError, SnapshotError
 from npreslstm.files import atomic_write
+from npreslstm.formats.npy import read_npz
+from npreslstm.formats.plain_data import parse_json
 from npreslstm.layers.activations import softmax
 from npreslstm.layers.loss import cross_entropy, one_hot
 from npreslstm.model import ResLSTM
@@ -68,7 +69,7 @@ class Trainer:
         Its dropout is replaced by the recipe's.
     recipe : Recipe
     clips : list of lists of (T, D) float32 arrays
-        For each clip its z-scored variants, in the order of ``recipe.speeds``.
+        For each clip its z-scored variants: those of ``recipe.speeds`` in their order, then those of ``recipe.conditions``.
     labels : (N,) int array
     seed : int
         Everything random follows from it: the weights, and epoch by epoch the order, the distortions and the teachers.
@@ -78,6 +79,15 @@ class Trainer:
         Their prior must be the recipe's.
     tracts : sequence of VocalTract, optional
         Each clip of a batch is spoken by one of these, drawn at random.
+    corpora : (N,) int array, optional
+        The corpus of each clip; by default all are of one.
+    heard : (number of corpora, C) bool array, optional
+        Which classes each of several corpora has clips of. What a clip is not asked is then whether it is of a class that
+        its corpus lacks: see `class_priors`.
+    start : ResLSTM, optional
+        The network to begin with, in place of random weights; of the configuration but for dropout.
+    opinions : (N, C) float array, optional
+        Logits of that network for each clip, of which ``recipe.anchor`` makes part of the target; NaN where it has no say.
 
     Attributes
     ----------
@@ -87,14 +97,20 @@ class Trainer:
         Loss and validation UAR (NaN without validation clips) of each epoch so far.
     """
 
-    def __init__(self, config, recipe, clips, labels, seed, teachers=(), tracts=()):
+    def __init__(self, config, recipe, clips, labels, seed, teachers=(), tracts=(), corpora=None, heard=None, start=None, opinions=None):
         if len(clips) < 2:
             raise InputError(f"{len(clips)} clips to train on; expected at least 2, for the batch statistics")
         keep_freed_memory()
         self.recipe, self.clips, self.labels, self.seed = recipe, clips, np.asarray(labels), seed
         self.teachers, self.tracts = teachers, tracts
         self.model = ResLSTM(replace(config, dropout=recipe.dropout), np.random.default_rng([seed, 0]))
-        self.log_prior = _log_prior(self.labels, config.num_classes) if recipe.prior == "uniform" else np.zeros(config.num_classes, np.float32)
+        if start is not None:
+            self.model.load_state_dict(start.state_dict())
+        self.opinions = opinions
+        self.corpora = np.zeros(len(clips), int) if corpora is None else np.asarray(corpora)
+        self.priors = None if heard is None else class_priors(self.labels, self.corpora, heard, recipe.prior)
+        corrected = recipe.prior == "uniform" and heard is None  # of several corpora the loss itself does it
+        self.log_prior = _log_prior(self.labels, config.num_classes) if corrected else np.zeros(config.num_classes, np.float32)
         self.gradient = np.empty_like(self.model.vector)
         self.optimizer = Adam(len(self.model.vector), recipe.weight_decay, recipe.optimizer == "adamw")
         self.average = ResLSTM(self.model.config)
@@ -107,17 +123,32 @@ class Trainer:
         rng = np.random.default_rng([self.seed, 1 + self.epoch])
         lr = learning_rate(recipe.schedule, recipe.lr, self.epoch, recipe.epochs, recipe.period, recipe.floor)
         total = 0.0
-        for batch in make_batches(rng.permutation(len(self.clips)), recipe.batch_size):
+        order = self._clips_of_epoch(rng)
+        for batch in make_batches(order, recipe.batch_size):
             total += self._step(batch, lr, rng) * len(batch)
         self.epoch += 1
-        return total / len(self.clips)
+        return total / len(order)
+
+    def _clips_of_epoch(self, rng):
+        """Numbers of the clips of an epoch in random order: all, or of each corpus its share."""
+        shares = self.recipe.corpus_shares
+        if not shares:
+            return rng.permutation(len(self.clips))
+        unit = np.count_nonzero(self.corpora == 0)
+        chosen = []
+        for corpus, share in enumerate(shares):
+            mine = np.flatnonzero(self.corpora == corpus)
+            chosen.append(rng.permutation(mine)[: max(1, round(share * unit))])
+        return rng.permutation(np.concatenate(chosen))
 
     def _step(self, batch, lr, rng):
-        x, lengths, targets = self._distorted(batch, rng)
+        x, lengths, targets, priors = self._distorted(batch, rng)
         if self.teachers:
             teacher = self.teachers[rng.integers(len(self.teachers))]
             targets = softmax(teacher.infer(x, lengths, self.recipe.padding)[0] + self.log_prior)
         logits, cache = self.model.forward(x, lengths, True, self.recipe.padding, rng)
+        if priors is not None and not self.teachers:
+            logits = logits + np.log(priors)
         loss, dlogits = cross_entropy(logits, targets)
         self.model.backward(dlogits, cache, out=self.gradient)
         if self.recipe.clip_norm:
@@ -127,9 +158,9 @@ class Trainer:
         return loss
 
     def _distorted(self, batch, rng):
-        """One batch with all the recipe's distortions: x (N, T, D), lengths (N,), targets (N, C)."""
+        """One batch with all the recipe's distortions: x (N, T, D), lengths (N,), targets (N, C), priors (N, C) or None."""
         recipe = self.recipe
-        chosen = rng.integers(len(recipe.speeds), size=len(batch))
+        chosen = self._variants(len(batch), rng)
         clips = [self.clips[n][variant] for n, variant in zip(batch, chosen)]
         if recipe.crop:
             clips = [augment.crop(frames, recipe.crop, rng) for frames in clips]
@@ -137,15 +168,31 @@ class Trainer:
             clips = [speak(frames, self.tracts[k]) for frames, k in zip(clips, rng.integers(len(self.tracts), size=len(clips)))]
         x, lengths = pad(clips)
         targets = one_hot(self.labels[batch], self.model.config.num_classes, x.dtype, recipe.label_smoothing)
+        priors = None
+        if self.priors is not None:
+            priors = self.priors[self.corpora[batch]]
+            targets = _smoothed(self.labels[batch], priors, recipe.label_smoothing)
+        if self.opinions is not None:
+            log_prior = self.log_prior if priors is None else np.log(priors)
+            _anchor(targets, softmax(self.opinions[batch] + log_prior), recipe.anchor)
         if recipe.mixup:
-            x, targets = augment.mixup(x, targets, recipe.mixup, rng)
+            x, targets, priors = augment.mixup(x, targets, recipe.mixup, rng, priors)
         if recipe.noise:
             augment.add_noise(x, recipe.noise, rng)
         if recipe.offset:
             augment.add_offset(x, recipe.offset, rng)
         augment.mask_time(x, lengths, recipe.time_masks, recipe.longest_mask, rng)
         augment.mask_columns(x, recipe.column_masks, recipe.widest_mask, rng)
-        return x, lengths, targets
+        return x, lengths, targets, priors
+
+    def _variants(self, N, rng):
+        """The variant of each of N clips: one of the speeds, or one of the conditions."""
+        speeds, conditions = len(self.recipe.speeds), self.recipe.conditions
+        chosen = rng.integers(speeds, size=N)
+        if conditions:
+            under = rng.random(N) < self.recipe.conditioned
+            chosen = np.where(under, speeds + rng.integers(conditions, size=N), chosen)
+        return chosen
 
     def _update_average(self):
         """Move the averaged tensors towards the model's; early on faster, so that the first weights are soon forgotten."""
@@ -162,7 +209,7 @@ class Trainer:
         arrays = {f"model/{name}": tensor for name, tensor in self.model.tensors.items()}
         arrays |= {f"average/{name}": tensor for name, tensor in self.average.tensors.items()}
         with atomic_write(path) as file:
-            arrays |= {"what": np.array(json.dumps(self._identity())), "history": np.array(self.history)}
+            arrays |= {"what": np.array(json.dumps(self._identity())), "history": np.array(self.history, float).reshape(-1, 2)}
             np.savez(file, epoch=self.epoch, steps=self.optimizer.steps, m=self.optimizer.m, v=self.optimizer.v, **arrays, **more)
 
     def restore(self, path):
@@ -174,13 +221,17 @@ class Trainer:
             If the file is damaged, or belongs to another run: another recipe, model, seed or other clips.
         """
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-                arrays = dict(stored)
-            identity = json.loads(str(arrays.pop("what")))
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
+            arrays = read_npz(path, "delete it")
+            identity = parse_json(str(arrays.pop("what", "")))
+        except InputError as error:
             raise SnapshotError(f"{os.fspath(path)} is damaged ({error}): delete it") from None
         if identity != self._identity():
             raise _other_run(path)
+        expected = {f"{prefix}/{name}": tensor for prefix in ("model", "average") for name, tensor in self.model.tensors.items()}
+        expected |= {"m": self.optimizer.m, "v": self.optimizer.v, "epoch": np.int64(0), "steps": np.int64(0)}
+        _require(path, arrays, expected | {"history": np.empty((np.size(arrays.get("history", 0)) // 2, 2))})
+        if not len(arrays["history"]) == arrays["epoch"] <= self.recipe.epochs or arrays["steps"] < 0:
+            raise SnapshotError(f"{os.fspath(path)} is damaged (its epochs contradict each other): delete it")
         for model, prefix in ((self.model, "model/"), (self.average, "average/")):
             model.load_state_dict({name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)})
         self.epoch, self.optimizer.steps = int(arrays.pop("epoch")), int(arrays.pop("steps"))
@@ -191,7 +242,9 @@ class Trainer:
     def _identity(self):
         clips = _checksum(variant for clip in self.clips for variant in clip)
         teachers = [zlib.crc32(teacher.vector) for teacher in self.teachers]
-        return [self.recipe.to_dict(), self.model.config.to_dict(), self.seed, self.labels.tolist(), clips, teachers]
+        several = [] if self.priors is None else [self.corpora.tolist(), self.priors.tolist()]
+        several += [] if self.opinions is None else [_checksum([self.opinions])]
+        return [self.recipe.to_dict(), self.model.config.to_dict(), self.seed, self.labels.tolist(), clips, teachers, *several]
 
 
 def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_seconds=30.0):
@@ -228,9 +281,10 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     watched = 0 if validation is None else _checksum([*validation[0], np.asarray(validation[1])])
     if snapshot and os.path.isfile(snapshot):
         arrays = trainer.restore(snapshot)
-        if arrays.pop("watched", None) != watched:
+        _require(snapshot, arrays, {"watched": np.int64(0)})
+        if arrays.pop("watched") != watched:
             raise _other_run(snapshot)
-        best.restore(arrays)
+        best.restore(snapshot, arrays)
     started, first, saved = time.monotonic(), trainer.epoch, time.monotonic()
     while trainer.epoch < recipe.epochs:
         loss = trainer.run_epoch()
@@ -260,6 +314,14 @@ def _checksum(arrays):
     return checksum
 
 
+def _require(path, arrays, expected):
+    """Raise SnapshotError unless `arrays` has all of `expected`, of the same shapes and types."""
+    for name, like in expected.items():
+        found = arrays.get(name)
+        if found is None or found.shape != like.shape or found.dtype.kind != like.dtype.kind:
+            raise SnapshotError(f"{os.fspath(path)} is damaged ({name} is missing, or not what it should be): delete it")
+
+
 def _other_run(path):
     return SnapshotError(f"{path} is the state of a different run, or of an earlier version; delete it, or train with the same data, recipe and seed")
 
@@ -273,15 +335,59 @@ class _Best:
     def arrays(self):
         return {"best/" + name: tensor for name, tensor in self.state.items()} | {"best_uar": np.float64(self.uar)}
 
-    def restore(self, arrays):
+    def restore(self, path, arrays):
+        _require(path, arrays, {"best_uar": np.float64(0)} | {"best/" + name: tensor for name, tensor in self.state.items()})
         self.uar = float(arrays.pop("best_uar"))
-        self.state = {name.removeprefix("best/"): tensor for name, tensor in arrays.items()}
+        self.state = {name: arrays["best/" + name] for name in self.state}
 
 
 def _log_prior(labels, C):
     """Logarithms of the shares of the classes (C,) float32, less their mean; a class without clips counts as one of a single clip."""
     logarithms = np.log(np.maximum(np.bincount(labels, minlength=C), 1))
     return (logarithms - logarithms.mean()).astype(np.float32)
+
+
+RAREST = 1e-30  # prior of a class that a corpus lacks: its logarithm is finite, and the class has no say
+
+
+def class_priors(labels, corpora, heard, prior):
+    """How frequent the classes are in each of several corpora, for the loss.
+
+    The loss of a clip of corpus k is the cross-entropy of softmax(logits + log prior_k) (Menon et al. 2021). So the logits
+    themselves are for classes that are all alike, whatever each corpus has many of; and a class that a corpus lacks, of
+    which its clips say nothing, is left out of its softmax.
+
+    Parameters
+    ----------
+    labels, corpora : (N,) int arrays
+    heard : (K, C) bool array
+        Whether corpus k has clips of a class.
+    prior : {'uniform', 'training'}
+        'training': classes that a corpus has count alike in its prior, so that the logits keep the shares of the clips.
+
+    Returns
+    -------
+    (K, C) float32 array
+        At least RAREST.
+    """
+    counts = np.zeros(heard.shape)
+    np.add.at(counts, (corpora, labels), 1)
+    counts = np.where(heard, np.maximum(counts, 1) if prior == "uniform" else 1, 0)
+    return np.maximum(counts / counts.sum(axis=1, keepdims=True), RAREST).astype(np.float32)
+
+
+def _smoothed(labels, priors, smoothing):
+    """Targets (N, C) that spread the share `smoothing` evenly over the classes that a clip's corpus has."""
+    possible = priors > RAREST
+    targets = possible * (smoothing / possible.sum(axis=1, keepdims=True))
+    targets[np.arange(len(labels)), labels] += 1 - smoothing
+    return targets.astype(np.float32)
+
+
+def _anchor(targets, said, share):
+    """Move targets (N, C) by a share towards other ones (N, C), in place; rows of NaN have no say."""
+    known = ~np.isnan(said).any(axis=1)
+    targets[known] += np.float32(share) * (said[known] - targets[known])
 
 
 def _score(trainer, validation):

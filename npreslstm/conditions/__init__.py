@@ -1,0 +1,1 @@
+"""Recording conditions: what microphones, rooms, lines and codecs do to a voice. Training draws them, evaluation tabulates them."""
