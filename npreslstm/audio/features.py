@@ -5,8 +5,16 @@ import numpy as np
 from npreslstm.audio import chroma, mfcc, reader, resampling, spectrum
 from npreslstm.audio.config import NAMED, FeatureConfig
 from npreslstm.audio.signal import (
-    TRIM_HOP, as_float, check_memory, check_sample_rate, to_mono, trim_bounds, trim_energies, trim_silence, warn_of_scale,
-)  # fmt: skip
+    TRIM_HOP,
+    as_float,
+    check_memory,
+    check_sample_rate,
+    to_mono,
+    trim_bounds,
+    trim_energies,
+    trim_silence,
+    warn_of_scale,
+)
 
 __all__ = ["FeatureConfig", "extract_features", "extract_file"]
 

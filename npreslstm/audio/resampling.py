@@ -14,7 +14,7 @@ ROLLOFF = 0.945  # cut-off of the kernel, as a share of the lower Nyquist freque
 BLOCK = 1 << 20  # samples filtered at once
 OUTPUTS = 64  # of a block, about: of fewer, more samples are used twice; of more, more of the matrix is zero
 ROWS = 64  # multiplied at once
-SUMS = 1024  # taken at once
+TAPS_AT_ONCE = 1 << 16  # of a long kernel, while it is made
 LARGEST_MATRIX = 1 << 21  # entries: 16 MB
 MAX_TERM = 20_000  # of the ratio as a fraction: 128 * 20,000 taps are 20 MB
 
@@ -76,14 +76,15 @@ def _filter(padded, up, down, context, ready):
 
     Output m of a block lies at sample m down / up of it, and is the sum over samples of the kernel about there. The
     kernels of a block's outputs are the columns of one matrix, so that blocks are rows times that matrix; where it would be
-    too large (44,101 to 48,000 Hz), each output is summed by itself. Always by sums over samples: by way of a fast Fourier
-    transform silence would come out as rounding noise, and the chroma of noise, however small, is not that of silence.
+    too large (44,101 to 48,000 Hz), outputs of the same phase are summed together. Always by sums over samples: by way of
+    a fast Fourier transform silence would come out as rounding noise, and the chroma of noise, however small, is not that
+    of silence.
     """
     periods = max(1, min(OUTPUTS // up, ready // down))  # of up outputs and down samples, in a block
     step, outputs = periods * down, periods * up
     reach = step + 2 * context  # samples that a block's outputs depend on
     if reach * outputs > LARGEST_MATRIX:
-        return _sum_by_sum(padded, up, down, context, ready)
+        return _filter_by_phase(padded, up, down, context, ready)
     matrix = _block_matrix(up, down, context, periods)
     blocks = -(-ready // step)
     padded = np.concatenate((padded, np.zeros(max(0, (blocks - 1) * step + reach - len(padded)))))
@@ -105,21 +106,37 @@ def _block_matrix(up, down, context, periods):
     return np.where(inside, up * kernel[np.clip(place, 0, len(kernel) - 1)], 0.0)
 
 
-def _sum_by_sum(padded, up, down, context, ready):
-    """As `_filter`, each output by itself, some at a time."""
-    kernel = _kernel(up, down)
-    half = len(kernel) // 2
-    taps = np.arange(2 * half // up + 1)
-    count = ready // down * up
-    heard = np.empty(count)
-    for start in range(0, count, SUMS):
-        m = np.arange(start, min(start + SUMS, count))[:, None]
-        first = -((half - m * down) // up)  # the first sample under the kernel
-        place = m * down - first * up + half - taps * up  # (outputs, taps)
-        weights = np.where(place >= 0, up * kernel[np.maximum(place, 0)], 0.0)
-        samples = padded[np.minimum(first + context + taps, len(padded) - 1)]
-        heard[start : start + SUMS] = np.einsum("mt,mt->m", weights, samples)
-    return heard
+def _filter_by_phase(padded, up, down, context, ready):
+    """As `_filter`, with the kernel cut into its `up` phases.
+
+    Every `up`-th output takes the same phase, `down` samples further on: (count, taps) windows of the signal, of which no
+    copy is made, times one row of the table.
+    """
+    table = _phases(up, down)  # (up, taps)
+    half, taps, count = ZERO_CROSSINGS * max(up, down), table.shape[1], ready // down
+    x = np.concatenate(([0.0], padded))  # the first window may begin one sample early, under a zero of the kernel
+    windows = np.lib.stride_tricks.sliding_window_view(x, taps)
+    heard = np.empty((count, up))
+    for k in range(up):
+        newest, phase = divmod(half + context * up + k * down, up)
+        first = newest - taps + 2
+        heard[:, k] = windows[first::down][:count] @ table[phase]
+    return heard.reshape(-1)
+
+
+@functools.lru_cache(maxsize=1)
+def _phases(up, down):
+    """`up` times the kernel of `_kernel`, made a piece at a time: row p has its taps p, p + up, ..., the last one first."""
+    longest = max(up, down)
+    half = ZERO_CROSSINGS * longest
+    taps = -(-(2 * half + 1) // up)
+    kernel = np.zeros(taps * up)
+    for start in range(0, 2 * half + 1, TAPS_AT_ONCE):
+        t = np.arange(start, min(start + TAPS_AT_ONCE, 2 * half + 1)) - half
+        window = np.i0(KAISER_BETA * np.sqrt(1 - (t / half) ** 2))
+        kernel[start : start + len(t)] = np.sinc(t * (ROLLOFF / longest)) * window
+    kernel *= up / kernel.sum()
+    return np.ascontiguousarray(kernel.reshape(taps, up)[::-1].T)
 
 
 def _ratio(from_rate, to_rate):
