@@ -2,10 +2,13 @@
 
 import contextlib
 import csv
+import hashlib
 import os
 import tempfile
 
 from npreslstm.errors import InputError
+
+SEAL = 16  # bytes of a digest
 
 
 def check_output(option, path, read=()):
@@ -101,6 +104,24 @@ def atomic_write(path, mode="wb", **open_options):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def write_sealed(path, data):
+    """Write bytes whole or not at all, their BLAKE2b digest after them, by which `read_sealed` finds any damage."""
+    with atomic_write(path) as file:
+        file.write(data)
+        file.write(hashlib.blake2b(data, digest_size=SEAL).digest())
+
+
+def read_sealed(path):
+    """The bytes that `write_sealed` wrote; None if there is no such file, or it is not as it was written."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except FileNotFoundError:
+        return None
+    data, seal = content[:-SEAL], content[-SEAL:]
+    return data if hashlib.blake2b(data, digest_size=SEAL).digest() == seal else None
 
 
 def _mode(path):

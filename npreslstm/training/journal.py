@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.checkpoint import save_checkpoint
-from npreslstm.errors import InputError, shown
+from npreslstm.errors import InputError
 from npreslstm.files import CsvWriter, atomic_write
 from npreslstm.formats.plain_data import misfit, read_json
 
@@ -141,14 +141,19 @@ class Journal:
         path = self.path("history", run, fold)
         if not os.path.exists(path):
             return None
-        history = read_json(path, REMEDY, HISTORY)
-        if not 0 <= history["seconds"] < LONGEST:
-            raise InputError(f"{path} is damaged (seconds are {shown(history['seconds'])}): {REMEDY}")
-        return history
+        return checked_history(read_json(path, REMEDY), path)
 
     def write_summary(self, summary):
         """Write summary.json."""
         write_json(os.path.join(self.folder, "summary.json"), summary)
+
+
+def checked_history(history, path):
+    """The history of one training, if it has what is looked at; else an InputError that names the file."""
+    place = misfit(history, HISTORY)
+    if place is None and 0 <= history["seconds"] < LONGEST:
+        return history
+    raise InputError(f"{path} is damaged ({place or 'seconds'} of a history is missing, or not what it should be): {REMEDY}")
 
 
 def is_config(config):
