@@ -3,9 +3,10 @@
 
     python tools/make_docs.py [--out build/docs] [--sources-only]
 
-The pages of docs/, README.md, CONTRIBUTING.md, CHANGELOG.md and the model card are copied to OUT/source as they lie in the
-repository, so that their links hold. Added are the reference of the public names, from their docstrings, and that of the
-commands, from their --help. Sphinx makes OUT/html of it, with every warning an error; nothing is fetched.
+The pages of docs/, README.md, CONTRIBUTING.md, CHANGELOG.md and the model card are copied to OUT/source as
+they lie in the repository, so that their links hold. Added are the reference of the public names, from their
+docstrings, and that of the commands, from their --help. Sphinx makes OUT/html of it, with every warning an
+error; nothing is fetched.
 """
 
 import argparse
@@ -108,10 +109,9 @@ def api_pages():
         seen += [value for _, value in own]
         if own:
             pages[f"{module_name}.rst"] = _module_page(module, module_name, own)
-    listed = "\n".join(f"   {name.removesuffix('.rst')}" for name in pages)
-    pages["index.rst"] = (
-        f"Public names\n============\n\nA test holds the names and signatures of these modules.\n\n.. toctree::\n\n{listed}\n"
-    )
+    listed = [f"   {name.removesuffix('.rst')}" for name in pages]
+    head = ["Public names", "============", "", "A test holds the names and signatures of these modules.", ""]
+    pages["index.rst"] = "\n".join([*head, ".. toctree::", "", *listed, ""])
     return pages
 
 
