@@ -21,7 +21,7 @@ WINDOW, HOP = 4.0, 2.0  # seconds, beyond that
 LONGEST = 1e6  # seconds of a window
 MOST = 1_000_000  # windows of a recording: 23 days
 BLOCK = 1 << 16  # samples that the gate takes from a file at once
-MARGIN = 0.5  # seconds on either side of speech that belong to its stretch
+MARGIN = 0.25  # seconds on either side of speech that belong to its stretch
 SHORTEST = 0.5  # seconds of silence: less, between two stretches or at an end, belongs to the stretch
 
 
