@@ -20,7 +20,7 @@ import numpy as np
 
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
-from npreslstm.layers.cells import check_cells, check_directions
+from npreslstm.formats.cells import check_cells, check_directions
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 
@@ -55,9 +55,9 @@ class Checkpoint:
     classes: tuple[str, ...] | None = None
     notes: dict = field(default_factory=dict)
 
-    def model(self, dtype=np.float32):
+    def model(self, dtype=np.float32, backend="fast"):
         """A `ResLSTM` with these tensors."""
-        model = ResLSTM(self.config, dtype=dtype)
+        model = ResLSTM(self.config, dtype=dtype, backend=backend)
         model.load_state_dict(self.state)
         return model
 
@@ -123,19 +123,21 @@ def load_checkpoint(path=None):
     return replace(complete, state={name: complete.state[name] for name in config.schema})  # in one order, whatever the file's: see `sha256`
 
 
-def load_model(path=None, dtype=np.float32):
+def load_model(path=None, dtype=np.float32, backend="fast"):
     """The model of a weights file; see `load_checkpoint` for `path`.
 
     Parameters
     ----------
     path : str or os.PathLike, optional
     dtype : float32 or float64
+    backend : {'fast', 'reference'}
+        As of `ResLSTM`.
 
     Returns
     -------
     ResLSTM
     """
-    return load_checkpoint(path).model(dtype)
+    return load_checkpoint(path).model(dtype, backend)
 
 
 def find_weights(path=None):
