@@ -10,22 +10,31 @@ The hash covers every array and the header itself, so that damage of any kind is
 """
 
 import hashlib
-import io
 import json
 import os
+import warnings
 import zipfile
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
 from npreslstm.files import atomic_write
-from npreslstm.formats.cells import check_cells, check_directions
+from npreslstm.formats.npy import LARGEST, read_npz
+from npreslstm.formats.plain_data import misfit, parse_json
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 
 FORMAT, VERSION = "npreslstm", 1
-_LARGEST = 1 << 28  # bytes in one file; a weights file beyond that is not one of this model
+_NAMES = [str]
+NOTES = {  # what the package itself looks for in notes, and what it must be; any other note is for people
+    "data": str, "corpora": {str: _NAMES}, "history": {str: [float]},
+    "speakers trained on": _NAMES, "speakers of validation": _NAMES, "speakers held out": _NAMES, "epoch chosen by": _NAMES,
+}  # fmt: skip
+
+
+class CheckpointWarning(UserWarning):
+    """Something was done with the tensors of another project's checkpoint before they were this model's."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,19 @@ class Checkpoint:
         model.load_state_dict(self.state)
         return model
 
+    def noted(self, name, default=None):
+        """The note of a name in `NOTES`, or `default` if it is not there; InputError if it is not what it must be."""
+        value = self.notes.get(name)
+        if value is not None and misfit(value, NOTES[name]) is not None:
+            raise InputError(f"the note {name!r} of the weights is {shown(value)}, which cannot be made sense of: mend or remove it")
+        return default if value is None else value
+
+    @property
+    def recipe(self):
+        """Fields of the recipe that the notes tell of; none where they do not, or only in words."""
+        value = self.notes.get("recipe")
+        return value if isinstance(value, dict) else {}
+
     @property
     def sha256(self):
         """Hex digest over header and arrays; names the weights wherever they are exported to."""
@@ -81,18 +103,26 @@ def save_checkpoint(path, checkpoint):
         np.savez(file, header=np.array(json.dumps(header)), **arrays)
 
 
-def load_checkpoint(path=None):
+def load_checkpoint(path=None, key=None):
     """Read weights in any known format.
 
     Parameters
     ----------
     path : str or os.PathLike, optional
-        A native .npz, a PyTorch .pt or .pth, a .safetensors, or the name of bundled weights ('paper', the default).
+        A native .npz; a file of torch.save (.pt, .pth, .ckpt, .bin), a .safetensors, or an .npz with a state dict of
+        this model; or the name of bundled weights ('robust', the default).
+    key : str, optional
+        Which of several networks in a file of another project, as the error that lists them calls it (``'ema'``).
 
     Returns
     -------
     Checkpoint
         `features`, `mean`, `std` and `classes` are None for formats that do not carry them.
+
+    Warns
+    -----
+    CheckpointWarning
+        Once for a file whose tensors were not simply taken as they are: what was done with them, or left aside.
 
     Raises
     ------
@@ -103,24 +133,35 @@ def load_checkpoint(path=None):
     """
     path = find_weights(path)
     if is_native(path):
+        if key is not None:
+            raise InputError(f"{path} is a native weights file and holds one network; leave out the key {key!a:.80}")
         return _load_native(path)
-    from npreslstm.formats import safetensors, torch_pt
-    from npreslstm.formats.state_dicts import strip_prefixes
+    from npreslstm.formats.network_state import network_state
 
-    reader = safetensors if path.lower().endswith(".safetensors") else torch_pt
-    state = reader.read_state_dict(path)
+    value = _read_foreign(path)
     try:
-        state = strip_prefixes(state)
-        check_cells(state)
-        check_directions(state)
+        state, remarks = network_state(value, key)
         config = ModelConfig.from_state(state)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    if remarks:
+        warnings.warn(f"{path}: {'; '.join(remarks)}", CheckpointWarning, stacklevel=2)
     for name, (shape, initialiser) in config.schema.items():
         if initialiser == "counter":  # of batches, which no result depends on; old versions of PyTorch have none
             state.setdefault(name, np.zeros(shape, np.int64))
     complete = checked(path, Checkpoint(config, state))
     return replace(complete, state={name: complete.state[name] for name in config.schema})  # in one order, whatever the file's: see `sha256`
+
+
+def _read_foreign(path):
+    """What a file of another project holds; InputError names it."""
+    from npreslstm.formats import safetensors, torch_pt
+
+    if path.lower().endswith(".safetensors"):
+        return safetensors.read_state_dict(path)
+    if _container(path) == "npz":
+        return read_npz(path, "fetch it again, or save the tensors by np.savez(path, **state_dict)", inflate=LARGEST)
+    return torch_pt.read_torch(path)
 
 
 def load_model(path=None, dtype=np.float32, backend="fast"):
@@ -141,11 +182,11 @@ def load_model(path=None, dtype=np.float32, backend="fast"):
 
 
 def find_weights(path=None):
-    """The file meant by `path` in `load_checkpoint`: bundled weights go by name, without folder or ending; None is 'paper'."""
-    from npreslstm.assets import weights_path
+    """The file meant by `path` in `load_checkpoint`: bundled weights go by name, without folder or ending; None is 'robust'."""
+    from npreslstm.assets import DEFAULT_WEIGHTS, weights_path
 
     if path is None:
-        return os.fspath(weights_path("paper"))
+        return os.fspath(weights_path(DEFAULT_WEIGHTS))
     path = os.fspath(path)
     if not os.path.isfile(path) and not os.path.splitext(path)[1] and os.path.basename(path) == path:
         return os.fspath(weights_path(path))
@@ -155,20 +196,32 @@ def find_weights(path=None):
 
 
 def is_native(path):
-    """A zip archive whose first member is header.npy, or a file that is called .npz and so should be one."""
-    if path.lower().endswith(".npz"):
-        return True
-    with open(path, "rb") as file:  # the archive's own directory is not to be trusted yet
-        return file.read(40)[30:] == b"header.npy"
+    """Whether a file is a native archive, whatever it is called, or an .npz so damaged that it may have been one."""
+    return _container(path) == "native"
+
+
+def _container(path):
+    """'native', 'npz' for another NumPy archive, or 'other', by the content."""
+    with open(path, "rb") as file:
+        start = file.read(300)
+    length = int.from_bytes(start[26:28], "little")
+    first = start[30 : 30 + length] if start.startswith(b"PK\x03\x04") else b""  # the name of the first member
+    if not first.endswith(b".npy"):
+        return "native" if path.lower().endswith(".npz") and not first.endswith(b"/data.pkl") else "other"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError):
+        names = [first.decode("ascii", "replace")]
+    return "native" if "header.npy" in names else "npz"
 
 
 def _load_native(path):
+    arrays = read_npz(path, "it is truncated or damaged, fetch it again", kind="weights file")
     try:
-        arrays = _read_archive(path)
-        header = json.loads(str(arrays.pop("header")))
-    except InputError:
-        raise
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, MemoryError, NotImplementedError, RuntimeError) as error:
+        header = parse_json(str(arrays.pop("header")))
+        json.dumps(header, ensure_ascii=False).encode()  # half a character could not be written anywhere
+    except (ValueError, KeyError) as error:
         raise InputError(f"{path} is not a readable weights file ({error}): it is truncated or damaged, fetch it again") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise InputError(f"{path} is not a weights file of this package: its header lacks format '{FORMAT}'")
@@ -183,27 +236,6 @@ def _load_native(path):
     return checked(path, checkpoint)
 
 
-def _read_archive(path):
-    """{member: array}, with sizes checked before anything is unpacked."""
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        # What is stored cannot unpack to more than it says.
-        if any(member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size for member in members):
-            raise InputError(f"{path} is compressed; expected arrays that are stored as they are, as npreslstm writes them")
-        if sum(member.file_size for member in members) > _LARGEST:
-            raise ValueError(f"it unpacks to more than {_LARGEST} bytes")
-        return {member.filename.removesuffix(".npy"): _read_array(archive, member) for member in members}
-
-
-def _read_array(archive, member):
-    data = archive.read(member)
-    stream = io.BytesIO(data)
-    array = np.lib.format.read_array(stream, allow_pickle=False, max_header_size=10_000)
-    if stream.tell() != len(data):
-        raise ValueError(f"{member.filename} has bytes after its array")
-    return array
-
-
 def _from_parts(header, arrays):
     from npreslstm.audio.features import FeatureConfig
 
@@ -211,7 +243,7 @@ def _from_parts(header, arrays):
     features = None if header["features"] is None else FeatureConfig.from_dict(header["features"])
     for name, kind in (("model", dict), ("classes", (list, type(None))), ("notes", dict)):
         if not isinstance(header[name], kind):
-            raise InputError(f"{name} in its header is {header[name]!r:.50}")
+            raise InputError(f"{name} in its header is {shown(header[name])}")
     classes = None if header["classes"] is None else tuple(header["classes"])
     config = ModelConfig.from_dict(header["model"])
     return Checkpoint(config, state, features, arrays.get("mean"), arrays.get("std"), classes, header["notes"])

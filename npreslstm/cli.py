@@ -15,10 +15,11 @@ import warnings
 
 from npreslstm import __version__
 from npreslstm.errors import InputError
-from npreslstm.report.text import CLEAR_LINE
+from npreslstm.report.text import CLEAR_LINE, printable
 
 # The modules of npreslstm.commands, in the order of --help.
-COMMANDS = ("predict", "features", "train", "crossval", "search", "evaluate", "convert", "export", "info", "gradcheck")
+COMMANDS = ("predict", "features", "train", "crossval", "search", "calibrate", "evaluate")
+COMMANDS += ("convert", "export", "info", "gradcheck")
 
 EPILOG = """\
 examples:
@@ -64,6 +65,10 @@ def main(argv=None):
     int
         The exit status.
     """
+    if getattr(sys, "frozen", False):  # a program of PyInstaller and the like, started again as a worker of its own
+        import multiprocessing
+
+        multiprocessing.freeze_support()
     argv = sys.argv[1:] if argv is None else list(argv)
     return guarded(_run, argv)
 
@@ -169,7 +174,7 @@ def say(message):
     """Print one line on standard error, over a progress line if there is one."""
     clear = CLEAR_LINE if sys.stderr.isatty() else ""
     with contextlib.suppress(OSError):  # a full disk behind standard error changes nothing
-        print(clear + f"npreslstm: {message}".replace("\n", " "), file=sys.stderr)
+        print(clear + printable(f"npreslstm: {message}".replace("\n", " ")), file=sys.stderr)
 
 
 def reason(error):

@@ -2,18 +2,19 @@
 
 import dataclasses
 import os
-import zipfile
 
 import numpy as np
 
 from npreslstm.checkpoint import checked, load_checkpoint, save_checkpoint
 from npreslstm.errors import InputError
+from npreslstm.formats.npy import read_npz
 
 ENDINGS = (".npz", ".pt", ".pth", ".safetensors")
+MOST_STATISTICS = 1 << 20  # bytes that a compressed file of mean and std unpacks to
 PARTS = {"features": "feature configuration", "mean": "statistics", "classes": "classes"}  # what a Recognizer needs besides tensors
 
 
-def convert(source, target, like=None, features=None, classes=None, mean_std=None):
+def convert(source, target, like=None, features=None, classes=None, mean_std=None, key=None):
     """Read weights, complete them, and write them in the format that the ending of `target` says.
 
     Parameters
@@ -29,6 +30,8 @@ def convert(source, target, like=None, features=None, classes=None, mean_std=Non
     classes : sequence of str, optional
     mean_std : str or os.PathLike, optional
         An .npz with arrays `mean` and `std`.
+    key : str, optional
+        Which of several networks in `source`, as `load_checkpoint` takes it.
 
     Returns
     -------
@@ -45,16 +48,48 @@ def convert(source, target, like=None, features=None, classes=None, mean_std=Non
         If a file cannot be read, is not weights of ResLSTM-SA or LSTM-SA, or its parts contradict each other; nothing is written.
     """
     target = os.fspath(target)
-    ending = os.path.splitext(target)[1].lower()
-    if ending not in ENDINGS:
-        raise InputError(f"{target} does not end in {', '.join(ENDINGS)}; the ending says the format (ONNX: npreslstm export onnx)")
+    check_format(target)
     if like is not None and (features, classes, mean_std) != (None, None, None):
         raise InputError("--like gives features, classes and statistics; leave out --features, --classes and --mean-std, or --like")
-    checkpoint = load_checkpoint(source)
+    checkpoint = load_checkpoint(source, key)
     given = _of_other(like, checkpoint) if like is not None else _of_options(features, classes, mean_std)
     checkpoint = checked(os.fspath(source), dataclasses.replace(checkpoint, **given))
-    _write(ending, target, checkpoint)
-    return checkpoint, _notices(ending, os.fspath(source), target, checkpoint)
+    write_weights(target, checkpoint)
+    return checkpoint, _notices(os.fspath(source), target, checkpoint)
+
+
+def check_format(path):
+    """Raise InputError, before the work, unless the ending of a file to be written says a format that can be written here."""
+    ending = os.path.splitext(path)[1].lower()
+    if ending not in ENDINGS:
+        raise InputError(f"{path} does not end in {', '.join(ENDINGS)}; the ending says the format (ONNX: npreslstm export onnx)")
+    if ending == ".safetensors":
+        from npreslstm.formats.safetensors import require_library
+
+        require_library()
+
+
+def holds_tensors_alone(path):
+    """Whether the format that the ending says has no place for features, statistics, classes and notes."""
+    return not path.lower().endswith(".npz")
+
+
+def write_weights(path, checkpoint):
+    """Write a checkpoint in the format that the ending says, whole or not at all.
+
+    Parameters
+    ----------
+    path : str
+        Ends in .npz, .pt, .pth or .safetensors, as `check_format` makes sure of; all but the first hold tensors alone.
+    checkpoint : Checkpoint
+    """
+    if not holds_tensors_alone(path):
+        save_checkpoint(path, checkpoint)
+        return
+    from npreslstm.formats import safetensors, torch_pt
+
+    writer = safetensors if path.lower().endswith(".safetensors") else torch_pt
+    writer.write_state_dict(path, checkpoint.state)
 
 
 def _of_other(path, checkpoint):
@@ -62,8 +97,13 @@ def _of_other(path, checkpoint):
     other = load_checkpoint(path)
     if absent := _missing(other):
         raise InputError(f"{os.fspath(path)} has no {', no '.join(absent)} itself; expected native weights of this package that have")
-    same = checkpoint.state.keys() == other.state.keys() and all(np.array_equal(checkpoint.state[name], other.state[name]) for name in other.state)
-    return {name: getattr(other, name) for name in ("features", "mean", "std", "classes", *(("config", "notes") if same else ()))}
+    more = ("config", "notes") if same_tensors(checkpoint, other) else ()
+    return {name: getattr(other, name) for name in ("features", "mean", "std", "classes", *more)}
+
+
+def same_tensors(a, b):
+    """Whether two checkpoints are of the same network."""
+    return a.state.keys() == b.state.keys() and all(np.array_equal(a.state[name], b.state[name]) for name in a.state)
 
 
 def _of_options(features, classes, mean_std):
@@ -82,30 +122,21 @@ def _of_options(features, classes, mean_std):
 
 
 def _read_statistics(path):
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return tuple(np.asarray(file[name], dtype=np.float64) for name in ("mean", "std"))
-    except (KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{os.fspath(path)} does not hold the arrays `mean` and `std` ({error}); make it by np.savez(path, mean=, std=)") from None
-
-
-def _write(ending, target, checkpoint):
-    if ending == ".npz":
-        save_checkpoint(target, checkpoint)
-        return
-    from npreslstm.formats import safetensors, torch_pt
-
-    writer = safetensors if ending == ".safetensors" else torch_pt
-    writer.write_state_dict(target, checkpoint.state)
+    remedy = "make it by np.savez(path, mean=, std=)"
+    arrays = read_npz(path, remedy, inflate=MOST_STATISTICS)
+    for name in ("mean", "std"):
+        if name not in arrays or arrays[name].dtype.kind not in "fiu":
+            raise InputError(f"{os.fspath(path)} does not hold the arrays `mean` and `std` of real numbers; {remedy}")
+    return tuple(arrays[name].astype(np.float64) for name in ("mean", "std"))
 
 
 def _missing(checkpoint):
     return [words for name, words in PARTS.items() if getattr(checkpoint, name) is None]
 
 
-def _notices(ending, source, target, checkpoint):
+def _notices(source, target, checkpoint):
     absent = _missing(checkpoint)
-    if ending != ".npz" and len(absent) < len(PARTS):
+    if holds_tensors_alone(target) and len(absent) < len(PARTS):
         kept = [words for words in PARTS.values() if words not in absent] + ["notes"]
         return [f"{target} holds tensors alone; {', '.join(kept)} stay behind: keep them with `npreslstm convert {target} OUT.npz --like {source}`"]
     if absent:

@@ -14,3 +14,18 @@ class DivergedError(InputError):
 
 class SnapshotError(InputError):
     """A state file of training that is of another run, or damaged."""
+
+
+def shown(value, longest=60):
+    """A value as a message shows it: its `repr`, cut off where it is long.
+
+    Examples
+    --------
+    >>> shown(10**90, 20)
+    '10000000000000000...'
+    """
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of more digits than Python writes, or lists in lists without end
+        text = f"a very large {type(value).__name__}"
+    return text if len(text) <= longest else text[: longest - 3] + "..."

@@ -1,6 +1,7 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and lines of CSV."""
 
 import contextlib
+import csv
 import os
 import tempfile
 
@@ -30,6 +31,26 @@ def check_output(option, path, read=()):
         raise InputError(f"{option} is {path}, a folder; expected a file")
     if os.path.realpath(path) in map(os.path.realpath, read):
         raise InputError(f"{option} is {path}, which is also to be read; give another name")
+
+
+class CsvWriter:
+    """A `csv.writer` whose lines end with a newline, and that quotes carriage returns as well as newlines in names."""
+
+    def __init__(self, file):
+        self._file = file
+        self._writer = csv.writer(self)  # ends lines with both, and so quotes both
+
+    def write(self, line):
+        """What the csv module calls with every line."""
+        self._file.write(line[:-2] + "\n")
+
+    def writerow(self, cells):
+        """Write a line of any values."""
+        self._writer.writerow(cells)
+
+    def writerows(self, rows):
+        """Write several lines."""
+        self._writer.writerows(rows)
 
 
 @contextlib.contextmanager

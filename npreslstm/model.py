@@ -322,7 +322,7 @@ class ResLSTM:
         x = np.asarray(x, dtype=self.dtype)
         if x.ndim != 3 or x.shape[2] != self.config.input_size:
             raise InputError(f"features are {x.shape}; expected (clips, frames, {self.config.input_size})")
-        batch = self._layers.Batch(lengths, padding)
+        batch = self._layers.Batch(lengths, padding, x.shape[:2])
         frames = batch.take(x)
         if not np.isfinite(frames).all():
             raise InputError(

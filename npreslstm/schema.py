@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
 
 KINDS = ("reslstm-sa", "lstm-sa")
 LARGEST = 10_000  # of any size: beyond use, and soon said
+SHOWN = 12  # names in a message
 
 
 class Entry(NamedTuple):
@@ -100,15 +101,15 @@ class ModelConfig:
 
     def __post_init__(self):
         if self.kind not in KINDS:
-            raise InputError(f"kind is {self.kind!r}; expected one of {', '.join(KINDS)}")
+            raise InputError(f"kind is {shown(self.kind)}; expected one of {', '.join(KINDS)}")
         for name in ("input_size", "hidden_size", "num_classes", "num_layers", "attention_vectors"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"{name} is {value!r}; expected an integer of at least 1")
+                raise InputError(f"{name} is {shown(value)}; expected an integer of at least 1")
             if value > LARGEST:
-                raise InputError(f"{name} is {value if value < 10**15 else 'above 10^15'}; expected at most {LARGEST}")
+                raise InputError(f"{name} is {shown(value)}; expected at most {LARGEST}")
         if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
-            raise InputError(f"dropout is {self.dropout!r}; expected a probability in [0, 1)")
+            raise InputError(f"dropout is {shown(self.dropout)}; expected a probability in [0, 1)")
         if self.attention_vectors > 1 and not self.head_combine:
             raise InputError(f"attention_vectors is {self.attention_vectors} without head_combine; expected head_combine=True when there are several")
 
@@ -147,8 +148,10 @@ class ModelConfig:
     def from_dict(cls, values):
         """The inverse of `to_dict`; an unknown or missing field is an InputError."""
         names = {field.name for field in fields(cls)}
+        if not isinstance(values, dict):
+            raise InputError(f"a model configuration is {type(values).__name__}; expected a table of fields")
         if set(values) != names:
-            raise InputError(f"model configuration has fields {sorted(values)}; expected {sorted(names)}")
+            raise InputError(f"model configuration has fields {shown(list(values), 500)}; expected {sorted(names)}")
         return cls(**values)
 
     @classmethod
@@ -164,7 +167,10 @@ class ModelConfig:
         prefix = "lstm1" if kind == "reslstm-sa" else "lstm"
         needed = (prefix + ".weight_ih_l0", "attention_vector", "fc.weight")
         if absent := [name for name in needed if np.ndim(state.get(name)) != 2]:
-            found = ", ".join(sorted(state)) or "nothing"
+            if absent[0] in state:
+                raise InputError(f"{absent[0]} is {np.shape(state[absent[0]])}; expected a matrix")
+            found = ", ".join(sorted(state)[:SHOWN]) or "nothing"
+            found += f" and {len(state) - SHOWN} more" if len(state) > SHOWN else ""
             raise InputError(f"state_dict lacks the matrix {absent[0]}; expected a ResLSTM-SA or LSTM-SA model; found {found}")
         layers = sum(name.startswith(prefix + ".weight_ih_l") for name in state)
         H, K = state["attention_vector"].shape

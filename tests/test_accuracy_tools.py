@@ -13,7 +13,9 @@ from samples import voice, write_wav
 
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
+from npreslstm.conditions.condition import Condition
 from npreslstm.errors import InputError
+from npreslstm.training.dataset import load_dataset
 from npreslstm.training.journal import Journal
 from npreslstm.training.protocol import PAPER_TEST
 from tools import ladder, robustness, score_folds
@@ -51,6 +53,27 @@ def test_networks_that_the_ladder_kept_are_teachers(tmp_path, capsys):
         ladder.main([*run, "--teachers", str(tmp_path)])
 
 
+def test_the_ladder_goes_on_from_networks_and_calibrates_by_them(tmp_path, capsys):
+    rows = ["file,label,speaker"]
+    for k in range(24):
+        write_wav(tmp_path / f"{k}.wav", voice(0.3, seed=k))
+        rows.append(f"{k}.wav,{'ab'[k % 2]},{k // 4 + 1}")
+    (tmp_path / "corpus.csv").write_text("\n".join(rows))
+    few = ["--set", "epochs=2", "--set", "speeds=1", "--workers", "1"]
+    run = [str(tmp_path / "corpus.csv"), "--cache", str(tmp_path / "cache"), *few]
+    ladder.main([*run, "--keep", str(tmp_path / "T")])
+    robust = ["--recipe", "robust", "--set", "conditions=2", "--start", str(tmp_path / "T"), "--temperature", "--keep", str(tmp_path / "S")]
+    ladder.main([*run, *robust])
+    _, plain, drawn, temperature = capsys.readouterr().out.splitlines()
+    assert plain.endswith("conditions=2 start") and drawn.endswith("conditions=2 start under drawn conditions")
+    assert re.fullmatch(r"temperature [\d.]+: expected calibration error 0\.\d{4} before, 0\.\d{4} after", temperature)
+    for k in range(ladder.GROUPS):
+        begun, gone_on = (load_checkpoint(tmp_path / folder / f"group-{k}-seed-0.npz") for folder in "TS")
+        assert gone_on.notes["started from"] == begun.sha256
+    with pytest.raises(InputError, match="has no group-0-seed"):
+        ladder.main([*run, "--start", str(tmp_path)])
+
+
 def test_the_networks_of_a_cross_validation_are_scored_as_it_did(corpus, whole, capsys):
     score_folds.main([str(corpus), str(whole), "--cache", str(whole / "features")])
     lines, expected = capsys.readouterr().out.splitlines(), json.loads((whole / "summary.json").read_text())["UAR by run"]
@@ -84,20 +107,21 @@ def test_predictions_at_several_speeds_are_kept_for_reports(corpus, whole, tmp_p
     assert "--speeds has 0.9, which the recipe lacks" in capsys.readouterr().err
 
 
-def test_conditions_are_what_they_are_called():
-    rng = np.random.default_rng(0)
-    y = 0.3 * rng.normal(size=50_000).clip(-2, 2)
-    quieter, noise = robustness.louder(-20)(y, 16000, rng), robustness.noisy(20)(y, 16000, rng) - y
-    assert np.allclose(quieter, y / 10, rtol=1e-12) and np.abs(robustness.louder(20)(y, 16000, rng)).max() == 1
-    assert abs(10 * np.log10(np.mean(noise**2) / np.mean(y**2)) + 20) < 0.1  # achieved 0.01
-    assert len(robustness.surrounded(0.5)(y, 16000, rng)) == 50_000 + 16_000
+def test_the_table_of_conditions_is_written_between_its_marks():
+    page = f"before\n{robustness.MARKS[0]}\nold\n{robustness.MARKS[1]}\nafter\n"
+    assert robustness.between_marks(page, "| new |\n") == f"before\n{robustness.MARKS[0]}\n| new |\n{robustness.MARKS[1]}\nafter\n"
+    with pytest.raises(InputError, match="lacks the lines"):
+        robustness.between_marks("before", "new")
 
 
-@pytest.mark.filterwarnings("ignore::npreslstm.audio.resampling.ResamplingWarning")
-def test_clips_as_recorded_score_as_the_card_says(ravdess, monkeypatch, capsys):
-    monkeypatch.setattr(robustness, "CONDITIONS", {"as recorded": robustness.louder(0)})
-    robustness.main([str(ravdess), "--weights", "mcu"])
-    assert capsys.readouterr().out.splitlines()[2] == f"| as recorded | {load_checkpoint('mcu').notes['scores held out']['uar']:.4f} |"
+def test_clips_as_recorded_score_as_the_card_says(ravdess, tmp_path):
+    checkpoints = {"mcu": load_checkpoint("mcu")}
+    dataset = robustness.held_out(load_dataset(ravdess), checkpoints)
+    found = robustness.robustness(checkpoints, dataset, {"as recorded": Condition()}, cache=str(tmp_path))
+    again = robustness.robustness(checkpoints, dataset, {"as recorded": Condition()}, cache=str(tmp_path))
+    hearing = found["mcu"]["as recorded"]
+    assert hearing.uar == pytest.approx(checkpoints["mcu"].notes["scores held out"]["uar"], abs=0.004)  # 16 bits; achieved 0
+    assert np.array_equal(hearing.probabilities, again["mcu"]["as recorded"].probabilities)
 
 
 @pytest.mark.parametrize("arguments", (["ladder", "--cache", "features"], ["robustness"], ["train_weights", "mcu"], ["c_parity"]))

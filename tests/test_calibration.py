@@ -1,6 +1,8 @@
 """Calibration: scores by hand, the temperature against a search and a closed form, all forms of a network."""
 
 import doctest
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +29,10 @@ from npreslstm.training.calibration import (
     temperature_scores,
     temperature_text,
 )
+from tools import compare_calibrations
 
+ROOT = Path(__file__).resolve().parent.parent
+COMPARED = ("mcu", "mcu-labels", "paper", "original")
 RECORD = {"clips": 7, "speakers": ["1", "3"], "how": "by hand"}
 RECORD |= {"NLL before": 1.5, "NLL after": 1.25, "ECE before": 0.2, "ECE after": 0.05}
 
@@ -62,11 +67,11 @@ def test_bins_and_calibration_error_equal_their_naive_twins():
     assert found.clips.tolist() == [count for count, *_ in expected]
     assert found.clips.sum() == 200 and 0 in found.clips
     for column, values in ((1, found.confidence), (2, found.accuracy)):
-        np.testing.assert_allclose(values, [row[column] for row in expected], atol=2e-15)  # achieved 2e-16
+        np.testing.assert_allclose(values, [row[column] for row in expected], rtol=5e-16)  # achieved 0
     error = sum(count * abs(accuracy - confidence) for count, confidence, accuracy in expected if count) / 200
     assert error > 0.05
     found = expected_calibration_error(probabilities, labels)
-    assert found == pytest.approx(error, abs=1e-15)  # achieved 1e-16
+    assert found == pytest.approx(error, rel=5e-16)  # achieved 0
 
 
 def test_a_confidence_on_the_edge_is_of_the_lower_bin():
@@ -192,6 +197,39 @@ def test_the_recognizer_gives_calibrated_probabilities_and_the_same_labels(pair)
         expected = tempered(one.probabilities, 2.5)
         np.testing.assert_allclose(found, expected, rtol=0, atol=7e-7)  # achieved 7.4e-8
         assert other.label == one.label and (other.attention == one.attention).all()
+
+
+@pytest.mark.oracle
+def test_a_temperature_is_what_a_general_optimiser_finds():
+    pytest.importorskip("scipy")
+    logits, labels = answers()
+    scale, bias = compare_calibrations.fit(logits, labels, False, False, False)
+    assert 1 / scale[0] == pytest.approx(fit_temperature(logits, labels), rel=1e-4)  # achieved 1.8e-5
+    assert not bias.any()
+
+
+@pytest.mark.oracle
+def test_the_page_has_the_figures_of_the_ways_to_calibrate(capsys):
+    pytest.importorskip("scipy")
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    compare_calibrations.main([str(ROOT / "docs" / "results" / name) for name in COMPARED])
+    tables = capsys.readouterr().out.strip().split("\n\n")
+    for name, table in zip(COMPARED, tables, strict=True):
+        for row in table.splitlines()[1:]:
+            way, *figures = re.split("  +", row)
+            assert " | ".join([f"| `{name}`", way, *(f"{float(figure):.3f}" for figure in figures)]) in page
+
+
+@pytest.mark.parametrize("clips, expected", [(300, 0.065), (1440, 0.03)])
+def test_chance_alone_makes_some_calibration_error(clips, expected):
+    """As docs/protocol.md says: labels drawn by the probabilities, which are like those of the bundled weights."""
+    rng = np.random.default_rng(0)
+    errors = []
+    for _ in range(50):
+        probabilities = softmax(2.2 * rng.normal(size=(clips, 8)))
+        labels = (probabilities.cumsum(axis=1) < rng.random((clips, 1))).sum(axis=1)
+        errors.append(expected_calibration_error(probabilities, np.minimum(labels, 7)))
+    assert np.mean(errors) == pytest.approx(expected, rel=0.1)  # achieved 0.03
 
 
 KINDS = {"reslstm-sa": {}, "lstm-sa": {"kind": "lstm-sa"}}

@@ -171,7 +171,7 @@ BAD_USE = {
     "empty classes": (["b.npz", "--classes", "a,,c"], "classes are 'a', '', 'c'; expected different names, none empty"),
     "equal classes": (["b.npz", "--classes", "a,b,a"], "expected different names"),
     "statistics of another size": (["b.npz", "--mean-std", "short.npz"], r"mean is not a finite vector of 46 numbers"),
-    "a file without statistics": (["b.npz", "--mean-std", "a.pt"], "does not hold the arrays `mean` and `std`"),
+    "a file without statistics": (["b.npz", "--mean-std", "a.pt"], "a.pt is not a readable .npz file .*: make it by np.savez"),
     "no statistics file": (["b.npz", "--mean-std", "none.npz"], "none.npz"),
     "unknown features": (["b.npz", "--features", "large"], "no feature configuration 'large'; expected paper or mcu or a JSON file"),
     "like without": (["b.npz", "--like", "a.pt"], "a.pt has no feature configuration, no statistics, no classes itself"),

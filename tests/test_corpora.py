@@ -93,7 +93,6 @@ def test_a_label_that_may_be_another_name_is_asked_for(meaning, classes):
     "names, labels, message",
     [
         ("a:xy", {}, r"one corpus only \(a\); expected at least two"),
-        ("a:xy a:xy", {}, "two corpora are called a; rename one"),
         ("a:xy b:yz", {}, "a has y in common with the other corpora; expected at least two: a has x, y; b has y, z; say"),
         ("a:xy b:zw", {}, "a has no label in common with the other corpora; expected at least two: a has x, y; b has z, w"),
         ("a:xy b:xyz c:zw", {}, "c has z in common .*c has z, w"),
@@ -119,6 +118,18 @@ def test_a_file_in_two_corpora_is_refused(tmp_path):
     linked = Dataset("c", ("x", "y"), (Clip(str(tmp_path / "link.wav"), 0, "s"), Clip(str(tmp_path / "no.wav"), 1, "s")))
     with pytest.raises(InputError, match="files in common: .*1.wav"):
         merge([first, linked], {})
+
+
+def test_two_corpora_of_one_name_are_refused():
+    first, second = (dataset_of(name, ("x", "y")) for name in "ab")
+    with pytest.raises(InputError, match="two corpora are called a; rename one: speakers are known by the name"):
+        merge([first, second._replace(name="a")], {})
+
+
+def test_a_label_that_looks_like_leaving_out_is_one():
+    data = [dataset_of("a", ("-", "y")), dataset_of("b", ("-", "y"))]
+    assert merge(data, {}).classes == ("-", "y") and len(merge(data, {}).clips) == 8
+    assert relabel(data[0], {"y": "z"}).classes == ("-", "z")
 
 
 def test_labels_of_a_single_corpus():

@@ -110,6 +110,8 @@ def test_the_report_follows_from_config_and_predictions_alone(whole, tmp_path, c
     assert main(["crossval", "--report", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert f"UAR {summary['UAR']['mean']:.4f} +- {summary['UAR']['std']:.4f}" in printed and "true / predicted, %" in printed
+    for key, words in (("ECE", "expected calibration error"), ("NLL", "negative log-likelihood")):
+        assert f"{words} {summary[key]['mean']:.4f} +- {summary[key]['std']:.4f}\n" in printed
     assert "the 6 trainings took" not in printed  # where the history is not there
     os.remove(tmp_path / "predictions" / "run-01-fold-2.csv")
     assert main(["crossval", "--report", str(tmp_path)]) == 0
@@ -136,6 +138,8 @@ def test_the_summary_by_hand():
     assert summary["recalls"]["a"]["mean"] == 0.75 and summary["recalls"]["b"] == {"mean": 1.0, "std": 0.0}
     assert summary["UAR by fold"] == [1.0, 0.75] and summary["confusion"] == [[3, 1], [0, 4]]
     assert summary["UAR interval"] == [0.75, 1.0]  # twice y, twice x
+    assert summary["ECE"] == {"mean": 0.125, "std": np.std([0.25, 0.0], ddof=1)}  # sure of all, wrong once of four
+    np.testing.assert_allclose(summary["NLL"]["mean"], -np.log(5e-6) / 8, rtol=2e-16)
     assert summary["ensemble UAR"] == 1.0  # the tie of y1 goes to the first class
     assert cv.summarise(config, {key: entry for key, entry in entries.items() if key[0] == 0})["ensemble UAR"] is None
 
@@ -190,7 +194,7 @@ def test_bad_input_is_one_line_before_any_work(corpus, tmp_path, capsys):
     assert "runs is 0" in error(corpus, "--folds", 3, "--runs", 0, "--out", out)
     assert "workers is 0" in error(corpus, *SMALL, "--workers", 0, "--out", out)
     assert "seed is -1" in error(corpus, "--folds", 3, "--seed", -1, "--out", out)
-    assert "recipe is 'mine.json'; expected default, student, original or a JSON file" in error(corpus, "--recipe", "mine.json", "--out", out)
+    assert "recipe is 'mine.json'; expected default, student, robust, original or a JSON file" in error(corpus, "--recipe", "mine.json", "--out", out)
 
 
 def test_unreadable_clips_are_listed_before_training(corpus, tmp_path, capsys):
@@ -262,7 +266,7 @@ def test_the_store_gives_back_what_was_stored(corpus, whole):
 def test_a_damaged_store_is_one_line(whole, tmp_path, name):
     store = shutil.copytree(next(whole.glob("features/corpus-*")), tmp_path / "store")
     (store / name).write_bytes((store / name).read_bytes()[:200])
-    with pytest.raises(InputError, match="store is damaged .*: delete it"):
+    with pytest.raises(InputError, match=f"{name} is .*: delete .*store"):
         open_examples(str(store))
 
 
@@ -273,3 +277,17 @@ def test_the_original_recipe_runs(corpus, tmp_path, capsys):
     assert "validation speakers are kept out of training" in printed.err and "not an honest protocol" in printed.out
     config = json.loads((tmp_path / "out/config.json").read_text())
     assert config["recipe"]["padding"] == "original" and config["recipe"]["optimizer"] == "adam"
+
+
+def test_networks_go_on_from_those_of_another_cross_validation(corpus, whole, tmp_path, capsys):
+    out = tmp_path / "on"
+    run = command(corpus, whole, out, "--start", str(whole), "--set", "epochs=1")
+    assert main(run) == 0
+    began, went_on = Journal(str(whole)), Journal(str(out))
+    for key in went_on.entries():
+        begun = load_checkpoint(began.path("weights", *key))
+        assert load_checkpoint(went_on.path("weights", *key)).notes["started from"] == begun.sha256
+        assert begun.sha256 in went_on.config["started from"][key[1]]
+    capsys.readouterr()
+    assert main(command(corpus, whole, tmp_path / "other", "--start", str(tmp_path))) == 2
+    assert "has no networks of fold 0" in capsys.readouterr().err

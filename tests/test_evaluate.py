@@ -14,6 +14,7 @@ from npreslstm.cli import main
 from npreslstm.errors import InputError
 from npreslstm.recognizer import Recognizer
 from npreslstm.report import plots
+from npreslstm.training.calibration import reliability
 from npreslstm.training.dataset import RAVDESS, RAVDESS_CLASSES, load_dataset
 from npreslstm.training.evaluate import choose_speakers, evaluate, scores, seen_speakers
 
@@ -37,6 +38,9 @@ def weights(tmp_path_factory):
     history = {"history": {"loss": [2.0, 1.5, 1.2], "validation UAR": [0.2, 0.3, 0.35]}}
     save_checkpoint(path, replace(checkpoint(classes=RAVDESS_CLASSES), notes=NOTES | history))
     return path
+
+
+PICTURES = ("attention", "confusion", "embeddings", "reliability", "training")
 
 
 def run(capsys, *arguments):
@@ -78,6 +82,14 @@ def test_scores_by_hand(ravdess_like, weights, capsys):
             score = found["groups"][group][member]
             assert score["clips"] == len(of)
             np.testing.assert_allclose(score["UAR"], uar(of), rtol=0, atol=1e-15)  # achieved 0
+    probabilities = np.array([[float(row[name]) for name in RAVDESS_CLASSES] for row in rows])
+    truth = np.array([RAVDESS_CLASSES.index(row["true"]) for row in rows])
+    nll = -np.log(probabilities[np.arange(12), truth]).mean()
+    np.testing.assert_allclose(found["NLL"], nll, rtol=0, atol=3e-5)  # achieved 3.2e-6
+    confidence, hits = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    inside = [(k / 15 < confidence) & (confidence <= (k + 1) / 15) for k in range(15)]
+    ece = sum(abs(hits[of].sum() - confidence[of].sum()) for of in inside) / 12
+    np.testing.assert_allclose(found["ECE"], ece, rtol=0, atol=5e-6)  # achieved 5.6e-7
     low, high = found["UAR interval"]
     assert low <= found["UAR"] <= high and np.sum(found["confusion"]) == 12
 
@@ -85,6 +97,8 @@ def test_scores_by_hand(ravdess_like, weights, capsys):
 def test_text_has_all_tables(ravdess_like, weights, capsys, tmp_path):
     printed = run(capsys, ravdess_like, "--weights", weights).out
     for part in ("UAR 0.", "95 % over speakers", "true / predicted, %", "female", "strong", "speakers 2, 5"):
+        assert part in printed
+    for part in ("expected calibration error 0.", "negative log-likelihood "):
         assert part in printed
     run(capsys, ravdess_like, "--weights", weights, "--output", tmp_path / "scores.txt")
     assert (tmp_path / "scores.txt").read_text(encoding="utf-8") == printed
@@ -249,7 +263,7 @@ def test_pictures(ravdess_like, weights, capsys, tmp_path, picture, first):
     pytest.importorskip("matplotlib")
     run(capsys, ravdess_like, "--weights", weights, "--plots", tmp_path / "p", "--plot-format", picture)
     files = sorted((tmp_path / "p").iterdir())
-    assert [file.name for file in files] == [f"{name}.{picture}" for name in ("attention", "confusion", "embeddings", "training")]
+    assert [file.name for file in files] == [f"{name}.{picture}" for name in PICTURES]
     assert all(file.read_bytes().startswith(first) and file.stat().st_size > 5000 for file in files)
 
 
@@ -260,6 +274,11 @@ def test_what_pictures_show():
     assert [text.get_text() for text in confusion.axes[0].texts] == ["75", "3", "25", "1", "0", "0", "0", "0"]
     attention = plots.attention_figure([np.full(4, 0.25), np.full(9, 1 / 9)], np.array([0, 0]), ("a", "b"))
     np.testing.assert_allclose(attention.axes[0].lines[1].get_ydata(), 1)
+    bins = plots.reliability_figure(reliability([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]], [0, 1, 1], bins=4), "title")
+    axes = bins.axes[0]
+    assert [bar.get_height() for bar in axes.patches] == [0, 0, 1, 0.5] and axes.get_title() == "title"
+    assert [text.get_text() for text in axes.texts] == ["", "", "1", "2"]
+    np.testing.assert_allclose(axes.lines[0].get_xdata()[2:], [0.6, 0.85], rtol=3e-16)  # achieved 0
     training = plots.training_figure([{"loss": [2.0, 1.0]}, {"loss": [4.0, 1.0]}])
     assert training.axes[0].lines[-1].get_ydata().tolist() == [3, 1] and len(training.axes) == 1
     assert plots.training_figure([{}]) is None and plots.importance_figure({}) is None

@@ -1,7 +1,6 @@
 """FeatureConfig and extract_features: shapes, bad configurations, odd signals, equality of types and channels."""
 
 import json
-import sys
 import warnings
 
 import numpy as np
@@ -129,16 +128,6 @@ def test_integer_samples_equal_floats():
 def test_channels_are_averaged():
     y = speech_like()
     np.testing.assert_array_equal(extract_features(np.stack([y, y, y, y], axis=1), 48000), extract_features(y, 48000))
-
-
-def test_without_scipy_it_says_so(monkeypatch):
-    for module in ("scipy.fft", "scipy.signal"):
-        monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(InputError, match="sound needs SciPy: pip install scipy"):
-        extract_features(speech_like(0.2), 48000)
-    with pytest.raises(InputError, match="sound at another rate needs SciPy"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResamplingWarning)
-        extract_features(speech_like(0.2, 16000), 16000)
 
 
 def test_resampling_warns_and_names_empty_bands():

@@ -10,7 +10,7 @@ import pytest
 from npreslstm.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md"]
+PAGES = ["README.md", "docs/conditions.md"]
 NUMBER = re.compile(r"\d+\.\d+")
 
 

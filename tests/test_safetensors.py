@@ -152,3 +152,14 @@ def test_without_the_library_the_remedy_is_named(monkeypatch, tmp_path):
         with pytest.raises(InputError, match=r"pip install npreslstm\[safetensors\]"):
             call(tmp_path / "w.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("shape", [[1] * 65, [0, 2**62, 2**62], [2**63, 0], [0, 2**64], [2**31, 0, 2**31, 4]], ids=lambda shape: f"{len(shape)} axes")
+def test_a_shape_that_numpy_cannot_hold_is_refused(library, tmp_path, shape):
+    size = 0 if 0 in shape else 4
+    header = json.dumps({"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}}).encode()
+    header += b" " * (-len(header) % 8)
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(size))
+    for read in (ours.read_state_dict, load_checkpoint):
+        with pytest.raises(InputError, match="a.safetensors: .*fetch or save it again"):
+            read(tmp_path / "a.safetensors")

@@ -1,5 +1,6 @@
 """What other projects' tests import, and the examples of docs/testing.md."""
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from npreslstm.layers.activations import softmax
 from npreslstm.layers.lstm import GATES
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
-from npreslstm.testing import TOLERANCES, assert_lstm_equal, assert_tensors_equal, assert_trace_equal, trace, trace_lstm
+from npreslstm.testing import TOLERANCES, assert_lstm_equal, assert_tensors_equal, assert_trace_equal, from_keras, from_onnx, trace, trace_lstm
 from npreslstm.testing.recurrent import PARAMETERS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "testing.md"
@@ -251,13 +252,13 @@ def test_what_cannot_be_compared(rng):
         ((y[:, :5], weights, x), r"y is \(3, 5, 5\); expected \(3, 6, 5\)"),
         ((y[:, :0], weights, x, [6, 6, 6]), r"y is \(3, 0, 5\); expected \(3, 6, 5\)"),
         ((np.concatenate([y, y], axis=1), weights, x), r"y is \(3, 12, 5\); expected \(3, 6, 5\)"),
-        ((y > 0, weights, x), "the tensor under test is bool; expected float64, float32, float16, or a tolerance"),
+        ((y > 0, weights, x), "y is bool; expected float64, float32, float16 or integers"),
         (((y, y, y), weights, x), "the output is a tuple of 3; expected y, or"),
         (((y, (y, y, y)), weights, x), r"the states are 3; expected two, \(h_n, c_n\)"),
         (((y, (y,)), weights, x), "the states are 1; expected two"),
         (((y, ()), weights, x), "the states are 0; expected two"),
         (((y, 3), weights, x), "the states are 3; expected two"),
-        ((np.full(y.shape, "a"), weights, x), "the tensor under test is"),
+        ((np.full(y.shape, "a"), weights, x), "y is array"),
         ((Packed((1, 2)), weights, x), r"PackedSequence; expected a padded batch: pad_packed_sequence\(output, batch_first=True\)\[0\]"),
         ((y, {f"lstm.{name}": w for name, w in weights.items()}, x), "is not a weight of torch.nn.LSTM"),
     ]
@@ -266,6 +267,45 @@ def test_what_cannot_be_compared(rng):
             assert_lstm_equal(*arguments)
     with pytest.raises(InputError, match="'z' is not a tensor of the reference; expected some of y"):
         assert_tensors_equal({"z": y}, {"y": y})
+
+
+NONSENSE = [
+    None, True, 3, -1, 3.5, 10**400, float("nan"), "text", b"x", "x" * 5000, [], (), {}, set(), object(), lambda: 1, [[1], [1, 2]], [None], [["a"]],
+    {"a": None}, {1: 2}, (1, 2, 3), (None, None), (np.zeros((2, 4, 2)), ([1], [1, 2])), [2, 5], [4, 0], np.zeros(0),
+    np.zeros((2, 4, 0)), np.zeros(3, complex), np.zeros((2, 4, 3), object), np.zeros((2, 4, 3), "datetime64[s]"),
+]  # fmt: skip
+
+
+def nonsense_calls():
+    """(function, good arguments): everything public, with everything it may be given."""
+    rng = np.random.default_rng(0)
+    W = {"weight_ih_l0": rng.normal(size=(8, 3)), "weight_hh_l0": rng.normal(size=(8, 2)), "bias_ih_l0": np.zeros(8), "bias_hh_l0": np.zeros(8)}
+    x, z = rng.normal(size=(2, 4, 3)), rng.normal(size=(2, 4, 46))
+    y, model = trace_lstm(W, x)["y"], ResLSTM(ModelConfig(hidden_size=4), rng)
+    traced = trace(model, z)
+    return [
+        (assert_lstm_equal, [y, W, x, None, None, None, None]),
+        (trace_lstm, [W, x, None, None, None]),
+        (assert_tensors_equal, [{"logit": traced["logit"], "input": traced["input"]}, traced, [4, 4], None]),
+        (trace, [model, z, None]),
+        (assert_trace_equal, [traced, model, z, None, None]),
+        (from_keras, [[np.zeros((3, 8)), np.zeros((2, 8)), np.zeros(8)]]),
+        (from_onnx, [np.zeros((1, 8, 3)), np.zeros((1, 8, 2)), None, None]),
+    ]
+
+
+@pytest.mark.parametrize("function, arguments", nonsense_calls(), ids=lambda value: getattr(value, "__name__", ""))
+def test_nonsense_is_an_input_error(function, arguments):
+    function(*arguments)
+    for k, good in enumerate(arguments):
+        inside = []
+        if isinstance(good, dict):
+            inside = [good | {next(iter(good)): wrong} for wrong in NONSENSE]
+        if isinstance(good, list):
+            inside = [[wrong, *good[1:]] for wrong in NONSENSE]
+        for wrong in [*NONSENSE, *inside]:
+            with contextlib.suppress(InputError, AssertionError):
+                function(*arguments[:k], wrong, *arguments[k + 1 :])
 
 
 def test_importing_it_loads_numpy_alone():

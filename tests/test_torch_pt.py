@@ -111,6 +111,13 @@ BIG_ENDIAN = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("stride", [0, 7, 2**40, 2**62, 2**70])
+def test_the_stride_of_an_axis_of_one_is_any_number(tmp_path, stride):
+    program = dictionary({"w": tensor(size=(1, 3, 1), stride=(stride, 1, stride))})
+    path = write(tmp_path, torch_file(program, {"0": struct.pack("<6f", *range(6))}))
+    np.testing.assert_array_equal(read_torch(path)["w"], np.float32([[[0], [1], [2]]]))
+
+
 def big_endian_file():
     parts = {key: tensor(storage(str(number), kind)) for number, (key, (kind, _)) in enumerate(BIG_ENDIAN.items())}
     storages = {str(number): np.arange(6).astype(code).tobytes() for number, (_, code) in enumerate(BIG_ENDIAN.values())}

@@ -5,7 +5,7 @@
 Milliseconds a clip, for each of 12 clips the fastest of the rounds. `librosa`: feature.mfcc
 and feature.chroma_stft as people call them. `librosa ready`: its functions from a ready STFT and with ready filter banks:
 magnitude squared, mel product, power_to_db, mfcc; estimate_tuning, chroma product, normalize. `npreslstm`: extract_features.
-`npreslstm ready`: the same from the ready STFT. `FFT`: the real transforms alone, scipy.fft.rfft of ready windowed frames.
+`npreslstm ready`: the same from the ready STFT. `FFT`: the real transforms alone, np.fft.rfft of ready windowed frames.
 Then the ratios, and FFT / npreslstm, the share of the transform.
 
 Growth: extract_file in a fresh process on a 16-bit WAV file; seconds, real-time factor, peak memory of the process (from /proc, so on Linux).
@@ -69,7 +69,6 @@ def clips(config):
 def contenders(config, signals):
     """{name: callable that takes one clip's number}."""
     import librosa
-    import scipy.fft
 
     rate, n_fft, hop, tuning = config.sample_rate, config.n_fft, config.hop_length, config.tuning
     shape = {"n_fft": n_fft, "hop_length": hop}
@@ -100,7 +99,7 @@ def contenders(config, signals):
         "librosa ready": ready,
         "npreslstm": lambda k: extract_features(signals[k], rate, config),
         "npreslstm ready": lambda k: _features_of_spectra([np.abs(rows[k]) ** 2], config),
-        "FFT": lambda k: scipy.fft.rfft(windowed[k]),
+        "FFT": lambda k: np.fft.rfft(windowed[k]),
     }
 
 

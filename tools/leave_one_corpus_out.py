@@ -82,7 +82,8 @@ def main(argv=None):
     rows = [row for name in corpora for row in compare(args, name, corpora, stores)]
     with atomic_write(Path(args.out, "table.json"), "w", encoding="utf-8") as file:
         json.dump(rows, file, indent=1)
-    print(table(("left out", "classes", "heard alone", "UAR", "heard together", "UAR", "difference", "95 % over speakers"), [_line(row) for row in rows]))
+    header = ("left out", "classes", "heard alone", "UAR", "heard together", "UAR", "difference", "95 % over speakers")
+    print(table(header, [_line(row) for row in rows]))
 
 
 def _stores(args, corpora):
@@ -92,7 +93,10 @@ def _stores(args, corpora):
     backgrounds = find_audio([args.background]) if args.background else ()
     cache = args.cache or str(Path(args.out, "features"))
     wanted = {(name,): dataset for name, dataset in corpora.items()}
-    wanted |= {names: merge([corpora[name] for name in names], {}) for names in itertools.combinations(corpora, len(corpora) - 1)}
+    labels = {label: label for dataset in corpora.values() for label in dataset.classes}  # equal names mean the same
+    for names in itertools.combinations(corpora, len(corpora) - 1):
+        chosen = [corpora[name] for name in names]
+        wanted[names] = merge(chosen, {label: label for label in labels if any(label in dataset.classes for dataset in chosen)})
     arguments = args.workers, ClipLine(), recipe.conditions, backgrounds
     return {
         names: store_examples(cache, dataset, corpus_digest(dataset), features, recipe.speeds, *arguments)
@@ -125,9 +129,11 @@ def compare(args, left_out: str, corpora: dict[str, Dataset], stores: dict) -> l
         labels = np.array([classes.index(examples.classes[k]) for k in examples.labels[known]])
         clips = [examples.variants[n][0] for n in np.flatnonzero(known)]
         hits = [np.array([_choose(c, clips, classes) == labels for c in networks]) for networks in (alone, together)]
-        first, second = (float(np.mean([_uar_of_hits(row, labels, len(classes)) for row in rows_])) for rows_ in hits)
-        interval = bootstrap_difference(labels, *hits, examples.speakers[known], len(classes), 10_000, np.random.default_rng(0))
-        rows.append({"left out": left_out, "classes": classes, "alone": alone_name, "UAR alone": first, "together": others, "UAR together": second, "interval": interval})
+        first, second = (float(np.mean([_uar_of_hits(row, labels, len(classes)) for row in networks])) for networks in hits)
+        speakers = examples.speakers[known]
+        interval = bootstrap_difference(labels, *hits, speakers, len(classes), 10_000, np.random.default_rng(0))
+        row = {"left out": left_out, "classes": classes, "alone": alone_name, "UAR alone": first}
+        rows.append(row | {"together": others, "UAR together": second, "interval": interval})
     return rows
 
 

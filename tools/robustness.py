@@ -35,8 +35,9 @@ def main(argv=None):
     parser.add_argument("--cache", metavar="DIR", help="folder that keeps features")
     parser.add_argument("--update", metavar="FILE", help="write the table there, between its marks")
     args = parser.parse_args(argv)
+    whole = load_dataset(args.data)
     checkpoints = {name: load_checkpoint(name) for name in args.weights or BUNDLED}
-    dataset = _held_out(load_dataset(args.data), checkpoints)
+    dataset = held_out(whole, checkpoints)
     found = robustness(checkpoints, dataset, seed=args.seed, jobs=args.jobs, cache=args.cache, progress=ClipLine())
     text = robustness_markdown(found)
     if args.update is None:
@@ -55,10 +56,10 @@ def between_marks(page, text):
     return re.sub(f"{first}.*{last}", lambda _: f"{first}\n{text}{last}", page, flags=re.DOTALL)
 
 
-def _held_out(dataset, checkpoints):
+def held_out(dataset, checkpoints):
     """The clips of the speakers whom all weights hold out."""
-    held_out = [{name.removeprefix(f"{dataset.name}/") for name in c.notes.get("speakers held out", ())} for c in checkpoints.values()]
-    clips = tuple(dataset.of(set.intersection(*held_out)))
+    unheard = [{name.removeprefix(f"{dataset.name}/") for name in c.notes.get("speakers held out", ())} for c in checkpoints.values()]
+    clips = tuple(dataset.of(set.intersection(*unheard)))
     if not clips:
         raise InputError(f"{dataset.name} has no clips of speakers that {' and '.join(checkpoints)} hold out")
     return dataset._replace(clips=clips)

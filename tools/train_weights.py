@@ -3,71 +3,100 @@
 
     python tools/train_weights.py RAVDESS paper [--jobs 2] [--cache DIR] [--seed 0]
     python tools/train_weights.py RAVDESS mcu --teachers DIR [--teachers DIR ...] --recipe student [--set FIELD=VALUE ...]
+    python tools/train_weights.py RAVDESS robust --corpus nemo.csv --corpus emospeech.csv --background DIR --start mcu
+        --recipe robust [--set FIELD=VALUE ...]
 
 Fold 0's test actors are held out. With --teachers, folders of cross-validations of the same features, the networks of their
-fold 0 are learnt from. Run again after an interruption, it goes on where it was.
+fold 0 are learnt from. With --start, training goes on from other weights. Run again after an interruption, it goes on where it
+was.
 """
 
 import argparse
 import dataclasses
-import json
 import sys
 from pathlib import Path
 
 from npreslstm.assets import weights_folder
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.cli import guarded
+from npreslstm.commands.data import (
+    add_background_argument,
+    add_corpus_arguments,
+    background_files,
+    load_training_data,
+)
 from npreslstm.commands.train import ClipLine, EpochLine
 from npreslstm.files import atomic_write
 from npreslstm.report.model_card import model_card
 from npreslstm.schema import ModelConfig
-from npreslstm.training.dataset import load_dataset
+from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.fit import fit, prepare_examples, split_by_speaker
+from npreslstm.training.packed import open_results
 from npreslstm.training.recipe import load_recipe, training_features, with_settings
 
 HELD_OUT = ("2", "5", "14", "15", "16")
-NAMES = ("paper", "mcu")
+FEATURES = {"robust": "mcu", "mcu": "mcu", "paper": "paper"}  # of each file
 TEACHERS = "weights/run-*-fold-0.npz"  # trained on the same speakers
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
-LICENCE = "CC BY-NC-SA 4.0: trained on RAVDESS (Livingstone & Russo 2018); no commercial use"
+LICENCE = "CC BY-NC-SA 4.0: trained on {corpora}; no commercial use"
+AUTHORS = {
+    RAVDESS: "RAVDESS (Livingstone & Russo 2018)",
+    "nemo.csv": "nEMO (Christop 2024)",
+    "emospeech.csv": "EmoSpeech (Banga et al. 2019)",
+}
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="the RAVDESS folder")
-    parser.add_argument("name", choices=NAMES, help="which weights, and so which features")
+    parser.add_argument("name", choices=FEATURES, help="which weights, and so which features")
+    add_corpus_arguments(parser)
+    add_background_argument(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--teachers", action="append", default=[], metavar="DIR", help="folder of a cross-validation with weights/; repeatable")
-    parser.add_argument("--recipe", default="default", metavar="R", help="default, student, original or a JSON file of fields")
+    parser.add_argument("--start", metavar="W", help="weights to go on from: a file, or the name of bundled ones")
+    parser.add_argument("--recipe", default="default", metavar="R", help="default, student, robust, original or a JSON file of fields")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe; repeatable")
     parser.add_argument("--jobs", type=int, default=1, help="processes that extract features")
     parser.add_argument("--cache", help="folder that keeps extracted features")
     args = parser.parse_args(argv)
     recipe = with_settings(load_recipe(args.recipe), args.set)
-    features = training_features(args.name, recipe.trim_db)
-    examples = prepare_examples(load_dataset(args.data), features, recipe.speeds, args.jobs, args.cache, ClipLine())
+    features, dataset = training_features(FEATURES[args.name], recipe.trim_db), load_training_data(args)
+    arguments = args.jobs, args.cache, ClipLine(), recipe.conditions, background_files(args)
+    examples = prepare_examples(dataset, features, recipe.speeds, *arguments)
     path = weights_folder() / f"{args.name}.npz"
-    split = split_by_speaker(examples.speakers, test=HELD_OUT)
+    own = [name for name in dataset.speakers if name.removeprefix(f"{RAVDESS}/") in HELD_OUT]
+    split = split_by_speaker(examples.speakers, test=own)
     for folder in args.teachers:
         if not list(Path(folder).glob(TEACHERS)):
             parser.error(f"there is no {TEACHERS} in {folder}")
     teachers = [load_checkpoint(file) for folder in args.teachers for file in sorted(Path(folder).glob(TEACHERS))]
     snapshot = path.with_suffix(".training")
-    checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, EpochLine(), snapshot, teachers)
-    named = [f" --recipe {args.recipe}"] if args.recipe != "default" else []
-    options = "".join([*named, *(f" --set {setting}" for setting in args.set), *(" --teachers DIR" for _ in args.teachers)])
-    command = f"python tools/train_weights.py RAVDESS {args.name} --seed {args.seed}{options}"
-    notes = checkpoint.notes | {"command": command, "licence": LICENCE}
-    save_checkpoint(path, dataclasses.replace(checkpoint, notes=notes))
+    start = load_checkpoint(args.start) if args.start else None
+    checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, EpochLine(), snapshot, teachers, start)
+    save_checkpoint(path, with_origin(checkpoint, args))
     snapshot.unlink(missing_ok=True)
-    print(f"{path.name}: UAR {notes['scores held out']['uar']:.4f} on the held-out speakers", file=sys.stderr)
+    print(f"{path.name}: UAR {checkpoint.notes['scores held out']['uar']:.4f} on the held-out speakers", file=sys.stderr)
     write_card(path.parent)
+
+
+def with_origin(checkpoint, args):
+    """The checkpoint with the command that makes it, and its licence, in its notes."""
+    options = [f"--corpus {Path(corpus).name}" for corpus in args.corpus]
+    options += ["--background DIR"] if args.background else []
+    options += [f"--start {args.start}"] if args.start else []
+    options += [f"--recipe {args.recipe}"] if args.recipe != "default" else []
+    options += [*(f"--set {setting}" for setting in args.set), *("--teachers DIR" for _ in args.teachers)]
+    command = " ".join([f"python tools/train_weights.py RAVDESS {args.name} --seed {args.seed}", *options])
+    corpora = checkpoint.notes.get("corpora", [RAVDESS])
+    licence = LICENCE.format(corpora=", ".join(AUTHORS.get(name, name) for name in corpora))
+    return dataclasses.replace(checkpoint, notes=checkpoint.notes | {"command": command, "licence": licence})
 
 
 def write_card(folder: Path):
     """Write README.md of the weights folder from the weights files in it and docs/results."""
-    checkpoints = {name: load_checkpoint(folder / f"{name}.npz") for name in NAMES if (folder / f"{name}.npz").exists()}
-    summaries = {name: json.loads((RESULTS / name / "summary.json").read_text(encoding="utf-8")) for name in checkpoints}
+    checkpoints = {name: load_checkpoint(folder / f"{name}.npz") for name in FEATURES if (folder / f"{name}.npz").exists()}
+    summaries = {name: open_results(str(RESULTS / name)).summary for name in checkpoints if (RESULTS / name).is_dir()}
     with atomic_write(folder / "README.md", "w", encoding="utf-8") as file:
         file.write(model_card(checkpoints, summaries))
 

@@ -1,17 +1,27 @@
 """FeatureConfig: what the features are, in full, and the two named ones."""
 
 import dataclasses
-import json
+import math
 import numbers
 import os
 
-import numpy as np
-
 from npreslstm.audio.signal import check_sample_rate
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
+from npreslstm.formats.plain_data import read_json
 
-LARGEST = 2**20  # of any size: beyond use, and not beyond a machine's memory
+LARGEST = 2**20  # of any size: beyond use
+LARGEST_TABLE = 2**22  # numbers of a filter bank or basis, which is made in float64
+SPECTRUM_WORK = 60  # multiplications a bin of the transform and of the mel bands come to
+MOST_WORK = 2e9  # multiplications a second of sound: about what a slow core does
 PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+def _is_finite(value):
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
 
 @dataclasses.dataclass(frozen=True)
 class FeatureConfig:
@@ -72,13 +82,13 @@ class FeatureConfig:
     def _normalise_int(self, name):
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= value <= LARGEST:
-            raise InputError(f"{name} is {value!r}; expected a whole number from 1 to {LARGEST}")
+            raise InputError(f"{name} is {shown(value)}; expected a whole number from 1 to {LARGEST}")
         object.__setattr__(self, name, int(value))
 
     def _normalise_float(self, name):
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not np.isfinite(value):
-            raise InputError(f"{name} is {value!r}; expected a finite number")
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not _is_finite(value):
+            raise InputError(f"{name} is {shown(value)}; expected a finite number")
         object.__setattr__(self, name, float(value))
 
     def _check_ranges(self):
@@ -93,12 +103,27 @@ class FeatureConfig:
             (self.top_db is None or self.top_db >= 0, f"top_db is {self.top_db}; expected 0 or more, or None"),
             (-300 <= self.floor_db <= 100, f"floor_db is {self.floor_db:g}; expected -300 to 100"),
             (self.tuning is None or -0.5 <= self.tuning < 0.5, f"tuning is {self.tuning}; expected from -0.5 to below 0.5, or None"),
-            (self.framing in ("centered", "causal"), f"framing is {self.framing!r}; expected 'centered' or 'causal'"),
+            (self.framing in ("centered", "causal"), f"framing is {shown(self.framing)}; expected 'centered' or 'causal'"),
             (self.trim_db is None or self.trim_db > 0, f"trim_db is {self.trim_db}; expected above 0, or None"),
         ]
         for good, message in checks:
             if not good:
                 raise InputError(message)
+        self._check_cost()
+
+    def _check_cost(self):
+        """Refuse what no sound is heard better by, and what takes more memory or time than a machine has."""
+        bins = self.n_fft // 2 + 1
+        tables = {"n_mels": self.n_mels * bins, "n_chroma": self.n_chroma * bins, "n_mfcc": self.n_mfcc * self.n_mels}
+        for name, size in tables.items():
+            if size > LARGEST_TABLE:
+                other = "n_mels" if name == "n_mfcc" else "n_fft"
+                sizes = f"{name} is {getattr(self, name)} with {other} = {getattr(self, other)}"
+                raise InputError(f"{sizes}: a table of {size:,} numbers; expected at most {LARGEST_TABLE:,}")
+        frame = bins * (SPECTRUM_WORK + self.n_chroma) + self.n_mels * self.n_mfcc
+        if frame * self.sample_rate / self.hop_length > MOST_WORK:
+            sizes = f"n_fft = {self.n_fft}, n_mels = {self.n_mels} and n_chroma = {self.n_chroma}"
+            raise InputError(f"hop_length is {self.hop_length} with {sizes}: slower than the sound itself; expected a longer hop")
 
     @property
     def upper_hz(self):
@@ -139,7 +164,7 @@ class FeatureConfig:
         known = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
             if name not in known:
-                raise InputError(f"unknown field {name!r} in the feature configuration; expected some of {', '.join(known)}")
+                raise InputError(f"unknown field {shown(name)} in the feature configuration; expected some of {', '.join(known)}")
         return cls(**fields)
 
     @classmethod
@@ -170,8 +195,8 @@ def load_config(name):
         return NAMED[name]
     if not os.path.isfile(name):
         raise InputError(f"no feature configuration {name!r}; expected {' or '.join(NAMED)} or a JSON file")
+    fields = read_json(name, "expected a JSON object of fields")
     try:
-        with open(name, encoding="utf-8") as file:
-            return FeatureConfig.from_dict(json.load(file))
-    except (ValueError, RecursionError) as error:  # InputError, JSONDecodeError, UnicodeDecodeError
+        return FeatureConfig.from_dict(fields)
+    except InputError as error:
         raise InputError(f"{name}: {error}") from None

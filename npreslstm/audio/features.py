@@ -1,16 +1,25 @@
 """A signal or a sound file in, (T, 46) raw features out."""
 
-import os
-
 import numpy as np
 
 from npreslstm.audio import chroma, mfcc, reader, resampling, spectrum
 from npreslstm.audio.config import NAMED, FeatureConfig
-from npreslstm.audio.signal import TRIM_HOP, as_float, check_sample_rate, to_mono, trim_bounds, trim_energies, trim_silence
+from npreslstm.audio.signal import (
+    TRIM_HOP,
+    as_float,
+    check_memory,
+    check_sample_rate,
+    to_mono,
+    trim_bounds,
+    trim_energies,
+    trim_silence,
+    warn_of_scale,
+)
 
 __all__ = ["FeatureConfig", "extract_features", "extract_file"]
 
 FRAMES_AT_ONCE = 512  # of a long signal: 4 MB of power spectra at n_fft 4096
+SAMPLES_AT_ONCE = 1 << 21  # of all these frames: of longer frames there are fewer
 
 
 def extract_features(signal, sample_rate, config=NAMED["paper"], dtype=np.float32):
@@ -35,12 +44,24 @@ def extract_features(signal, sample_rate, config=NAMED["paper"], dtype=np.float3
     ------
     InputError
         If the signal is empty, not finite, or of another type or shape, or if the rate is impossible.
+
+    Warns
+    -----
+    ScaleWarning
+        If the samples look like integers, or are of another scale than [-1, 1].
     """
-    y = prepare_signal(signal, sample_rate, config, dtype, stacklevel=3)
+    y = as_float(signal, dtype)
+    warn_of_scale(y)
+    return features_of_signal(y, sample_rate, config, dtype, stacklevel=3)
+
+
+def features_of_signal(signal, sample_rate, config, dtype=np.float32, stacklevel=2):
+    """`extract_features` of samples whose scale has been looked at."""
+    y = prepare_signal(signal, sample_rate, config, dtype, stacklevel + 1)
     if config.trim_db is not None:
         y = trim_silence(y, config.trim_db)
     shape = config.n_fft, config.hop_length, config.framing
-    return _features_of_blocks(lambda: spectrum.frame_blocks(y, *shape, FRAMES_AT_ONCE), config)
+    return _features_of_blocks(lambda: spectrum.frame_blocks(y, *shape, frames_at_once(config)), config)
 
 
 def prepare_signal(signal, sample_rate, config, dtype=np.float32, stacklevel=2, warn=True):
@@ -63,7 +84,7 @@ def extract_file(path, config=NAMED["paper"]):
 
     Parameters
     ----------
-    path : str or os.PathLike
+    path : str, os.PathLike or binary file
     config : FeatureConfig
 
     Returns
@@ -76,18 +97,23 @@ def extract_file(path, config=NAMED["paper"]):
     FileNotFoundError, InputError
         As `read_audio` and `extract_features`.
     """
-    path = os.fspath(path)
     with reader.open_audio(path) as file:
-        rate, seconds = file.samplerate, file.frames / file.samplerate
-    if seconds * config.sample_rate <= FRAMES_AT_ONCE * config.hop_length:
-        signal, rate = reader.read_audio(path)
-        return extract_features(signal, rate, config)
-    if rate != config.sample_rate:
-        _warn_resampling(rate, config, stacklevel=2)
-    start, stop = 0, None
-    if config.trim_db is not None:
-        start, stop = trim_bounds(*trim_energies(_pieces(path, config, TRIM_HOP)), config.trim_db)
-    return _features_of_blocks(lambda: _file_frames(path, config, start, stop), config)
+        frames = file.frames / file.samplerate * config.sample_rate / config.hop_length
+        if frames <= frames_at_once(config):
+            return features_of_signal(reader.read_all(file), file.samplerate, config, stacklevel=3)
+        columns = config.n_mels + 2 * config.n_features
+        check_memory(file.name, file.size, 4 * frames * columns, "its features")
+        if file.samplerate != config.sample_rate:
+            _warn_resampling(file.samplerate, config, stacklevel=2)
+        start, stop = 0, None
+        if config.trim_db is not None:
+            start, stop = trim_bounds(*trim_energies(_pieces(file, config, TRIM_HOP)), config.trim_db)
+        return _features_of_blocks(lambda: _file_frames(file, config, start, stop), config)
+
+
+def frames_at_once(config):
+    """How many frames of a configuration are computed at a time."""
+    return max(1, min(FRAMES_AT_ONCE, SAMPLES_AT_ONCE // config.n_fft))
 
 
 def _features_of_blocks(blocks, config):
@@ -136,11 +162,11 @@ def _apply_top_db(log_mel, loudest, top_db):
     return log_mel if top_db is None else np.maximum(log_mel, loudest - log_mel.dtype.type(top_db))
 
 
-def _file_frames(path, config, start, stop):
+def _file_frames(file, config, start, stop):
     """Frames of samples `start` to `stop` of a file, in blocks."""
     framer = spectrum.Framer(config.n_fft, config.hop_length, config.framing)
     position = 0
-    for piece in _pieces(path, config, config.hop_length):
+    for piece in _pieces(file, config, config.hop_length):
         low, high = max(start - position, 0), len(piece) if stop is None else max(stop - position, 0)
         position += len(piece)
         frames = framer.push(piece[low:high])
@@ -151,17 +177,17 @@ def _file_frames(path, config, start, stop):
         yield frames
 
 
-def _pieces(path, config, multiple):
+def _pieces(file, config, multiple):
     """A file's samples, mono and at the configuration's rate, in pieces of a multiple of `multiple`, but for the last."""
-    size = -(-FRAMES_AT_ONCE * config.hop_length // multiple) * multiple
+    size = -(-frames_at_once(config) * config.hop_length // multiple) * multiple
     held = np.zeros(0, np.float32)
-    with reader.open_audio(path) as file:
-        mono = map(to_mono, reader.read_blocks(file, path, size))
-        for block in resampling.resample_blocks(mono, file.samplerate, config.sample_rate):
-            held = np.concatenate((held, block))
-            ready = len(held) // multiple * multiple
-            yield held[:ready]
-            held = held[ready:]
+    file.rewind()
+    mono = map(to_mono, reader.read_blocks(file, file.name, size))
+    for block in resampling.resample_blocks(mono, file.samplerate, config.sample_rate):
+        held = np.concatenate((held, block))
+        ready = len(held) // multiple * multiple
+        yield held[:ready]
+        held = held[ready:]
     yield held
 
 

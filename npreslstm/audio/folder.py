@@ -10,14 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.audio.config import NAMED
-from npreslstm.audio.features import extract_features, extract_file
-from npreslstm.audio.reader import check_file, read_audio
+from npreslstm.audio.features import extract_file, features_of_signal
+from npreslstm.audio.reader import check_file, listed, place_of, read_audio
 from npreslstm.audio.statistics import FrameStatistics
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
+from npreslstm.formats.npy import parse_npy
 from npreslstm.parallel import run_all
 
-CACHE_VERSION = 1  # raised whenever the same file and configuration give other numbers
+CACHE_VERSION = 2  # raised whenever the same file and configuration give other numbers
 
 
 class FileFeatures(NamedTuple):
@@ -61,7 +62,7 @@ def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progres
     """
     if jobs < 1:
         raise InputError(f"jobs is {jobs}; expected at least 1")
-    paths = list(map(os.fspath, paths))
+    paths = list(map(os.fsdecode, listed(paths)))
     if cache_dir is not None:
         cache_dir = os.fspath(cache_dir)
         os.makedirs(cache_dir, exist_ok=True)
@@ -96,7 +97,7 @@ def folder_statistics(paths, config=NAMED["paper"], jobs=1, cache_dir=None, prog
         As of `extract_folder`.
     """
     total = FrameStatistics()
-    for file in extract_folder(sorted(map(os.fspath, paths)), config, jobs, cache_dir, progress):
+    for file in extract_folder(sorted(map(os.fsdecode, listed(paths))), config, jobs, cache_dir, progress):
         if file.error is not None:
             raise InputError(file.error)
         total.merge(FrameStatistics().update(file.features))
@@ -133,11 +134,11 @@ def _extract(path, config, speed):
     signal, rate = read_audio(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a speed is made by resampling: that is no news
-        return extract_features(signal, round(rate * speed), config)
+        return features_of_signal(signal, round(rate * speed), config)
 
 
 def _cached(path, config, cache_dir, speed):
-    check_file(path)
+    check_file(place_of(path))
     entry = os.path.join(cache_dir, _key(path, config, speed) + ".npy")
     features = _load(entry, config)
     if features is None:
@@ -152,7 +153,7 @@ def _cached(path, config, cache_dir, speed):
 def _key(path, config, speed):
     """Name of the cache entry: a digest of the file's bytes and of everything that decides the features."""
     digest = hashlib.blake2b(json.dumps([CACHE_VERSION, config.to_dict(), speed], sort_keys=True).encode(), digest_size=20)
-    with open(path, "rb") as file:
+    with open(place_of(path), "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
@@ -162,10 +163,11 @@ def _load(entry, config):
     """Features from the cache; None if they are not there or not as they were written."""
     if not os.path.isfile(entry):
         return None
+    with open(entry, "rb") as file:
+        data = file.read()
     try:
-        with open(entry, "rb") as file:
-            features = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, OverflowError, MemoryError, RecursionError):
+        features = parse_npy(data)
+    except InputError:
         return None
     good = features.dtype == np.float32 and features.ndim == 2 and features.shape[1] == config.n_features and len(features)
     return features if good else None

@@ -7,13 +7,16 @@ from fractions import Fraction
 import numpy as np
 
 from npreslstm.audio.signal import check_sample_rate
-from npreslstm.errors import InputError
 
 ZERO_CROSSINGS = 64  # of the kernel, on each side
 KAISER_BETA = 10.0  # side lobes of the kernel at -100 dB
 ROLLOFF = 0.945  # cut-off of the kernel, as a share of the lower Nyquist frequency
 BLOCK = 1 << 20  # samples filtered at once
+OUTPUTS = 64  # of a block, about: of fewer, more samples are used twice; of more, more of the matrix is zero
+ROWS = 64  # multiplied at once
+LARGEST_MATRIX = 1 << 21  # entries: 16 MB
 MAX_TERM = 20_000  # of the ratio as a fraction: 128 * 20,000 taps are 20 MB
+TAPS_AT_ONCE = 1 << 16  # of a longer kernel, while it is made
 
 
 class ResamplingWarning(UserWarning):
@@ -71,28 +74,68 @@ def resample_blocks(blocks, from_rate, to_rate):
 def _filter(padded, up, down, context, ready):
     """The output that belongs to `ready` samples with `context` more on either side.
 
-    Always by sums over samples: by way of a fast Fourier transform silence would come out as rounding noise, and the chroma
-    of noise, however small, is not that of silence.
+    Output m of a block lies at sample m down / up of it, and is the sum over samples of the kernel about there. The
+    kernels of a block's outputs are the columns of one matrix, so that blocks are rows times that matrix; where it would be
+    too large (44,101 to 48,000 Hz), the kernel is kept once. Always by sums over samples: by way of a fast Fourier
+    transform silence would come out as rounding noise, and the chroma of noise, however small, is not that of silence.
     """
+    periods = max(1, min(OUTPUTS // up, ready // down))  # of up outputs and down samples, in a block
+    step, outputs = periods * down, periods * up
+    reach = step + 2 * context  # samples that a block's outputs depend on
+    if reach * outputs > LARGEST_MATRIX:
+        return _filter_by_phase(padded, up, down, context, ready)
+    matrix = _block_matrix(up, down, context, periods)
+    blocks = -(-ready // step)
+    padded = np.concatenate((padded, np.zeros(max(0, (blocks - 1) * step + reach - len(padded)))))
+    rows = np.lib.stride_tricks.sliding_window_view(padded, reach)[::step][:blocks]
+    heard = np.empty((blocks, outputs))
+    for start in range(0, blocks, ROWS):  # copies of this many rows stay in the cache
+        np.matmul(np.ascontiguousarray(rows[start : start + ROWS]), matrix, out=heard[start : start + ROWS])
+    return heard.reshape(-1)[: ready // down * up]
+
+
+@functools.lru_cache(maxsize=8)
+def _block_matrix(up, down, context, periods):
+    """Kernels of the outputs of a block: (samples, outputs)."""
     kernel = _kernel(up, down)
-    if up == 1:
-        return _decimate(padded, kernel, down)[: ready // down]
-    try:
-        from scipy.signal import resample_poly
-    except ImportError:
-        raise InputError("sound at another rate needs SciPy: pip install scipy") from None
-    start, count = context // down * up, ready // down * up
-    return resample_poly(padded, up, down, window=kernel)[start : start + count]
+    half = len(kernel) // 2
+    outputs, samples = np.arange(periods * up), np.arange(periods * down + 2 * context)
+    place = outputs * down - (samples[:, None] - context) * up + half  # (samples, outputs)
+    inside = (place >= 0) & (place < len(kernel))
+    return np.where(inside, up * kernel[np.clip(place, 0, len(kernel) - 1)], 0.0)
 
 
-def _decimate(x, kernel, down):
-    """Every `down`-th sample of the filtered signal: y[j] = sum over i of kernel[i] x[down j + i], by i modulo `down`.
+def _filter_by_phase(padded, up, down, context, ready):
+    """As `_filter`, with a kernel that is kept once, cut into its `up` phases.
 
-    Without scipy.signal, which takes long to import, and four times as fast.
+    Every `up`-th output takes the same phase, `down` samples further on: (count, taps) windows of the signal, of which no
+    copy is made, times one row of the table.
     """
-    parts = [np.correlate(x[phase::down], kernel[phase::down], mode="valid") for phase in range(down)]
-    count = min(map(len, parts))
-    return sum(part[:count] for part in parts)
+    table = _phases(up, down)  # (up, taps)
+    half, taps, count = ZERO_CROSSINGS * max(up, down), table.shape[1], ready // down
+    x = np.concatenate(([0.0], padded))  # the first window may begin one sample early, under a zero of the kernel
+    windows = np.lib.stride_tricks.sliding_window_view(x, taps)
+    y = np.empty((count, up))
+    for k in range(up):
+        newest, phase = divmod(half + context * up + k * down, up)
+        first = newest - taps + 2
+        y[:, k] = windows[first : first + (count - 1) * down + 1 : down] @ table[phase]
+    return y.ravel()
+
+
+@functools.lru_cache(maxsize=1)
+def _phases(up, down):
+    """The kernel of `_kernel` times `up`, made a piece at a time: row p holds its taps p, p + up, ..., the last one first."""
+    longest = max(up, down)
+    half = ZERO_CROSSINGS * longest
+    taps = -(-(2 * half + 1) // up)
+    kernel = np.zeros(taps * up)
+    for start in range(0, 2 * half + 1, TAPS_AT_ONCE):
+        t = np.arange(start, min(start + TAPS_AT_ONCE, 2 * half + 1)) - half
+        window = np.i0(KAISER_BETA * np.sqrt(1 - (t / half) ** 2))
+        kernel[start : start + len(t)] = np.sinc(t * (ROLLOFF / longest)) * window
+    kernel *= up / kernel.sum()
+    return np.ascontiguousarray(kernel.reshape(taps, up)[::-1].T)
 
 
 def _ratio(from_rate, to_rate):
@@ -108,7 +151,7 @@ def _ratio(from_rate, to_rate):
 
 @functools.lru_cache(maxsize=8)
 def _kernel(up, down):
-    """Kaiser-windowed sinc at `up` times the input rate; `resample_poly` scales it by `up`."""
+    """Kaiser-windowed sinc at `up` times the input rate; outputs are `up` times its sums."""
     longest = max(up, down)
     half = ZERO_CROSSINGS * longest
     t = np.arange(-half, half + 1) * (ROLLOFF / longest)

@@ -1,24 +1,44 @@
 """What happens to samples before they are cut into frames: checks, floats, mono, trimming."""
 
+import warnings
+
 import numpy as np
 
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
 
-MAX_SAMPLE_RATE = 1_000_000  # Hz
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 1_000_000  # Hz
+SMALL_FILE = 1_000_000  # bytes; what a file may unpack to grows with it from there
+UNPACKED = 300  # bytes in memory for each byte of a file, at most
 MAX_PEAK = 100.0  # 40 dB above full scale: no recording reaches it, integers kept in floats do
+LOUD_PEAK = 2.0  # 6 dB above full scale: more than clipping and lossy encoders make of music
 MAX_CHANNELS = 64  # more are samples, of an array that has its axes the other way round
 TRIM_FRAME = 2048  # samples, of the loudness that trimming goes by
 TRIM_HOP = 512
 QUIETEST = 1e-10  # mean square of full scale below which trimming tells no differences
 
 
+class ScaleWarning(UserWarning):
+    """Samples that look like integers, or like another scale than [-1, 1]."""
+
+
 def check_sample_rate(sample_rate, name="audio"):
-    """Raise InputError unless `sample_rate` is a whole number of Hz from 1 to 1 MHz."""
+    """Raise InputError unless `sample_rate` is a whole number of Hz from 1 kHz to 1 MHz."""
     whole = isinstance(sample_rate, (int, float, np.integer, np.floating)) and not isinstance(sample_rate, bool) and sample_rate % 1 == 0
     if not whole:
-        raise InputError(f"{name}: sample rate {sample_rate!r}; expected a whole number of Hz")
-    if not 1 <= sample_rate <= MAX_SAMPLE_RATE:
-        raise InputError(f"{name}: sample rate {sample_rate} Hz; expected 1 to {MAX_SAMPLE_RATE}")
+        raise InputError(f"{name}: sample rate {shown(sample_rate)}; expected a whole number of Hz")
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
+        expected = f"{MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}"
+        raise InputError(f"{name}: sample rate {shown(sample_rate)} Hz; expected {expected}")
+
+
+def check_memory(name, size, nbytes, what):
+    """Raise InputError if what is made of a file of `size` bytes would take far more memory than it gives reason for.
+
+    Hours of digital silence are a few kilobytes of FLAC. Speech makes some 30 bytes of samples or features out of each
+    byte of the formats in use; silence in FLAC, as recorders write it, up to 300.
+    """
+    if nbytes > UNPACKED * max(SMALL_FILE, size):
+        raise InputError(f"{name}: {what} would take {nbytes / 1e6:,.0f} MB, out of {size:,} bytes: cut it")
 
 
 def check_speeds(speeds):
@@ -28,7 +48,7 @@ def check_speeds(speeds):
 
 
 def check_samples(signal, name="audio"):
-    """Raise InputError unless `signal` is a float array (n,) or (n, channels) with n > 0 and finite values in range."""
+    """The peak of `signal`; InputError unless it is a float array (n,) or (n, channels) with n > 0 and finite values in range."""
     if signal.ndim not in (1, 2):
         raise InputError(f"{name}: an array of shape {signal.shape}; expected (n,) or (n, channels)")
     if signal.ndim == 2 and signal.shape[1] > max(MAX_CHANNELS, signal.shape[0]):
@@ -40,6 +60,22 @@ def check_samples(signal, name="audio"):
         raise InputError(f"{name}: NaN or infinite samples; expected finite values in [-1, 1]")
     if peak > MAX_PEAK:
         raise InputError(f"{name}: samples up to {peak:.6g}; expected floats in [-1, 1]: divide by the full scale (32768 for 16 bits)")
+    return peak
+
+
+def warn_of_scale(signal: np.ndarray, name: str = "audio", stacklevel: int = 2) -> bool:
+    """Warn if samples beyond [-1, 1] look like integers or another scale; returns whether they do."""
+    peak = max(signal.max(), -signal.min())
+    if peak <= 1:
+        return False
+    if np.array_equal(signal, np.rint(signal)):
+        what = "all whole numbers, as integers kept in floats are: divide by the full scale (32768 for 16 bits)"
+    elif peak > LOUD_PEAK:
+        what = "of another scale than [-1, 1]: divide by their full scale"
+    else:
+        return False
+    warnings.warn(f"{name}: samples up to {peak:.6g}, {what}", ScaleWarning, stacklevel=stacklevel + 1)
+    return True
 
 
 def as_float(signal, dtype=np.float32):
@@ -48,7 +84,7 @@ def as_float(signal, dtype=np.float32):
     Parameters
     ----------
     signal : array_like [shape=(n,) or (n, channels)]
-        Floats are taken as they are; int16 is divided by 2**15, int32 by 2**31.
+        Floats are taken as they are; int16 is divided by 2**15, int32 by 2**31, of either byte order.
     dtype : {np.float32, np.float64}
         Of the result.
 
@@ -63,7 +99,7 @@ def as_float(signal, dtype=np.float32):
         in floats.
     """
     signal = np.asarray(signal)
-    if signal.dtype in (np.int16, np.int32):
+    if signal.dtype.kind == "i" and signal.itemsize in (2, 4):  # of either byte order
         signal = (signal / 2.0 ** (8 * signal.itemsize - 1)).astype(dtype)
     elif not np.issubdtype(signal.dtype, np.floating):
         raise InputError(f"audio is {signal.dtype}; expected floats in [-1, 1], int16 or int32: convert it, or use read_audio()")

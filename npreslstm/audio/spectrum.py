@@ -8,8 +8,6 @@ import functools
 
 import numpy as np
 
-from npreslstm.errors import InputError
-
 SAMPLES_AT_ONCE = 1 << 16  # transformed: few calls, and buffers that stay in the cache
 
 
@@ -106,15 +104,6 @@ def _windows(samples, n_fft, hop_length):
     return np.lib.stride_tricks.as_strided(samples, (count, n_fft), (hop_length * stride, stride), writeable=False)
 
 
-def fourier_transform():
-    """scipy.fft.rfft, which is imported when it is first needed; InputError where there is no SciPy."""
-    try:
-        from scipy.fft import rfft
-    except ImportError:
-        raise InputError("sound needs SciPy: pip install scipy") from None
-    return rfft
-
-
 def power_spectrum(frames):
     """Power of the windowed spectrum, ``np.abs(stft) ** 2``.
 
@@ -126,7 +115,6 @@ def power_spectrum(frames):
     -------
     np.ndarray [shape=(T, n_fft // 2 + 1), dtype of frames]
     """
-    rfft = fourier_transform()
     n_fft = frames.shape[1]
     window, size = hann(n_fft), max(1, SAMPLES_AT_ONCE // n_fft)
     power = np.empty((len(frames), n_fft // 2 + 1), frames.dtype)
@@ -137,6 +125,6 @@ def power_spectrum(frames):
         rows = slice(0, len(out))
         windowed[rows] = frames[start : start + size]  # NumPy is slow at products of mixed types
         windowed[rows] *= window
-        spectrum[rows] = rfft(windowed[rows], overwrite_x=True)
+        spectrum[rows] = np.fft.rfft(windowed[rows])
         np.square(np.abs(spectrum[rows], out=out), out=out)  # by way of the magnitude: librosa's roundings
     return power

@@ -4,7 +4,7 @@ import numpy as np
 
 from npreslstm.audio import chroma, mfcc, spectrum
 from npreslstm.audio.config import NAMED
-from npreslstm.audio.signal import as_float, to_mono
+from npreslstm.audio.signal import as_float, to_mono, warn_of_scale
 from npreslstm.errors import InputError
 
 
@@ -46,6 +46,7 @@ class StreamingFeatures:
             )
         self.config = config
         self._dtype = dtype
+        self._scale_warned = False
         self._framer = spectrum.Framer(config.n_fft, config.hop_length, config.framing, dtype)
 
     def push(self, samples):
@@ -64,7 +65,9 @@ class StreamingFeatures:
         samples = np.asarray(samples)
         if samples.size == 0:
             return self._features(())
-        return self._features(self._framer.push(to_mono(as_float(samples, self._dtype))))
+        samples = as_float(samples, self._dtype)
+        self._scale_warned = self._scale_warned or warn_of_scale(samples)
+        return self._features(self._framer.push(to_mono(samples)))
 
     def flush(self):
         """End the signal: give the frame of the samples since the last whole hop, zeros after them, if there are any.

@@ -8,12 +8,17 @@ examples:
   npreslstm convert model.pt model.npz --features paper --classes neutral,calm,happy --mean-std statistics.npz
   npreslstm convert model.npz model.pt                                     torch.load("model.pt", weights_only=True) reads it
   npreslstm convert checkpoint.pth model.safetensors
+  npreslstm convert training.ckpt model.npz --key ema                      one of several networks in a file
+
+Any prefix of the tensors' names is removed, pruned and weight-normed tensors are put together, and losses, optimizers and the
+like are left aside; docs/formats.md has the whole list.
 """
 
 
 def add_arguments(parser):
-    parser.add_argument("source", metavar="IN", help="weights (.npz, .pt, .pth, .safetensors) or the name of bundled ones")
+    parser.add_argument("source", metavar="IN", help="weights (.npz, .pt, .pth, .ckpt, .bin, .safetensors) or the name of bundled ones")
     parser.add_argument("target", metavar="OUT", help="file to write; its ending says the format: .npz, .pt, .pth or .safetensors")
+    parser.add_argument("--key", help="which of several networks in IN, as the message about them calls it: state_dict.ema")
     parser.add_argument("--like", metavar="OTHER", help="weights to take features, classes, mean and std from")
     parser.add_argument("--features", metavar="paper|mcu|FILE", help="how the features were made: a name, or a JSON file")
     parser.add_argument("--classes", metavar="A,B,C", help="names of the classes in the order of the logits")
@@ -25,7 +30,7 @@ def run(args):
     from npreslstm.conversion import convert
 
     classes = None if args.classes is None else [name.strip() for name in args.classes.split(",")]
-    checkpoint, notices = convert(args.source, args.target, args.like, args.features, classes, args.mean_std)
+    checkpoint, notices = convert(args.source, args.target, args.like, args.features, classes, args.mean_std, args.key)
     config = checkpoint.config
     print(
         f"{args.target}: {config.kind}, {config.input_size} features, hidden size {config.hidden_size}, layers {config.num_layers}, "

@@ -1,8 +1,17 @@
 """``npreslstm crossval``: how good a recipe is on speakers it has not heard."""
 
+import os
 import sys
 import time
 
+from npreslstm.commands.data import (
+    DATA,
+    add_background_argument,
+    add_corpus_arguments,
+    background_files,
+    corpus_paths,
+    load_training_data,
+)
 from npreslstm.commands.evaluate import add_plot_arguments, check_plots
 
 HELP = "cross-validate a recipe over speakers: repeated, parallel, resumable"
@@ -14,7 +23,11 @@ examples:
   npreslstm crossval ravdess/ --inner --set lr=1e-3 --out try-lr/     choose between recipes without the test speakers
   npreslstm crossval corpus.csv --folds 5 --config mcu --out results/
   npreslstm crossval ravdess/ --teachers results/ --recipe student --out students/     each learns from all runs of results/
+  npreslstm crossval ravdess/ --config mcu --start results/ --recipe robust --out robust/     each goes on from its own fold's
+  npreslstm crossval --corpus ravdess/ --corpus nemo.csv --labels map.csv --config mcu --out both/     by the paper's folds
+  npreslstm crossval --corpus a.csv --corpus b.csv --corpus c.csv --folds corpus --out others/     leave one corpus out
   npreslstm crossval --report results/
+  npreslstm crossval --pack results/ --out kept/     predictions, configuration and curves in two files, which --report reads too
 
 Every fold of every run is trained from a seed of its own and entered into --out when it is done. Interrupted in any way,
 the same command goes on where it was, and ends with the same bits. Statistics, weights and epochs come from speakers that
@@ -26,9 +39,11 @@ features/ and snapshots/ may be deleted in the end.
 
 
 def add_arguments(parser):
-    parser.add_argument("data", nargs="?", help="RAVDESS folder, or manifest CSV with the columns file, label, speaker")
+    parser.add_argument("data", nargs="?", help=DATA)
     parser.add_argument("--out", metavar="DIR", help="folder of the results")
-    parser.add_argument("--report", metavar="DIR", help="only print the scores of such a folder")
+    finished = parser.add_mutually_exclusive_group()
+    finished.add_argument("--report", metavar="DIR", help="only print the scores of such a folder")
+    finished.add_argument("--pack", metavar="DIR", help="put the results of such a folder into two files in --out, without the networks")
     add_plot_arguments(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the scores (default: text)")
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="runs of all folds (default 1); more may be added later")
@@ -36,15 +51,19 @@ def add_arguments(parser):
     parser.add_argument("--inner", action="store_true", help="score the validation speakers; the test speakers have no part in anything")
     teachers = "learn from the networks of another cross-validation, fold by fold (distillation); repeatable"
     parser.add_argument("--teachers", action="append", default=[], metavar="DIR", help=teachers)
+    parser.add_argument("--start", metavar="DIR", help="go on from the networks of another cross-validation, fold by fold")
     parser.add_argument("--validation", action="store_true", help="keep the validation speakers out of training and follow their UAR")
 
 
 def add_training_arguments(parser):
     """What `crossval` and `search` have in common."""
-    parser.add_argument("--folds", default="paper", metavar="F", help="paper (default), emobox, or a number of folds for any corpus")
-    recipe = "default, student (where there are teachers), original (the paper's settings) or a JSON file of fields"
+    add_corpus_arguments(parser)
+    folds = "paper (default), emobox, a number of folds for any corpus, or corpus, which leaves out one of several"
+    parser.add_argument("--folds", default="paper", metavar="F", help=folds)
+    recipe = "default, student or robust (where there are teachers), original (the paper's settings) or a JSON file of fields"
     parser.add_argument("--recipe", default="default", metavar="R", help=recipe)
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; repeatable")
+    add_background_argument(parser)
     parser.add_argument("--config", default="paper", metavar="C", help="features: paper (default), mcu, or a JSON file of fields")
     parser.add_argument("--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa")
     parser.add_argument("--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default 64)")
@@ -61,17 +80,19 @@ def run(args):
     from npreslstm.errors import InputError
     from npreslstm.report.crossval import summary_text
     from npreslstm.training.crossval import summarise
-    from npreslstm.training.journal import Journal
+    from npreslstm.training.packed import open_results, pack_results
 
     check_plots(args)
-    if args.report:
-        journal = Journal(args.report)
-        summary = summarise(journal.config, journal.entries())
-    elif not args.data or not args.out:
-        raise InputError("give DATA (a RAVDESS folder or a manifest CSV) and --out DIR, or --report DIR")
-    else:
-        summary = _train(args)
-        journal = Journal(args.out)
+    if args.pack:
+        if corpus_paths(args) or not args.out:
+            raise InputError("--pack DIR takes --out DIR, and no DATA")
+        pack_results(args.pack, args.out)
+    elif not args.report:
+        if not corpus_paths(args) or not args.out:
+            raise InputError("give DATA (a RAVDESS folder or a manifest CSV) or several --corpus, and --out DIR; or --report DIR")
+        _train(args)
+    journal = open_results(args.report or args.out)
+    summary = summarise(journal.config, journal.entries())
     text = summary_text(journal.config, summary, _seconds(journal, summary))
     print(json.dumps(summary, indent=1) + "\n" if args.format == "json" else text, end="")
     if args.plots:
@@ -82,7 +103,7 @@ def _train(args):
     from npreslstm.parallel import available_cores
     from npreslstm.training.crossval import crossval
 
-    plan = make_plan(args, inner=args.inner, hold_validation=args.validation, teachers=tuple(args.teachers))
+    plan = make_plan(args, inner=args.inner, hold_validation=args.validation, teachers=tuple(args.teachers), start=args.start)
     workers = available_cores() if args.workers is None else args.workers
     line = EntryLine(plan, args.runs, 1 if args.dask else workers)
     return crossval(plan, args.runs, args.out, args.cache, workers, args.dask, line.clip, line.entry)
@@ -97,12 +118,19 @@ def _seconds(journal, summary):
 def _plot(args, journal, summary):
     from npreslstm.cli import say
     from npreslstm.report import plots
+    from npreslstm.training.calibration import SCORES, expected_calibration_error, reliability
+    from npreslstm.training.crossval import pooled
 
     config, entries = journal.config, journal.entries()
+    complete = pooled([entry for (run, _), entry in entries.items() if run in summary["runs"]])
+    bins = reliability(complete.probabilities, complete.labels)
+    error = f"{SCORES['ECE']} {expected_calibration_error(complete.probabilities, complete.labels):.3f}"
+    calibration = f"{config['data']}, {len(summary['runs'])} runs\n{error}"
     title = f"{config['data']}, {len(summary['runs'])} runs: UAR {summary['UAR']['mean']:.3f}"
     figures = {
         "confusion": plots.confusion_figure(summary["confusion"], config["classes"], title),
         "training": plots.training_figure([journal.history(*key) or {} for key in entries]),
+        "reliability": plots.reliability_figure(bins, calibration),
     }
     for path in plots.save_pictures(figures, args.plots, args.plot_format):
         say(f"drew {path}")
@@ -113,18 +141,26 @@ def make_plan(args, **options):
     from npreslstm.cli import say
     from npreslstm.schema import ModelConfig
     from npreslstm.training.crossval import Plan
-    from npreslstm.training.dataset import RAVDESS, load_dataset
+    from npreslstm.training.dataset import RAVDESS
     from npreslstm.training.protocol import TABLES, missing_clips
     from npreslstm.training.recipe import load_recipe, training_features, with_settings
 
     recipe = with_settings(load_recipe(args.recipe), args.set)
-    dataset = load_dataset(args.data)
+    dataset = load_training_data(args)
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
+    options["backgrounds"] = background_files(args)
     plan = Plan.make(dataset, args.folds, training_features(args.config, recipe.trim_db), model, recipe, seed=args.seed, **options)
-    if dataset.name == RAVDESS and args.folds in TABLES and (missing := missing_clips(dataset)):
+    ravdess = [part for part in dataset.parts if part.name == RAVDESS]
+    if ravdess and args.folds in TABLES and (missing := missing_clips(ravdess[0])):
         more = " ..." if len(missing) > 5 else ""
-        say(f"warning: {args.data} lacks {len(missing)} of RAVDESS's 1,440 clips, so scores cannot be compared: {', '.join(missing[:5])}{more}")
+        lacks = f"{_folder(args)} lacks {len(missing)} of RAVDESS's 1,440 clips"
+        say(f"warning: {lacks}, so scores cannot be compared: {', '.join(missing[:5])}{more}")
     return plan
+
+
+def _folder(args):
+    """The corpus that is a folder, and so RAVDESS."""
+    return next(path for path in corpus_paths(args) if os.path.isdir(path))
 
 
 class EntryLine:

@@ -3,6 +3,8 @@
 import os
 import sys
 
+from npreslstm.assets import DEFAULT_WEIGHTS
+from npreslstm.commands.data import DATA, add_corpus_arguments, corpus_paths, load_data, read_paths
 from npreslstm.commands.predict import add_speeds_argument, parse_speeds
 
 HELP = "score weights on a corpus: UAR, recall by class, by sex, intensity and speaker; pictures"
@@ -13,18 +15,26 @@ examples:
   npreslstm evaluate ravdess/ --weights mine.npz --plots pictures/
   npreslstm evaluate ravdess/ --type int8                     the integer model of the C port
   npreslstm evaluate ravdess/ --weights mcu --speeds 1,0.85,1.15
+  npreslstm evaluate ravdess/ --conditions --jobs 2           as other microphones, rooms, lines and files would give them
   npreslstm evaluate corpus.csv --speakers anna,ben --format csv --output predictions.csv
+  npreslstm evaluate nemo.csv --weights mcu --label anger=angry --label happiness=happy --label sadness=sad
+  npreslstm evaluate --corpus ravdess/ --corpus nemo.csv --weights both.npz     each over its own classes, and together
 
 Speakers that the weights were trained on are only scored if you ask for them, and then it says so. UAR is the mean recall of
-the classes; its interval is of a bootstrap over speakers. Strong intensity has no neutral clips, so its UAR is of seven classes.
+the classes; its interval is of a bootstrap over speakers. Strong intensity has no
+neutral clips, so its UAR is of seven classes. The expected calibration error is the mean distance between the
+largest probability of clips and how often they are labelled rightly, in 15 bins of it.
 """
 
 
 def add_arguments(parser):
-    parser.add_argument("data", help="RAVDESS folder, or manifest CSV with the columns file, label, speaker")
-    parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default paper)")
+    parser.add_argument("data", nargs="?", help=DATA)
+    add_corpus_arguments(parser)
+    parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default robust)")
     parser.add_argument("--speakers", default="held-out", metavar="WHO", help="held-out (default), all, or names with commas")
     add_speeds_argument(parser)
+    conditions = "score under eighteen recording conditions: levels, silence, noise, rooms, telephone, rates, codecs"
+    parser.add_argument("--conditions", action="store_true", help=conditions)
     parser.add_argument("--type", default="float32", choices=("float32", "int8"), help="of the numbers (default float32)")
     parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="scores as text (default) or JSON, or predictions as CSV")
     parser.add_argument("--output", metavar="FILE", help="write there, whole or not at all, instead of standard output")
@@ -50,18 +60,25 @@ def check_plots(args):
 
 def run(args):
     from npreslstm.cli import say
+    from npreslstm.errors import InputError
     from npreslstm.files import check_output
     from npreslstm.recognizer import Recognizer
-    from npreslstm.training.dataset import load_dataset
     from npreslstm.training.evaluate import choose_speakers, evaluate
 
     check_plots(args)
+    _check_conditions(args)
+    if not corpus_paths(args):
+        raise InputError("give DATA (a RAVDESS folder or a manifest CSV) or several --corpus")
     speeds = parse_speeds(args.speeds)
-    check_output("--output", args.output, [args.data, *([args.weights] if args.weights else [])])
-    checkpoint, dataset = Recognizer(args.weights).checkpoint, load_dataset(args.data)
+    check_output("--output", args.output, [*read_paths(args), *([args.weights] if args.weights else [])])
+    checkpoint = Recognizer(args.weights).checkpoint
+    dataset = load_data(args, checkpoint.classes)
     speakers = choose_speakers(checkpoint, dataset, args.speakers)
     if warning := _warning(checkpoint, dataset, speakers):
         say(f"warning: {warning}")
+    if args.conditions:
+        _write(args, _under_conditions(args, checkpoint, dataset, speakers))
+        return
     evaluation = evaluate(checkpoint, dataset, speakers, args.type, speeds, args.jobs, args.cache, _progress())
     _write(args, _report(args, evaluation, warning))
     if args.plots:
@@ -70,21 +87,51 @@ def run(args):
 
 def _warning(checkpoint, dataset, speakers):
     """What is to be said about speakers that the weights know; None if they know none."""
-    from npreslstm.training.evaluate import seen_speakers
+    from npreslstm.training.evaluate import knows_corpus, seen_speakers
 
     seen = seen_speakers(checkpoint, dataset)
     if seen is None:
         return "the weights do not say whom they were trained on; the scores may be of speakers that they know"
-    if (trained_on := checkpoint.notes.get("data", dataset.name)) != dataset.name:
-        return f"the weights were trained on {trained_on}; whether they know speakers of {dataset.name} cannot be told"
-    known = [speaker for speaker in speakers if speaker in seen]
-    return f"the weights were trained on speaker {', '.join(known)}: these scores are NOT those of unseen speakers" if known else None
+    warnings = []
+    if others := [part.name for part in dataset.parts if not knows_corpus(checkpoint, part.name)]:
+        trained_on, unknown = checkpoint.noted("data"), " and ".join(others)
+        warnings.append(f"the weights were trained on {trained_on}; whether they know speakers of {unknown} cannot be told")
+    if known := [speaker for speaker in speakers if speaker in seen]:
+        warnings.append(f"the weights were trained on speaker {', '.join(known)}: these scores are NOT those of unseen speakers")
+    scored = {name.partition("/")[0] for name in speakers} if dataset.several else {dataset.name}
+    if silent := [part.name for part in dataset.parts if part.name not in scored]:
+        warnings.append(f"nobody of {' and '.join(silent)} is scored")
+    return "; ".join(warnings) or None
 
 
 def _progress():
     from npreslstm.commands.train import ClipLine
 
     return ClipLine() if sys.stderr.isatty() else None
+
+
+def _under_conditions(args, checkpoint, dataset, speakers):
+    """Scores under recording conditions, as text or JSON."""
+    import json
+
+    from npreslstm.report.robustness import robustness_json, robustness_text
+    from npreslstm.training.robustness import robustness
+
+    name = args.weights or DEFAULT_WEIGHTS
+    clips = tuple(dataset.of(set(speakers)))
+    found = robustness({name: checkpoint}, dataset._replace(clips=clips), jobs=args.jobs, cache=args.cache, progress=_progress())
+    if args.format == "json":
+        return json.dumps(robustness_json(found), indent=1) + "\n"
+    return robustness_text(found)
+
+
+def _check_conditions(args):
+    """Options that --conditions leaves no room for."""
+    from npreslstm.errors import InputError
+
+    others = {"--plots": args.plots, "--format csv": args.format == "csv", "--type int8": args.type != "float32", "--speeds": args.speeds != "1"}
+    if args.conditions and (given := [option for option, there in others.items() if there]):
+        raise InputError(f"--conditions scores clips heard once in float32, as a table or JSON; leave out {', '.join(given)}")
 
 
 def _report(args, evaluation, warning):
@@ -129,15 +176,19 @@ def _write(args, text):
 def _plot(args, evaluation):
     from npreslstm.cli import say
     from npreslstm.report import plots
+    from npreslstm.training.calibration import SCORES, reliability
     from npreslstm.training.evaluate import scores
 
     labels, classes = evaluation.predictions.labels, evaluation.checkpoint.classes
     found = scores(evaluation, resamples=1)
+    bins = reliability(evaluation.predictions.probabilities, labels)
+    error = f"{SCORES['ECE']} {found['ECE']:.3f}"
     figures = {
         "confusion": plots.confusion_figure(found["confusion"], classes, f"{evaluation.dataset.name}: UAR {found['UAR']:.3f}"),
         "embeddings": plots.embedding_figure(evaluation.averages, evaluation.contexts, labels, classes),
         "attention": plots.attention_figure(evaluation.attention, labels, classes),
-        "training": plots.training_figure([evaluation.checkpoint.notes.get("history", {})]),
+        "training": plots.training_figure([evaluation.checkpoint.noted("history", {})]),
+        "reliability": plots.reliability_figure(bins, f"{evaluation.dataset.name}\n{error}"),
     }
     for path in plots.save_pictures(figures, args.plots, args.plot_format):
         say(f"drew {path}")

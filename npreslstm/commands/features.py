@@ -23,15 +23,24 @@ KINDS = (".npz", ".csv", ".json")
 
 
 def add_arguments(parser):
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="sound file, folder (searched through and through) or quoted pattern")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="sound file, folder with all in it, quoted pattern, or - (standard input)")
     parser.add_argument("--config", default="paper", metavar="C", help="paper (default), mcu, or a JSON file with fields to change")
-    parser.add_argument("--output", metavar="FILE", help="write to FILE, whole or not at all: .npz, .csv or .json")
+    output = "write to FILE, whole or not at all: .npz, .csv, .json, or - (default), CSV on standard output"
+    parser.add_argument("--output", metavar="FILE", help=output)
     parser.add_argument("--plot", metavar="FILE", help="draw waveform, log-mel bands, MFCC and chroma of one file: .png, .svg or .pdf")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1); the result does not depend on it")
     parser.add_argument("--cache", metavar="DIR", help="remember features there: an interrupted run goes on where it stopped")
 
 
 def run(args):
+    from npreslstm.audio.reader import pipes_kept
+
+    args.output = None if args.output == "-" else args.output
+    with pipes_kept(args.paths) as args.paths:
+        return _run(args)
+
+
+def _run(args):
     from npreslstm.audio.config import load_config
 
     config = load_config(args.config)
@@ -45,7 +54,7 @@ def run(args):
 
 
 def _files(args):
-    """The files behind the arguments; one that does not exist stays in its place, to be named when its turn comes."""
+    """The files behind the arguments; what leads to none stays in its place, to be named when its turn comes."""
     from npreslstm.audio.reader import find_audio
     from npreslstm.errors import InputError
 
@@ -53,7 +62,7 @@ def _files(args):
     for path in args.paths:
         try:
             files.update(dict.fromkeys(find_audio([path])))
-        except FileNotFoundError:
+        except (FileNotFoundError, InputError):
             files[path] = None
     _check_output("--output", args.output, KINDS, files)
     _check_output("--plot", args.plot, (".png", ".svg", ".pdf"), files)

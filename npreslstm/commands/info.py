@@ -7,6 +7,7 @@ examples:
   npreslstm info                     the bundled weights
   npreslstm info my.npz
   npreslstm info model.pt --format json
+  npreslstm info training.ckpt --key ema
 """
 
 COLUMNS = 3  # of the statistics, side by side
@@ -14,25 +15,26 @@ LONGEST_LIST = 30
 
 
 def add_arguments(parser):
-    parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help=".npz, .pt or .safetensors, or the name of bundled weights (default paper)")
+    parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help=".npz, .pt or .safetensors, or the name of bundled weights (default robust)")
+    parser.add_argument("--key", help="which of several networks in a checkpoint, as the message about them calls it")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 
 
 def run(args):
     import json
 
-    facts = _facts(args.weights)
+    facts = _facts(args.weights, args.key)
     print(json.dumps(facts, indent=1) if args.format == "json" else _text(facts))
 
 
-def _facts(weights):
+def _facts(weights, key):
     """All of a weights file as plain values."""
     import os
 
     from npreslstm.checkpoint import FORMAT, VERSION, find_weights, is_native, load_checkpoint
 
     path = find_weights(weights)
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, key)
     config, state = checkpoint.config, checkpoint.state
     tensors = [
         {"name": name, "shape": list(shape), "dtype": str(state[name].dtype), "trained": name in config.parameters}
@@ -55,6 +57,8 @@ def _facts(weights):
 
 
 def _text(facts):
+    from npreslstm.training.calibration import temperature_text
+
     absent = f"none: Recognizer needs them; npreslstm convert {facts['file']} OUT.npz --like OTHER.npz adds them"
     sections = [
         _pairs(
@@ -64,6 +68,7 @@ def _text(facts):
                 "sha256": facts["sha256"],
                 "classes": ", ".join(facts["classes"]) if facts["classes"] else absent,
                 "parameters": f"{facts['num_parameters']:,}",
+                "probabilities": temperature_text(facts["notes"]) or "as trained, without a temperature",
             }
         ),
         "model\n" + _pairs(facts["model"], "  "),
@@ -106,7 +111,7 @@ def _flat(notes, prefix=""):
     """{'scores.uar': 0.6} of {'scores': {'uar': 0.6}}; of a long list the first and the last value."""
     flat = {}
     for name, value in notes.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             flat.update(_flat(value, f"{prefix}{name}."))
         elif isinstance(value, list) and len(value) > LONGEST_LIST:
             flat[prefix + name] = f"{value[0]} ... {value[-1]}  ({len(value)} values; --format json has all)"

@@ -4,6 +4,7 @@ import sys
 import time
 
 from npreslstm.commands.crossval import add_training_arguments, make_plan
+from npreslstm.commands.data import DATA, corpus_paths
 from npreslstm.commands.evaluate import add_plot_arguments, check_plots
 
 HELP = "search for a better recipe on validation speakers: TPE, pruning, parallel, resumable"
@@ -12,6 +13,7 @@ EXAMPLES = """\
 examples:
   npreslstm search ravdess/ --trials 100 --workers 2 --out search/
   npreslstm search ravdess/ --recipe original --out search/            the paper's ranges
+  npreslstm search --corpus a.csv --corpus b.csv --folds 5 --out search/
   npreslstm search ravdess/ --range lr=1e-4:1e-2:log --range batch_size=16,32 --out search/
   npreslstm crossval ravdess/ --recipe search/best.json --runs 10 --out results/
 
@@ -26,7 +28,7 @@ BEST = 5  # trials that are printed
 
 
 def add_arguments(parser):
-    parser.add_argument("data", help="RAVDESS folder, or manifest CSV with the columns file, label, speaker")
+    parser.add_argument("data", nargs="?", help=DATA)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results")
     parser.add_argument("--trials", type=int, default=100, metavar="N", help="trials in all (default 100)")
     parser.add_argument("--range", action="append", default=[], metavar="F=LOW:HIGH[:log]", help="vary this, or F=A,B,C; replaces the default ranges")
@@ -37,10 +39,13 @@ def add_arguments(parser):
 
 def run(args):
     from npreslstm.cli import say
+    from npreslstm.errors import InputError
     from npreslstm.parallel import available_cores
     from npreslstm.training.search import DEFAULT_RANGES, PAPER_RANGES, parse_ranges, search
 
     check_plots(args)
+    if not corpus_paths(args):
+        raise InputError("give DATA (a RAVDESS folder or a manifest CSV) or several --corpus")
     plan = make_plan(args, inner=True)
     default = PAPER_RANGES if plan.recipe.padding == "original" else DEFAULT_RANGES
     if plan.recipe.statistics == "all":

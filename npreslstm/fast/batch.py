@@ -6,6 +6,7 @@ it. A step of training on 32 clips is 1.7 times as fast.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from npreslstm.fast.attention import attention_backward, attention_forward
 from npreslstm.fast.batchnorm import batchnorm_backward, batchnorm_forward
@@ -23,13 +24,20 @@ class Batch:
 
     Parameters
     ----------
-    lengths : (N,) int array
+    lengths : (N,) int array, each from 1 to T
     padding : {'masked', 'original'}
         See `ResLSTM.forward`.
+    shape : (N, T)
+        Of the padded input.
+
+    Raises
+    ------
+    InputError
+        If `lengths` are not of such an input.
     """
 
-    def __init__(self, lengths: np.ndarray, padding: str) -> None:
-        self.packing = packing(lengths)
+    def __init__(self, lengths: ArrayLike, padding: str, shape: tuple[int, int]) -> None:
+        self.packing = packing(lengths, shape)
         self.masked = padding == "masked"
 
     def take(self, x: np.ndarray) -> np.ndarray:

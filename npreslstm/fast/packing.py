@@ -81,7 +81,7 @@ class Packing(NamedTuple):
         InputError
             If `x` is of another batch.
         """
-        check_fit(x, self.lengths)
+        check_fit(self.lengths, x.shape)
         places = self.clip * x.shape[1] + self.time  # (M,); `take` is twice as fast as x[clip, time]
         return x.reshape(-1, *x.shape[2:]).take(places, axis=0)
 
@@ -97,12 +97,14 @@ class Packing(NamedTuple):
         return np.arange(len(self.batch_sizes)) < self.lengths[:, None]
 
 
-def packing(lengths: ArrayLike) -> Packing:
+def packing(lengths: ArrayLike, batch: tuple[int, int] | None = None) -> Packing:
     """Lay out a batch of clips.
 
     Parameters
     ----------
     lengths : (N,) int array-like, every entry >= 1, N >= 1
+    batch : (N, T), optional
+        Clips and frames of the padded input that it is for.
 
     Returns
     -------
@@ -111,9 +113,12 @@ def packing(lengths: ArrayLike) -> Packing:
     Raises
     ------
     InputError
-        If `lengths` is not a non-empty vector of positive integers.
+        If `lengths` is not a non-empty vector of positive integers, or does not fit `batch`; nothing as long as
+        they are has been made by then.
     """
     lengths = check_lengths(lengths)
+    if batch is not None:
+        check_fit(lengths, batch)
     order = np.argsort(-lengths, kind="stable")  # (N,)
     descending = lengths[order]
     batch_sizes = (descending > np.arange(descending[0])[:, None]).sum(axis=1)  # (T,)

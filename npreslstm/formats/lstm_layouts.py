@@ -9,7 +9,8 @@ Source: keras.layers.LSTM and Bidirectional (Keras 3), operator LSTM of ONNX (si
 
 import numpy as np
 
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
+from npreslstm.formats.arrays import as_array
 
 _FROM_ONNX, _TO_ONNX = (0, 2, 3, 1), (0, 3, 1, 2)  # which block of one order is each block of the other
 _DIRECTIONS = ("", "_reverse")
@@ -33,7 +34,9 @@ def from_keras(weights):
     InputError
         If they are not the weights of an LSTM.
     """
-    weights = [np.asarray(w) for w in weights]
+    if not isinstance(weights, (list, tuple)):
+        raise InputError(f"Keras weights are {shown(weights)}; expected the list of arrays that layer.get_weights() gives")
+    weights = [as_array(w, "a Keras weight") for w in weights]
     matrices = [w.ndim == 2 for w in weights]
     if matrices not in ([True, True], [True, True, False], [True] * 4, [True, True, False] * 2):
         expected = "expected layer.get_weights(): kernel, recurrent kernel, bias (twice if bidirectional)"
@@ -70,13 +73,13 @@ def from_onnx(W, R, B=None, P=None):
     InputError
         If the shapes are not those of an LSTM, or there are peepholes.
     """
-    W, R = np.asarray(W), np.asarray(R)
-    if P is not None and np.any(P):
+    W, R = as_array(W, "W"), as_array(R, "R")
+    if P is not None and np.any(as_array(P, "P")):
         raise InputError("P holds peephole connections; expected an LSTM without, as torch.nn.LSTM is")
-    directions, H = len(W), R.shape[-1]
-    if W.ndim != 3 or directions not in (1, 2) or W.shape[1] != 4 * H or R.shape != (directions, 4 * H, H):
+    directions, H = W.shape[:1] + R.shape[-1:] if W.ndim == R.ndim == 3 else (0, 0)
+    if not H or directions not in (1, 2) or W.shape[1] != 4 * H or R.shape != (directions, 4 * H, H):
         raise InputError(f"W and R are {W.shape} and {R.shape}; expected (directions, 4H, D) and (directions, 4H, H), one or two directions")
-    B = np.zeros((directions, 8 * H), W.dtype) if B is None else np.asarray(B)
+    B = np.zeros((directions, 8 * H), W.dtype) if B is None else as_array(B, "B")
     if B.shape != (directions, 8 * H):
         raise InputError(f"B is {B.shape}; expected {(directions, 8 * H)}: eight blocks of H, the biases of W before those of R")
     state = {}

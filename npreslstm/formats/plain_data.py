@@ -1,5 +1,8 @@
 """Making sure that a structure built by a stranger's instructions is harmless to whoever walks it."""
 
+import json
+import os
+
 from npreslstm.errors import InputError
 
 MAX_DEPTH = 100
@@ -92,3 +95,115 @@ def check_plain(value, leaves, limit):
 
     measure(value, 0)
     return value
+
+
+def parse_json(text):
+    """The value of a JSON text.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    dict, list, str, int, float, bool or None
+
+    Raises
+    ------
+    InputError
+        If it is not JSON, or nests deeper than `MAX_DEPTH`; says why, without a name.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"it is not JSON: {error}") from None
+    if _nests_deeper(value, MAX_DEPTH):
+        raise InputError(f"it nests deeper than {MAX_DEPTH} levels")
+    return value
+
+
+def read_json(path, remedy, form=None):
+    """The value of a JSON file in UTF-8.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    remedy : str
+        What the message advises if the file cannot be used.
+    form : optional
+        What it must have, as of `misfit`.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened or read.
+    InputError
+        If it is damaged, or not of the form; names the file.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            value = parse_json(file.read())
+        if form is not None and (place := misfit(value, form)) is not None:
+            raise InputError(f"{place or 'all of it'} is missing, or not what it should be")
+    except ValueError as error:  # InputError, UnicodeDecodeError
+        raise InputError(f"{os.fspath(path)} is damaged ({error}): {remedy}") from None
+    return value
+
+
+def misfit(value, form, name=""):
+    """Where a JSON value is not of a form.
+
+    Parameters
+    ----------
+    value : JSON value
+    form : type, tuple, list, dict or None
+        A type stands for its values (`float` for any number that is or fits one), a tuple for any of its forms, ``[form]`` for lists of it,
+        ``{name: form}`` for an object with at least these fields, ``{str: form}`` for one with any names, None for itself.
+        A field with None among the forms of a tuple may be absent.
+
+    Returns
+    -------
+    str or None
+        Path of the first part that does not fit, with dots; None if all does.
+
+    Examples
+    --------
+    >>> misfit({"seed": 1, "loss": [0.5, "x"]}, {"seed": int, "loss": [float]})
+    'loss.1'
+    """
+    if isinstance(form, tuple):
+        return name if all(misfit(value, one) is not None for one in form) else None
+    if not isinstance(form, (list, dict)):
+        return None if _is(value, form) else name
+    if type(value) is not type(form):
+        return name
+    if isinstance(form, list):
+        parts = [(k, item, form[0]) for k, item in enumerate(value)]
+    elif str in form:
+        parts = [(k, item, form[str]) for k, item in value.items()]
+    else:
+        parts = [(k, value.get(k, _ABSENT), wanted) for k, wanted in form.items() if k in value or not _optional(wanted)]
+    found = (misfit(item, wanted, f"{name}.{k}" if name else str(k)) for k, item, wanted in parts)
+    return next((place for place in found if place is not None), None)
+
+
+_ABSENT = object()
+
+
+def _optional(form):
+    return isinstance(form, tuple) and None in form
+
+
+def _is(value, kind):
+    if kind is None:
+        return value is None
+    if kind is float:
+        return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 1000)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _nests_deeper(value, levels):
+    if not isinstance(value, (dict, list)):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_nests_deeper(item, levels - 1) for item in items)

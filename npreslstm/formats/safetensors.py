@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
 from npreslstm.files import atomic_write
 from npreslstm.formats.state_dicts import widen_bfloat16, writable_arrays
 
@@ -34,7 +34,7 @@ def read_state_dict(path):
     InputError
         If the safetensors library is absent, the file is damaged, or a dtype is not read (float8, complex).
     """
-    library = _library()
+    library = require_library()
     with open(path, "rb") as file:
         data = file.read()
     try:
@@ -62,7 +62,7 @@ def read_metadata(path):
     FileNotFoundError, InputError
         As `read_state_dict`.
     """
-    library = _library()
+    library = require_library()
     try:
         with library.safe_open(path, framework="numpy") as file:
             return file.metadata() or {}
@@ -87,7 +87,7 @@ def write_state_dict(path, state, metadata=None):
     InputError
         If the safetensors library is absent, or a name, an array or the metadata cannot be stored.
     """
-    library = _library()
+    library = require_library()
     arrays = writable_arrays(state, _WRITABLE, "safetensors")
     if metadata is not None and not all(type(text) is str for item in metadata.items() for text in item):
         raise InputError("safetensors metadata holds texts only; encode other values, for example with json.dumps")
@@ -95,7 +95,8 @@ def write_state_dict(path, state, metadata=None):
         file.write(library.numpy.save(arrays, metadata=dict(metadata) if metadata else None))
 
 
-def _library():
+def require_library():
+    """The safetensors library; InputError with the remedy where it is not installed."""
     try:
         import safetensors.numpy
     except ImportError:
@@ -106,7 +107,11 @@ def _library():
 def _array(path, name, tensor):
     if tensor["dtype"] not in _DTYPES:
         raise InputError(f"{path}: {name!a} has the dtype {tensor['dtype']}; expected one of {', '.join(_DTYPES)}: convert it before saving")
-    stored = np.frombuffer(tensor["data"], _DTYPES[tensor["dtype"]]).reshape(tensor["shape"])
+    try:
+        stored = np.frombuffer(tensor["data"], _DTYPES[tensor["dtype"]]).reshape(tensor["shape"])
+    except (ValueError, OverflowError, MemoryError):
+        shape = f"{shown(tensor['shape'])} of {len(tensor['shape'])} axes"
+        raise InputError(f"{path}: {name!a:.80} has the shape {shape}, which NumPy cannot hold: fetch or save it again") from None
     if tensor["dtype"] == "BF16":
         return widen_bfloat16(stored)
     return stored.astype(stored.dtype.newbyteorder("="))

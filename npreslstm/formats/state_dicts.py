@@ -30,7 +30,7 @@ def find_state_dict(value, key=None):
     """
     found = list(_candidates(value, "", 0))
     if not found:
-        raise InputError(f"no state dict (names with tensors) in it; found {_summary(value)}: in PyTorch torch.save(model.state_dict(), new_path)")
+        raise InputError(f"no state dict (names with tensors) in it; found {summary(value)}: in PyTorch torch.save(model.state_dict(), new_path)")
     named = [item for item in found if item[0].rpartition(".")[2] in MODEL_KEYS]
     choice = found if len(found) == 1 else named
     if key is not None:
@@ -127,8 +127,8 @@ def _listing(found):
     return ", ".join(shown) + (", ..." if len(found) > 8 else "")
 
 
-def _summary(value):
-    """The topmost level in a few words."""
+def summary(value):
+    """The topmost level of a saved structure in a few words."""
     if type(value) is not dict:
         return f"a {type(value).__name__}"
     shown = [f"{name!a:.60}: {type(item).__name__}" for name, item in list(value.items())[:8]]

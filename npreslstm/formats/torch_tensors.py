@@ -123,7 +123,7 @@ class TensorReader:
         if tensor.key not in self._data:
             self._data[tensor.key] = self._archive.read(f"data/{tensor.key}")
         stored = np.dtype(DTYPES[tensor.dtype]).newbyteorder(self._byteorder)
-        strides = [step * stored.itemsize for step in tensor.stride]
+        strides = [step * stored.itemsize if n > 1 else 0 for n, step in zip(tensor.size, tensor.stride)]  # that of a single one is any number
         view = np.ndarray(tensor.size, stored, self._data[tensor.key], tensor.offset * stored.itemsize, strides)
         return widen_bfloat16(view) if tensor.dtype == "bfloat16" else view.astype(tensor.final, order="C")
 
@@ -189,9 +189,11 @@ def explain(name):
     return "refused, since only tensors and plain data are read and no code is run; in PyTorch: torch.save(model.state_dict(), new_path)"
 
 
+_BEFORE_QUANTISATION = "use the network as it was before quantisation"
 _REMEDIES = {
     "torch.nn.": "the file holds a whole module, not its weights; in PyTorch: torch.save(model.state_dict(), new_path)",
-    "torch._utils._rebuild_qtensor": "a quantized tensor; in PyTorch save x.dequantize() instead",
+    "torch._utils._rebuild_qtensor": f"a quantised tensor; {_BEFORE_QUANTISATION}, or in PyTorch save x.dequantize() instead",
+    "torch.ScriptObject": f"an object of compiled code, as quantised layers have; {_BEFORE_QUANTISATION}",
     "torch._utils._rebuild_sparse_tensor": "a sparse tensor; in PyTorch save x.to_dense() instead",
     "torch.serialization._get_layout": "a sparse tensor; in PyTorch save x.to_dense() instead",
     "torch._utils._rebuild_nested_tensor": "a nested tensor; in PyTorch save x.to_padded_tensor(0.0) instead",
@@ -199,8 +201,8 @@ _REMEDIES = {
     "torch._utils._rebuild_device_tensor": "a tensor of a device of its own kind; in PyTorch save x.cpu() instead",
     "torch.float8": "a dtype that NumPy lacks; in PyTorch save x.float() instead",
     "torch.ComplexHalf": "a dtype that NumPy lacks; in PyTorch save x.to(torch.complex64) instead",
-    "torch.QInt": "a quantized tensor; in PyTorch save x.dequantize() instead",
-    "torch.QUInt": "a quantized tensor; in PyTorch save x.dequantize() instead",
+    **dict.fromkeys(("torch.qint", "torch.quint", "torch.QInt", "torch.QUInt"), f"a type of quantised numbers; {_BEFORE_QUANTISATION}"),
+    **dict.fromkeys(("torch.ao.", "torch.quantization.", "torchao."), f"a part of quantisation; {_BEFORE_QUANTISATION}"),
     "numpy.": "a NumPy value; save float(x), x.tolist() or torch.from_numpy(x) instead",
 }
 

@@ -15,6 +15,7 @@ Letters: N clips, T frames of the longest one, D inputs, H hidden, F features.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from npreslstm.layers.attention import AttentionCache, attention_backward, attention_forward
 from npreslstm.layers.batchnorm import (
@@ -35,19 +36,26 @@ class Batch:
 
     Parameters
     ----------
-    lengths : (N,) int array
+    lengths : (N,) int array, each from 1 to T
     padding : {'masked', 'original'}
         See `ResLSTM.forward`.
+    shape : (N, T)
+        Of the padded input.
+
+    Raises
+    ------
+    InputError
+        If `lengths` are not of such an input.
     """
 
-    def __init__(self, lengths: np.ndarray, padding: str) -> None:
+    def __init__(self, lengths: ArrayLike, padding: str, shape: tuple[int, int]) -> None:
         self.lengths = check_lengths(lengths)
+        check_fit(self.lengths, shape)
         self.masked = padding == "masked"
         self.valid = valid_frames(self.lengths)  # (T, N)
 
     def take(self, x: np.ndarray) -> np.ndarray:
         """(N, T, D) -> (T, N, D)."""
-        check_fit(x, self.lengths)
         frames = x.swapaxes(0, 1)[: len(self.valid)]  # (T, N, D)
         return self._zero_past_ends(frames)
 

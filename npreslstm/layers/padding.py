@@ -23,13 +23,11 @@ def check_lengths(lengths: ArrayLike) -> np.ndarray:
     return lengths
 
 
-def check_fit(x: np.ndarray, lengths: np.ndarray) -> None:
-    """InputError if `x` (N, T, ...) is a batch of another number of clips, or shorter than one of them."""
-    T = int(lengths.max())
-    if len(x) != len(lengths) or x.shape[1] < T:
-        raise InputError(
-            f"lengths are {len(lengths)} up to {T}; expected {len(x)} up to {x.shape[1]}, as the input"
-        )
+def check_fit(lengths: np.ndarray, shape: tuple[int, ...]) -> None:
+    """InputError unless a padded batch of a shape (N, T, ...) is of these clips and as long as each."""
+    N, T = len(lengths), int(lengths.max())
+    if N != shape[0] or T > shape[1]:
+        raise InputError(f"lengths are {N} up to {T}; expected {shape[0]} up to {shape[1]}, as the input")
 
 
 def valid_frames(lengths: np.ndarray) -> np.ndarray:

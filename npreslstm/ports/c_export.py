@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from npreslstm.assets import package_folder
 from npreslstm.audio.features import FeatureConfig
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
@@ -19,11 +20,12 @@ from npreslstm.folding import fold, halve_sigmoids
 from npreslstm.ports import c_readme, c_tables, c_text, c_vectors, fixed_point
 from npreslstm.ports.quantize import QuantizedModel
 
-SOURCES = Path(__file__).resolve().parent / "c"
+SOURCES = package_folder() / "ports" / "c"
 COMMON = ("npr.h", "npr_internal.h", "npr_math.h", "npr_model.c", "npr_selftest.c", "Makefile", "CMakeLists.txt")
 ARITHMETIC = {"float32": "npr_float.c", "int8": "npr_int8.c"}
 FRONTEND = ("npr_frontend.h", "npr_spectrum.c", "npr_features.c")
 CLIP = ("npr_clip.h", "npr_clip.c")
+ACTIVITY = ("npr_activity.h", "npr_activity.c")
 FORMAT = 1  # NPR_FORMAT in npr.h
 
 
@@ -61,7 +63,7 @@ def export_c(checkpoint, folder, type="float32", config=None):
     for name in (*COMMON, *emulated, ARITHMETIC[type], *_frontend_sources(checkpoint.features)):
         files[name] = (SOURCES / name).read_text(encoding="utf-8")
     os.makedirs(os.path.join(folder, "qemu"), exist_ok=True)
-    for name in {*ARITHMETIC.values(), *FRONTEND, *CLIP, "npr_tables.c"} - files.keys():
+    for name in {*ARITHMETIC.values(), *FRONTEND, *CLIP, *ACTIVITY, "npr_tables.c"} - files.keys():
         Path(folder, name).unlink(missing_ok=True)
     for name, text in files.items():
         with atomic_write(os.path.join(folder, name), "w", encoding="utf-8", newline="\n") as file:
@@ -86,7 +88,9 @@ def _frontend_sources(features):
     if features is None:
         return ()
     c_tables.check_supported(features)
-    return FRONTEND if c_tables.is_streaming(features) else (*FRONTEND, *CLIP)
+    if not c_tables.is_streaming(features):
+        return (*FRONTEND, *CLIP)
+    return (*FRONTEND, *ACTIVITY) if c_tables.has_activity(features) else FRONTEND
 
 
 def generated_files(checkpoint, type):

@@ -12,6 +12,7 @@ import numpy as np
 
 from npreslstm.errors import InputError
 
+UNDECIDED = -1  # of npr_decision
 HOST_FLAGS = "-O3 -march=native -ffp-contract=fast"
 
 
@@ -116,6 +117,21 @@ class CLibrary:
         """Raw features (T, D) float32 of mono int16 samples at the rate of the model, by the frontend that was exported."""
         pcm = _of_type("samples", pcm, np.dtype(np.int16))
         return self._stream(pcm) if "NPR_TUNING_FIXED" in self.sizes else self._clip(pcm)
+
+    def activity(self, pcm, piece=512):
+        """Decisions (hops,) bool of the exported voice-activity gate about mono int16 samples at 16 kHz, pushed in pieces of up to 512."""
+        pcm = _of_type("samples", pcm, np.dtype(np.int16))
+        gate, decision, decisions = ctypes.create_string_buffer(256), ctypes.c_int(), []
+        self.check(self.lib.npr_activity_init(gate))
+        for start in range(0, len(pcm), piece):
+            part = pcm[start : start + piece]
+            self.check(self.lib.npr_activity_push(gate, *map(_argument, (part, len(part), ctypes.byref(decision)))))
+            decisions.append(decision.value)
+        decision.value = 0
+        while decision.value != UNDECIDED:
+            self.check(self.lib.npr_activity_flush(gate, ctypes.byref(decision)))
+            decisions.append(decision.value)
+        return np.array([value for value in decisions if value != UNDECIDED], bool)
 
     def _stream(self, pcm):
         hop = self.sizes["NPR_HOP"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from npreslstm.audio import activity
 from npreslstm.audio.chroma import PITCH_RANGE, chroma_filter_bank, hz_to_octaves
 from npreslstm.audio.mfcc import mel_filter_bank
 from npreslstm.errors import InputError
@@ -37,6 +38,11 @@ def is_clip(config):
     return config.framing == "centered" and config.tuning is None and config.top_db is not None
 
 
+def has_activity(config):
+    """Whether the voice-activity gate goes with the frontend: it streams, from samples at the gate's rate."""
+    return is_streaming(config) and config.sample_rate == activity.SAMPLE_RATE
+
+
 def sizes(config):
     """{macro: value} for npr_sizes.h."""
     values = {
@@ -55,6 +61,8 @@ def sizes(config):
     else:
         start, stop = np.searchsorted(np.fft.rfftfreq(config.n_fft, 1 / config.sample_rate), PITCH_RANGE)
         values |= {"NPR_TOP_DB": config.top_db, "NPR_PITCH_START": int(start), "NPR_PITCH_STOP": int(stop)}
+    if has_activity(config):
+        values["NPR_ACTIVITY"] = 1
     if config.trim_db is not None:
         values["NPR_TRIM_RATIO"] = 10.0 ** (-config.trim_db / 10)
     return {name: c_text.literal(value if isinstance(value, int) else np.float32(value)) for name, value in values.items()}
@@ -64,6 +72,8 @@ def ledger(config):
     """{what: bytes} of the frontend, for the README."""
     scratch = 4 * (config.n_fft + config.n_fft // 2 + 1 + config.n_mels)
     streaming = {"`npr_frontend`": scratch + 2 * config.n_fft + 4}
+    if has_activity(config):
+        streaming["`npr_activity`"] = 8 * (2 * activity.BANDS + 4)
     memory = streaming if is_streaming(config) else {"`npr_spectrum`; `npr_clip_size` tells the rest": scratch}
     return {"tables of the frontend, const": sum(values.nbytes for values in tables(config).values())} | memory
 

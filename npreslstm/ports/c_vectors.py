@@ -6,14 +6,17 @@ it is one of integers: they go further than sound does, so that integers saturat
 
 import numpy as np
 
+from npreslstm.audio import activity
 from npreslstm.audio.features import extract_features
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
-from npreslstm.ports import c_text
+from npreslstm.ports import c_tables, c_text
 from npreslstm.streaming import StreamingResLSTM
 
 FRAMES, SEED = 24, 6
 SOUND_HOPS = 12
+# How loud each hop of the gate's noise is, of 256: silence, noise, louder and fainter parts, a click, and noise that stays louder.
+LOUDNESS = (0, 0, 0, *[2] * 9, *[24] * 7, *[3] * 2, *[2] * 11, 256, *[2] * 6, *[4] * 3, *[3] * 5, *[6] * 30, 0, 1, *[200] * 2)
 # The network of integers has none. Its probabilities from sound have a larger one: a feature may be rounded to the next integer.
 TOLERANCES = {"float32": {"": 1e-5, "PROBABILITY_": 2e-6}, "int8": {"": 0.0, "PROBABILITY_": 1e-3}}
 SOUND_TOLERANCES = {"MFCC_": 5e-4, "CHROMA_": 5e-6}
@@ -68,6 +71,26 @@ def sound(config):
     wave *= loudness
     wave[[1, 2 * config.hop_length + 5]] = 1, -1
     return np.clip(np.rint(wave), -32768, 32767).astype(np.int16)
+
+
+def activity_sound():
+    """int16 samples by a linear congruential generator, which the self-test has as well, as loud as LOUDNESS says."""
+    noise, state = np.empty((len(LOUDNESS), activity.HOP), np.int64), SEED
+    for k in range(noise.size):
+        state = (1664525 * state + 1013904223) % 2**32
+        noise.flat[k] = (state >> 16) - 32768
+    return np.fix(noise * np.array(LOUDNESS)[:, None] / 256).astype(np.int16).reshape(-1)
+
+
+def activity_vectors():
+    """What the voice-activity gate makes of that: the score of each hop, and the decision about it."""
+    gate, hops = activity.VoiceActivity(), activity_sound().reshape(-1, activity.HOP)
+    scores, decisions = [], []
+    for hop in hops:
+        decisions.extend(gate.push(hop))
+        scores.append(gate.score)
+    decisions.extend(gate.flush())
+    return {"loudness": np.array(LOUDNESS, np.int32), "scores": np.array(scores, np.int32), "speech": np.array(decisions, np.int8)}
 
 
 def sound_vectors(checkpoint, quantized=None):
@@ -130,12 +153,13 @@ def files(checkpoint, quantized=None):
     z = z_score(checkpoint, features)
     arrays = {"features": features} | (int8_trace(quantized, z) if quantized else float_trace(checkpoint, z))
     heard = {} if checkpoint.features is None else sound_vectors(checkpoint, quantized)
+    gated = activity_vectors() if checkpoint.features is not None and c_tables.has_activity(checkpoint.features) else {}
     tolerances = SOUND_TOLERANCES | TOLERANCES["int8" if quantized else "float32"]
-    definitions = [c_text.array(f"npr_vector_{name}", values) for name, values in (arrays | heard).items()]
-    return {"npr_vectors.h": _declarations(heard, tolerances), "npr_vectors.c": '#include "npr_vectors.h"\n\n' + "\n".join(definitions)}
+    definitions = [c_text.array(f"npr_vector_{name}", values) for name, values in (arrays | heard | gated).items()]
+    return {"npr_vectors.h": _declarations(heard, gated, tolerances), "npr_vectors.c": '#include "npr_vectors.h"\n\n' + "\n".join(definitions)}
 
 
-def _declarations(heard, tolerances):
+def _declarations(heard, gated, tolerances):
     numbers = {"NPR_VECTOR_FRAMES": FRAMES} | {f"NPR_{name}TOLERANCE": np.float32(value) for name, value in tolerances.items()}
     rows = [("float", "features", "INPUTS"), ("npr_value", "x", "INPUTS"), ("npr_value", "h", "UNITS"), ("npr_value", "c", "UNITS")]
     rows += [("npr_sum", "total", None), ("npr_value", "context", "HIDDEN"), ("npr_logit", "logits", "CLASSES")]
@@ -144,6 +168,10 @@ def _declarations(heard, tolerances):
         numbers |= {"NPR_SOUND_SAMPLES": len(heard["pcm"]), "NPR_SOUND_FRAMES": len(heard["sound"])}
         arrays += ["int16_t npr_vector_pcm[NPR_SOUND_SAMPLES]", "float npr_vector_sound[NPR_SOUND_FRAMES][NPR_INPUTS]"]
         arrays += ["float npr_vector_probabilities[NPR_CLASSES]"]
+    if gated:
+        numbers |= {"NPR_ACTIVITY_SEED": SEED, "NPR_ACTIVITY_HOPS": len(LOUDNESS)}
+        kinds = {"loudness": "int32_t", "scores": "int32_t", "speech": "int8_t"}
+        arrays += [f"{kind} npr_vector_{name}[NPR_ACTIVITY_HOPS]" for name, kind in kinds.items()]
     lines = ["#ifndef NPR_VECTORS_H", "#define NPR_VECTORS_H", "", '#include "npr.h"', ""]
     lines += [f"#define {name} {c_text.literal(value)}" for name, value in numbers.items()]
     return "\n".join([*lines, "", *(f"extern const {array};" for array in arrays), "", "#endif", ""])

@@ -182,7 +182,7 @@ class QuantizedModel:
 
     def infer_integer(self, x, lengths):
         """Logits (N, C) in Q16 of quantised features x (N, T, D); see `infer`."""
-        layout = packing(lengths)
+        layout = packing(lengths, np.shape(x)[:2])
         return self._run(layout.pack(x), layout)
 
     def infer(self, x, lengths):
@@ -202,7 +202,7 @@ class QuantizedModel:
         D = self.lstms[0].W_x.shape[1]
         if x.ndim != 3 or x.shape[2] != D:
             raise InputError(f"features are {x.shape}; expected (clips, frames, {D})")
-        layout = packing(lengths)
+        layout = packing(lengths, x.shape[:2])
         rows = layout.pack(x)
         if not np.isfinite(rows).all():
             raise InputError("features hold NaN or infinite values; expected finite ones: check the audio and the statistics")

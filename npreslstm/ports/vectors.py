@@ -14,22 +14,25 @@ import hashlib
 import json
 import os
 import platform
-import zipfile
 from typing import NamedTuple
 
 import numpy as np
 
 from npreslstm import __version__
-from npreslstm.audio.spectrum import fourier_transform
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
 from npreslstm.files import atomic_write
+from npreslstm.formats.npy import read_npz
+from npreslstm.formats.plain_data import read_json
 from npreslstm.ports import c_text
 from npreslstm.ports.vector_cases import Case, cases, compute, has_sound
 from npreslstm.testing import compare
 
 FORMAT, VERSION = "npreslstm vectors", 1
 WEIGHTS, MANIFEST = "weights.npz", "manifest.json"
+REMEDY = "export the vectors again"
+ABOUT = {"format": str, "version": int, "weights": {"sha256": str}, "cases": ({str: dict}, [str]), "files": {str: str}}  # see `misfit`
+MOST_CASES = 100
 RECOMPUTED = 1e-10  # allowed when this package computes a folder again; another NumPy or processor achieves 1e-12
 SMALLEST = 8 * float(np.finfo(np.float32).eps)
 MEANINGS = {
@@ -65,7 +68,6 @@ def write_vectors(checkpoint, folder, progress=None):
     dict
         The manifest.
     """
-    fourier_transform()  # before anything is written
     os.makedirs(folder, exist_ok=True)
     files, described, achieved = {}, {}, {}
     save_checkpoint(os.path.join(folder, WEIGHTS), checkpoint)
@@ -94,18 +96,22 @@ def read_vectors(folder):
     InputError
         If a file is damaged or of another version.
     """
-    try:
-        with open(os.path.join(folder, MANIFEST), encoding="utf-8") as file:
-            manifest = json.load(file)
-        if (manifest["format"], manifest["version"]) != (FORMAT, VERSION):
-            raise InputError(f"{folder} has vectors of version {manifest['version']}; this version of npreslstm reads {VERSION}: export them again")
-        if not isinstance(manifest["weights"]["sha256"], str):
-            raise TypeError("the manifest does not name its weights")
-        return Vectors(manifest, {name: _read_case(folder, name) for name in manifest["cases"]})
-    except (ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError, NotImplementedError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{os.fspath(folder)} does not hold whole vectors ({error}): export them again") from None
+    manifest = _read_manifest(folder)
+    return Vectors(manifest, {name: _read_case(folder, name) for name in manifest["cases"]})
+
+
+def _read_manifest(folder):
+    path = os.path.join(folder, MANIFEST)
+    manifest = read_json(path, REMEDY, ABOUT)
+    if (manifest["format"], manifest["version"]) != (FORMAT, VERSION):
+        version = shown(manifest["version"])
+        raise InputError(f"{folder} has vectors of version {version}; this version of npreslstm reads {VERSION}: export them again")
+    names = [*manifest["cases"], *manifest["files"]]
+    if wrong := [name for name in names if os.path.basename(name) != name or not name.isprintable() or not name]:
+        raise InputError(f"{path} names {shown(wrong[0])}; expected files of the folder itself: {REMEDY}")
+    if len(manifest["cases"]) > MOST_CASES:
+        raise InputError(f"{path} has {len(manifest['cases'])} cases; expected at most {MOST_CASES}: {REMEDY}")
+    return manifest
 
 
 def check_vectors(folder, checkpoint=None):
@@ -133,8 +139,6 @@ def check_vectors(folder, checkpoint=None):
         checkpoint = load_checkpoint(os.path.join(folder, WEIGHTS))
     if checkpoint.sha256 != vectors.manifest["weights"]["sha256"]:
         problems.append(f"the weights have SHA-256 {checkpoint.sha256}; the vectors were made with {vectors.manifest['weights']['sha256']}")
-    if any("pcm" in stored for stored in vectors.cases.values()):
-        fourier_transform()  # where SciPy is missing, that is no deviation
     for name, stored in vectors.cases.items():
         case = Case("", stored["pcm"]) if "pcm" in stored else Case("", x=stored["input"], lengths=stored["lengths"])
         try:
@@ -148,14 +152,9 @@ def check_vectors(folder, checkpoint=None):
 
 def changed_files(folder):
     """Files that are missing or have another SHA-256 than the manifest says, one sentence each."""
-    with open(os.path.join(folder, MANIFEST), encoding="utf-8") as file:
-        try:
-            expected = dict(json.load(file)["files"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise InputError(f"{os.path.join(folder, MANIFEST)} is not a whole manifest: export the vectors again") from None
     problems = []
-    for name, digest in expected.items():
-        path = os.path.join(folder, os.path.basename(name))
+    for name, digest in _read_manifest(folder)["files"].items():
+        path = os.path.join(folder, name)
         if not os.path.isfile(path):
             problems.append(f"{name} is missing")
         elif _sha256(path) != digest:
@@ -196,13 +195,11 @@ def _tensors(achieved):
 
 
 def _manifest(checkpoint):
-    import scipy
-
     return {
         "format": FORMAT,
         "version": VERSION,
         "weights": {"file": WEIGHTS, "sha256": checkpoint.sha256},
-        "made_with": {"npreslstm": __version__, "numpy": np.__version__, "scipy": scipy.__version__, "python": platform.python_version()},
+        "made_with": {"npreslstm": __version__, "numpy": np.__version__, "python": platform.python_version()},
         "model": checkpoint.config.to_dict(),
         "features": checkpoint.features.to_dict() if has_sound(checkpoint) else None,
         "classes": checkpoint.classes and list(checkpoint.classes),
@@ -230,10 +227,15 @@ def _write_case(folder, name, stored, checkpoint):
 
 
 def _read_case(folder, name):
-    with np.load(os.path.join(folder, f"{os.path.basename(name)}.npz"), allow_pickle=False) as file:
-        stored = {key: file[key] for key in file.files}
-    if stored["lengths"].dtype.kind != "i":
-        raise ValueError(f"lengths of {name} are {stored['lengths'].dtype}")
+    path = os.path.join(folder, f"{name}.npz")
+    stored = read_npz(path, REMEDY)
+    missing = np.zeros(0)
+    lengths, x, pcm = (stored.get(key, missing) for key in ("lengths", "input", "pcm"))
+    fits = lengths.ndim == 1 and lengths.size and lengths.dtype.kind == "i" and lengths.min() >= 1
+    fits = fits and x.ndim == 3 and x.dtype.kind == "f" and len(x) == len(lengths) and lengths.max() <= x.shape[1]
+    fits = fits and ("pcm" not in stored or (pcm.dtype == np.int16 and pcm.ndim == 1 and pcm.size))
+    if not fits or any(array.dtype.kind not in "fi" for array in stored.values()):
+        raise InputError(f"{path} does not hold a case: {REMEDY}")
     return stored
 
 

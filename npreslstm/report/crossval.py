@@ -3,14 +3,28 @@
 import numpy as np
 
 from npreslstm.report.text import duration, table
+from npreslstm.training.calibration import SCORES
 
 HEADER = 10  # characters of a class name over a column
 
 
 def summary_text(config, summary, seconds=()):
     """Text of what `npreslstm.training.crossval.summarise` returns; `config` is that of the journal, `seconds` of each training."""
-    sections = [_what(config, summary, seconds), _scores(summary), _recalls(summary), confusion_table(config["classes"], summary["confusion"])]
+    several = [corpora_table(summary["corpora"])] if "corpora" in summary else []
+    confusion = confusion_table(config["classes"], summary["confusion"])
+    sections = [_what(config, summary, seconds), _scores(summary), *several, _recalls(summary), confusion]
     return "\n\n".join(sections) + "\n"
+
+
+def corpora_table(scores):
+    """What `npreslstm.training.corpora.corpus_scores` returns; the means of the runs."""
+    rows = []
+    for name, score in scores.items():
+        interval = "one speaker" if score["UAR interval"] is None else "{:.4f} to {:.4f}".format(*score["UAR interval"])
+        found = [f"{np.mean(score[which]):.4f}" for which in ("UAR by run", "UAR among its classes by run")]
+        rows.append((name, f"{score['clips']:,}", str(len(score["classes"])), found[0], interval, found[1]))
+    header = ("corpus", "clips", "classes", "UAR", "95 % over speakers", "UAR among its classes")
+    return table(header, rows, right=range(1, len(header)))
 
 
 def _what(config, summary, seconds):
@@ -24,10 +38,10 @@ def _what(config, summary, seconds):
     ]
     if seconds:
         lines.append(f"the {len(seconds)} trainings took {duration(sum(seconds))} of one process")
-    if "teachers" in config:
+    if config.get("teachers"):
         counts = " ".join(str(len(fold)) for fold in config["teachers"])
         lines.append(f"learnt from networks of the same folds: {counts} of folds 0 to {len(folds) - 1}")
-    if "heard at" in config:
+    if config.get("heard at"):
         lines.append(f"each clip heard at the speeds {', '.join(f'{speed:g}' for speed in config['heard at'])}, the probabilities averaged")
     if recipe["statistics"] == "all":
         lines.append("the features' mean and standard deviation are of all speakers, scored ones included: not an honest protocol")
@@ -45,6 +59,7 @@ def _scores(summary):
     lines = [
         f"UAR {_spread(summary['UAR'])}{extremes}   {interval}",
         f"accuracy {_spread(summary['accuracy'])}",
+        *(f"{words} {_spread(summary[key])}" for key, words in SCORES.items()),
         "by run: " + " ".join(f"{value:.4f}" for value in by_run),
         "by fold: " + " ".join(f"{value:.4f}" for value in summary["UAR by fold"]),
     ]

@@ -1,11 +1,11 @@
 """Features of files as CSV, JSON or .npz; the functions take the results of `npreslstm.audio.folder.extract_folder`."""
 
-import csv
 import json
 
 import numpy as np
 
 from npreslstm.audio.spectrum import lead_in
+from npreslstm.files import CsvWriter
 
 
 def frame_times(count, config):
@@ -19,7 +19,7 @@ def frame_times(count, config):
 
 def write_csv(results, config, file):
     """``file, start, end, <one column a feature>``, one row a frame; a file without features has a row with its name alone."""
-    writer = csv.writer(file, lineterminator="\n")
+    writer = CsvWriter(file)
     writer.writerow(["file", "start", "end", *config.columns])
     for path, features, _ in results:
         if features is None:

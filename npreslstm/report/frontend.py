@@ -6,7 +6,7 @@ import numpy as np
 
 from npreslstm.audio import mfcc, spectrum
 from npreslstm.audio.config import PITCH_NAMES
-from npreslstm.audio.features import FRAMES_AT_ONCE, extract_features, prepare_signal
+from npreslstm.audio.features import extract_features, frames_at_once, prepare_signal
 from npreslstm.audio.signal import trim_silence
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
@@ -85,7 +85,7 @@ def _time_edges(count, config):
 
 def _log_mel(y, config):
     shape = config.n_fft, config.hop_length, config.framing
-    power = (spectrum.power_spectrum(frames) for frames in spectrum.frame_blocks(y, *shape, FRAMES_AT_ONCE))
+    power = (spectrum.power_spectrum(frames) for frames in spectrum.frame_blocks(y, *shape, frames_at_once(config)))
     mel = np.concatenate([mfcc.mel_spectrogram(block, config.sample_rate, config.n_mels, config.fmin, config.upper_hz) for block in power])
     log_mel = mfcc.power_to_db(mel, config.floor_db)
     return log_mel if config.top_db is None else np.maximum(log_mel, log_mel.max() - config.top_db)

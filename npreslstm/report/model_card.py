@@ -1,6 +1,17 @@
 """The model card of the bundled weights, written from what the weights files and the cross-validation of their recipe say."""
 
+from dataclasses import replace
+
+from npreslstm.audio.config import NAMED
+from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.recipe import Recipe
+
+# Of corpora by their names: RAVDESS's, and those of the manifests that tools/manifests.py writes.
+TERMS = {
+    RAVDESS: "CC BY-NC-SA 4.0 (Livingstone & Russo 2018, PLoS ONE 13(5): e0196391)",
+    "nemo.csv": "CC BY-NC-SA 4.0 (Christop, nEMO: Dataset of Emotional Speech in Polish, LREC-COLING 2024)",
+    "emospeech.csv": "CC BY-NC-SA 4.0 (Banga et al. 2019, Indian EmoSpeech Command Dataset, arXiv 1910.13801)",
+}
 
 _CARD = """\
 # Bundled weights
@@ -22,13 +33,13 @@ actors of the files are one of the folds, so a file's own figure is one draw amo
 ## What they are
 ResLSTM-SA with 64 hidden units (46,772 parameters, float32), trained by this package's own NumPy code on RAVDESS speech
 (Livingstone & Russo 2018, PLoS ONE 13(5): e0196391): 1,440 clips of 24 professional actors, 12 female and 12 male, who speak
-two English sentences in eight emotions. `npreslstm info NAME` prints everything that a file holds: sizes, feature
-configuration, statistics, classes, speakers, recipe and scores.
+two English sentences in eight emotions. `robust.npz` has also heard clips of nEMO and EmoSpeech. `npreslstm info NAME` prints
+everything that a file holds: sizes, feature configuration, statistics, classes, speakers, recipe and scores.
 
 ## How they were made
 {commands}
 
-The recipe is the default of `npreslstm.training.recipe.Recipe`{changes}.{teachers} The speakers that were held out had no part in
+The recipe is the default of `npreslstm.training.recipe.Recipe`{changes}.{teachers}{starts} The speakers that were held out had no part in
 training or in the feature statistics, and there is no choice of an epoch: the weights are the moving average at the last one.
 docs/accuracy.md says how the recipe was decided on, and that the other speakers alone decide alike. The numbers above are
 those of the very files; `tests/test_weights.py` computes them again where the corpus is at hand. The same code on the same
@@ -37,12 +48,13 @@ another seed.
 
 ## Licence
 RAVDESS is CC BY-NC-SA 4.0. Weights trained on it are offered under the same terms: attribution, no commercial use, share
-alike. The code is MIT.
+alike. The code is MIT.{terms}
 
 ## Limits of use
-- Acted emotion, two sentences, North American English, studio sound: expect much less on spontaneous speech, other
-  languages, noise, a distant microphone or another level (docs/accuracy.md has figures for noise and level).
-- {errors} of the held-out clips are labelled wrongly, and probabilities are not calibrated.
+- Acted emotion, two sentences, North American English: expect much less on spontaneous speech and in other languages.
+- `mcu.npz` and `paper.npz` know studio sound at the corpus's level alone. `robust.npz` is for the recordings that people have;
+  docs/accuracy.md has the figures of all three for levels, silence, noise, rooms, telephones and codecs.
+- {errors} of the held-out clips are labelled wrongly, and {probabilities}.
 - What a voice sounds like is not what a person feels. Do not use this to judge people.
 """
 
@@ -64,7 +76,19 @@ def model_card(checkpoints, summaries):
     """
     errors = " / ".join(f"{1 - checkpoint.notes['scores held out']['accuracy']:.0%} ({name})" for name, checkpoint in checkpoints.items())
     tables = {"overview": _overview(checkpoints), "recalls": _recalls(checkpoints), "crossval": _crossval(summaries)}
-    return _CARD.format(**tables, commands=_commands(checkpoints), changes=_changes(checkpoints), teachers=_teachers(checkpoints), errors=errors)
+    words = {"commands": _commands(checkpoints), "changes": _changes(checkpoints), "errors": errors}
+    words |= {"teachers": _teachers(checkpoints), "starts": _starts(checkpoints), "terms": _terms(checkpoints)}
+    return _CARD.format(**tables, **words, probabilities=_probabilities(checkpoints))
+
+
+def _terms(checkpoints):
+    """The terms of every corpus of the weights that learnt from several."""
+    text = ""
+    for name, checkpoint in checkpoints.items():
+        if corpora := checkpoint.notes.get("corpora"):
+            lines = [f"- {corpus}: {TERMS.get(corpus, 'not stated')}" for corpus in corpora]
+            text += f"\n\n`{name}.npz` learnt from several corpora, whose terms hold together:\n" + "\n".join(lines)
+    return text
 
 
 def _overview(checkpoints):
@@ -74,8 +98,15 @@ def _overview(checkpoints):
         rate = f"{checkpoint.features.sample_rate / 1000:g} kHz"
         held_out = ", ".join(notes["speakers held out"])
         figures = f"{scores['clips']} | {scores['uar']:.4f} | {scores['accuracy']:.4f} | {notes['seed']}"
-        rows.append(f"| `{name}.npz` | `{name}`, {rate} | {held_out} | {figures} | `{checkpoint.sha256[:16]}` |")
+        held_out = held_out.replace(f"{RAVDESS}/", "")
+        rows.append(f"| `{name}.npz` | {_features(checkpoint)}, {rate} | {held_out} | {figures} | `{checkpoint.sha256[:16]}` |")
     return "\n".join(rows)
+
+
+def _features(checkpoint):
+    """The name of the features; trimming belongs to the recipe."""
+    plain = replace(checkpoint.features, trim_db=None)
+    return next((f"`{name}`" for name, config in NAMED.items() if config == plain), "of their own")
 
 
 def _recalls(checkpoints):
@@ -104,6 +135,34 @@ def _teachers(checkpoints):
         "the distorted clips (distillation; docs/accuracy.md says what that gives)."
         for count, names in _by_value(found).items()
     )
+
+
+def _starts(checkpoints):
+    """Which files went on from which."""
+    by_digest = {checkpoint.sha256: name for name, checkpoint in checkpoints.items()}
+    found = {name: checkpoint.notes["started from"] for name, checkpoint in checkpoints.items() if "started from" in checkpoint.notes}
+    return "".join(
+        f"\n`{name}.npz` goes on from `{by_digest.get(digest, digest[:16])}.npz`, under recording conditions (docs/conditions.md), and its targets\n"
+        "are in part what that network makes of the clips as they were recorded."
+        for name, digest in found.items()
+    )
+
+
+def _probabilities(checkpoints):
+    """Whose probabilities are calibrated, as the rest of a sentence."""
+    temperatures = {name: checkpoint.notes.get("temperature") for name, checkpoint in checkpoints.items()}
+    plain = [name for name, temperature in temperatures.items() if temperature is None]
+    if len(plain) == len(temperatures):
+        return "probabilities are not calibrated"
+    said = []
+    for name, found in temperatures.items():
+        if found is not None:
+            change = f"{found['ECE before']:.3f} before, {found['ECE after']:.3f} after"
+            whom = f"{found['clips']:,} clips of {len(found['speakers'])} training speakers"
+            how = f"by the temperature {found['value']:.3f}, fitted on {whom}"
+            said.append(f"of {_files([name])} {how} (expected calibration error {change})")
+    others = f"; those of {_files(plain)} are not" if plain else ""
+    return f"probabilities are calibrated: those {', those '.join(said)}{others}"
 
 
 def _changes(checkpoints):

@@ -1,4 +1,4 @@
-"""Pictures of how a model does: confusion, embeddings, attention, curves of training. Drawn by matplotlib (extra `plot`)."""
+"""Pictures of how a model does: confusion, reliability, embeddings, attention, curves of training. Drawn by matplotlib (extra `plot`)."""
 
 import os
 
@@ -61,6 +61,35 @@ def confusion_figure(confusion, classes, title=""):
     axes.set(xlabel="predicted", ylabel="true", title=title)
     axes.spines[:].set_visible(False)
     figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, label="share of the true class").outline.set_visible(False)
+    return figure
+
+
+def reliability_figure(found, title=""):
+    """Share of right labels in each bin of the largest probability, with its clips; the diagonal is perfect.
+
+    Parameters
+    ----------
+    found : Reliability
+        See `npreslstm.training.calibration.reliability`.
+    title : str
+
+    Returns
+    -------
+    Figure
+    """
+    figure = new_figure(5.2, 4.8)
+    axes = figure.subplots()
+    accuracy = np.nan_to_num(found.accuracy)
+    widths = np.diff(found.edges)
+    bars = axes.bar(found.edges[:-1], accuracy, widths, align="edge", color=_colour(0), edgecolor="white")
+    counts = [f"{clips:,}" if clips else "" for clips in found.clips]
+    axes.bar_label(bars, counts, padding=2, fontsize=6.5)
+    axes.plot(found.confidence, found.accuracy, ".", color="0.15", label="at the bin's mean probability")
+    axes.plot([0, 1], [0, 1], color="0.4", linewidth=0.9, linestyle="--", label="perfectly calibrated")
+    axes.set(xlabel="largest probability", ylabel="share of right labels", xlim=(0, 1), ylim=(0, 1.05))
+    axes.set_title(title, fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="upper left", fontsize=8)
     return figure
 
 

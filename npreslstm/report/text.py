@@ -1,5 +1,6 @@
 """What the command line draws with characters: tables, bars, sparklines, a progress line."""
 
+import re
 import shutil
 import sys
 import time
@@ -8,6 +9,8 @@ EIGHTHS = " ▏▎▍▌▋▊▉█"  # of a cell, from the left
 LEVELS = "▁▂▃▄▅▆▇█"
 ASCII_LEVELS = "_.:-=+*#"
 CLEAR_LINE = "\r\x1b[K"
+# Controls, line and paragraph separators, and what turns the direction of writing: file names may hold them.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def can_draw(stream):
@@ -17,6 +20,11 @@ def can_draw(stream):
     except UnicodeEncodeError:
         return False
     return True
+
+
+def printable(text):
+    """`text` in one line that does nothing to a terminal: controls as Python writes them (``\\n``)."""
+    return UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def table(header, rows, right=()):
@@ -34,7 +42,7 @@ def table(header, rows, right=()):
     str
         Lines, without a newline at the end.
     """
-    cells = [header, *rows]
+    cells = [[printable(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[k]) for row in cells) for k in range(len(header))]
     lines = ("  ".join(cell.rjust(w) if k in right else cell.ljust(w) for k, (cell, w) in enumerate(zip(row, widths))) for row in cells)
     return "\n".join(line.rstrip() for line in lines)
@@ -115,5 +123,5 @@ class Progress:
 
     def _write(self, text):
         if self.on_terminal:
-            self.stream.write(CLEAR_LINE + text[: shutil.get_terminal_size().columns - 1])
+            self.stream.write(CLEAR_LINE + printable(text)[: shutil.get_terminal_size().columns - 1])
             self.stream.flush()

@@ -1,11 +1,13 @@
 """Comparing named tensors, and saying where the first of them goes wrong."""
 
+import numbers
 from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
+from npreslstm.formats.arrays import as_array, as_arrays
 
 # Largest deviation allowed from the float64 reference, times max(1, |reference|), by the type of the tensor under test.
 # Gates and hidden states lie in [-1, 1], so this is a number of roundings: a sum of D + H products in another order, one
@@ -44,7 +46,8 @@ def assert_tensors_equal(found, expected, lengths=None, tolerance=None, what="np
     InputError
         If a name is unknown or a shape another.
     """
-    for name in found:
+    expected = as_arrays(expected, "the reference tensors")
+    for name in as_arrays(found, "the tensors under test"):
         if name not in expected:
             raise InputError(f"{name!r} is not a tensor of the reference; expected some of {', '.join(expected)}")
     if message := first_deviation(found, expected, lengths, tolerance, what):
@@ -58,14 +61,22 @@ def first_deviation(found, expected, lengths=None, tolerance=None, what="npresls
     its gates follow from its hidden state of the frame before. Parameters as `assert_tensors_equal`; `tolerance` may be a
     mapping with one for each tensor.
     """
+    lengths = None if lengths is None else _checked_lengths(lengths)
     for _, names in groupby((name for name in expected if name in found), _layer):
         wrong = []
         for name in names:
-            allowed = tolerance[name] if isinstance(tolerance, dict) else tolerance
+            allowed = tolerance.get(name, "missing") if isinstance(tolerance, dict) else tolerance
             wrong += [deviation] if (deviation := _deviation(name, found[name], expected[name], lengths, allowed, what)) else []
         if wrong:
             return min(wrong, key=lambda deviation: deviation.step).message
     return None
+
+
+def _checked_lengths(lengths):
+    lengths = as_array(lengths, "lengths")
+    if lengths.ndim != 1 or not lengths.size or lengths.dtype.kind not in "iu" or lengths.min() < 1:
+        raise InputError(f"lengths are {shown(lengths)}; expected a vector of integers of at least 1")
+    return lengths
 
 
 class _Deviation(NamedTuple):
@@ -80,7 +91,7 @@ def _layer(name):
 
 def _deviation(name, found, expected, lengths, tolerance, what):
     """Where one tensor first deviates; None if it does not."""
-    found, expected = as_array(found), np.asarray(expected)
+    found, expected = as_array(found, name), as_array(expected, name)
     axes = _AXES.get(name.rpartition(".")[2], _FRAMES)[: expected.ndim]
     expected, found = _cut(name, found, expected, axes, lengths)
     limit = _tolerance(found, tolerance) * np.maximum(1, np.abs(expected))
@@ -97,18 +108,6 @@ def _deviation(name, found, expected, lengths, tolerance, what):
         f"the difference {difference[first]:.2e} exceeds {limit[first]:.2e}. "
         f"{np.count_nonzero(wrong)} of {wrong.size} values deviate, the most by {most.max():.2e}.",
     )
-
-
-def as_array(value):
-    """A NumPy array of what a framework returned."""
-    if hasattr(value, "batch_sizes"):
-        raise InputError("the output is a PackedSequence; expected a padded batch: pad_packed_sequence(output, batch_first=True)[0]")
-    if hasattr(value, "detach"):  # a tensor of PyTorch, perhaps on another device
-        value = value.detach().cpu()
-    try:
-        return np.asarray(value)
-    except (TypeError, ValueError):  # a type that NumPy does not have, such as bfloat16
-        raise InputError(f"the tensor under test is {getattr(value, 'dtype', type(value).__name__)}; expected {', '.join(TOLERANCES)}") from None
 
 
 def _cut(name, found, expected, axes, lengths):
@@ -128,6 +127,8 @@ def _cut(name, found, expected, axes, lengths):
 
 def _tolerance(found, tolerance):
     if tolerance is not None:
+        if not isinstance(tolerance, numbers.Real) or not 0 <= tolerance < 1e300:
+            raise InputError(f"tolerance is {shown(tolerance)}; expected a number of 0 or more, and finite")
         return tolerance
     if found.dtype.name not in TOLERANCES:
         raise InputError(f"the tensor under test is {found.dtype}; expected {', '.join(TOLERANCES)}, or a tolerance of your own")
@@ -138,7 +139,9 @@ def _valid(shape, axes, lengths):
     """True for entries within a clip's length."""
     if lengths is None or axes[:2] != ("clip", "frame"):
         return np.ones(shape, dtype=bool)
-    valid = np.arange(shape[1]) < np.asarray(lengths)[:, None]  # (N, T)
+    if len(lengths) != shape[0]:
+        raise InputError(f"lengths are {len(lengths)}; expected {shape[0]}, one a clip")
+    valid = np.arange(shape[1]) < lengths[:, None]  # (N, T)
     return np.broadcast_to(valid.reshape(valid.shape + (1,) * (len(shape) - 2)), shape)
 
 

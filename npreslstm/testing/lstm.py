@@ -4,9 +4,10 @@ from itertools import permutations
 
 import numpy as np
 
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
+from npreslstm.formats.arrays import as_array, as_arrays
 from npreslstm.layers.lstm import GATES
-from npreslstm.testing.compare import as_array, first_deviation
+from npreslstm.testing.compare import first_deviation
 from npreslstm.testing.recurrent import recurrent_forward, reversal
 
 
@@ -45,7 +46,7 @@ def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=No
 def _named(output):
     """{'y': ..., 'h_n': ..., 'c_n': ...} of what a framework's LSTM returned, the states only if they are there."""
     pair = isinstance(output, list) and len(output) == 2 and isinstance(output[1], (tuple, list))
-    listed = pair and [np.ndim(state) for state in output[1]] == [3, 3]  # any other list is y's numbers
+    listed = pair and [_axes(state) for state in output[1]] == [3, 3]  # any other list is y's numbers
     if not (listed or isinstance(output, tuple)) or hasattr(output, "batch_sizes"):
         return {"y": output}
     if len(output) != 2:
@@ -54,8 +55,16 @@ def _named(output):
     if states is None:
         return {"y": y}
     if not hasattr(states, "__len__") or len(states) != 2:
-        raise InputError(f"the states are {len(states) if hasattr(states, '__len__') else states}; expected two, (h_n, c_n)")
+        raise InputError(f"the states are {len(states) if hasattr(states, '__len__') else shown(states)}; expected two, (h_n, c_n)")
     return {"y": y, "h_n": states[0], "c_n": states[1]}
+
+
+def _axes(state):
+    """How many axes a final state has; None if it is ragged."""
+    try:
+        return np.ndim(state)
+    except ValueError:
+        return None
 
 
 def trace_lstm(weights, x, lengths=None, h0=None, c0=None):
@@ -85,10 +94,10 @@ class _Call:
     """The arguments of an LSTM call, as float64 arrays; `outputs` runs it."""
 
     def __init__(self, x, lengths, weights, h0, c0):
-        self.x = as_array(x).astype(np.float64)
-        self.lengths = None if lengths is None else as_array(lengths)
-        self.weights = {name: as_array(tensor).astype(np.float64) for name, tensor in weights.items()}
-        self.h0, self.c0 = (None if state is None else as_array(state).astype(np.float64) for state in (h0, c0))
+        self.x = as_array(x, "x").astype(np.float64)
+        self.lengths = None if lengths is None else as_array(lengths, "lengths")
+        self.weights = {name: tensor.astype(np.float64) for name, tensor in as_arrays(weights).items()}
+        self.h0, self.c0 = (None if state is None else as_array(state, "the initial state").astype(np.float64) for state in (h0, c0))
 
     def outputs(self, every=False, **changes):
         """{'y': ..., 'h_n': ..., 'c_n': ...}, with some of the arguments changed; every intermediate before them if asked for."""

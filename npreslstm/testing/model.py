@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from npreslstm.errors import InputError, shown
+from npreslstm.formats.arrays import as_array
 from npreslstm.layers.activations import softmax
 from npreslstm.model import ResLSTM
-from npreslstm.testing.compare import as_array, assert_tensors_equal
+from npreslstm.testing.compare import assert_tensors_equal
 from npreslstm.testing.lstm import layer_tensors
 
 
@@ -39,8 +41,12 @@ def trace(model, x, lengths=None, dtype=np.float64):
     InputError
         As `ResLSTM.forward`.
     """
-    x = as_array(x)
-    lengths = np.full(len(x), x.shape[1]) if lengths is None else as_array(lengths)
+    if not isinstance(model, ResLSTM):
+        raise InputError(f"model is {shown(model)}; expected a ResLSTM: load_model(path), or Recognizer(path).model")
+    x = as_array(x, "x")
+    if x.ndim != 3:
+        raise InputError(f"x is {x.shape}; expected (clips, frames, features)")
+    lengths = np.full(len(x), x.shape[1]) if lengths is None else as_array(lengths, "lengths")
     reference = ResLSTM(model.config, dtype=dtype)
     reference.load_state_dict(model.tensors)
     logits, cache = reference.forward(x, lengths)

@@ -200,7 +200,7 @@ def _by_layer(suffixes):
 def _layout(x, lengths, D):
     if x.ndim != 3 or x.shape[2] != D or 0 in x.shape[:2]:
         raise InputError(f"input is {x.shape}; expected (clips, frames, {D}), clips and frames at least 1")
-    return packing(np.full(len(x), x.shape[1]) if lengths is None else lengths)
+    return packing(np.full(len(x), x.shape[1]) if lengths is None else lengths, x.shape[:2])
 
 
 def _initial(name, state, shape):

@@ -24,6 +24,7 @@ from npreslstm.layers.activations import softmax
 
 HEAD = ("fc.weight", "fc.bias")
 LEAST, LARGEST = 1e-3, 1e3  # temperatures
+HALVINGS = 60  # of the logarithm of that range: to the last digit
 LEAST_PROBABILITY = 5e-6  # in a logarithm; tables of predictions have five decimals, and 0 there means less
 BINS = 15
 SCORES = {"ECE": "expected calibration error", "NLL": "negative log-likelihood"}
@@ -167,8 +168,6 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     >>> softmax(np.array([2.0, 0.0]) / T).round(6).tolist()
     [0.666667, 0.333333]
     """
-    from scipy.optimize import brentq
-
     logits, labels = _checked(logits, labels, "logits")
     if not (np.abs(logits) < np.finfo(np.float32).max).all():  # NaN too
         raise InputError("a logit is not finite; expected finite logits")
@@ -182,7 +181,11 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
         raise InputError(f"{without}: all are labelled rightly, so the lower the better; give more clips")
     if slope(1 / LARGEST) >= 0:
         raise InputError(f"{without}: the logits are no better than chance, so the higher the better")
-    return 1 / brentq(slope, 1 / LARGEST, 1 / LEAST, xtol=1e-16, maxiter=1000)
+    low, high = 1 / LARGEST, 1 / LEAST
+    for _ in range(HALVINGS):
+        middle = np.sqrt(low * high)
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return float(1 / np.sqrt(low * high))
 
 
 def temperature_scores(logits: NDArray, labels: NDArray, temperature: float) -> dict:

@@ -202,7 +202,7 @@ def load_entry(entry: str | None) -> list[NDArray[np.float32]]:
     if entry is None or not os.path.isfile(entry):
         return []
     try:
-        with np.load(entry, allow_pickle=False) as stored:
+        with open(entry, "rb") as file, np.load(file, allow_pickle=False) as stored:
             rows, lengths = stored["rows"], stored["lengths"]
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
         return []

@@ -16,7 +16,9 @@ from npreslstm.errors import InputError, SnapshotError
 from npreslstm.layers.activations import softmax
 from npreslstm.parallel import check_cluster, run_all
 from npreslstm.schema import ModelConfig
+from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
 from npreslstm.training.conditioned import digest_of
+from npreslstm.training.corpora import corpus_classes, corpus_scores
 from npreslstm.training.fit import Split, fit
 from npreslstm.training.journal import Journal, Predictions, lock_folder
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
@@ -52,6 +54,9 @@ class Plan:
         Folders of cross-validations of the same folds, whose networks are the teachers of those of this one, fold by fold.
     backgrounds : sequence of str
         Sound files without speech, for conditions with noise; see `conditioned.Draws`.
+    start : str, optional
+        Folder of a cross-validation of the same folds, from whose networks those of this one go on, fold by fold and run by
+        run; runs beyond the last one there begin with its first again.
     """
 
     dataset: object
@@ -64,6 +69,7 @@ class Plan:
     hold_validation: bool = False
     teachers: tuple[str, ...] = ()
     backgrounds: tuple[str, ...] = ()
+    start: str | None = None
 
     @classmethod
     def make(cls, dataset, folds, features, model, recipe, **options):
@@ -76,11 +82,19 @@ class Plan:
             raise InputError(f"seed is {self.seed}; expected 0 or more")
         for k, fold in enumerate(self.folds):
             if set(self.dataset.speakers) <= {*fold.test, *self.validation(fold)}:
-                raise InputError(f"fold {k} leaves nobody to train on beside its test and validation speakers; take more folds")
+                more = "take more folds, or give more corpora" if self.dataset.several else "take more folds"
+                raise InputError(f"fold {k} leaves nobody to train on beside its test and validation speakers; {more}")
             check_classes(self.dataset, {*fold.test, *self.validation(fold)}, f"fold {k}: ")
-            for folder in self.teachers:
+            for folder in [*self.teachers, *([self.start] if self.start else [])]:
                 if not _networks(folder, k):
                     raise InputError(f"{folder} has no networks of fold {k}: there is no weights/run-*-fold-{k}.npz in it")
+
+    def start_of(self, run, k):
+        """Weights file that a run goes on from in fold k; None for random weights."""
+        if self.start is None:
+            return None
+        there = _networks(self.start, k)
+        return there[run % len(there)]
 
     def teachers_of(self, k):
         """Weights files of the teachers of fold k."""
@@ -129,6 +143,11 @@ class Plan:
         }
         if self.backgrounds:
             config["backgrounds"] = [digest_of(path).hex() for path in self.backgrounds]
+        if self.dataset.several:
+            config["corpora"] = corpus_classes(self.dataset.corpora, self.dataset.classes)
+        if self.start:
+            there = [_networks(self.start, k) for k in range(len(self.folds))]
+            config["started from"] = [[load_checkpoint(path).sha256 for path in paths] for paths in there]
         if self.teachers:
             config["teachers"] = [[load_checkpoint(path).sha256 for path in self.teachers_of(k)] for k in range(len(self.folds))]
         return config
@@ -152,6 +171,7 @@ class FoldTask:
     recipe: Recipe
     snapshot: str
     teachers: tuple[str, ...] = ()
+    start: str | None = None
 
 
 class FoldResult(NamedTuple):
@@ -178,7 +198,8 @@ def run_fold(task, on_epoch=None):
     started = time.monotonic()
     examples, names = open_examples(task.store)
     teachers = [load_checkpoint(path) for path in task.teachers]
-    arguments = examples, task.split, task.model, task.recipe, task.seed, on_epoch, task.snapshot, teachers
+    start = load_checkpoint(task.start) if task.start else None
+    arguments = examples, task.split, task.model, task.recipe, task.seed, on_epoch, task.snapshot, teachers, start
     try:
         checkpoint = fit(*arguments)
     except SnapshotError:  # of an earlier version, or damaged, as the folder vouches for all else: the fold begins anew
@@ -250,7 +271,7 @@ def _task(plan, journal, store, run, fold):
     speakers = np.array([clip.speaker for clip in plan.dataset.clips])
     split = plan.split(plan.folds[fold], speakers)
     seed, snapshot = fold_seed(plan.seed, run, fold), journal.path("snapshots", run, fold)
-    return FoldTask(run, fold, seed, store, split, plan.model, plan.recipe, snapshot, tuple(plan.teachers_of(fold)))
+    return FoldTask(run, fold, seed, store, split, plan.model, plan.recipe, snapshot, tuple(plan.teachers_of(fold)), plan.start_of(run, fold))
 
 
 def pooled(entries):
@@ -281,9 +302,11 @@ def summarise(config, entries, resamples=10_000):
     -------
     dict
         JSON values: 'runs' (numbers of the complete runs), 'unfinished' ([run, folds done]), 'clips', 'UAR by run',
-        'UAR' and 'accuracy' and 'recalls' ({class: ...}), each with 'mean' and 'std' (of the sample; None for one run),
+        'UAR', 'accuracy', 'ECE' (`expected_calibration_error`), 'NLL' (`negative_log_likelihood`) and
+        'recalls' ({class: ...}), each with 'mean' and 'std' (of the sample; None for one run),
         'UAR interval' (95 %, over actors: `bootstrap_uar`), 'UAR by fold' (mean over runs), 'confusion' (rows the true
-        classes, summed over runs), 'ensemble UAR' (of the mean of the runs' probabilities; None for one run).
+        classes, summed over runs), 'ensemble UAR' (of the mean of the runs' probabilities; None for one run). Of several
+        corpora also 'corpora', as of `corpus_scores`.
 
     Raises
     ------
@@ -301,6 +324,7 @@ def summarise(config, entries, resamples=10_000):
     by_fold = [[pooled_uar([entries[run, fold]], len(classes)) for fold in range(folds)] for run in runs]
     first, hits = by_run[0], np.array([run.predicted == run.labels for run in by_run])
     together = np.mean([run.probabilities for run in by_run], axis=0).argmax(axis=1)
+    several = {"corpora": corpus_scores(config["corpora"], classes, by_run, resamples)} if "corpora" in config else {}
     return {
         "runs": runs,
         "unfinished": [[run, count] for run, count in sorted(done.items()) if count < folds],
@@ -309,10 +333,13 @@ def summarise(config, entries, resamples=10_000):
         "UAR": _spread([uar(confusion) for confusion in confusions]),
         "UAR interval": bootstrap_uar(first.labels, hits, first.speakers, len(classes), resamples, np.random.default_rng(0)),
         "accuracy": _spread(hits.mean(axis=1)),
+        "ECE": _spread([expected_calibration_error(run.probabilities, run.labels) for run in by_run]),
+        "NLL": _spread([negative_log_likelihood(run.probabilities, run.labels) for run in by_run]),
         "recalls": {name: _spread(found[:, k]) for k, name in enumerate(classes)},
         "UAR by fold": np.mean(by_fold, axis=0).tolist(),
         "confusion": confusions.sum(axis=0).tolist(),
         "ensemble UAR": uar(confusion_matrix(first.labels, together, len(classes))) if len(runs) > 1 else None,
+        **several,
     }
 
 

@@ -1,19 +1,27 @@
 """What there is to train on: a RAVDESS folder, a manifest of somebody's own corpus, or several of these together."""
 
-import csv
 import os
 import re
+import unicodedata
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from npreslstm.audio.reader import walk
+from npreslstm.audio.suffixes import is_audio_name
 from npreslstm.errors import InputError
+from npreslstm.training.manifest import read_table, refuse
 
 RAVDESS = "RAVDESS speech"
 RAVDESS_CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised")
-RAVDESS_NAME = re.compile(r"03-01-(0[1-8])-(0[12])-0[12]-0[12]-(0[1-9]|1\d|2[0-4])\.(wav|flac|ogg)", re.IGNORECASE)
+RAVDESS_NAME = re.compile(r"03-01-(0[1-8])-(0[12])-0[12]-0[12]-(0[1-9]|1\d|2[0-4])\.\w+", re.IGNORECASE)
 MANIFEST_COLUMNS = ("file", "label", "speaker")
+CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
+TWINS = {
+    "label": "case or blanks only: {}; write them alike if they mean the same, or say so with {}",
+    "speaker": "case, blanks or leading zeros only: {}; write them alike if they are one, not to train and test on the same",
+}
 LEFT_OUT = "-"  # the class of labels whose clips are left out
 
 
@@ -51,6 +59,16 @@ class Dataset(NamedTuple):
         return len(self.corpora) > 1
 
     @property
+    def parts(self) -> list["Dataset"]:
+        """The corpora one by one, in the classes of all, with the speakers' own names."""
+        return [self._part(number, corpus) for number, corpus in enumerate(self.corpora)] if self.several else [self]
+
+    def _part(self, number, corpus):
+        mine = [clip for clip in self.clips if clip.corpus == number]
+        clips = tuple(c._replace(speaker=c.speaker.removeprefix(f"{corpus.name}/"), corpus=0) for c in mine)
+        return Dataset(corpus.name, self.classes, clips, (corpus,))
+
+    @property
     def speakers(self):
         """All speakers, sorted."""
         return sorted({clip.speaker for clip in self.clips}, key=_natural)
@@ -60,7 +78,7 @@ class Dataset(NamedTuple):
         return [clip for clip in self.clips if clip.speaker in speakers]
 
 
-def load_dataset(path):
+def load_dataset(path: str | os.PathLike, mapped: Collection[str] = ()) -> Dataset:
     """Read a RAVDESS folder or a manifest.
 
     Parameters
@@ -68,6 +86,8 @@ def load_dataset(path):
     path : str or os.PathLike
         A folder that holds RAVDESS's audio-only speech clips (``Actor_01/03-01-...``), or a CSV file with the columns
         file (relative to the CSV), label and speaker.
+    mapped : collection of str, optional
+        Labels that `relabel` or `merge` will give a meaning, so that there is no need to warn of their spelling.
 
     Returns
     -------
@@ -84,7 +104,7 @@ def load_dataset(path):
     if os.path.isdir(path):
         return _read_ravdess(path)
     if os.path.isfile(path):
-        return _read_manifest(path)
+        return _read_manifest(path, mapped)
     raise FileNotFoundError(f"{path} does not exist; expected a RAVDESS folder or a manifest CSV with columns {', '.join(MANIFEST_COLUMNS)}")
 
 
@@ -92,11 +112,11 @@ def _read_ravdess(folder):
     found = {}
     for where, names in walk(folder):
         for name in names:
-            if name.lower().endswith((".wav", ".flac", ".ogg")):
+            if is_audio_name(name):
                 found.setdefault(name.rpartition(".")[0], []).append(os.path.join(where, name))
     wrong = [paths[0] for paths in found.values() if not RAVDESS_NAME.fullmatch(os.path.basename(paths[0]))]
-    _refuse(wrong, f"{folder} holds files that are not named as RAVDESS speech (03-01-EE-II-SS-RR-AA.wav); for another corpus give a manifest CSV")
-    _refuse([" = ".join(paths) for paths in found.values() if len(paths) > 1], f"{folder} holds clips twice; leave one of each")
+    refuse(wrong, f"{folder} holds files that are not named as RAVDESS speech (03-01-EE-II-SS-RR-AA.wav); for another corpus give a manifest CSV")
+    refuse([" = ".join(paths) for paths in found.values() if len(paths) > 1], f"{folder} holds clips twice; leave one of each")
     if not found:
         raise InputError(f"{folder} holds no audio; expected RAVDESS's Actor_01 ... Actor_24 with 03-01-*.wav or .flac")
     clips = []
@@ -106,30 +126,64 @@ def _read_ravdess(folder):
     return Dataset(RAVDESS, RAVDESS_CLASSES, tuple(clips))
 
 
-def _read_manifest(path):
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        try:
-            reader = csv.DictReader(file, strict=True)
-            columns, lines = reader.fieldnames or [], [(reader.line_num, row) for row in reader]
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is not a CSV file in UTF-8 ({error}); expected columns {', '.join(MANIFEST_COLUMNS)}") from None
-    if missing := [column for column in MANIFEST_COLUMNS if column not in columns]:
-        raise InputError(f"{path} lacks the column {', '.join(missing)}; expected {', '.join(MANIFEST_COLUMNS)} in its first line")
-    for _, row in lines:  # somebody with and without a blank would be two speakers, one to train on and one to test
-        row |= {column: (row[column] or "").strip() for column in MANIFEST_COLUMNS[1:]}
-    _refuse([f"line {k}" for k, row in lines if not all(row[column] for column in MANIFEST_COLUMNS)], f"{path} has empty fields")
-    rows = [row for _, row in lines]
+def _read_manifest(path, mapped):
+    rows = read_table(path, MANIFEST_COLUMNS)
     if not rows:
         raise InputError(f"{path} lists no clips; expected one line a clip")
-    folder = os.path.dirname(os.path.abspath(path))
-    paths = [os.path.normpath(os.path.join(folder, row["file"])) for row in rows]
-    _refuse([row["file"] for row, full in zip(rows, paths) if not os.path.isfile(full)], f"{path} names files that do not exist")
-    _refuse([name for name, count in Counter(paths).items() if count > 1], f"{path} names files twice")
-    classes = tuple(sorted({row["label"] for row in rows}))
+    # somebody with and without a blank would be two speakers, one to train on and one to test
+    labels = [row.values["label"].strip() for row in rows]
+    speakers = [row.values["speaker"].strip() for row in rows]
+    broken = [f"line {row.line}" for row, *names in zip(rows, labels, speakers) if CONTROL.search("".join(names))]
+    refuse(broken, f"{path} has a label or a speaker with a line break or another control character in it")
+    paths = _find_files(path, [row.values["file"] for row in rows])
+    refuse([name for name, count in Counter(paths).items() if count > 1], f"{path} names files twice")
+    classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
         raise InputError(f"{path} has the single label {classes[0]!r}; expected at least two classes")
-    clips = [Clip(full, classes.index(row["label"]), row["speaker"]) for row, full in zip(rows, paths)]
+    _warn_of_twins(path, "label", [label for label in labels if label not in mapped])
+    _warn_of_twins(path, "speaker", speakers)
+    clips = [Clip(full, classes.index(label), speaker) for full, label, speaker in zip(paths, labels, speakers)]
     return Dataset(os.path.basename(path), classes, tuple(sorted(clips)))
+
+
+def _find_files(path, names):
+    """Full paths of what a manifest names; a name that is there with slashes, or without the blanks around it, is meant so."""
+    folder = os.path.dirname(os.path.abspath(path))
+    found = [_find_file(folder, name) for name in names]
+    refuse([name for name, full in zip(names, found) if full is None], f"{path} names files that do not exist")
+    changed = [name for name, full in zip(names, found) if full != _full(folder, name)]
+    if backslashes := [name for name in changed if "\\" in name]:
+        warnings.warn(f"{path} has backslashes in names of files, read as slashes, e.g. {backslashes[0]!r}", stacklevel=4)
+    return found
+
+
+def _find_file(folder, name):
+    for meant in (name, name.strip(), name.strip().replace("\\", "/")):
+        if os.path.isfile(full := _full(folder, meant)):
+            return full
+    return None
+
+
+def _full(folder, name):
+    return os.path.normpath(os.path.join(folder, name))
+
+
+def _warn_of_twins(path, column, names):
+    """Warn of labels or speakers that may be meant to be one."""
+    counts, groups = Counter(names), {}
+    for name in sorted(counts):
+        groups.setdefault(bare_name(name, column), []).append(name)
+    for twins in groups.values():
+        if len(twins) > 1:
+            found = " and ".join(f"{name!r} (clips: {counts[name]})" for name in twins)
+            options = " ".join(f"--label '{name}={twins[-1]}'" for name in twins[:-1])
+            warnings.warn(f"{path} has {column}s that differ in {TWINS[column].format(found, options)}", stacklevel=4)
+
+
+def bare_name(name: str, column: str = "label") -> str:
+    """What is left of a name without what people spell in several ways: case, blanks, and leading zeros of a speaker."""
+    visible = "".join(letter for letter in name.casefold() if not letter.isspace() and unicodedata.category(letter) != "Cf")
+    return visible.lstrip("0") if column == "speaker" else visible
 
 
 def merge(datasets: Sequence[Dataset], labels: Mapping[str, str]) -> Dataset:
@@ -166,9 +220,9 @@ def merge(datasets: Sequence[Dataset], labels: Mapping[str, str]) -> Dataset:
     names = [dataset.name for dataset in datasets]
     if len(datasets) < 2:
         raise InputError(f"one corpus only ({', '.join(names)}); expected at least two to be joined")
+    _check_files(datasets)
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise InputError(f"two corpora are called {twice[0]}; rename one: speakers are known by the name of their corpus")
-    _check_files(datasets)
     _check_mapping(datasets, labels)
     mapped = [_mapped(dataset, labels) for dataset in datasets]
     _check_meeting(mapped)
@@ -200,24 +254,26 @@ def relabel(dataset: Dataset, labels: Mapping[str, str]) -> Dataset:
 def _mapped(dataset, labels):
     """The dataset under the names that a mapping gives its labels."""
     names = [_meaning(dataset, label, labels) for label in dataset.classes]
-    classes = tuple(dict.fromkeys(name for name in names if name != LEFT_OUT))
-    kept = [clip for clip in dataset.clips if names[clip.label] != LEFT_OUT]
+    classes = tuple(dict.fromkeys(name for name in names if name is not None))
+    kept = [clip for clip in dataset.clips if names[clip.label] is not None]
     clips = tuple(clip._replace(label=classes.index(names[clip.label])) for clip in kept)
     return dataset._replace(classes=classes, clips=clips)
 
 
 def _meaning(dataset, label, labels):
-    return labels.get(f"{dataset.name}/{label}", labels.get(label, label))
+    """The class of a label; None if its clips are left out."""
+    said = labels.get(f"{dataset.name}/{label}", labels.get(label))
+    return label if said is None else None if said == LEFT_OUT else said
 
 
 def _check_files(datasets):
     """Raise InputError if two corpora have a file in common."""
     found = {}
     for dataset in datasets:
-        for clip in dataset.clips:
-            found.setdefault(os.path.realpath(clip.path), []).append(dataset.name)
-    twice = [f"{path} ({', '.join(names)})" for path, names in found.items() if len(set(names)) > 1]
-    _refuse(twice, "corpora have files in common")
+        for path in {os.path.realpath(clip.path): None for clip in dataset.clips}:
+            found.setdefault(path, []).append(dataset.name)
+    twice = [f"{path} ({', '.join(names)})" for path, names in found.items() if len(names) > 1]
+    refuse(twice, "corpora have files in common")
 
 
 def _check_mapping(datasets, labels):
@@ -262,12 +318,6 @@ def _check_doubts(datasets, mapped, labels):
 
 def _listed(datasets):
     return "; ".join(f"{dataset.name} has {', '.join(dataset.classes) or 'none'}" for dataset in datasets)
-
-
-def _refuse(offenders, message):
-    if offenders:
-        more = f" and {len(offenders) - 5} more" if len(offenders) > 5 else ""
-        raise InputError(f"{message}: {', '.join(offenders[:5])}{more}")
 
 
 def _natural(speaker):

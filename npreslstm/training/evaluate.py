@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
-from npreslstm.training.dataset import RAVDESS
+from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
+from npreslstm.training.corpora import corpus_classes, corpus_scores
+from npreslstm.training.dataset import LEFT_OUT, RAVDESS, bare_name
 from npreslstm.training.journal import Predictions
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare
@@ -62,7 +65,6 @@ def choose_speakers(checkpoint, dataset, wanted="held-out"):
     -------
     list of str
     """
-    notes = checkpoint.notes
     if wanted == "all":
         return dataset.speakers
     if wanted != "held-out":
@@ -72,22 +74,56 @@ def choose_speakers(checkpoint, dataset, wanted="held-out"):
         if unknown := [name for name in names if name not in dataset.speakers]:
             raise InputError(f"no clips of speaker {', '.join(unknown)}; the corpus has {', '.join(dataset.speakers)}")
         return names
-    if "data" in notes and notes["data"] != dataset.name:
-        return dataset.speakers
-    if not (held_out := notes.get("speakers held out")):
-        raise InputError("the weights do not say which speakers were held out; name some with --speakers, or take --speakers all")
-    if absent := [name for name in held_out if name not in dataset.speakers]:
-        raise InputError(f"no clips of the held-out speaker {', '.join(absent)}; the corpus has {', '.join(dataset.speakers)}")
+    chosen = [name for part in dataset.parts for name in _in(dataset, part, _held_out(checkpoint, part))]
+    if not chosen:
+        said = checkpoint.noted("speakers trained on") is not None
+        what = f"hold out nobody of {dataset.name}" if said else "do not say which speakers were held out"
+        raise InputError(f"the weights {what}; name some with --speakers, or take --speakers all")
+    return chosen
+
+
+def _in(dataset, part, speakers):
+    """Names of the speakers of a corpus in a dataset that it is part of."""
+    return [f"{part.name}/{speaker}" for speaker in speakers] if dataset.several else list(speakers)
+
+
+def _held_out(checkpoint, part):
+    """Speakers of a single corpus that the weights did not hear: those held out, or all if the corpus is another one."""
+    if not knows_corpus(checkpoint, part.name):
+        return part.speakers
+    held_out = _noted(checkpoint, "speakers held out", part.name)
+    if absent := [name for name in held_out if name not in part.speakers]:
+        raise InputError(f"no clips of the held-out speaker {', '.join(absent)}; the corpus has {', '.join(part.speakers)}")
     return held_out
+
+
+def knows_corpus(checkpoint: Checkpoint, name: str) -> bool:
+    """Whether weights learnt from a corpus, as far as their notes say."""
+    corpora = checkpoint.noted("corpora")
+    return checkpoint.noted("data", name) == name if corpora is None else name in corpora
+
+
+def _noted(checkpoint, key, corpus):
+    """The speakers of a corpus in a list of the notes; those of several corpora begin with the name of theirs."""
+    names = checkpoint.noted(key, [])
+    if checkpoint.noted("corpora") is None:
+        return list(names)
+    return [name.removeprefix(f"{corpus}/") for name in names if name.startswith(f"{corpus}/")]
 
 
 def seen_speakers(checkpoint, dataset):
     """Speakers of a corpus that the weights were trained on or chosen by; None if their notes do not say."""
-    notes = checkpoint.notes
-    if "speakers trained on" not in notes:
+    trained_on = checkpoint.noted("speakers trained on")
+    if trained_on is None:
         return None
-    seen = {*notes["speakers trained on"], *notes.get("speakers of validation", ())} if notes.get("data") == dataset.name else set()
+    seen = [name for part in dataset.parts for name in _in(dataset, part, _heard_of(checkpoint, part))]
     return [speaker for speaker in dataset.speakers if speaker in seen]
+
+
+def _heard_of(checkpoint, part):
+    if checkpoint.noted("data") is None or not knows_corpus(checkpoint, part.name):
+        return []
+    return [name for key in ("speakers trained on", "speakers of validation") for name in _noted(checkpoint, key, part.name)]
 
 
 def evaluate(checkpoint, dataset, speakers, number_type="float32", speeds=(1.0,), jobs=1, cache=None, progress=None):
@@ -139,18 +175,27 @@ def z_scored(checkpoint, variants):
 
 def heard(checkpoint, by_speed):
     """Class probabilities (S, N, C) of what `z_scored` returns, with padding as in training."""
-    recipe = checkpoint.notes.get("recipe")
-    model, padding = checkpoint.model(), recipe.get("padding", "masked") if isinstance(recipe, dict) else "masked"
+    model, padding = checkpoint.model(), checkpoint.recipe.get("padding", "masked")
     return np.array([softmax(predict(model, clips, padding)) for clips in by_speed])
 
 
 def in_classes_of(checkpoint, dataset):
     """The dataset with its labels numbered as the model's."""
     if unknown := [name for name in dataset.classes if name not in checkpoint.classes]:
-        raise InputError(f"{dataset.name} has the labels {', '.join(unknown)}; the model knows {', '.join(checkpoint.classes)}")
+        known = f"the model knows {', '.join(checkpoint.classes)}"
+        raise InputError(f"{dataset.name} has the labels {', '.join(unknown)}; {known}; {_remedy(unknown, checkpoint.classes)}")
     number = [checkpoint.classes.index(name) for name in dataset.classes]
     clips = tuple(clip._replace(label=number[clip.label]) for clip in dataset.clips)
-    return dataset._replace(classes=checkpoint.classes, clips=clips)
+    corpora = tuple(corpus._replace(classes=tuple(sorted(number[k] for k in corpus.classes))) for corpus in dataset.corpora)
+    return dataset._replace(classes=checkpoint.classes, clips=clips, corpora=corpora)
+
+
+def _remedy(unknown, classes):
+    """What to do about labels that a model does not know."""
+    spelt = [f"--label '{label}={name}'" for label in unknown for name in classes if bare_name(name) == bare_name(label)]
+    if spelt:
+        return f"the spelling differs in case or blanks only: {' '.join(spelt)}"
+    return f"say what they mean, e.g. --label '{unknown[0]}={classes[0]}', or '{unknown[0]}={LEFT_OUT}' to leave the clips out"
 
 
 def _run(model, clips):
@@ -187,17 +232,23 @@ def scores(evaluation, resamples=10_000):
     Returns
     -------
     dict
-        'clips', 'UAR', 'accuracy', 'UAR interval' (95 %, over speakers: `bootstrap_uar`), 'recalls' {class: recall or
-        None}, 'confusion' (rows the true classes), 'groups' {group: {member: {'clips', 'UAR', 'accuracy'}}},
-        'agreement with float32'.
+        'clips', 'UAR', 'accuracy', 'UAR interval' (95 %, over speakers: `bootstrap_uar`), 'ECE' and 'NLL'
+        (`expected_calibration_error`, `negative_log_likelihood`), 'recalls' {class: recall or None},
+        'confusion' (rows the true classes), 'groups' {group: {member: {'clips', 'UAR', 'accuracy'}}},
+        'agreement with float32'. Of several corpora also 'corpora', as of `corpus_scores`.
     """
-    files, who, labels, predicted, _ = evaluation.predictions
+    files, who, labels, predicted, probabilities = evaluation.predictions
     classes = evaluation.checkpoint.classes
     confusion = confusion_matrix(labels, predicted, len(classes))
+    corpora, several = evaluation.dataset.corpora, {}
+    if evaluation.dataset.several:
+        several["corpora"] = corpus_scores(corpus_classes(corpora, classes), classes, [evaluation.predictions], resamples)
     interval = bootstrap_uar(labels, predicted[None] == labels, who, len(classes), resamples, np.random.default_rng(0))
     return {
         **_score(labels, predicted, len(classes)),
         "UAR interval": interval,
+        "ECE": expected_calibration_error(probabilities, labels),
+        "NLL": negative_log_likelihood(probabilities, labels),
         "recalls": {name: None if np.isnan(value) else float(value) for name, value in zip(classes, recalls(confusion))},
         "confusion": confusion.tolist(),
         "groups": {
@@ -205,6 +256,7 @@ def scores(evaluation, resamples=10_000):
             for group, members, of in _groups(evaluation)
         },
         "agreement with float32": evaluation.agreement,
+        **several,
     }
 
 

@@ -12,11 +12,14 @@ from npreslstm.errors import InputError
 from npreslstm.ports.quantize import calibrate
 from npreslstm.schema import ModelConfig
 from npreslstm.training.conditioned import Draws, prepare_conditioned
+from npreslstm.training.inspection import warn_of_silence
 from npreslstm.training.journal import differences
 from npreslstm.training.metrics import confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare, statistics
 from npreslstm.training.trainer import Trainer, pad, predict, train
 from npreslstm.training.vocal_tract import vocal_tracts
+
+SIZES = ("kind", "hidden_size", "num_layers", "attention_vectors")  # that a network to start from must have
 
 
 class _Examples(NamedTuple):
@@ -86,6 +89,7 @@ def prepare_examples(dataset, config, speeds=(1.0,), jobs=1, cache=None, progres
         step = progress and (lambda done, _: progress(done_before + done, total))
         under = prepare_conditioned(paths, [clip.speaker for clip in clips], draws, jobs, cache, step)
         variants = [plain + drawn for plain, drawn in zip(variants, under)]
+    warn_of_silence(paths, [frames for frames, *_ in variants])
     labels, speakers = np.array([clip.label for clip in clips]), np.array([clip.speaker for clip in clips])
     corpora = np.array([clip.corpus for clip in clips])
     names = tuple(corpus.name for corpus in dataset.corpora) if dataset.several else ()
@@ -149,7 +153,7 @@ def split_by_speaker(speakers, validation=(), test=()):
     return Split(np.flatnonzero(rest), np.flatnonzero(in_validation), np.flatnonzero(in_test))
 
 
-def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=None, teachers=()):
+def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=None, teachers=(), start=None):
     """Train on the training speakers and score the others.
 
     The feature statistics are those of the training speakers, unless ``recipe.statistics`` says otherwise.
@@ -168,6 +172,8 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         As in `train`.
     teachers : sequence of Checkpoint, optional
         Networks to learn from, see `Trainer`; of the same features, training speakers and prior.
+    start : Checkpoint, optional
+        The network to begin with; of the same features, sizes and classes. Its statistics are kept.
 
     Returns
     -------
@@ -177,15 +183,19 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     Raises
     ------
     InputError
-        If a teacher does not fit, or knows of the speakers that are held out.
+        If a teacher or `start` does not fit, or knows of the speakers that are held out.
     """
-    seen = split.train if recipe.statistics == "training" else range(len(examples.variants))
-    mean, std = statistics(frames for n in seen for frames in _typical(examples.variants[n], recipe))
+    if start is None:
+        seen = split.train if recipe.statistics == "training" else range(len(examples.variants))
+        mean, std = statistics(frames for n in seen for frames in _typical(examples.variants[n], recipe))
+    else:
+        check_start(start, examples, split, model_config)
+        mean, std = start.mean, start.std
     scaled = [[((frames - mean) / std).astype(np.float32) for frames in variants] for variants in examples.variants]
     config = ModelConfig.from_dict(
         model_config.to_dict() | {"input_size": len(mean), "num_classes": len(examples.classes), "dropout": recipe.dropout}
     )
-    chosen = {name for teacher in teachers for name in _chosen_by(teacher)}
+    chosen = {name for teacher in teachers for name in chosen_by(teacher)}
     for teacher in teachers:
         _check_teacher(teacher, examples, split, recipe, mean, std)
     models = [teacher.model() for teacher in teachers]
@@ -193,12 +203,15 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         raise InputError(f"warp is {recipe.warp} for features without a configuration; expected one, which says which columns are MFCC")
     tracts = vocal_tracts(recipe.warp, examples.config, mean, std) if recipe.warp else ()
     labels, corpora = examples.labels[split.train], examples.corpora[split.train]
-    trainer = Trainer(config, recipe, [scaled[n] for n in split.train], labels, seed, models, tracts, corpora, examples.heard)
+    clips = [scaled[n] for n in split.train]
+    begin = () if start is None else (start.model(), _opinions(start, examples, split, clips, recipe))
+    trainer = Trainer(config, recipe, clips, labels, seed, models, tracts, corpora, examples.heard, *begin)
     watched = _plain(scaled, examples, split.validation) if len(split.validation) else None
     model = train(trainer, watched, on_epoch, snapshot)
     notes = {
         "made by": f"npreslstm {__version__}",
         "data": examples.name,
+        **({"corpora": _classes_by_corpus(examples)} if examples.corpus_names else {}),
         "speakers trained on": _names(examples, split.train),
         "speakers of validation": _names(examples, split.validation),
         "speakers held out": _names(examples, split.test),
@@ -206,19 +219,66 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         "seed": seed,
         "recipe": recipe.to_dict(),
         **({"teachers": [teacher.sha256 for teacher in teachers]} if teachers else {}),
+        **({"started from": start.sha256} if start is not None else {}),
         "history": _history(trainer.history, watched is not None),
     }
     for what, clips in (("validation", split.validation), ("held out", split.test)):
         if len(clips):
-            notes[f"scores {what}"] = score(model, *_plain(scaled, examples, clips), examples.classes, recipe.padding)
+            corpora = [examples.corpus_names[n] for n in examples.corpora[clips]] if examples.corpus_names else None
+            found = score(model, *_plain(scaled, examples, clips), examples.classes, recipe.padding, corpora)
+            notes[f"scores {what}"] = found
     checkpoint = Checkpoint(model.config, model.state_dict(), examples.config, mean, std, examples.classes, notes)
     notes["calibration"] = _calibration(checkpoint, [frames for n in split.train for frames in _typical(scaled[n], recipe)])
     return checkpoint
 
 
+def check_start(start, examples, split, model_config):
+    """Raise InputError if a network cannot be gone on from, or knows speakers that are held out."""
+    which = f"the network to start from ({start.sha256[:16]})"
+    theirs = {"features": start.features and start.features.to_dict(), "classes": start.classes}
+    theirs |= {name: getattr(start.config, name) for name in SIZES}
+    ours = {"features": examples.config and examples.config.to_dict(), "classes": examples.classes}
+    ours |= {name: getattr(model_config, name) for name in SIZES}
+    if found := differences(theirs, ours):
+        raise InputError(f"{which} does not fit the training: {'; '.join(found)}")
+    if start.mean is None:
+        raise InputError(f"{which} has no statistics; expected mean and std: npreslstm convert --mean-std adds them")
+    held_out = _names(examples, np.concatenate([split.validation, split.test]))
+    trained_on = {*start.notes.get("speakers trained on", ()), *chosen_by(start)}
+    alone = "corpora" not in start.notes
+    trained_on |= {f"{start.notes.get('data')}/{name}" for name in trained_on} if alone else set()
+    known = [name for name in held_out if name in trained_on and (not alone or _same_corpus(start, examples, name))]
+    if known:
+        raise InputError(f"{which} was trained on speaker {', '.join(known)}, held out here; expected one that has not heard them")
+
+
+def _same_corpus(start, examples, name):
+    """Whether a speaker of the examples is one of the single corpus that `start` was trained on."""
+    corpus = start.notes.get("data")
+    return name.startswith(f"{corpus}/") if examples.corpus_names else examples.name == corpus
+
+
+def _opinions(start, examples, split, clips, recipe):
+    """Logits (N, C) of `start` for training clips, on average over the speeds; NaN for corpora it does not know, None without anchor."""
+    if not recipe.anchor:
+        return None
+    model, speeds = start.model(), len(recipe.speeds)
+    logits = np.mean([predict(model, [variants[k] for variants in clips], recipe.padding) for k in range(speeds)], axis=0)
+    names = examples.corpus_names or (examples.name,)
+    known = np.array([name in start.notes.get("corpora", [start.notes.get("data")]) for name in names])
+    logits[~known[examples.corpora[split.train]]] = np.nan
+    return logits
+
+
 def _typical(variants, recipe):
     """The variants of a clip that statistics and ranges are taken of: the clip as it is, and as it is under its conditions."""
     return [variants[0], *variants[len(recipe.speeds) :]]
+
+
+def _classes_by_corpus(examples):
+    """{corpus: names of the classes that it has clips of}."""
+    rows = zip(examples.corpus_names, examples.heard)
+    return {name: [label for label, heard in zip(examples.classes, row) if heard] for name, row in rows}
 
 
 def _calibration(checkpoint, clips):
@@ -229,25 +289,24 @@ def _calibration(checkpoint, clips):
 
 def _check_teacher(teacher, examples, split, recipe, mean, std):
     """Raise InputError if a teacher heard other speakers, which it could tell the student about, or does not fit otherwise."""
-    notes, which = teacher.notes, f"a teacher ({teacher.sha256[:16]})"
+    which = f"a teacher ({teacher.sha256[:16]})"
     theirs = {"features": teacher.features and teacher.features.to_dict(), "classes": teacher.classes}
-    theirs |= {"speakers trained on": notes.get("speakers trained on"), "prior": notes.get("recipe", {}).get("prior", "training")}
-    theirs |= {"statistics": notes.get("recipe", {}).get("statistics")}
+    theirs |= {"speakers trained on": teacher.noted("speakers trained on"), "prior": teacher.recipe.get("prior", "training")}
+    theirs |= {"statistics": teacher.recipe.get("statistics")}
     ours = {"features": examples.config and examples.config.to_dict(), "classes": examples.classes}
     ours |= {"speakers trained on": _names(examples, split.train), "prior": recipe.prior, "statistics": recipe.statistics}
     if found := differences(theirs, ours):
         raise InputError(f"{which} does not fit the training: {'; '.join(found)}")
     if any((np.abs(its - here) > 1e-3 * std).any() for its, here in ((teacher.mean, mean), (teacher.std, std))):
         raise InputError(f"{which} has heard another corpus, with speakers of the same names: its mean and std are not those of the speakers here")
-    if held_out := [name for name in _names(examples, split.test) if name in _chosen_by(teacher)]:
+    if held_out := [name for name in _names(examples, split.test) if name in chosen_by(teacher)]:
         raise InputError(f"{which} owes its epoch to speaker {', '.join(held_out)}, held out here; expected one that keeps its last epoch")
 
 
-def _chosen_by(checkpoint):
+def chosen_by(checkpoint):
     """Speakers by whom an epoch was chosen, of a network or of those that it learnt from; earlier versions noted its own alone."""
-    notes = checkpoint.notes
-    own = notes.get("speakers of validation", []) if notes.get("recipe", {}).get("keep") == "best" else []
-    return notes.get("epoch chosen by", own)
+    chose = checkpoint.recipe.get("keep") == "best"
+    return checkpoint.noted("epoch chosen by", checkpoint.noted("speakers of validation", []) if chose else [])
 
 
 def _history(epochs, watched):
@@ -256,13 +315,25 @@ def _history(epochs, watched):
     return curves | {"validation UAR": [round(float(value), 6) for _, value in epochs]} if watched else curves
 
 
-def score(model, clips, labels, classes, padding="masked"):
-    """{'clips', 'uar', 'accuracy', 'recalls': {class: recall}, 'confusion': rows} of z-scored clips."""
+def score(model, clips, labels, classes, padding="masked", corpora=None):
+    """{'clips', 'uar', 'accuracy', 'recalls': {class: recall}, 'confusion': rows} of z-scored clips.
+
+    With the names of the clips' `corpora` (N,), also 'corpora': {name: {'clips', 'uar'}}, of the classes that each has.
+    """
     predicted = predict(model, clips, padding).argmax(axis=1)
     confusion = confusion_matrix(labels, predicted, len(classes))
     by_class = {name: None if np.isnan(value) else float(value) for name, value in zip(classes, recalls(confusion))}
     accuracy = float((predicted == labels).mean())
-    return {"clips": len(clips), "uar": uar(confusion), "accuracy": accuracy, "recalls": by_class, "confusion": confusion.tolist()}
+    found = {"clips": len(clips), "uar": uar(confusion), "accuracy": accuracy, "recalls": by_class, "confusion": confusion.tolist()}
+    return found if corpora is None else found | {"corpora": _by_corpus(labels, predicted, np.asarray(corpora), len(classes))}
+
+
+def _by_corpus(labels, predicted, corpora, C):
+    found = {}
+    for name in dict.fromkeys(corpora.tolist()):
+        of = corpora == name
+        found[name] = {"clips": int(of.sum()), "uar": uar(confusion_matrix(labels[of], predicted[of], C))}
+    return found
 
 
 def _plain(scaled, examples, clips):

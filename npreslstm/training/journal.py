@@ -7,7 +7,7 @@
     snapshots/                      of folds under way
     summary.json                    the scores; follows from the above
 
-`config.json` and `predictions/` are all that a report needs.
+`config.json` and `predictions/` are all that a report needs. `npreslstm.training.packed` puts them into two files.
 """
 
 import contextlib
@@ -20,12 +20,23 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.checkpoint import save_checkpoint
-from npreslstm.errors import InputError
-from npreslstm.files import atomic_write
+from npreslstm.errors import InputError, shown
+from npreslstm.files import CsvWriter, atomic_write
+from npreslstm.formats.plain_data import misfit, read_json
 
 ENTRY = re.compile(r"run-(\d+)-fold-(\d+)\.csv")
 KINDS = ("predictions", "history", "weights", "snapshots")
+LONGEST = 1e12  # seconds of a training
+REMEDY = "delete it, or fetch it again"
 FIRST_COLUMNS = ("file", "speaker", "true", "predicted")
+
+_NAMES = [str]
+CONFIG = {  # what is looked at in config.json, see `misfit`
+    "data": str, "classes": _NAMES, "clips": {str: int}, "scored speakers": [_NAMES], "validation speakers": str, "seed": int,
+    "folds": [{"test": _NAMES, "validation": _NAMES}], "model": {"kind": str, "hidden_size": int}, "features": dict,
+    "recipe": {"statistics": str, "keep": str}, "teachers": ([_NAMES], None), "heard at": ([float], None),
+}  # fmt: skip
+HISTORY = {"seed": int, "seconds": float, "loss": ([float], None), "validation UAR": ([float], None)}
 
 
 class Predictions(NamedTuple):
@@ -69,8 +80,8 @@ class Journal:
                 os.makedirs(os.path.join(folder, name), exist_ok=True)
         elif not os.path.exists(path):
             raise FileNotFoundError(f"{folder} holds no cross-validation: there is no config.json in it")
-        self.config = read_json(path)
-        if not _is_config(self.config):
+        self.config = read_json(path, REMEDY)
+        if not is_config(self.config):
             raise InputError(f"{path} is not that of a cross-validation; expected a folder that npreslstm crossval --out wrote")
 
     def clear(self):
@@ -110,45 +121,64 @@ class Journal:
                 run, fold = map(int, match.groups())
                 if fold >= len(self.config["folds"]):
                     raise InputError(f"{name} in {self.folder} is of no fold: there are {len(self.config['folds'])}, from 0; take it away")
-                found[run, fold] = self._read(os.path.join(self.folder, "predictions", name), self.config["scored speakers"][fold])
+                found[run, fold] = self._read(os.path.join(self.folder, "predictions", name), fold)
         return dict(sorted(found.items()))
 
-    def _read(self, path, speakers):
-        predictions = _read_predictions(path, self.config["classes"])
-        names, counts = np.unique(predictions.speakers, return_counts=True)
-        expected = {speaker: self.config["clips"][speaker] for speaker in speakers}
-        if dict(zip(names.tolist(), counts.tolist())) != expected:
-            raise InputError(f"{path} is not of the speakers {', '.join(speakers)} with all their clips: delete it, and run again")
+    def _read(self, path, fold):
+        try:
+            with open(path, newline="", encoding="utf-8") as file:
+                header, *rows = csv.reader(file, strict=True)
+            predictions = parse_predictions(header, rows, self.config["classes"])
+        except (ValueError, KeyError, csv.Error) as error:
+            raise InputError(f"{path} is damaged ({error}): delete it, and run again") from None
+        if not are_of_fold(predictions, self.config, fold):
+            speakers = ", ".join(self.config["scored speakers"][fold])
+            raise InputError(f"{path} is not of the speakers {speakers} with all their clips: delete it, and run again")
         return predictions
 
     def history(self, run, fold):
         """What `add` was given; None if it is not there."""
         path = self.path("history", run, fold)
-        return read_json(path) if os.path.exists(path) else None
+        if not os.path.exists(path):
+            return None
+        history = read_json(path, REMEDY, HISTORY)
+        if not 0 <= history["seconds"] < LONGEST:
+            raise InputError(f"{path} is damaged (seconds are {shown(history['seconds'])}): {REMEDY}")
+        return history
 
     def write_summary(self, summary):
         """Write summary.json."""
         write_json(os.path.join(self.folder, "summary.json"), summary)
 
 
-def _is_config(config):
+def is_config(config):
     """Whether a JSON value has what the reader of a journal looks at."""
-    kinds = {"data": str, "classes": list, "clips": dict, "folds": list, "scored speakers": list, "model": dict, "recipe": dict, "features": dict}
-    if not isinstance(config, dict) or not all(isinstance(config.get(name), kind) for name, kind in kinds.items()):
+    if misfit(config, CONFIG) is not None:
+        return False
+    corpora = config.get("corpora", {})
+    if not isinstance(corpora, dict) or not all(isinstance(own, list) and _among(own, config["classes"]) for own in corpora.values()):
         return False
     scored = config["scored speakers"]
-    if len(scored) != len(config["folds"]) or not all(isinstance(name, str) for name in config["classes"]):
+    if len(scored) != len(config["folds"]):
         return False
-    return all(isinstance(names, list) and all(isinstance(name, str) and name in config["clips"] for name in names) for names in scored)
+    groups = [*scored, *(fold[which] for fold in config["folds"] for which in ("test", "validation"))]
+    return all(name in config["clips"] for names in groups for name in names)
+
+
+def _among(own, classes):
+    """Whether there are classes in a list, and all are known."""
+    return bool(own) and all(label in classes for label in own)
 
 
 def settle_config(folder, config):
     """Write config.json into a folder, made if needed; if one is there already, it must say the same."""
     path = os.path.join(folder, "config.json")
     os.makedirs(folder, exist_ok=True)
+    if os.path.exists(os.path.join(folder, "results.json")):
+        raise InputError(f"{folder} holds results that are packed: choose another folder")
     if not os.path.exists(path):
         write_json(path, config)
-    if changed := differences(read_json(path), json.loads(json.dumps(config))):
+    if changed := differences(read_json(path, REMEDY), json.loads(json.dumps(config))):
         more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
         raise InputError(f"{folder} holds results of another configuration: {'; '.join(changed[:5])}{more}; choose another folder")
 
@@ -197,34 +227,33 @@ def write_json(path, value):
         file.write("\n")
 
 
-def read_json(path):
-    """Read a JSON file; a damaged one is an InputError."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({error}): delete it, or fetch it again") from None
-
-
 def write_predictions(file, predictions, classes):
     """Write `Predictions` as CSV to an open text file."""
-    writer = csv.writer(file, lineterminator="\n")
+    writer = CsvWriter(file)
     writer.writerow([*FIRST_COLUMNS, *classes])
+    writer.writerows(prediction_rows(predictions, classes))
+
+
+def prediction_rows(predictions, classes):
+    """The cells of each clip, as `FIRST_COLUMNS` and one column a class."""
     for name, speaker, label, predicted, row in zip(*predictions):
-        writer.writerow([name, speaker, classes[label], classes[predicted], *(f"{p:.5f}" for p in row)])
+        yield [name, speaker, classes[label], classes[predicted], *(f"{p:.5f}" for p in row)]
 
 
-def _read_predictions(path, classes):
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file, strict=True)
-        if header != [*FIRST_COLUMNS, *classes] or any(len(row) != len(header) for row in rows):
-            raise ValueError(f"expected the columns {', '.join(FIRST_COLUMNS)} and one a class")
-        index = {name: k for k, name in enumerate(classes)}
-        labels, predicted = (np.array([index[row[column]] for row in rows], dtype=int) for column in (2, 3))
-        probabilities = np.array([[float(p) for p in row[4:]] for row in rows]).reshape(len(rows), len(classes))
-        if not np.isfinite(probabilities).all():
-            raise ValueError("a probability is no number")
-    except (ValueError, KeyError, csv.Error) as error:
-        raise InputError(f"{path} is damaged ({error}): delete it, and run again") from None
+def parse_predictions(header, rows, classes):
+    """`Predictions` from the cells of `write_predictions`; ValueError or KeyError if they are not such."""
+    if header != [*FIRST_COLUMNS, *classes] or any(len(row) != len(header) for row in rows):
+        raise ValueError(f"expected the columns {', '.join(FIRST_COLUMNS)} and one a class")
+    index = {name: k for k, name in enumerate(classes)}
+    labels, predicted = (np.array([index[row[column]] for row in rows], dtype=int) for column in (2, 3))
+    probabilities = np.array([[float(p) for p in row[4:]] for row in rows]).reshape(len(rows), len(classes))
+    if not np.isfinite(probabilities).all():
+        raise ValueError("a probability is no number")
     return Predictions(tuple(row[0] for row in rows), np.array([row[1] for row in rows]), labels, predicted, probabilities)
+
+
+def are_of_fold(predictions, config, fold):
+    """Whether predictions are of the scored speakers of a fold, with all their clips."""
+    names, counts = np.unique(predictions.speakers, return_counts=True)
+    expected = {speaker: config["clips"][speaker] for speaker in config["scored speakers"][fold]}
+    return dict(zip(names.tolist(), counts.tolist())) == expected

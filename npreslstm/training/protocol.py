@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.errors import InputError
-from npreslstm.training.dataset import RAVDESS_CLASSES
+from npreslstm.training.dataset import LEFT_OUT, RAVDESS, RAVDESS_CLASSES
+
+BY_CORPUS = "corpus"  # folds that leave one corpus out
 
 
 class Fold(NamedTuple):
@@ -42,8 +44,11 @@ def make_folds(name, dataset):
     ----------
     name : str
         'paper' or 'emobox', for RAVDESS's 24 actors, or a number of folds: the speakers are then shared out so that the
-        folds have about as many clips; the same speakers and counts always give the same folds.
+        folds have about as many clips; the same speakers and counts always give the same folds. 'corpus', for several
+        corpora: each fold tests one of them.
     dataset : Dataset
+        Each of several corpora is shared out to the folds by itself, so that every fold tests and trains on speakers of
+        every corpus; by a table, RAVDESS is shared out as the table says, the others into as many folds.
 
     Returns
     -------
@@ -54,7 +59,36 @@ def make_folds(name, dataset):
     InputError
         If the corpus lacks speakers of the table or has others, or has too few for the number.
     """
+    if name == BY_CORPUS:
+        return _by_corpus(dataset)
+    if dataset.several:
+        return _joined([(part.name, _folds_of_part(name, part, dataset)) for part in dataset.parts])
     return _from_table(name, dataset) if name in TABLES else _grouped(name, dataset)
+
+
+def _by_corpus(dataset):
+    if not dataset.several:
+        raise InputError(f"the folds 'corpus' need several corpora, and there is {dataset.name} alone; give more with --corpus")
+    return _rotated([_named(part.name, part.speakers) for part in dataset.parts])
+
+
+def _folds_of_part(name, part, dataset):
+    """Folds of one of several corpora."""
+    if name not in TABLES:
+        return _grouped(name, part)
+    if RAVDESS not in [other.name for other in dataset.parts]:
+        raise InputError(f"the folds '{name}' need RAVDESS, and there are {dataset.name}; take a number of folds or 'corpus'")
+    return _from_table(name, part) if part.name == RAVDESS else _grouped(str(len(TABLES[name])), part)
+
+
+def _joined(folds_of):
+    """Folds that test and validate on the speakers of one fold of each corpus; `folds_of` are (corpus, its folds)."""
+    named = [[[_named(corpus, speakers) for speakers in fold] for fold in folds] for corpus, folds in folds_of]
+    return tuple(Fold(*(sum(speakers, ()) for speakers in zip(*folds))) for folds in zip(*named))
+
+
+def _named(corpus, speakers):
+    return tuple(f"{corpus}/{speaker}" for speaker in speakers)
 
 
 def missing_clips(dataset):
@@ -98,4 +132,7 @@ def check_classes(dataset, held_out, where=""):
     """Raise InputError if all speakers of a class are held out; `where` begins the message."""
     left = {clip.label for clip in dataset.clips if clip.speaker not in held_out}
     if absent := [label for n, label in enumerate(dataset.classes) if n not in left]:
-        raise InputError(f"{where}nobody but the speakers held out of training speaks {', '.join(absent)}; hold out others")
+        remedy = "hold out others"
+        if dataset.several:
+            remedy += f", or leave these clips out with --label {absent[0]}={LEFT_OUT}"
+        raise InputError(f"{where}nobody but the speakers held out of training speaks {', '.join(absent)}; {remedy}")

@@ -1,12 +1,15 @@
 """How to train: the recipe, its named forms, and changes to it from text."""
 
-import json
+import math
 import os
 from dataclasses import asdict, dataclass, fields, replace
 
 from npreslstm.audio.signal import check_speeds
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
+from npreslstm.formats.plain_data import read_json
 from npreslstm.training.optimizer import OPTIMIZERS, SCHEDULES
+
+LARGEST = 10**9  # of any count: beyond use
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,9 @@ class Recipe:
     corpus_shares : tuple of float
         Of several corpora, how many clips an epoch takes of each, in clips of the first corpus that are trained on: ``1,0.5``
         takes half as many of the second, drawn anew each epoch. Empty: all clips of all.
+    anchor : float
+        Where training starts from another network (`fit`): share of a clip's target that is what that network makes of the clip as
+        it was recorded, on average over the speeds; the rest is the label. Clips of corpora that it does not know have labels alone.
     noise, offset : float
         Standard deviations, see `augment`.
     warp : float
@@ -77,6 +83,7 @@ class Recipe:
     conditions: int = 0
     conditioned: float = 0.5
     corpus_shares: tuple[float, ...] = ()
+    anchor: float = 0.0
     noise: float = 0.2
     offset: float = 0.2
     warp: float = 0.0
@@ -102,14 +109,17 @@ class Recipe:
         for name, least in (("epochs", 1), ("batch_size", 2), ("period", 1), ("conditions", 0), *((name, 0) for name in masks)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; expected an integer of at least {least}")
+            if getattr(self, name) > LARGEST:
+                raise InputError(f"{name} is {shown(getattr(self, name))}; expected at most {LARGEST}")
         for name in ("dropout", "label_smoothing", "ema", "crop"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a share in [0, 1)")
         for name in ("lr", "weight_decay", "floor", "clip_norm", "noise", "offset", "mixup", "trim_db"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more")
-        if not 0 <= self.conditioned <= 1:
-            raise InputError(f"conditioned is {self.conditioned}; expected a share in [0, 1]")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more, and finite")
+        for name in ("conditioned", "anchor"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected a share in [0, 1]")
         if not all(0 < share <= 100 for share in self.corpus_shares):
             raise InputError(f"corpus_shares is {self.corpus_shares}; expected shares above 0 and up to 100")
         if not 0 <= self.warp < 0.5:
@@ -129,11 +139,15 @@ class Recipe:
         return with_settings(cls(), [f"{name}={_as_text(value)}" for name, value in values.items()])
 
 
-LATER = {"conditions": 0, "conditioned": 0.5, "corpus_shares": ()}  # fields that version 0 did not have, and what leaves them off
+LATER = {"conditions": 0, "conditioned": 0.5, "corpus_shares": (), "anchor": 0.0}  # fields that version 0 did not have, and what leaves them off
 
 # For networks that learn from teachers: there is no label to learn by heart, so more epochs and a higher rate pay and less
 # dropout will do (docs/accuracy.md).
 STUDENT = Recipe(epochs=200, lr=8e-3, ema=0.99975, warp=0.12, dropout=0.2)
+
+# For recordings as people have them: a network that knows the studio goes on, half of the clips heard under drawn conditions, and half
+# of a target what it made of the clip as recorded (docs/conditions.md).
+ROBUST = Recipe(epochs=150, dropout=0.2, warp=0.12, conditions=12, conditioned=0.75, anchor=0.5)
 
 SYNTHETIC = Recipe(epochs=30, batch_size=16, speeds=(1.0,), weight_decay=0.01, dropout=0.1, mixup=0.0, ema=0.95, floor=0.0, time_masks=0)
 
@@ -144,11 +158,11 @@ ORIGINAL = Recipe(
     clip_norm=0.0, dropout=0.3, label_smoothing=0.0, ema=0.0, speeds=(1.0,), noise=0.0, offset=0.0, crop=0.0, time_masks=0,
     mixup=0.0, prior="training", padding="original", keep="best", statistics="all", trim_db=0.0,
 )  # fmt: skip
-NAMED = {"default": Recipe(), "student": STUDENT, "original": ORIGINAL}
+NAMED = {"default": Recipe(), "student": STUDENT, "robust": ROBUST, "original": ORIGINAL}
 
 
 def load_recipe(name):
-    """The recipe `default`, `student` or `original`, or that of a JSON file of fields; the fields it leaves out keep their defaults.
+    """The recipe `default`, `student`, `robust` or `original`, or that of a JSON file of fields; the fields it leaves out keep their defaults.
 
     Raises
     ------
@@ -206,8 +220,8 @@ def training_features(name, trim_db=Recipe.trim_db):
 
 
 def _from_file(cls, path):
+    values = read_json(path, "expected a JSON object of fields")
     try:
-        with open(path, encoding="utf-8") as file:
-            return cls.from_dict(json.load(file))
-    except (ValueError, RecursionError) as error:  # InputError, JSONDecodeError, UnicodeDecodeError
+        return cls.from_dict(values)
+    except InputError as error:
         raise InputError(f"{path}: {error}") from None

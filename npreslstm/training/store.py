@@ -14,11 +14,15 @@ from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.folder import CACHE_VERSION
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
+from npreslstm.formats.npy import map_npy
+from npreslstm.formats.plain_data import misfit, read_json
 from npreslstm.training.conditioned import VERSION as CONDITIONED_VERSION
 from npreslstm.training.conditioned import digest_of
 from npreslstm.training.fit import Examples, prepare_examples
+from npreslstm.training.inspection import warn_of_silence
 
 STORE_VERSION = 1  # raised whenever the files or their meaning change
+ABOUT = {"name": str, "config": dict, "classes": [str], "clips": [str], "labels": [int], "speakers": [str], "lengths": [[int]]}
 
 
 def corpus_digest(dataset):
@@ -39,17 +43,12 @@ def clip_names(dataset):
     Of several corpora, each begins with the name of its own.
     """
     if dataset.several:
-        return [name for number, corpus in enumerate(dataset.corpora) for name in _names_within(dataset, number, corpus)]
+        return [f"{part.name}/{name}" for part in dataset.parts for name in clip_names(part)]
     names = [os.path.splitext(os.path.basename(clip.path))[0] for clip in dataset.clips]
     if len(set(names)) == len(names):
         return names
     common = os.path.commonpath([os.path.dirname(clip.path) for clip in dataset.clips])
     return [os.path.relpath(clip.path, common).replace(os.sep, "/") for clip in dataset.clips]
-
-
-def _names_within(dataset, number, corpus):
-    clips = tuple(clip for clip in dataset.clips if clip.corpus == number)
-    return [f"{corpus.name}/{name}" for name in clip_names(dataset._replace(clips=clips, corpora=()))]
 
 
 def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=None, conditions=0, backgrounds=()):
@@ -79,6 +78,8 @@ def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=Non
     if not os.path.exists(os.path.join(store, "about.json")):
         examples = prepare_examples(dataset, config, speeds, jobs, folder, progress, conditions, backgrounds)
         _write(store, examples, clip_names(dataset), about)
+    else:
+        warn_of_silence([clip.path for clip in dataset.clips], [frames for frames, *_ in open_examples(store)[0].variants])
     return store
 
 
@@ -105,22 +106,49 @@ def open_examples(store):
         Its variants are views of the mapped file.
     names : (N,) list of str
         As `clip_names`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no store in the folder.
+    InputError
+        If it is damaged.
     """
+    about = read_json(os.path.join(store, "about.json"), f"delete {store}", ABOUT)
+    rows = map_npy(os.path.join(store, "rows.npy"), f"delete {store}")  # (M, D)
     try:
-        with open(os.path.join(store, "about.json"), encoding="utf-8") as file:
-            about = json.load(file)
-        rows = np.load(os.path.join(store, "rows.npy"), mmap_mode="r", allow_pickle=False).view(np.ndarray)  # (M, D)
-        lengths = np.array(about["lengths"])  # (N, variants)
+        config = FeatureConfig.from_dict(about["config"])
+        lengths = _checked_lengths(about, rows, config)  # (N, variants)
         several = _corpora(about) if "heard" in about else ()
-    except (ValueError, KeyError, TypeError, EOFError) as error:
+    except InputError as error:
         raise InputError(f"{store} is damaged ({error}): delete it") from None
     clips = iter(np.split(rows, np.cumsum(lengths)[:-1]))
     variants = [[next(clips) for _ in row] for row in lengths]
     labels, speakers = np.array(about["labels"]), np.array(about["speakers"])
-    config = FeatureConfig.from_dict(about["config"])
     return Examples(about["name"], tuple(about["classes"]), config, variants, labels, speakers, *several), about["clips"]
 
 
+def _checked_lengths(about, rows, config):
+    """Frames of each variant of each clip, (N, variants); InputError unless they, the rows and the labels fit each other."""
+    lengths, N = about["lengths"], len(about["clips"])
+    frames = [count for row in lengths for count in row]
+    if rows.dtype != np.float32 or rows.shape[1:] != (config.n_features,):
+        raise InputError(f"its rows are {rows.shape} {rows.dtype}; expected {config.n_features} columns of float32")
+    if not frames or len({len(row) for row in lengths}) != 1 or not all(0 < count <= len(rows) for count in frames) or sum(frames) != len(rows):
+        raise InputError("its lengths are not those of its rows")
+    if not N == len(lengths) == len(about["labels"]) == len(about["speakers"]):
+        raise InputError("it has not as many labels and speakers as clips")
+    if not all(0 <= label < len(about["classes"]) for label in about["labels"]):
+        raise InputError("a label is of no class")
+    return np.array(lengths)
+
+
 def _corpora(about):
-    """The last arguments of `Examples` of several corpora."""
-    return np.array(about["corpora"]), np.array(about["heard"]), tuple(about["corpus names"])
+    """The last arguments of `Examples` of several corpora; InputError if they do not fit."""
+    if misfit(about, {"corpora": [int], "heard": [[bool]], "corpus names": [str]}) is not None:
+        raise InputError("it does not say which corpora its clips are of")
+    names, heard, corpora = about["corpus names"], about["heard"], about["corpora"]
+    fits = len(heard) == len(names) and all(len(row) == len(about["classes"]) for row in heard)
+    if not fits or len(corpora) != len(about["clips"]) or not all(0 <= number < len(names) for number in corpora):
+        raise InputError("its corpora are not those of its clips")
+    return np.array(corpora), np.array(heard), tuple(names)

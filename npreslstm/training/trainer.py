@@ -3,7 +3,6 @@
 import json
 import os
 import time
-import zipfile
 import zlib
 from dataclasses import replace
 from typing import NamedTuple
@@ -12,6 +11,8 @@ import numpy as np
 
 from npreslstm.errors import DivergedError, InputError, SnapshotError
 from npreslstm.files import atomic_write
+from npreslstm.formats.npy import read_npz
+from npreslstm.formats.plain_data import parse_json
 from npreslstm.layers.activations import softmax
 from npreslstm.layers.loss import cross_entropy, one_hot
 from npreslstm.model import ResLSTM
@@ -83,6 +84,10 @@ class Trainer:
     heard : (number of corpora, C) bool array, optional
         Which classes each of several corpora has clips of. What a clip is not asked is then whether it is of a class that
         its corpus lacks: see `class_priors`.
+    start : ResLSTM, optional
+        The network to begin with, in place of random weights; of the configuration but for dropout.
+    opinions : (N, C) float array, optional
+        Logits of that network for each clip, of which ``recipe.anchor`` makes part of the target; NaN where it has no say.
 
     Attributes
     ----------
@@ -92,13 +97,16 @@ class Trainer:
         Loss and validation UAR (NaN without validation clips) of each epoch so far.
     """
 
-    def __init__(self, config, recipe, clips, labels, seed, teachers=(), tracts=(), corpora=None, heard=None):
+    def __init__(self, config, recipe, clips, labels, seed, teachers=(), tracts=(), corpora=None, heard=None, start=None, opinions=None):
         if len(clips) < 2:
             raise InputError(f"{len(clips)} clips to train on; expected at least 2, for the batch statistics")
         keep_freed_memory()
         self.recipe, self.clips, self.labels, self.seed = recipe, clips, np.asarray(labels), seed
         self.teachers, self.tracts = teachers, tracts
         self.model = ResLSTM(replace(config, dropout=recipe.dropout), np.random.default_rng([seed, 0]))
+        if start is not None:
+            self.model.load_state_dict(start.state_dict())
+        self.opinions = opinions
         self.corpora = np.zeros(len(clips), int) if corpora is None else np.asarray(corpora)
         self.priors = None if heard is None else class_priors(self.labels, self.corpora, heard, recipe.prior)
         corrected = recipe.prior == "uniform" and heard is None  # of several corpora the loss itself does it
@@ -164,6 +172,9 @@ class Trainer:
         if self.priors is not None:
             priors = self.priors[self.corpora[batch]]
             targets = _smoothed(self.labels[batch], priors, recipe.label_smoothing)
+        if self.opinions is not None:
+            log_prior = self.log_prior if priors is None else np.log(priors)
+            _anchor(targets, softmax(self.opinions[batch] + log_prior), recipe.anchor)
         if recipe.mixup:
             x, targets, priors = augment.mixup(x, targets, recipe.mixup, rng, priors)
         if recipe.noise:
@@ -198,7 +209,7 @@ class Trainer:
         arrays = {f"model/{name}": tensor for name, tensor in self.model.tensors.items()}
         arrays |= {f"average/{name}": tensor for name, tensor in self.average.tensors.items()}
         with atomic_write(path) as file:
-            arrays |= {"what": np.array(json.dumps(self._identity())), "history": np.array(self.history)}
+            arrays |= {"what": np.array(json.dumps(self._identity())), "history": np.array(self.history, float).reshape(-1, 2)}
             np.savez(file, epoch=self.epoch, steps=self.optimizer.steps, m=self.optimizer.m, v=self.optimizer.v, **arrays, **more)
 
     def restore(self, path):
@@ -210,13 +221,17 @@ class Trainer:
             If the file is damaged, or belongs to another run: another recipe, model, seed or other clips.
         """
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-                arrays = dict(stored)
-            identity = json.loads(str(arrays.pop("what")))
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
+            arrays = read_npz(path, "delete it")
+            identity = parse_json(str(arrays.pop("what", "")))
+        except InputError as error:
             raise SnapshotError(f"{os.fspath(path)} is damaged ({error}): delete it") from None
         if identity != self._identity():
             raise _other_run(path)
+        expected = {f"{prefix}/{name}": tensor for prefix in ("model", "average") for name, tensor in self.model.tensors.items()}
+        expected |= {"m": self.optimizer.m, "v": self.optimizer.v, "epoch": np.int64(0), "steps": np.int64(0)}
+        _require(path, arrays, expected | {"history": np.empty((np.size(arrays.get("history", 0)) // 2, 2))})
+        if not len(arrays["history"]) == arrays["epoch"] <= self.recipe.epochs or arrays["steps"] < 0:
+            raise SnapshotError(f"{os.fspath(path)} is damaged (its epochs contradict each other): delete it")
         for model, prefix in ((self.model, "model/"), (self.average, "average/")):
             model.load_state_dict({name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)})
         self.epoch, self.optimizer.steps = int(arrays.pop("epoch")), int(arrays.pop("steps"))
@@ -228,6 +243,7 @@ class Trainer:
         clips = _checksum(variant for clip in self.clips for variant in clip)
         teachers = [zlib.crc32(teacher.vector) for teacher in self.teachers]
         several = [] if self.priors is None else [self.corpora.tolist(), self.priors.tolist()]
+        several += [] if self.opinions is None else [_checksum([self.opinions])]
         return [self.recipe.to_dict(), self.model.config.to_dict(), self.seed, self.labels.tolist(), clips, teachers, *several]
 
 
@@ -242,7 +258,8 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     on_epoch : callable, optional
         Called with an `Epoch`.
     snapshot : path, optional
-        State file: continued from if it is there, written every `snapshot_seconds`. For the caller to delete once the result is safe.
+        State file: continued from if it is there, written every `snapshot_seconds` and after the last epoch. For
+        the caller to delete once the result is safe.
 
     Returns
     -------
@@ -264,9 +281,10 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     watched = 0 if validation is None else _checksum([*validation[0], np.asarray(validation[1])])
     if snapshot and os.path.isfile(snapshot):
         arrays = trainer.restore(snapshot)
-        if arrays.pop("watched", None) != watched:
+        _require(snapshot, arrays, {"watched": np.int64(0)})
+        if arrays.pop("watched") != watched:
             raise _other_run(snapshot)
-        best.restore(arrays)
+        best.restore(snapshot, arrays)
     started, first, saved = time.monotonic(), trainer.epoch, time.monotonic()
     while trainer.epoch < recipe.epochs:
         loss = trainer.run_epoch()
@@ -279,7 +297,7 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
         now = time.monotonic()
         if on_epoch:
             on_epoch(Epoch(trainer.epoch, recipe.epochs, loss, score, (now - started) / (trainer.epoch - first) * (recipe.epochs - trainer.epoch)))
-        if snapshot and now - saved > snapshot_seconds:
+        if snapshot and (now - saved > snapshot_seconds or trainer.epoch == recipe.epochs):
             trainer.save(snapshot, watched=watched, **best.arrays())
             saved = now
     model = ResLSTM(trainer.model.config)
@@ -296,6 +314,14 @@ def _checksum(arrays):
     return checksum
 
 
+def _require(path, arrays, expected):
+    """Raise SnapshotError unless `arrays` has all of `expected`, of the same shapes and types."""
+    for name, like in expected.items():
+        found = arrays.get(name)
+        if found is None or found.shape != like.shape or found.dtype.kind != like.dtype.kind:
+            raise SnapshotError(f"{os.fspath(path)} is damaged ({name} is missing, or not what it should be): delete it")
+
+
 def _other_run(path):
     return SnapshotError(f"{path} is the state of a different run, or of an earlier version; delete it, or train with the same data, recipe and seed")
 
@@ -309,9 +335,10 @@ class _Best:
     def arrays(self):
         return {"best/" + name: tensor for name, tensor in self.state.items()} | {"best_uar": np.float64(self.uar)}
 
-    def restore(self, arrays):
+    def restore(self, path, arrays):
+        _require(path, arrays, {"best_uar": np.float64(0)} | {"best/" + name: tensor for name, tensor in self.state.items()})
         self.uar = float(arrays.pop("best_uar"))
-        self.state = {name.removeprefix("best/"): tensor for name, tensor in arrays.items()}
+        self.state = {name: arrays["best/" + name] for name in self.state}
 
 
 def _log_prior(labels, C):
@@ -355,6 +382,12 @@ def _smoothed(labels, priors, smoothing):
     targets = possible * (smoothing / possible.sum(axis=1, keepdims=True))
     targets[np.arange(len(labels)), labels] += 1 - smoothing
     return targets.astype(np.float32)
+
+
+def _anchor(targets, said, share):
+    """Move targets (N, C) by a share towards other ones (N, C), in place; rows of NaN have no say."""
+    known = ~np.isnan(said).any(axis=1)
+    targets[known] += np.float32(share) * (said[known] - targets[known])
 
 
 def _score(trainer, validation):

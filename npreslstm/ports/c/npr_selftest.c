@@ -1,5 +1,5 @@
 /* Compares with NumPy: the features of a piece of sound and the probabilities that come of them; then, for other features, every
- * frame's h, c, context and logits. Exits with 0 only if all agree. */
+ * frame's h, c, context and logits; and each decision of the voice-activity gate about noise. Exits with 0 only if all agree. */
 #include <stdio.h>
 
 #include "npr.h"
@@ -92,12 +92,50 @@ static int sound_agrees(void) {
 }
 #endif
 
+#if !defined(NPR_ACTIVITY) || defined(NETWORK_ONLY)
+static int activity_agrees(void) { return 1; }
+#else
+#include "npr_activity.h"
+/* A hop of noise in pieces of 200 samples; its loudness is of 256. */
+static npr_status push_noise(npr_activity *activity, uint32_t *noise, int32_t loudness, npr_decision *decision) {
+    int16_t pcm[NPR_ACTIVITY_HOP];
+    for (int k = 0; k < NPR_ACTIVITY_HOP; k++) {
+        *noise = *noise * 1664525u + 1013904223u;
+        pcm[k] = (int16_t)(((int32_t)(*noise >> 16) - 32768) * loudness / 256);
+    }
+    npr_status status = npr_activity_push(activity, pcm, 200, decision);
+    if (status == NPR_OK) status = npr_activity_push(activity, pcm + 200, 200, decision);
+    return status == NPR_OK ? npr_activity_push(activity, pcm + 400, NPR_ACTIVITY_HOP - 400, decision) : status;
+}
+
+static int activity_agrees(void) {
+    static npr_activity activity;
+    tally found = {0, 0, 0.0};
+    uint32_t noise = NPR_ACTIVITY_SEED;
+    npr_decision decision;
+    npr_status status = npr_activity_init(&activity);
+    for (int t = 0, k = 0; k <= NPR_ACTIVITY_HOPS && status == NPR_OK; t++) {
+        if (t < NPR_ACTIVITY_HOPS) {
+            status = push_noise(&activity, &noise, npr_vector_loudness[t], &decision);
+            compare(&found, "score", t, activity.scores[NPR_ACTIVITY_SMOOTHED - 1], npr_vector_scores[t], 0.0);
+        } else {
+            status = npr_activity_flush(&activity, &decision);
+        }
+        if (t < NPR_ACTIVITY_DELAY) continue;
+        compare(&found, "speech", k, decision, k < NPR_ACTIVITY_HOPS ? npr_vector_speech[k] : NPR_UNDECIDED, 0.0);
+        k++;
+    }
+    return report("activity", &found, status);
+}
+#endif
+
 int main(void) {
     const npr_status intact = npr_verify(&npr_weights);
     printf("npreslstm " NPR_TYPE ", weights " NPR_SHA256 "\nchecksum: %s\n", npr_status_text(intact));
     int passed = intact == NPR_OK;
     passed &= sound_agrees();
     passed &= network_agrees();
+    passed &= activity_agrees();
     printf("%s\n", passed ? "PASS" : "FAIL");
     return passed ? 0 : 1;
 }

@@ -1,0 +1,93 @@
+"""Where the sound in a file starts and ends, by the structure of its container, without decoding it.
+
+Decoders believe the length in a header: they leave out what was joined to a file, refuse what a pipe left without a length,
+and say nothing of a file that was cut. So the structure is walked here, and the decoder is given each `Part` by itself,
+with its true length in place of an unknown one. Containers that are not known here are one part; `npreslstm.audio.reader`
+asks the decoder about their lengths.
+"""
+
+from collections.abc import Callable
+
+from npreslstm.audio.containers import chunks, flac, media, mpeg, ogg, rare
+from npreslstm.audio.containers.data import Data, Part, Pcm, only_zeros, skip_id3, skip_tags
+
+__all__ = ["ENDLESS", "Data", "Part", "Pcm", "find_parts"]
+
+ENDLESS = "it does not say how long it is: read to the end of its data, but whether that is all cannot be told"
+
+Walk = Callable[[Data, int], Part | None]
+FORMS: dict[tuple[bytes, bytes], Walk] = {  # by the first four bytes and those from the eighth on
+    **{(name, b"WAVE"): chunks.wave for name in (b"RIFF", b"RIFX", b"RF64", b"BW64")},
+    **{(b"FORM", name): chunks.aiff for name in (b"AIFF", b"AIFC")},
+    **{(b"FORM", name): rare.svx for name in (b"8SVX", b"16SV")},
+}
+STARTS: dict[bytes, Walk] = {
+    b"OggS": ogg.walk,
+    b"fLaC": flac.walk,
+    b".snd": chunks.au,
+    b"dns.": chunks.au,
+    b"caff": chunks.caf,
+    chunks.W64_RIFF: chunks.w64,
+    media.EBML: media.matroska,
+    media.ASF_HEADER: media.asf,
+    b"#!AMR": media.amr,
+    **{b"\xff" + second: media.adts for second in (b"\xf0", b"\xf1", b"\xf8", b"\xf9")},  # a layer that MPEG does not have
+    b"\xff": mpeg.walk,
+    b"NIST_1A\n": rare.nist,
+    b"Creative Voice File\x1a": rare.voc,
+    b"ALawSoundFile**": rare.wve,
+    b"2BIT": rare.avr,
+    b"\x01\x04": rare.mpc,
+    b"Extended Instrument: ": rare.xi,
+    b"\xf0\x7e": rare.sds,
+    b"MATLAB 5.0 MAT-file": rare.mat5,
+}
+
+
+def find_parts(data: Data) -> list[Part]:
+    """The sounds in a file, in order: one, or several that were joined.
+
+    Parameters
+    ----------
+    data : Data
+        ``data.remarks`` gets what a reader should know.
+
+    Returns
+    -------
+    list of Part
+        If the container is of no kind that can be walked, one from the first byte to the last that is not `known`.
+
+    Raises
+    ------
+    InputError
+        If the file ends before the container does, or is damaged.
+    """
+    parts, offset = [], 0
+    while offset < data.size:
+        walk = _walker(data, offset)
+        part = walk(data, offset) if walk else None
+        if part is None:
+            break
+        parts.append(part)
+        offset = skip_tags(data, part.stop)
+    if not parts:
+        return [Part(0, data.size, known=False)]
+    if offset < data.size and not only_zeros(data, offset):
+        data.remarks.append(f"{data.size - offset} bytes after its end are no sound that can be read, and passed over")
+    if any(part.endless for part in parts):
+        data.remarks.append(ENDLESS)
+    return parts
+
+
+def _walker(data: Data, offset: int) -> Walk | None:
+    """What walks the container that starts at `offset`, by its first bytes."""
+    head = data.at(offset, 31)
+    if head[:3] == b"ID3":
+        head = data.at(skip_id3(data, offset), 31)
+    if walk := FORMS.get((head[:4], head[8:12])):
+        return walk
+    if head[4:8] == b"ftyp":
+        return media.mp4
+    if head[20:] == b"samplerate\0":
+        return rare.mat4
+    return next((walk for start, walk in STARTS.items() if head.startswith(start)), None)

@@ -1,0 +1,187 @@
+"""What turns the bytes of a file into samples: libsndfile, the standard library for PCM WAV, FFmpeg's libraries for the rest.
+
+All have ``samplerate``, ``channels``, ``frames``, ``read(count)`` and ``close()``, the part of soundfile.SoundFile's
+interface that `npreslstm.audio.reader` uses, and raise InputError for what they cannot read.
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from npreslstm.audio.containers import ENDLESS, Data, Part, Pcm
+from npreslstm.audio.suffixes import MEDIA_SUFFIXES
+from npreslstm.errors import InputError
+
+FOREVER = 2**63 - 1  # as libsndfile counts what has no end
+CHECKED = ("HTK",)  # formats without a walker whose length libsndfile checks itself
+FORMATS = (  # that FFmpeg may find: none that names other files or hosts
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,aac,amr,ac3,eac3,dts,ape,wv,tta,mpc,mpc8,rm,avi,flv,mpeg,mpegts,ogg,wav,caf,aiff,w64,mp3"
+)
+
+
+class View(io.RawIOBase):
+    """A part of a file as a file of its own, patched; to libsndfile, which asks for its size, it may seem to have no end."""
+
+    def __init__(self, data: Data, part: Part, endless: bool = False) -> None:
+        self._data, self._part = data, part
+        self._stop = part.stop - part.start
+        self._size = FOREVER if endless else self._stop
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = max(offset + (0, self._at, self._size)[whence], 0)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        count = min(len(buffer), self._stop - self._at)
+        if count <= 0:
+            zeros = bytes(len(buffer) if self._at > FOREVER // 2 else 0)  # where libsndfile looks for a tag at the end
+            buffer[: len(zeros)] = zeros
+            return len(zeros)
+        start = self._part.start + self._at
+        content = bytearray(self._data.at(start, count))
+        for offset, patch in self._part.patches:
+            for place in range(max(offset, start), min(offset + len(patch), start + len(content))):
+                content[place - start] = patch[place - offset]
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
+
+
+def open_part(data: Data, part: Part, path: str | None) -> Any:
+    """The decoder of a part; `path` where the file can be opened by its name, which is faster."""
+    try:
+        import soundfile
+    except (ImportError, OSError):  # OSError: the package is there, libsndfile is not
+        return MediaFile(data, part) if part.media else WaveFile(data, part)
+    if part.media:
+        return MediaFile(data, part)
+    estimated = part.frames is not None  # libsndfile counts the frames of what seems to have no end
+    plain = path is not None and part.start == 0 and not part.patches and not estimated
+    try:
+        if plain:
+            file = soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))  # as text it refuses names that are not UTF-8
+        else:
+            file = soundfile.SoundFile(View(data, part, estimated))
+    except (soundfile.SoundFileError, TypeError):  # TypeError: a headerless format, such as .raw, needs to be described
+        return MediaFile(data, part)
+    if not part.known and file.format not in CHECKED:
+        data.remarks.append(ENDLESS)
+    if estimated and file.frames != part.frames:
+        file.close()
+        raise data.unreadable("it does not say how long it is, and the decoder makes another length of it than its frames")
+    return file
+
+
+class WaveFile:
+    """PCM WAV by the standard library alone."""
+
+    def __init__(self, data: Data, part: Part) -> None:
+        pcm = part.pcm
+        if pcm is None:
+            raise InputError(f"{data.name}: without soundfile only PCM WAV can be read: pip install soundfile")
+        _check_pcm(data, pcm)
+        self._data, self._pcm, self._at = data, pcm, 0
+        self.samplerate, self.channels = pcm.rate, pcm.channels
+        self.frames = (pcm.stop - pcm.start) // pcm.frame
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def read(self, count: int, dtype: str) -> np.ndarray:
+        """Up to `count` frames, (n,) or (n, channels)."""
+        count = min(count, self.frames - self._at)
+        content = self._data.at(self._pcm.start + self._at * self._pcm.frame, count * self._pcm.frame)
+        self._at += count
+        content = content[: len(content) // self._pcm.frame * self._pcm.frame]  # the file may have got shorter meanwhile
+        signal = _pcm_to_float(content, self._pcm.bits // 8).astype(dtype, copy=False)
+        return signal if self.channels == 1 else signal.reshape(-1, self.channels)
+
+
+def _check_pcm(data: Data, pcm: Pcm) -> None:
+    if pcm.form != 1:
+        raise InputError(f"{data.name}: without soundfile only PCM WAV can be read (its form is {pcm.form}): pip install soundfile")
+    if pcm.bits not in (8, 16, 24, 32) or pcm.channels < 1 or pcm.frame != pcm.channels * pcm.bits // 8:
+        raise InputError(f"{data.name}: {pcm.bits} bits a sample, {pcm.channels} channels, {pcm.frame} bytes; expected 8, 16, 24 or 32 bits")
+
+
+def _pcm_to_float(content: bytes, width: int) -> np.ndarray:
+    """Little-endian PCM bytes to float32 in [-1, 1); 8-bit WAV is unsigned, the others signed."""
+    if width == 1:
+        return (np.frombuffer(content, np.uint8).astype(np.float32) - 128) / 128
+    if width == 3:
+        wide = np.zeros((len(content) // 3, 4), np.uint8)
+        wide[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)  # into the upper three bytes: the sign comes along
+        return (wide.view("<i4")[:, 0] / 2.0**31).astype(np.float32)
+    return (np.frombuffer(content, f"<i{width}") / 2.0 ** (8 * width - 1)).astype(np.float32)
+
+
+class MediaFile:
+    """The first sound track of whatever FFmpeg's libraries know, through PyAV; decoded twice, since only that tells the length."""
+
+    def __init__(self, data: Data, part: Part) -> None:
+        try:
+            import av
+        except ImportError:
+            raise _not_readable(data, part, False) from None
+        self._data, self._part, self._av = data, part, av
+        if not part.known:
+            data.remarks.append(ENDLESS)
+        self.samplerate, self.channels, self.frames = 0, 0, 0
+        for block, rate in self._blocks():
+            self.samplerate, self.channels = rate, block.shape[1]
+            self.frames += len(block)
+        self._decoded = self._blocks()
+        self._held = np.zeros((0, max(self.channels, 1)), np.float32)
+
+    def close(self) -> None:
+        """End the decoder."""
+        self._decoded.close()
+
+    def read(self, count: int, dtype: str) -> np.ndarray:
+        """Up to `count` frames, (n,) or (n, channels)."""
+        blocks, held = [self._held], len(self._held)
+        while held < count and (decoded := next(self._decoded, None)) is not None:
+            blocks.append(decoded[0])
+            held += len(decoded[0])
+        whole = np.concatenate(blocks)
+        signal, self._held = whole[:count].astype(dtype, copy=False), whole[count:]
+        return signal[:, 0] if self.channels == 1 else signal
+
+    def _blocks(self) -> Iterator[tuple[np.ndarray, int]]:
+        """Pieces of the sound (n, channels) float32, and their rate."""
+        kind = None
+        try:
+            with self._av.open(View(self._data, self._part), options={"format_whitelist": FORMATS}) as container:
+                if not container.streams.audio:
+                    raise InputError(f"{self._data.name}: no sound in it; expected a sound track")
+                resampler = self._av.AudioResampler(format="fltp")
+                for frame in container.decode(audio=0):
+                    found = frame.sample_rate, frame.layout.nb_channels
+                    if kind not in (None, found):
+                        raise self._data.unreadable(f"its rate and channels change from {kind} to {found}")
+                    kind = found
+                    for piece in resampler.resample(frame):
+                        yield piece.to_ndarray().T, frame.sample_rate
+        except self._av.error.InvalidDataError:
+            raise _not_readable(self._data, self._part, True) if kind is None else InputError(f"{self._data.name}: broken sound file") from None
+        except self._av.error.FFmpegError as error:
+            raise InputError(f"{self._data.name}: broken sound file: {error.strerror}") from None
+
+
+def _not_readable(data: Data, part: Part, installed: bool) -> InputError:
+    if installed or not (part.media or part.known or data.name.lower().endswith(MEDIA_SUFFIXES)):
+        return InputError(f"{data.name}: not a sound file that can be read; expected FLAC, WAV or OGG")
+    return InputError(f"{data.name}: not a sound file that can be read without FFmpeg: pip install 'npreslstm[media]', or {data.remedy}")

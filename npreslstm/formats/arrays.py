@@ -1,0 +1,58 @@
+"""What a framework or a caller hands over, as a NumPy array of real numbers."""
+
+import numpy as np
+
+from npreslstm.errors import InputError, shown
+
+TYPES = "float64, float32, float16 or integers"
+
+
+def as_array(value, what="the tensor under test"):
+    """An array of real numbers.
+
+    Parameters
+    ----------
+    value : array_like, or a tensor of a framework
+    what : str
+        How a message names it.
+
+    Returns
+    -------
+    numpy.ndarray
+
+    Raises
+    ------
+    InputError
+        If it is no array, ragged, or not of real numbers.
+    """
+    if hasattr(value, "batch_sizes"):
+        raise InputError(
+            "the output is a PackedSequence; expected a padded batch: pad_packed_sequence(output, batch_first=True)[0]"
+        )
+    if hasattr(value, "detach"):  # a tensor of PyTorch, perhaps on another device
+        value = value.detach().cpu()
+    try:
+        array = np.asarray(value)
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ):  # ragged lists, or a type that NumPy does not have, such as bfloat16
+        raise InputError(
+            f"{what} is {getattr(value, 'dtype', shown(value))}; expected {TYPES}, of one shape"
+        ) from None
+    if array.dtype.kind not in "fiu":
+        raise InputError(
+            f"{what} is {shown(value) if array.dtype.kind in 'OUS' else array.dtype}; expected {TYPES}"
+        )
+    return array
+
+
+def as_arrays(values, what="the weights"):
+    """{name: array} of a mapping, each as of `as_array`."""
+    if not hasattr(values, "items"):
+        raise InputError(f"{what} are {shown(values)}; expected a mapping of names to arrays")
+    arrays = {name: as_array(value, name) for name, value in values.items() if isinstance(name, str)}
+    if len(arrays) != len(values):
+        raise InputError(f"{what} have a name that is no text; expected a mapping of names to arrays")
+    return arrays

@@ -1,0 +1,6 @@
+"""PyInstaller's hook for npreslstm."""
+
+from npreslstm.freezing import data_files, modules
+
+hiddenimports = modules()
+datas = data_files()

@@ -1,0 +1,113 @@
+"""Training that goes on from another network: what it begins with, what it keeps to, and whom that network must not have heard."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from samples import FEATURES
+
+from npreslstm.checkpoint import load_checkpoint, save_checkpoint
+from npreslstm.cli import main
+from npreslstm.errors import InputError
+from npreslstm.layers.activations import softmax
+from npreslstm.schema import ModelConfig
+from npreslstm.training.fit import Examples, _opinions, fit, split_by_speaker
+from npreslstm.training.recipe import Recipe, with_settings
+from npreslstm.training.trainer import Trainer, predict
+
+RECIPE = with_settings(Recipe(), ["epochs=2", "speeds=1,0.9", "batch_size=8"])
+SMALL = ModelConfig(hidden_size=4)
+
+
+def corpus(name="ours.csv", speakers=5, seed=3):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(40) % 4
+    clips = [[(k + rng.normal(size=(int(rng.integers(8, 14)), 46))).astype(np.float32) for _ in range(2)] for k in labels]
+    return Examples(name, tuple("abcd"), FEATURES, clips, labels, np.array([f"s{k % speakers}" for k in range(40)]))
+
+
+@pytest.fixture(scope="module")
+def begun():
+    """A network that heard s1 to s4."""
+    data = corpus()
+    return fit(data, split_by_speaker(data.speakers, test=("s0",)), SMALL, RECIPE, 0)
+
+
+def go_on(start, data=None, recipe=RECIPE, test=("s0",), model=SMALL):
+    data = data or corpus()
+    return fit(data, split_by_speaker(data.speakers, test=test), model, recipe, 1, start=start)
+
+
+def test_it_begins_with_those_weights_and_keeps_the_statistics(begun):
+    still = go_on(begun, recipe=with_settings(RECIPE, ["lr=1e-12", "weight_decay=0", "ema=0", "prior=training"]))
+    plain = replace(begun, state={**begun.state})
+    assert np.array_equal(still.mean, begun.mean) and np.array_equal(still.std, begun.std)
+    for name, tensor in plain.state.items():
+        if "running" not in name and "num_batches" not in name and name != "fc.bias":
+            assert np.abs(still.state[name] - tensor).max() < 1e-7, name  # achieved 1e-8
+    assert still.notes["started from"] == begun.sha256
+    moved = go_on(begun)
+    assert np.abs(moved.state["lstm1.weight_hh_l0"] - begun.state["lstm1.weight_hh_l0"]).max() > 1e-3
+
+
+def test_an_anchor_holds_the_targets_to_what_the_network_said(begun):
+    data = corpus()
+    split = split_by_speaker(data.speakers, test=("s0",))
+    clips = [[((f - begun.mean) / begun.std).astype(np.float32) for f in data.variants[n]] for n in split.train]
+    recipe = with_settings(RECIPE, ["anchor=0.25", "mixup=0", "label_smoothing=0"])
+    said = _opinions(begun, data, split, clips, recipe)
+    by_hand = np.mean([predict(begun.model(), [variants[k] for variants in clips]) for k in (0, 1)], axis=0)
+    assert np.array_equal(said, by_hand) and _opinions(begun, data, split, clips, RECIPE) is None
+    labels = data.labels[split.train]
+    trainer = Trainer(begun.config, recipe, clips, labels, 0, start=begun.model(), opinions=said)
+    batch = np.array([3, 0, 7])
+    *_, targets, _ = trainer._distorted(batch, np.random.default_rng(0))
+    expected = 0.75 * np.eye(4)[labels[batch]] + 0.25 * softmax(said[batch] + trainer.log_prior)
+    assert targets == pytest.approx(expected, abs=1e-6)
+
+
+def test_corpora_that_it_does_not_know_have_labels_alone(begun):
+    one, two = corpus(), corpus("theirs.csv", seed=4)
+    both = Examples(
+        "ours.csv + theirs.csv", one.classes, FEATURES, one.variants + two.variants, np.concatenate([one.labels, two.labels]),
+        np.array([f"ours.csv/{s}" for s in one.speakers] + [f"theirs.csv/{s}" for s in two.speakers]),
+        np.repeat([0, 1], 40), np.ones((2, 4), bool), ("ours.csv", "theirs.csv"),
+    )  # fmt: skip
+    split = split_by_speaker(both.speakers, test=("ours.csv/s0",))
+    said = _opinions(begun, both, split, [both.variants[n] for n in split.train], with_settings(RECIPE, ["anchor=0.5"]))
+    assert np.array_equal(np.isnan(said).any(axis=1), both.corpora[split.train] == 1)
+    assert np.isfinite(fit(both, split, SMALL, with_settings(RECIPE, ["anchor=0.5"]), 0, start=begun).notes["history"]["loss"]).all()
+    with pytest.raises(InputError, match="was trained on speaker ours.csv/s1, held out here"):
+        fit(both, split_by_speaker(both.speakers, test=("ours.csv/s1",)), SMALL, RECIPE, 0, start=begun)
+    go = split_by_speaker(both.speakers, test=("theirs.csv/s1",))  # another person of that name
+    fit(both, go, SMALL, RECIPE, 0, start=begun)
+
+
+def test_speakers_that_it_knows_cannot_be_held_out(begun):
+    with pytest.raises(InputError, match="was trained on speaker s1, s3, held out here; expected one that has not heard them"):
+        go_on(begun, test=("s1", "s3"))
+    go_on(begun, corpus("theirs.csv"), test=("s1", "s3"))  # others, of another corpus
+
+
+def test_what_does_not_fit_is_named(begun):
+    for start, text in (
+        (replace(begun, classes=tuple("abce")), "classes"),
+        (replace(begun, features=replace(FEATURES, n_mels=40)), "features"),
+        (replace(begun, mean=None, std=None), "has no statistics"),
+    ):
+        with pytest.raises(InputError, match=f"the network to start from .*{text}"):
+            go_on(start)
+    with pytest.raises(InputError, match="hidden_size"):
+        go_on(begun, model=ModelConfig(hidden_size=5))
+
+
+def test_the_command_goes_on(tmp_path, capsys):
+    first, second = str(tmp_path / "first.npz"), str(tmp_path / "second.npz")
+    assert main(["train", "--synthetic", "--out", first, "--set", "epochs=2", "--hidden", "8"]) == 0
+    run = ["train", "--synthetic", "--set", "epochs=2", "--start", first, "--out", second]
+    assert main(run) == 0
+    assert load_checkpoint(second).notes["started from"] == load_checkpoint(first).sha256
+    assert load_checkpoint(second).config.hidden_size == 8
+    assert main([*run, "--calibrate", "2"]) == 2 and "--start has heard" in capsys.readouterr().err
+    save_checkpoint(first, replace(load_checkpoint(first), classes=None))
+    assert main(run) == 2
