@@ -1,7 +1,7 @@
 """Where the files that come with the package are: bundled weights, the demo clip, the C sources.
 
-They are found through importlib.resources, so the package may lie in a zip file or a wheel on ``sys.path``, or in a frozen program.
-A file that others must open by its path is then copied to a temporary folder for as long as the process lives.
+They are found through importlib.resources: the package may lie in a zip file or a wheel on ``sys.path``, or in a frozen
+program. A file in a zip file that must be opened by its path is copied to a temporary folder until the process ends.
 """
 
 import atexit
@@ -17,7 +17,7 @@ atexit.register(_copies.close)
 
 
 def package_folder():
-    """The folder of the package: a Path, or what importlib.resources has in its place for a package in a zip file."""
+    """The folder of the package: a Path, or for a package in a zip file what importlib.resources has in its place."""
     return importlib.resources.files("npreslstm")
 
 
@@ -48,7 +48,10 @@ def weights_path(name):
     folder = weights_folder()
     if not (folder / f"{name}.npz").is_file():
         files = folder.iterdir() if folder.is_dir() else []
-        names = ", ".join(sorted(file.name[:-4] for file in files if file.name.endswith(".npz"))) or "none"
+        names = ", ".join(sorted(file.name[:-4] for file in files if file.name.endswith(".npz")))
+        if not names:
+            remedy = "give a weights file, or train one: npreslstm train CORPUS --out mine.npz"
+            raise FileNotFoundError(f"no bundled weights called {name!r}: none came with this installation; {remedy}")
         raise FileNotFoundError(f"no bundled weights called {name!r} in {folder}; there are: {names}")
     return _real_path("weights", f"{name}.npz")
 

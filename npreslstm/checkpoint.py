@@ -26,6 +26,7 @@ from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 
 FORMAT, VERSION = "npreslstm", 1
+UNPACKED = 1 << 26  # bytes that the compressed tensors of another project may unpack to
 _NAMES = [str]
 NOTES = {  # what the package itself looks for in notes, and what it must be; any other note is for people
     "data": str, "corpora": {str: _NAMES}, "history": {str: [float]},
@@ -109,8 +110,8 @@ def load_checkpoint(path=None, key=None):
     Parameters
     ----------
     path : str or os.PathLike, optional
-        A native .npz; a file of torch.save (.pt, .pth, .ckpt, .bin), a .safetensors or an .npz with a state dict of this model in it;
-        or the name of bundled weights ('robust', the default).
+        A native .npz; a file of torch.save (.pt, .pth, .ckpt, .bin), a .safetensors, or an .npz with a state dict of
+        this model; or the name of bundled weights ('robust', the default).
     key : str, optional
         Which of several networks in a file of another project, as the error that lists them calls it (``'ema'``).
 
@@ -134,7 +135,7 @@ def load_checkpoint(path=None, key=None):
     path = find_weights(path)
     if is_native(path):
         if key is not None:
-            raise InputError(f"{path} is a native weights file, which holds one network; leave out the key {key!a:.80}")
+            raise InputError(f"{path} is a native weights file and holds one network; leave out the key {key!a:.80}")
         return _load_native(path)
     from npreslstm.formats.network_state import network_state
 
@@ -155,11 +156,14 @@ def load_checkpoint(path=None, key=None):
 
 def _read_foreign(path):
     """What a file of another project holds; InputError names it."""
-    from npreslstm.formats import npz, safetensors, torch_pt
+    from npreslstm.formats import safetensors, torch_pt
 
     if path.lower().endswith(".safetensors"):
         return safetensors.read_state_dict(path)
-    return npz.read_state_dict(path) if _container(path) == "npz" else torch_pt.read_torch(path)
+    if _container(path) == "npz":
+        remedy = "fetch it again, or save the tensors by np.savez(path, **state_dict)"
+        return read_npz(path, remedy, inflate=UNPACKED)
+    return torch_pt.read_torch(path)
 
 
 def load_model(path=None, dtype=np.float32):
@@ -200,7 +204,8 @@ def _container(path):
     """'native', 'npz' for another NumPy archive, or 'other', by the content."""
     with open(path, "rb") as file:
         start = file.read(300)
-    first = start[30 : 30 + int.from_bytes(start[26:28], "little")] if start.startswith(b"PK\x03\x04") else b""  # name of the first member
+    length = int.from_bytes(start[26:28], "little")
+    first = start[30 : 30 + length] if start.startswith(b"PK\x03\x04") else b""  # the name of the first member
     if not first.endswith(b".npy"):
         return "native" if path.lower().endswith(".npz") and not first.endswith(b"/data.pkl") else "other"
     try:

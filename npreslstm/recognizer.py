@@ -1,5 +1,6 @@
 """Recognizer: sound in, Prediction out.
 
+A long recording is heard in windows, which a voice-activity gate puts on speech; what no window covers is silence.
 Every clip, or window of a long one, goes the same way: features as the weights file says, z-scored by its statistics,
 the model, softmax; at several playback speeds if wanted, and then the probabilities are averaged. Windows are run through
 the model many at a time; since padding is masked, a window's result does not depend on its neighbours (1e-5 in float32).
@@ -8,7 +9,6 @@ the model many at a time; since padding is masked, a window's result does not de
 import dataclasses
 import os
 import warnings
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,45 +16,14 @@ from npreslstm.audio.signal import check_speeds
 from npreslstm.checkpoint import Checkpoint, load_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
+from npreslstm.prediction import SILENCE, Prediction, smoothed
 
 BATCH_FRAMES = 4096  # padded frames run through the model at once, some 40 clips: one by one, each takes about ten times as long
-SILENCE = 1e-4  # root mean square about the mean, of full scale: -80 dB, below the noise of any microphone
+FAINTEST = 1e-4  # root mean square about the mean, of full scale: -80 dB, below the noise of any microphone
 
 
 class RecognitionWarning(UserWarning):
     """The result is defined, but means little."""
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What was heard in a clip, or in a window of a long one.
-
-    Attributes
-    ----------
-    file : str or None
-        As given; None for a signal.
-    start, end : float
-        Seconds from the beginning of the file.
-    label : str
-        The most probable class.
-    probabilities : dict
-        {class: probability} in the order of the classes; of a clip in windows, the mean of theirs.
-    attention : (T,) float32 array
-        Weight of each frame in the result; they add up to 1. Of several speeds, those of the clip as it is.
-    times : (T,) float64 array
-        Middle of each frame, in seconds from the beginning of the file. Trimmed silence has no frames.
-    windows : tuple of Prediction
-        The windows of a long clip in order; empty where the clip is one window.
-    """
-
-    file: str | None
-    start: float
-    end: float
-    label: str
-    probabilities: dict[str, float]
-    attention: np.ndarray = field(repr=False)
-    times: np.ndarray = field(repr=False)
-    windows: tuple["Prediction", ...] = field(default=(), repr=False)
 
 
 class Recognizer:
@@ -102,7 +71,7 @@ class Recognizer:
         self.model = self.checkpoint.model()
         self.classes = self.checkpoint.classes
 
-    def process_signal(self, signal, sample_rate, window=None, hop=None):
+    def process_signal(self, signal, sample_rate, window=None, hop=None, *, gate=True, smooth=0.0):
         """Predict an array of samples.
 
         Parameters
@@ -110,10 +79,17 @@ class Recognizer:
         signal : array_like [shape=(n,) or (n, channels)]
             Floats in [-1, 1], int16 or int32.
         sample_rate : int
-            Hz. Another rate than the features' means resampling, and a `ResamplingWarning`.
+            Hz. Another rate than the features' is resampled; a lower one leaves bands without sound, and a
+            `ResamplingWarning` says so.
         window, hop : float, optional
             Seconds. Default window: the whole clip up to 10 s, else 4 s every 2 s; default hop: half a window. The last
             window ends with the clip.
+        gate : bool
+            Put the windows of a clip that is longer than one on its speech (`VoiceActivity`), each stretch by itself with
+            half a second on either side, and call the rest silence; False: hear all of it.
+        smooth : float
+            Seconds. The probabilities of each window are averaged with those of windows whose middles are nearer than
+            that, with weights that fall linearly to 0; the clip's own stay as they are. 0: not at all.
 
         Returns
         -------
@@ -122,30 +98,30 @@ class Recognizer:
         Warns
         -----
         RecognitionWarning
-            If the clip, or a window, is silent or shorter than a frame.
+            If the clip, or a window, is silent or shorter than a frame; or if there is no speech in a clip that is longer
+            than a window: then its label is ``"silence"``, and there are no probabilities.
 
         Raises
         ------
         InputError
-            If the signal cannot be used, or `window` and `hop` make no sense.
+            If the signal cannot be used, or `window`, `hop` and `smooth` make no sense.
         """
         from npreslstm.audio.windows import check_windows, signal_windows
 
-        check_windows(window, hop)
-        windows = ((start, y, sample_rate) for start, y in signal_windows(signal, sample_rate, window, hop))
-        queue = _Queue(self)
-        clip = queue.add_clip(None, windows)
+        check_windows(window, hop, smooth)
+        queue = _Queue(self, smooth)
+        clip = queue.add_clip(None, signal_windows(signal, sample_rate, window, hop, gate))
         return queue.finish([clip])[0]
 
-    def process_file(self, path, window=None, hop=None):
+    def process_file(self, path, window=None, hop=None, *, gate=True, smooth=0.0):
         """Predict a sound file, read in pieces if it is long.
 
         Parameters
         ----------
         path : str, os.PathLike or binary file
             Of an open file (``io.BytesIO``), what comes from its position on; its name becomes the prediction's, if it has one.
-        window, hop
-            As in `process_signal`.
+        window, hop, gate, smooth
+            As in `process_signal`. With the gate, a long file is read twice.
 
         Returns
         -------
@@ -158,15 +134,15 @@ class Recognizer:
         InputError
             If it is not sound that can be used.
         """
-        return self.process_files([path], window, hop)[0]
+        return self.process_files([path], window, hop, gate=gate, smooth=smooth)[0]
 
-    def process_files(self, paths, window=None, hop=None, on_error=None, progress=None):
+    def process_files(self, paths, window=None, hop=None, on_error=None, progress=None, *, gate=True, smooth=0.0):
         """Predict several sound files.
 
         Parameters
         ----------
         paths : iterable of str, os.PathLike or binary file
-        window, hop
+        window, hop, gate, smooth
             As in `process_signal`.
         on_error : callable, optional
             Called with the path and the exception for a file that cannot be used; the others are done. Without it the
@@ -182,11 +158,12 @@ class Recognizer:
         from npreslstm.audio.reader import listed, source_name
         from npreslstm.audio.windows import check_windows, file_windows
 
-        check_windows(window, hop)
-        queue, clips = _Queue(self, progress), []
+        check_windows(window, hop, smooth)
+        queue, clips = _Queue(self, smooth, progress), []
         for path in listed(paths):
+            path = os.fspath(path) if isinstance(path, os.PathLike) else path
             try:
-                clips.append(queue.add_clip(source_name(path), file_windows(path, window, hop)))
+                clips.append(queue.add_clip(source_name(path), file_windows(path, window, hop, gate)))
             except (InputError, OSError) as error:
                 if on_error is None:
                     raise
@@ -194,13 +171,13 @@ class Recognizer:
                 clips.append(None)
         return queue.finish(clips)
 
-    def process_folder(self, folder, window=None, hop=None, on_error=None):
+    def process_folder(self, folder, window=None, hop=None, on_error=None, *, gate=True, smooth=0.0):
         """Predict all sound files in a folder and the folders in it, sorted by name.
 
         Parameters
         ----------
         folder : str or os.PathLike
-        window, hop, on_error
+        window, hop, on_error, gate, smooth
             As in `process_files`.
 
         Returns
@@ -216,7 +193,7 @@ class Recognizer:
         """
         from npreslstm.audio.reader import find_audio
 
-        return self.process_files(find_audio([folder]), window, hop, on_error)
+        return self.process_files(find_audio([folder]), window, hop, on_error, gate=gate, smooth=smooth)
 
     def _features(self, signal, sample_rate, speed=1.0):
         """Z-scored features (T, D) float32 of one window, the middle of each frame in seconds, and what is odd about it.
@@ -227,7 +204,8 @@ class Recognizer:
         from npreslstm.audio.signal import trim_bounds, trim_energies
 
         config = self.checkpoint.features
-        y = prepare_signal(signal, round(sample_rate * speed), config, warn=speed == 1)
+        lower = sample_rate < config.sample_rate  # from a higher rate all is there that the weights listen to
+        y = prepare_signal(signal, round(sample_rate * speed), config, warn=lower and speed == 1)
         first, last = (0, len(y)) if config.trim_db is None else trim_bounds(*trim_energies([y]), config.trim_db)
         features = features_of_signal(y[first:last], config.sample_rate, dataclasses.replace(config, trim_db=None))
         z = ((features - self.checkpoint.mean) / self.checkpoint.std).astype(np.float32)  # (T, D)
@@ -246,10 +224,14 @@ class Recognizer:
 
 
 class _Window:
-    """A window on its way; `heard` gets the probabilities and the attention of each speed in turn."""
+    """A part on its way; `heard` gets the probabilities and the attention of each speed in turn, and nothing where there is no speech."""
 
-    def __init__(self, start, end, times):
-        self.start, self.end, self.times, self.heard = start, end, times, []
+    def __init__(self, start, end, times=()):
+        self.start, self.end, self.times, self.heard = start, end, np.array(times, np.float64), []
+
+    @property
+    def middle(self):
+        return (self.start + self.end) / 2
 
     @property
     def probabilities(self):
@@ -263,16 +245,19 @@ class _Window:
 class _Queue:
     """Collects the windows of many clips and runs the model on as many as BATCH_FRAMES allows."""
 
-    def __init__(self, recognizer, progress=None):
-        self._recognizer, self._progress = recognizer, progress
+    def __init__(self, recognizer, smooth=0.0, progress=None):
+        self._recognizer, self._smooth, self._progress = recognizer, smooth, progress
         self._waiting = []
 
     def add_clip(self, file, windows):
-        """Take in the windows (start, samples, rate) of one clip; returns what `finish` is to be given for it."""
+        """Take in the windows of one clip; returns what `finish` is to be given for it."""
         done, oddities = [], []
-        for start, y, rate in windows:
+        for start, stop, y, rate in windows:
+            if y is None:
+                done.append(_Window(start / rate, stop / rate))
+                continue
             features, times, oddity = self._recognizer._features(y, rate)
-            window = _Window(start / rate, (start + len(y)) / rate, start / rate + times)
+            window = _Window(start / rate, stop / rate, start / rate + times)
             done.append(window)
             oddities.append(oddity)
             self._wait(window, features)
@@ -302,14 +287,24 @@ class _Queue:
             window.heard.append(result)
         self._waiting = []
 
-    def _prediction(self, file, windows):
-        parts = tuple(self._labelled(file, w.start, w.end, w.probabilities, w.attention, w.times) for w in windows)
+    def _prediction(self, file, parts):
+        speech = [part for part in parts if part.heard]
         if len(parts) == 1:
-            return parts[0]
-        mean = np.mean([w.probabilities for w in windows], axis=0)
-        attention = np.concatenate([w.attention for w in windows]) / np.float32(len(windows))
-        times = np.concatenate([w.times for w in windows])
-        return self._labelled(file, 0.0, parts[-1].end, mean, attention, times, parts)
+            return self._rows(file, parts, speech)[0]
+        mean = np.mean([w.probabilities for w in speech], axis=0)
+        attention = np.concatenate([w.attention for w in speech]) / np.float32(len(speech))
+        times = np.concatenate([w.times for w in speech])
+        return self._labelled(file, 0.0, parts[-1].end, mean, attention, times, self._rows(file, parts, speech))
+
+    def _rows(self, file, parts, speech):
+        """A Prediction of each part."""
+        probabilities = iter(smoothed([w.middle for w in speech], [w.probabilities for w in speech], self._smooth))
+        return tuple(
+            self._labelled(file, part.start, part.end, next(probabilities), part.attention, part.times)
+            if part.heard
+            else Prediction(file, part.start, part.end, SILENCE, {}, np.zeros(0, np.float32), part.times)
+            for part in parts
+        )
 
     def _labelled(self, file, start, end, probabilities, *rest):
         classes = self._recognizer.classes
@@ -337,7 +332,7 @@ def _oddity(y, config):
     """Why the result of a window means little, or None."""
     from npreslstm.audio.bandwidth import UPPER, lacks_upper_band
 
-    if np.std(y, dtype=np.float64) < SILENCE and len(y) > 1:
+    if np.std(y, dtype=np.float64) < FAINTEST and len(y) > 1:
         return "silent"
     if len(y) < config.n_fft:
         return f"shorter than a frame ({1000 * config.n_fft / config.sample_rate:.0f} ms)"
@@ -350,8 +345,11 @@ def _oddity(y, config):
 
 
 def _warn(file, oddities):
-    """One warning for each kind of oddity in a clip."""
+    """One warning for each kind of oddity in the windows of a clip, or that there are none."""
     name = "the signal" if file is None else file
+    if not oddities:
+        text = f"no speech was heard in {name}: it is called silence; without the gate all of it is heard"
+        warnings.warn(text, RecognitionWarning, stacklevel=4)
     for oddity in sorted(set(oddities) - {None}):
         count = oddities.count(oddity)
         what = name if len(oddities) == 1 else f"{count} of {len(oddities)} windows of {name}"

@@ -150,8 +150,10 @@ class ModelConfig:
         prefix = "lstm1" if kind == "reslstm-sa" else "lstm"
         needed = (prefix + ".weight_ih_l0", "attention_vector", "fc.weight")
         if absent := [name for name in needed if np.ndim(state.get(name)) != 2]:
-            names = sorted(state)
-            found = (", ".join(names[:SHOWN]) or "nothing") + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+            if absent[0] in state:
+                raise InputError(f"{absent[0]} is {np.shape(state[absent[0]])}; expected a matrix")
+            found = ", ".join(sorted(state)[:SHOWN]) or "nothing"
+            found += f" and {len(state) - SHOWN} more" if len(state) > SHOWN else ""
             raise InputError(f"state_dict lacks the matrix {absent[0]}; expected a ResLSTM-SA or LSTM-SA model; found {found}")
         layers = sum(name.startswith(prefix + ".weight_ih_l") for name in state)
         H, K = state["attention_vector"].shape

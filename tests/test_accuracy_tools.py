@@ -53,6 +53,27 @@ def test_networks_that_the_ladder_kept_are_teachers(tmp_path, capsys):
         ladder.main([*run, "--teachers", str(tmp_path)])
 
 
+def test_the_ladder_goes_on_from_networks_and_calibrates_by_them(tmp_path, capsys):
+    rows = ["file,label,speaker"]
+    for k in range(24):
+        write_wav(tmp_path / f"{k}.wav", voice(0.3, seed=k))
+        rows.append(f"{k}.wav,{'ab'[k % 2]},{k // 4 + 1}")
+    (tmp_path / "corpus.csv").write_text("\n".join(rows))
+    few = ["--set", "epochs=2", "--set", "speeds=1", "--workers", "1"]
+    run = [str(tmp_path / "corpus.csv"), "--cache", str(tmp_path / "cache"), *few]
+    ladder.main([*run, "--keep", str(tmp_path / "T")])
+    robust = ["--recipe", "robust", "--set", "conditions=2", "--start", str(tmp_path / "T"), "--temperature", "--keep", str(tmp_path / "S")]
+    ladder.main([*run, *robust])
+    _, plain, drawn, temperature = capsys.readouterr().out.splitlines()
+    assert plain.endswith("conditions=2 start") and drawn.endswith("conditions=2 start under drawn conditions")
+    assert re.fullmatch(r"temperature [\d.]+: expected calibration error 0\.\d{4} before, 0\.\d{4} after", temperature)
+    for k in range(ladder.GROUPS):
+        begun, gone_on = (load_checkpoint(tmp_path / folder / f"group-{k}-seed-0.npz") for folder in "TS")
+        assert gone_on.notes["started from"] == begun.sha256
+    with pytest.raises(InputError, match="has no group-0-seed"):
+        ladder.main([*run, "--start", str(tmp_path)])
+
+
 def test_the_networks_of_a_cross_validation_are_scored_as_it_did(corpus, whole, capsys):
     score_folds.main([str(corpus), str(whole), "--cache", str(whole / "features")])
     lines, expected = capsys.readouterr().out.splitlines(), json.loads((whole / "summary.json").read_text())["UAR by run"]

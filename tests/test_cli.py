@@ -79,7 +79,8 @@ class TestMain:
         import shlex
 
         module = importlib.import_module(f"npreslstm.commands.{name}")
-        examples = [line.split("   ")[0] for line in module.EXAMPLES.splitlines() if line.startswith("  npreslstm ")]
+        lines = module.EXAMPLES.replace("\\\n      ", "").splitlines()
+        examples = [line.split("   ")[0] for line in lines if line.startswith("  npreslstm ")]
         understood = [cli._parser().parse_args(shlex.split(example)[1:]).run for example in examples]
         assert understood and understood[0] is module.run
 

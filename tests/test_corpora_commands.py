@@ -114,6 +114,13 @@ def test_bad_use_is_one_line_before_any_work(made, weights, tmp_path, capsys, co
     assert status == 2 and message in error[-1] and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command", [["evaluate"], ["search", "--out", "x"], ["crossval", "--out", "x"], ["train", "--out", "x"]])
+def test_without_a_corpus_it_says_what_to_give(command, capsys):
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert "DATA (a RAVDESS folder or a manifest CSV)" in error and "several --corpus" in error
+
+
 def test_crossval_scores_each_corpus_over_its_own_classes(made, both, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["crossval", *both, *FEW, "--folds", "3", "--runs", "2", "--workers", "1", "--cache", str(made / "cache"), "--out", str(out)]

@@ -30,6 +30,8 @@ from npreslstm.layers.packing import packing
 from npreslstm.ports.c_export import export_c
 from npreslstm.ports.c_library import CLibrary, build
 from npreslstm.ports.quantize import QuantizedModel
+from npreslstm.training.dataset import load_dataset
+from npreslstm.training.evaluate import choose_speakers
 
 TARGETS = {"MFCC": 1e-3, "chroma": 1e-5, "logits from equal features": 1e-5, "logits from samples": 1e-5}  # of the differences in float32
 
@@ -140,7 +142,7 @@ def main(argv=None):
     checkpoint = load_checkpoint(args.weights)
     paths = sorted(glob.glob(os.path.join(args.ravdess, "Actor_*", "*.flac")))
     if args.type == "int8":
-        held_out = {f"Actor_{int(actor):02d}" for actor in checkpoint.notes["speakers held out"]}
+        held_out = {f"Actor_{int(actor):02d}" for actor in choose_speakers(checkpoint, load_dataset(args.ravdess))}
         paths = [path for path in paths if os.path.basename(os.path.dirname(path)) in held_out]
     if not paths:
         raise InputError(f"{args.ravdess} has no clips to compare; expected the RAVDESS folder, with Actor_*/*.flac")

@@ -6,6 +6,7 @@
     python tools/ladder.py RAVDESS --cache FEATURES --recipe student --teachers T    # to be the teachers of others
     python tools/ladder.py RAVDESS --cache FEATURES --speeds 1,0.85,1.15  # and a line for clips that are heard at these speeds
     python tools/ladder.py RAVDESS --cache FEATURES --set conditions=12   # and a line for clips under drawn conditions
+    python tools/ladder.py RAVDESS --cache FEATURES --recipe robust --start T --temperature   # go on from networks, and calibrate by them
     python tools/ladder.py --corpus RAVDESS --corpus nemo.csv --cache FEATURES       # trained on another corpus too
 
 The 19 actors that fold 0 trains on are dealt to four groups in turn; each group is scored by a network that was trained on
@@ -32,6 +33,7 @@ from npreslstm.commands.train import ClipLine
 from npreslstm.errors import InputError
 from npreslstm.parallel import available_cores, run_all
 from npreslstm.schema import ModelConfig
+from npreslstm.training.calibration import fit_temperature, temperature_scores
 from npreslstm.training.crossval import FoldTask, pooled_uar, run_fold
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.evaluate import heard, z_scored
@@ -43,8 +45,8 @@ from npreslstm.training.store import corpus_digest, open_examples, store_example
 GROUPS = 4
 
 
-def tasks(speakers, store, model, recipe, seed, teachers=None):
-    """A training for each group; `speakers` (N,) str, `teachers` a folder of --keep."""
+def tasks(speakers, store, model, recipe, seed, teachers=None, start=None):
+    """A training for each group; `speakers` (N,) str, `teachers` and `start` folders of --keep."""
     actors = np.array([name.removeprefix(f"{RAVDESS}/") for name in speakers])
     of_others = np.char.find(speakers.astype(str), "/") >= 0
     of_others &= actors == speakers  # of another corpus, by its name
@@ -57,10 +59,17 @@ def tasks(speakers, store, model, recipe, seed, teachers=None):
     for k in range(GROUPS):
         scored = np.isin(actors, allowed[k::GROUPS]) & ~of_others
         train = (np.isin(actors, allowed) | of_others) & ~scored
-        taught_by = tuple(sorted(map(str, Path(teachers).glob(f"group-{k}-seed-*.npz")))) if teachers else ()
-        if teachers and not taught_by:
-            raise InputError(f"{teachers} has no group-{k}-seed-*.npz; expected a folder that --keep wrote")
-        yield FoldTask(0, k, seed, store, Split(np.flatnonzero(train), nobody, np.flatnonzero(scored)), model, recipe, None, taught_by)
+        split = Split(np.flatnonzero(train), nobody, np.flatnonzero(scored))
+        begun = kept(start, k)[0] if start else None
+        yield FoldTask(0, k, seed, store, split, model, recipe, None, kept(teachers, k) if teachers else (), begun)
+
+
+def kept(folder, k):
+    """Paths of the networks of a group that --keep saved in a folder."""
+    found = tuple(sorted(map(str, Path(folder).glob(f"group-{k}-seed-*.npz"))))
+    if not found:
+        raise InputError(f"{folder} has no group-{k}-seed-*.npz; expected a folder that --keep wrote")
+    return found
 
 
 def main(argv=None):
@@ -78,6 +87,8 @@ def main(argv=None):
     parser.add_argument("--keep", metavar="DIR", help="save the networks there")
     parser.add_argument("--speeds", action="append", default=[], metavar="S", help="speeds of the recipe with commas, 1 first; repeatable")
     parser.add_argument("--teachers", metavar="DIR", help="learn from the networks that --keep saved there, in place of the labels")
+    parser.add_argument("--start", metavar="DIR", help="go on from the networks that --keep saved there")
+    parser.add_argument("--temperature", action="store_true", help="print the temperature that fits the groups best")
     args = parser.parse_args(argv)
     recipe = with_settings(load_recipe(args.recipe), args.set)
     heard_at = {text: parse_speeds(text) for text in args.speeds}
@@ -88,7 +99,7 @@ def main(argv=None):
     store = store_examples(args.cache, dataset, corpus_digest(dataset), features, recipe.speeds, *arguments)
     model = ModelConfig(hidden_size=args.hidden, num_classes=len(dataset.classes), input_size=features.n_features)
     speakers = np.array([clip.speaker for clip in dataset.clips])
-    done = run_all(run_fold, list(tasks(speakers, store, model, recipe, args.seed, args.teachers)), args.workers)
+    done = run_all(run_fold, list(tasks(speakers, store, model, recipe, args.seed, args.teachers, args.start)), args.workers)
     results = {task.fold: result for task, result in done}
     if args.keep:
         Path(args.keep).mkdir(parents=True, exist_ok=True)
@@ -96,6 +107,7 @@ def main(argv=None):
             save_checkpoint(Path(args.keep, f"group-{k}-seed-{args.seed}.npz"), result.checkpoint)
     entries = [results[k].predictions for k in range(GROUPS)]
     settings = [args.config, f"seed {args.seed}", args.recipe, *args.set, *(["teachers"] if args.teachers else [])]
+    settings += ["start"] if args.start else []
     settings = " ".join([*settings, *([f"H={args.hidden}"] if args.hidden != 64 else []), *([dataset.name] if dataset.several else [])])
     print(line(entries, len(dataset.classes), settings), flush=True)
     if heard_at or recipe.conditions:
@@ -105,9 +117,21 @@ def main(argv=None):
     for text, speeds in heard_at.items():
         chosen = [recipe.speeds.index(speed) for speed in speeds]
         print(line([_averaged(entry, q[chosen]) for entry, q in zip(entries, p)], len(dataset.classes), f"{settings} at {text}"), flush=True)
+    drawn = []
     if recipe.conditions:
         drawn = p_of_conditions(entries, p, len(recipe.speeds))
         print(line(drawn, len(dataset.classes), f"{settings} under drawn conditions"), flush=True)
+    if args.temperature:
+        print(temperature_line(entries, drawn, max(recipe.conditions, 1)), flush=True)
+
+
+def temperature_line(entries, drawn, times):
+    """The temperature of clips as recorded, and as often under conditions, with the calibration error before and after."""
+    pool = entries * times + drawn
+    labels = np.concatenate([entry.labels for entry in pool])
+    logits = np.log(np.maximum(np.concatenate([entry.probabilities for entry in pool]), 1e-30))
+    scores = temperature_scores(logits, labels, T := fit_temperature(logits, labels))
+    return f"temperature {T:.3f}: expected calibration error {scores['ECE before']:.4f} before, {scores['ECE after']:.4f} after"
 
 
 def p_of_conditions(entries, p, speeds):

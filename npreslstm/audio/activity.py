@@ -20,8 +20,9 @@ DECIBEL = 256 / (10 * np.log10(2))  # levels, floors and scores are in 1/256 of 
 FAINT = 1024  # added to a band's energy: white noise of 1.4 steps of 16 bits
 SILENT = 1536  # energy of all bands below which a hop is digital silence: white noise of 0.65 steps
 RISE, FALL = 5, 4  # a floor goes a 2^5-th of the way up to a louder hop, a 2^4-th down to a quieter one
+FIRST_HOPS, FIRST_FALL = 16, 2  # a 2^2-nd down in the first half second that is not silent: it may begin in the middle of a word
 CREEP = 6  # under speech it goes up by as much in a hop: 2.2 dB a second
-CAP = 700  # 8.2 dB; BANDS * CAP is less than SMOOTHED * THRESHOLD, with room for noise: a click within one hop is no speech
+CAP = 640  # 7.5 dB; BANDS * CAP is less than SMOOTHED * THRESHOLD, with room for noise: a click within one hop is no speech
 THRESHOLD, RELEASE = 1200, 600
 SMOOTHED = 5  # hops whose scores are averaged, the decision's own in their middle
 LOOK_BACK = 1  # hops before speech that are kept as well
@@ -53,7 +54,8 @@ class VoiceActivity:
     def reset(self):
         """Forget all samples and be ready for another signal."""
         self._samples = np.zeros(0, np.int16)
-        self._floors = None
+        self._floors = ()
+        self._heard = 0  # hops that were not silent
         self._scores = deque([0] * SMOOTHED, SMOOTHED)
         self._speaking = False
         self._kept = 0  # hops for which the answer is still yes
@@ -123,16 +125,17 @@ class VoiceActivity:
 
     def _score(self, levels):
         """Move the floors, and add up what is above them."""
-        if self._floors is None:
-            self._floors = levels
-        self._floors = [floor + _step(level - floor, self._speaking) for level, floor in zip(levels, self._floors)]
+        fall = FIRST_FALL if self._heard < FIRST_HOPS else FALL
+        pairs = zip(levels, self._floors or levels)
+        self._floors = [floor + _step(level - floor, self._speaking, fall) for level, floor in pairs]
+        self._heard += 1
         return sum(min(max(0, level - floor), CAP) for level, floor in zip(levels, self._floors))
 
 
-def _step(above, speaking):
+def _step(above, speaking, fall):
     """How far a floor moves where the level is so far above it."""
     if above < 0:
-        return -(-above >> FALL)
+        return -(-above >> fall)
     return min(CREEP, above) if speaking else above >> RISE
 
 
@@ -216,6 +219,9 @@ def _band_energies(hops):
 
 
 def _log2(values):
-    """256 log2 of integers from 1 to 2^53, straight lines between the powers of two: off by at most 22, a quarter of a decibel."""
+    """256 log2 of integers from 1 to 2^53, by straight lines between the powers of two.
+
+    Off by at most 22, and 1 for rounding down: a quarter of a decibel.
+    """
     mantissa, exponent = np.frexp(values.astype(np.float64))  # mantissa in [1/2, 1)
     return 256 * (exponent.astype(np.int64) - 2) + np.floor(512 * mantissa).astype(np.int64)

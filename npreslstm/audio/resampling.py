@@ -14,9 +14,9 @@ ROLLOFF = 0.945  # cut-off of the kernel, as a share of the lower Nyquist freque
 BLOCK = 1 << 20  # samples filtered at once
 OUTPUTS = 64  # of a block, about: of fewer, more samples are used twice; of more, more of the matrix is zero
 ROWS = 64  # multiplied at once
-TAPS_AT_ONCE = 1 << 16  # of a long kernel, while it is made
 LARGEST_MATRIX = 1 << 21  # entries: 16 MB
 MAX_TERM = 20_000  # of the ratio as a fraction: 128 * 20,000 taps are 20 MB
+TAPS_AT_ONCE = 1 << 16  # of a longer kernel, while it is made
 
 
 class ResamplingWarning(UserWarning):

@@ -23,6 +23,7 @@ examples:
   npreslstm crossval ravdess/ --inner --set lr=1e-3 --out try-lr/     choose between recipes without the test speakers
   npreslstm crossval corpus.csv --folds 5 --config mcu --out results/
   npreslstm crossval ravdess/ --teachers results/ --recipe student --out students/     each learns from all runs of results/
+  npreslstm crossval ravdess/ --config mcu --start results/ --recipe robust --out robust/     each goes on from its own fold's
   npreslstm crossval --corpus ravdess/ --corpus nemo.csv --labels map.csv --config mcu --out both/     by the paper's folds
   npreslstm crossval --corpus a.csv --corpus b.csv --corpus c.csv --folds corpus --out others/     leave one corpus out
   npreslstm crossval --report results/
@@ -50,6 +51,7 @@ def add_arguments(parser):
     parser.add_argument("--inner", action="store_true", help="score the validation speakers; the test speakers have no part in anything")
     teachers = "learn from the networks of another cross-validation, fold by fold (distillation); repeatable"
     parser.add_argument("--teachers", action="append", default=[], metavar="DIR", help=teachers)
+    parser.add_argument("--start", metavar="DIR", help="go on from the networks of another cross-validation, fold by fold")
     parser.add_argument("--validation", action="store_true", help="keep the validation speakers out of training and follow their UAR")
 
 
@@ -101,7 +103,7 @@ def _train(args):
     from npreslstm.parallel import available_cores
     from npreslstm.training.crossval import crossval
 
-    plan = make_plan(args, inner=args.inner, hold_validation=args.validation, teachers=tuple(args.teachers))
+    plan = make_plan(args, inner=args.inner, hold_validation=args.validation, teachers=tuple(args.teachers), start=args.start)
     workers = available_cores() if args.workers is None else args.workers
     line = EntryLine(plan, args.runs, 1 if args.dask else workers)
     return crossval(plan, args.runs, args.out, args.cache, workers, args.dask, line.clip, line.entry)

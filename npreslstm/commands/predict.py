@@ -11,7 +11,7 @@ EXAMPLES = """\
 examples:
   npreslstm predict clip.wav --attention
   npreslstm predict recordings/ --format csv --output emotions.csv --jobs 2
-  npreslstm predict interview.flac --window 4 --hop 2
+  npreslstm predict interview.flac --window 4 --hop 2 --smooth 4    windows on speech, the rest is silence
   npreslstm predict clip.wav --weights mcu --speeds 1,0.85,1.15      three times the work, fewer errors
   npreslstm predict 'takes/*.wav' --weights my.npz --format json
   ffmpeg -v error -i talk.m4a -f wav - | npreslstm predict -
@@ -29,6 +29,9 @@ def add_arguments(parser):
     add_speeds_argument(parser)
     parser.add_argument("--window", type=float, metavar="S", help="seconds a window (default: files up to 10 s whole, longer ones 4)")
     parser.add_argument("--hop", type=float, metavar="S", help="seconds from window to window (default: half a window)")
+    smooth = "average each window with neighbours nearer than S seconds (default 0)"
+    parser.add_argument("--smooth", type=float, default=0.0, metavar="S", help=smooth)
+    parser.add_argument("--no-gate", dest="gate", action="store_false", help="windows over all of a long recording, its silence too")
     parser.add_argument("--format", choices=FORMATS, help="default: table, or by the ending of --output")
     parser.add_argument("--output", metavar="FILE", help="write there instead of standard output (-), whole or not at all")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1); the result does not depend on it")
@@ -73,7 +76,7 @@ def _run(args):
 
     if args.jobs < 1:
         raise InputError(f"--jobs is {args.jobs}; expected at least 1")
-    check_windows(args.window, args.hop)
+    check_windows(args.window, args.hop, args.smooth)
     files = _files(args.paths)
     check_output("--output", args.output, [*files, *([args.weights] if args.weights else [])])
     recognizer = Recognizer(args.weights, parse_speeds(args.speeds))
@@ -154,25 +157,26 @@ def _outcomes(recognizer, chunks, args, progress):
     from npreslstm.parallel import run_all
 
     jobs = min(args.jobs, len(chunks))
+    options = {"window": args.window, "hop": args.hop, "gate": args.gate, "smooth": args.smooth}
     if jobs == 1:
-        yield from ((chunk, _predict_chunk(recognizer, args.window, args.hop, chunk, progress.note)) for chunk in chunks)
+        yield from ((chunk, _predict_chunk(recognizer, options, chunk, progress.note)) for chunk in chunks)
     else:
-        yield from run_all(functools.partial(_work, recognizer.checkpoint, recognizer.speeds, args.window, args.hop), chunks, jobs)
+        yield from run_all(functools.partial(_work, recognizer.checkpoint, recognizer.speeds, options), chunks, jobs)
 
 
-def _work(checkpoint, speeds, window, hop, chunk):
+def _work(checkpoint, speeds, options, chunk):
     from npreslstm.recognizer import Recognizer
 
-    return _predict_chunk(Recognizer(checkpoint, speeds), window, hop, chunk)
+    return _predict_chunk(Recognizer(checkpoint, speeds), options, chunk)
 
 
-def _predict_chunk(recognizer, window, hop, chunk, progress=None):
+def _predict_chunk(recognizer, options, chunk, progress=None):
     """Results of some files, and the warnings that came up as (category, text)."""
     from npreslstm.cli import reason
 
     errors = {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        predictions = recognizer.process_files(chunk, window, hop, errors.__setitem__, progress)
+        predictions = recognizer.process_files(chunk, on_error=errors.__setitem__, progress=progress, **options)
     results = [(file, prediction, reason(errors[file]) if file in errors else None) for file, prediction in zip(chunk, predictions)]
     return results, [(warning.category, str(warning.message)) for warning in caught]

@@ -23,7 +23,7 @@ examples:
   npreslstm train corpus.csv --test anna,ben --calibrate 4 --out mine.npz
   npreslstm train ravdess/ --test 2,5,14,15,16 --config mcu --start mcu --recipe robust --out mine.npz     go on from bundled weights
   npreslstm train corpus.csv --recipe student --seed 3 --teacher one.npz --teacher two.npz --out mine.npz     one in place of two
-  npreslstm train --corpus ravdess/ --corpus nemo.csv --label anger=angry --label sadness=sad --label happiness=happy \
+  npreslstm train --corpus ravdess/ --corpus nemo.csv --label anger=angry --label sadness=sad --label happiness=happy \\
       --test "RAVDESS speech/2,nemo.csv/SB0" --config mcu --out both.npz
 
 A corpus of your own is a CSV file with the columns file (relative to it), label and speaker. Of several corpora, speakers go
@@ -108,7 +108,8 @@ def _check_out(args):
     check_format(args.out)
     beside = _complete_file(args.out)
     if beside != args.out and os.path.exists(beside) and not _is_pair(args.out, beside):
-        raise InputError(f"{args.out} holds tensors alone, and the complete weights would replace {beside}; give another --out, or move that file")
+        remedy = "give another --out, or move that file"
+        raise InputError(f"{args.out} holds tensors alone, and the complete weights would replace {beside}; {remedy}")
 
 
 def _is_pair(out, beside):
@@ -124,7 +125,7 @@ def _is_pair(out, beside):
 
 
 def _complete_file(out):
-    """Where features, statistics, classes and notes go: into `out`, or into an .npz beside it if its format has no place for them."""
+    """Where features, statistics, classes and notes go: into `out`, or, if its format has no place, an .npz beside it."""
     from npreslstm.conversion import holds_tensors_alone
 
     return os.path.splitext(out)[0] + ".npz" if holds_tensors_alone(out) else out

@@ -1,10 +1,11 @@
-"""Weights that a checkpoint holds in parts: pruned and weight-normed tensors put together, and what cannot be put together named.
+"""Tensors that a checkpoint holds in parts, put together where the parts are all there is to it.
 
-    pruned            X_orig, X_mask                                          X = X_orig * X_mask, exact
-    weight norm       X_g, X_v, or parametrizations.X.original0, .original1   X = g v / |v|, in float64 and rounded once
-    spectral norm, other parametrizations, quantisation                       refused with the remedy
+    pruned         X_orig, X_mask                                  X = X_orig * X_mask, exact
+    weight norm    X_g, X_v                                        X = g v / |v|, in float64, rounded once
+                   parametrizations.X.original0, .original1        the same: g, v
+    refused        spectral norm, other parametrizations, quantisation
 
-Source: torch.nn.utils.prune, torch.nn.utils.weight_norm, torch.nn.utils.parametrizations.weight_norm (PyTorch 2.13).
+Source: torch.nn.utils.prune, weight_norm and parametrizations.weight_norm of PyTorch 2.13.
 """
 
 import re
@@ -15,12 +16,11 @@ from npreslstm.errors import InputError
 
 _PARAMETRIZATION = re.compile(r"(?P<module>.*\.)?parametrizations\.(?P<name>[^.]+)\.(?P<part>.+)")
 _QUANTISED = re.compile(
-    r"_packed_params|_all_weight_values"
-    r"|(^|[._])(fake_quant|activation_post_process|observer|zero_point|qweight|qzeros|SCB|absmax)"
+    r"_packed_params|_all_weight_values|(^|[._])(fake_quant|activation_post_process|observer|zero_point|qweight|qzeros|SCB|absmax)"
 )
 
 
-def plain_tensors(state):
+def whole_tensors(state):
     """The state dict with every tensor whole.
 
     Parameters
@@ -36,10 +36,11 @@ def plain_tensors(state):
     Raises
     ------
     InputError
-        If a tensor is quantised, its parts do not fit, or it is made of them in a way that the file does not say.
+        If the network is quantised, parts do not fit, or a tensor is made of them by code that is not in the file.
     """
     if marks := [name for name in state if _QUANTISED.search(name)]:
-        raise InputError(f"{marks[0]} belongs to a quantised network; expected float weights: convert the network as it was before quantisation")
+        remedy = "convert the network as it was before quantisation"
+        raise InputError(f"{marks[0]} belongs to a quantised network; expected float weights: {remedy}")
     state = _weight_norm_names(state)
     state, pruned = _merged(state, "_orig", "_mask", _pruned)
     state, normed = _merged(state, "_v", "_g", _weight_normed)
@@ -58,8 +59,8 @@ def _weight_norm_names(state):
     for (module, name), found in parts.items():
         if found.keys() != {"original0", "original1"}:
             remedy = f"torch.nn.utils.parametrize.remove_parametrizations(module, {name!r})"
-            what = f"{module}{name} is computed from {', '.join(found)} by code that is not in the file"
-            raise InputError(f"{what}; in PyTorch, before saving: {remedy}")
+            how = f"is computed from {', '.join(found)} by code that is not in the file"
+            raise InputError(f"{module}{name} {how}; in PyTorch, before saving: {remedy}")
         renamed |= {found["original0"]: f"{module}{name}_g", found["original1"]: f"{module}{name}_v"}
     return {renamed.get(name, name): array for name, array in state.items()}
 
@@ -85,7 +86,7 @@ def _without_mask(name, state):
     if name + "_u" in state:
         remedy = "in PyTorch, before saving: torch.nn.utils.remove_spectral_norm(module)"
         return f"{name} is spectral-normed; expected the weights themselves: {remedy}"
-    return f"{name}_orig has no {name}_mask; expected both, as torch.nn.utils.prune leaves them: the state dict is incomplete"
+    return f"{name}_orig has no {name}_mask; expected both, as pruning leaves them: the state dict is incomplete"
 
 
 def _pruned(name, weights, mask):
@@ -98,7 +99,8 @@ def _weight_normed(name, v, g):
     """g v / |v|, the norm over every axis but the one that g has."""
     kept = [k for k in range(v.ndim) if g.ndim == v.ndim and g.shape[k] == v.shape[k] > 1]
     if g.shape not in ((), tuple(n if k in kept else 1 for k, n in enumerate(v.shape))) or len(kept) > 1:
-        raise InputError(f"{name} is weight-normed with g {g.shape} and v {v.shape}; expected g of one number, or of one for each row or column")
+        expected = "expected one number in g, or one for each row or column"
+        raise InputError(f"{name} is weight-normed with g {g.shape} and v {v.shape}; {expected}")
     axes = tuple(k for k in range(v.ndim) if k not in kept)
     norm = np.sqrt(np.sum(np.square(v, dtype=np.float64), axis=axes, keepdims=True))
     if not (norm > 0).all():

@@ -1,8 +1,7 @@
 """What PyInstaller asks for, by the entry point ``pyinstaller40``: where its hook for this package is, and what the hook says.
 
-Commands and public names are imported when they are used, by names that no analysis of the code can see, and the weights, the demo
-clip and the C sources are files. With the hook, ``pyinstaller my_program.py`` needs no options for this package. A program that
-uses several processes calls ``multiprocessing.freeze_support()`` first; `npreslstm.cli.main` does so itself.
+Commands and public names are imported when they are used, by names that no analysis of the code sees, and the weights, the
+demo clip and the C sources are files. With the hook, ``pyinstaller my_program.py`` needs no options for this package.
 """
 
 import pkgutil
@@ -46,6 +45,8 @@ def data_files():
     from npreslstm.assets import package_folder, weights_folder
 
     package, weights = package_folder(), weights_folder()
-    files = [(path, Path("npreslstm", path.parent.relative_to(package))) for folder in ("data", "ports/c") for path in (package / folder).rglob("*")]
-    files += [(path, Path("npreslstm", "weights")) for path in weights.glob("*.npz")]
-    return sorted((str(path), folder.as_posix()) for path, folder in files if path.is_file())
+    files = {path: Path("npreslstm", "weights") for path in weights.glob("*.npz")}
+    for path in package.rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc") and path.parent != weights:
+            files[path] = Path("npreslstm", path.parent.relative_to(package))
+    return sorted((str(path), folder.as_posix()) for path, folder in files.items())

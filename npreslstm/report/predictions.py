@@ -1,5 +1,7 @@
 """Predictions as a table, CSV or JSON: ``file, start, end, <one column a class>, predicted``, one row a window.
 
+Where there is no speech a row says ``silence`` and has no probabilities.
+
 The functions take results: for each file its name, its `Prediction` or None, and what was wrong with it or None. A file
 without a prediction has a row with its name alone.
 """
@@ -44,6 +46,8 @@ def as_table(results, classes, attention=False, blocks=True):
 
 def attention_sparkline(prediction, longest=LONGEST_SPARKLINE, blocks=True):
     """Attention over time from start to end, at most `longest` characters; time without frames (trimmed silence) is blank."""
+    if not prediction.speech:
+        return ""
     span = prediction.end - prediction.start
     step = prediction.times[1] - prediction.times[0] if len(prediction.times) > 1 else span
     width = int(np.clip(span / step, 1, longest))
@@ -61,7 +65,8 @@ def _rows(results):
 def _cells(file, row, classes, time, probability):
     if row is None:
         return [file] + [""] * (3 + len(classes))
-    return [file, time.format(row.start), time.format(row.end), *map(probability.format, row.probabilities.values()), row.label]
+    probabilities = map(probability.format, row.probabilities.values()) if row.speech else [""] * len(classes)
+    return [file, time.format(row.start), time.format(row.end), *probabilities, row.label]
 
 
 def _record(file, row, error, attention):
@@ -76,7 +81,10 @@ def _record(file, row, error, attention):
 
 def _card(row, attention, blocks):
     ranked = sorted(row.probabilities.items(), key=lambda item: -item[1])
-    lines = [f"{printable(row.file)}  {row.start:.2f}-{row.end:.2f} s  {row.label}", ""]
+    lines = [f"{printable(row.file)}  {row.start:.2f}-{row.end:.2f} s  {row.label}"]
+    if not row.speech:
+        return lines[0] + "\n"
+    lines.append("")
     lines += table(("", "", "", ""), [("", name, f"{p:.3f}", bar(p, blocks=blocks)) for name, p in ranked]).split("\n")[1:]
     if attention:
         lines += ["", f"  attention over time: |{attention_sparkline(row, blocks=blocks)}|"]

@@ -54,6 +54,9 @@ class Plan:
         Folders of cross-validations of the same folds, whose networks are the teachers of those of this one, fold by fold.
     backgrounds : sequence of str
         Sound files without speech, for conditions with noise; see `conditioned.Draws`.
+    start : str, optional
+        Folder of a cross-validation of the same folds, from whose networks those of this one go on, fold by fold and run by
+        run; runs beyond the last one there begin with its first again.
     """
 
     dataset: object
@@ -66,6 +69,7 @@ class Plan:
     hold_validation: bool = False
     teachers: tuple[str, ...] = ()
     backgrounds: tuple[str, ...] = ()
+    start: str | None = None
 
     @classmethod
     def make(cls, dataset, folds, features, model, recipe, **options):
@@ -81,9 +85,16 @@ class Plan:
                 more = "take more folds, or give more corpora" if self.dataset.several else "take more folds"
                 raise InputError(f"fold {k} leaves nobody to train on beside its test and validation speakers; {more}")
             check_classes(self.dataset, {*fold.test, *self.validation(fold)}, f"fold {k}: ")
-            for folder in self.teachers:
+            for folder in [*self.teachers, *([self.start] if self.start else [])]:
                 if not _networks(folder, k):
                     raise InputError(f"{folder} has no networks of fold {k}: there is no weights/run-*-fold-{k}.npz in it")
+
+    def start_of(self, run, k):
+        """Weights file that a run goes on from in fold k; None for random weights."""
+        if self.start is None:
+            return None
+        there = _networks(self.start, k)
+        return there[run % len(there)]
 
     def teachers_of(self, k):
         """Weights files of the teachers of fold k."""
@@ -134,6 +145,9 @@ class Plan:
             config["backgrounds"] = [digest_of(path).hex() for path in self.backgrounds]
         if self.dataset.several:
             config["corpora"] = corpus_classes(self.dataset.corpora, self.dataset.classes)
+        if self.start:
+            there = [_networks(self.start, k) for k in range(len(self.folds))]
+            config["started from"] = [[load_checkpoint(path).sha256 for path in paths] for paths in there]
         if self.teachers:
             config["teachers"] = [[load_checkpoint(path).sha256 for path in self.teachers_of(k)] for k in range(len(self.folds))]
         return config
@@ -157,6 +171,7 @@ class FoldTask:
     recipe: Recipe
     snapshot: str
     teachers: tuple[str, ...] = ()
+    start: str | None = None
 
 
 class FoldResult(NamedTuple):
@@ -183,7 +198,8 @@ def run_fold(task, on_epoch=None):
     started = time.monotonic()
     examples, names = open_examples(task.store)
     teachers = [load_checkpoint(path) for path in task.teachers]
-    arguments = examples, task.split, task.model, task.recipe, task.seed, on_epoch, task.snapshot, teachers
+    start = load_checkpoint(task.start) if task.start else None
+    arguments = examples, task.split, task.model, task.recipe, task.seed, on_epoch, task.snapshot, teachers, start
     try:
         checkpoint = fit(*arguments)
     except SnapshotError:  # of an earlier version, or damaged, as the folder vouches for all else: the fold begins anew
@@ -229,9 +245,10 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
     for name, value in (("runs", runs), ("workers", workers)):
         if value < 1:
             raise InputError(f"{name} is {value}; expected at least 1")
-    digest = corpus_digest(plan.dataset)
-    journal = Journal(os.path.abspath(folder), plan.config(digest))
-    with lock_folder(journal.folder):
+    digest, folder = corpus_digest(plan.dataset), os.path.abspath(folder)
+    config = plan.config(digest)
+    with lock_folder(folder):
+        journal = Journal(folder, config)
         journal.clear()
         entries = journal.entries()
         tasks = [(run, fold) for run in range(runs) for fold in range(len(plan.folds)) if (run, fold) not in entries]
@@ -255,7 +272,7 @@ def _task(plan, journal, store, run, fold):
     speakers = np.array([clip.speaker for clip in plan.dataset.clips])
     split = plan.split(plan.folds[fold], speakers)
     seed, snapshot = fold_seed(plan.seed, run, fold), journal.path("snapshots", run, fold)
-    return FoldTask(run, fold, seed, store, split, plan.model, plan.recipe, snapshot, tuple(plan.teachers_of(fold)))
+    return FoldTask(run, fold, seed, store, split, plan.model, plan.recipe, snapshot, tuple(plan.teachers_of(fold)), plan.start_of(run, fold))
 
 
 def pooled(entries):

@@ -147,7 +147,7 @@ STUDENT = Recipe(epochs=200, lr=8e-3, ema=0.99975, warp=0.12, dropout=0.2)
 
 # For recordings as people have them: a network that knows the studio goes on, half of the clips heard under drawn conditions, and half
 # of a target what it made of the clip as recorded (docs/conditions.md).
-ROBUST = Recipe(dropout=0.2, warp=0.12, conditions=12, anchor=0.5)
+ROBUST = Recipe(epochs=150, dropout=0.2, warp=0.12, conditions=12, conditioned=0.75, anchor=0.5)
 
 SYNTHETIC = Recipe(epochs=30, batch_size=16, speeds=(1.0,), weight_decay=0.01, dropout=0.1, mixup=0.0, ema=0.95, floor=0.0, time_masks=0)
 

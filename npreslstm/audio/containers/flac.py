@@ -47,13 +47,13 @@ def _without_tag(data: Data, stop: int) -> int:
     return stop - TAG if stop >= TAG and skip_tags(data, stop - TAG) == stop else stop
 
 
-def _last_frames(data: Data, start: int, stop: int, info: bytes) -> Iterator[tuple[int, bytes]]:
+def _last_frames(data: Data, first: int, stop: int, info: bytes) -> Iterator[tuple[int, bytes]]:
     """The frames among the last bytes, from the last one back: samples of a channel up to its end, and all bytes from it on."""
     longest = int.from_bytes(info[7:10], "big") or LONGEST
-    start = max(start, stop - longest - TAG)
+    start = max(first, stop - longest - TAG)
     tail = data.at(start, stop - start)
-    place = len(tail)
-    while (place := tail.rfind(b"\xff", 0, place)) >= 0:
+    place, sync = len(tail), data.at(first, 2)
+    while (place := tail.rfind(sync, 0, place)) >= 0:
         count = _end_of_frame(tail[place : place + 16], int.from_bytes(info[2:4], "big"))
         if count is not None:
             yield count, tail[place:]
@@ -69,7 +69,7 @@ def _samples(data: Data, start: int, stop: int, info: bytes) -> int:
 
 def _end_of_frame(head: bytes, usual: int) -> int | None:
     """How many samples there are up to the end of the frame with this header; None if it is none."""
-    if len(head) < 6 or head[1] & 0xFE != 0xF8:
+    if len(head) < 6 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:
         return None
     more = 8 - (head[4] ^ 0xFF).bit_length()  # leading ones: how many bytes the number has, as in UTF-8
     following = max(more - 1, 0)

@@ -9,8 +9,10 @@
 #define SILENT 1536u
 #define RISE 5
 #define FALL 4
+#define FIRST_HOPS 16
+#define FIRST_FALL 2
 #define CREEP 6
-#define CAP 700
+#define CAP 640
 #define THRESHOLD 1200
 #define RELEASE 600
 #define HANGOVER 1
@@ -38,24 +40,25 @@ static int32_t log2_of(uint64_t value) {
 }
 
 /* How far a floor moves where the level is so far above it. */
-static int32_t step(int32_t above, int speaking) {
-    if (above < 0) return -(-above >> FALL);
+static int32_t step(int32_t above, int speaking, int fall) {
+    if (above < 0) return -(-above >> fall);
     if (speaking) return above < CREEP ? above : CREEP;
     return above >> RISE;
 }
 
 /* Move the floors, and add up what is above them. */
 static int32_t score(npr_activity *activity) {
+    const int fall = activity->heard < FIRST_HOPS ? FIRST_FALL : FALL;
     int32_t sum = 0;
     for (int band = 0; band < BANDS; band++) {
         const int32_t level = log2_of(activity->energy[band] + FAINT);
         int32_t *floor = &activity->floor[band];
-        if (!activity->started) *floor = level;
-        *floor += step(level - *floor, activity->speaking);
+        if (activity->heard == 0) *floor = level;
+        *floor += step(level - *floor, activity->speaking, fall);
         const int32_t above = level - *floor;
         sum += above < 0 ? 0 : above < CAP ? above : CAP;
     }
-    activity->started = 1;
+    if (activity->heard < FIRST_HOPS) activity->heard++;
     return sum;
 }
 

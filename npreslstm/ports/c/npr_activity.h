@@ -33,7 +33,8 @@ typedef struct {
     uint8_t late;                         /* decisions still to be held back */
     uint8_t left;                         /* decisions that flush has still to give */
     uint8_t kept;                         /* hops for which the answer is still yes */
-    uint8_t speaking, started, ended;
+    uint8_t heard;                        /* hops that were not silent, as far as they are counted */
+    uint8_t speaking, ended;
 } npr_activity;
 
 /* Begin a recording. */
