@@ -14,7 +14,7 @@ from npreslstm.audio.features import extract_file, features_of_signal
 from npreslstm.audio.reader import check_file, listed, place_of, read_audio
 from npreslstm.audio.statistics import FrameStatistics
 from npreslstm.errors import InputError
-from npreslstm.files import read_sealed, write_sealed
+from npreslstm.files import read_sealed, sweep, write_sealed
 from npreslstm.formats.npy import parse_npy
 from npreslstm.parallel import run_all
 
@@ -67,6 +67,7 @@ def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progres
     if cache_dir is not None:
         cache_dir = os.fspath(cache_dir)
         os.makedirs(cache_dir, exist_ok=True)
+        sweep(cache_dir)
     done = {}
     for index, features, error, raised in _results([(index, path, config, cache_dir, speed) for index, path in enumerate(paths)], jobs):
         for category, message in raised:
