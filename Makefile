@@ -10,11 +10,11 @@ pip := $(bin)/python -m pip --disable-pip-version-check -q install
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test oracle lint bench clean
+.PHONY: help demo test oracle lint docs bench weights-figures clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-7s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-15s %s\n' "$$target" "$$text"; done
 	@printf '\n  PYTHON=%s  the interpreter that makes %s (3.10 or newer; after a change: make clean)\n' "$(PYTHON)" "$(VENV)"
 
 demo: $(VENV)/.base ## install and classify the demo clip
@@ -28,6 +28,12 @@ oracle: $(VENV)/.oracle ## install torch (CPU), librosa and the rest and run the
 
 lint: $(VENV)/.lint ## check the code with ruff
 	$(bin)/ruff check .
+
+docs: $(VENV)/.docs ## build the documentation in build/docs/html; any warning is an error
+	$(bin)/python tools/make_docs.py
+
+weights-figures: $(VENV)/.test ## regenerate what is derived from the bundled weights: card, examples, ledger
+	$(bin)/python tools/release/weights_figures.py
 
 bench: $(VENV)/.oracle ## print speed as ratios to the peers, measured in the same run
 	@for name in $(BENCHES); do echo; echo "$$name"; $(bin)/python tools/bench.py $$name || exit; done
@@ -57,6 +63,11 @@ $(VENV)/.oracle: $(VENV)/.test
 	@echo "installing $(TORCH), librosa and the other packages to compare with: a few minutes" >&2
 	@$(pip) "$(TORCH)"
 	@$(pip) -e ".[test,oracle,plot,search,cluster]"
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	@echo "installing the docs extra" >&2
+	@$(pip) -e ".[docs]"
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml | $(VENV)/.made

@@ -2,8 +2,12 @@
 
 The network, the features and PCM WAV need NumPy alone; soundfile adds FLAC, OGG and the rest. Where there is no build of soundfile:
 `pip install --no-deps .` and `pip install numpy`.
+
+The bundled weights are CC BY-NC-SA 4.0, the code is MIT. `NPRESLSTM_WEIGHTS=none pip install .` leaves the weights out, and what is
+installed then is MIT alone.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -12,6 +16,11 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).resolve().parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "npreslstm" / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE).group(1)
 
+WEIGHTS = os.environ.get("NPRESLSTM_WEIGHTS", "all")
+if WEIGHTS not in ("all", "none"):
+    raise SystemExit(f"NPRESLSTM_WEIGHTS is {WEIGHTS!r}; expected all (the default) or none")
+BUNDLED = WEIGHTS == "all"
+
 setup(
     name="npreslstm",
     version=VERSION,
@@ -19,8 +28,8 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="the npreslstm authors",
-    license="MIT",
-    license_files=["LICENSE"],
+    license_expression="MIT AND CC-BY-NC-SA-4.0" if BUNDLED else "MIT",
+    license_files=["LICENSE", *(["LICENSES/CC-BY-NC-SA-4.0.txt"] if BUNDLED else [])],
     keywords=["speech emotion recognition", "LSTM", "attention", "NumPy", "MFCC", "chroma", "embedded", "golden vectors"],
     classifiers=[
         "Development Status :: 4 - Beta",
@@ -40,20 +49,24 @@ setup(
     python_requires=">=3.10",
     install_requires=["numpy>=1.26", "soundfile>=0.12"],
     extras_require={
+        "media": ["av>=12"],
         "plot": ["matplotlib>=3.8"],
         "search": ["optuna>=4.3"],
         "cluster": ["dask[distributed]>=2024.1"],
         "onnx": ["onnx>=1.16"],
         "safetensors": ["safetensors>=0.4.3"],
+        "docs": ["sphinx>=7.2", "myst-parser>=3", "numpydoc>=1.6"],
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "setuptools>=77"],
         # Plain `torch` is a CUDA build of several GB on Linux: `make oracle` installs one named version before this extra.
-        "oracle": ["torch>=2.4", "scipy>=1.11", "librosa==0.11.*", "onnxruntime>=1.18", "onnx>=1.16", "safetensors>=0.4.3", "keras>=3"],
+        "oracle": [
+            "torch>=2.4", "scipy>=1.11", "librosa==0.11.*", "onnxruntime>=1.18", "onnx>=1.16", "safetensors>=0.4.3", "keras>=3", "av>=12",
+        ],  # fmt: skip
     },
     packages=[*find_packages(include=["npreslstm", "npreslstm.*"]), "npreslstm.weights"],
     package_dir={"npreslstm.weights": "weights"},
     package_data={
         "npreslstm": ["py.typed", "data/*.wav", "ports/c/**/*", "report/assets/*"],
-        "npreslstm.weights": ["*.npz", "README.md"],
+        "npreslstm.weights": ["*.npz", "README.md"] if BUNDLED else [],
     },
     entry_points={
         "console_scripts": ["npreslstm = npreslstm.cli:main"],

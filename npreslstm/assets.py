@@ -48,7 +48,10 @@ def weights_path(name):
     folder = weights_folder()
     if not (folder / f"{name}.npz").is_file():
         files = folder.iterdir() if folder.is_dir() else []
-        names = ", ".join(sorted(file.name[:-4] for file in files if file.name.endswith(".npz"))) or "none"
+        names = ", ".join(sorted(file.name[:-4] for file in files if file.name.endswith(".npz")))
+        if not names:
+            remedy = "give a weights file, or train one: npreslstm train CORPUS --out mine.npz"
+            raise FileNotFoundError(f"no bundled weights called {name!r}: none came with this installation; {remedy}")
         raise FileNotFoundError(f"no bundled weights called {name!r} in {folder}; there are: {names}")
     return _real_path("weights", f"{name}.npz")
 

@@ -79,13 +79,14 @@ class Recognizer:
         signal : array_like [shape=(n,) or (n, channels)]
             Floats in [-1, 1], int16 or int32.
         sample_rate : int
-            Hz. Another rate than the features' means resampling, and a `ResamplingWarning`.
+            Hz. Another rate than the features' is resampled; a lower one leaves bands without sound, and a
+            `ResamplingWarning` says so.
         window, hop : float, optional
             Seconds. Default window: the whole clip up to 10 s, else 4 s every 2 s; default hop: half a window. The last
             window ends with the clip.
         gate : bool
             Put the windows of a clip that is longer than one on its speech (`VoiceActivity`), each stretch by itself with
-            half a second on either side, and call the rest silence; False: hear all of it.
+            a quarter of a second on either side, and call the rest silence; False: hear all of it.
         smooth : float
             Seconds. The probabilities of each window are averaged with those of windows whose middles are nearer than
             that, with weights that fall linearly to 0; the clip's own stay as they are. 0: not at all.
@@ -160,6 +161,7 @@ class Recognizer:
         check_windows(window, hop, smooth)
         queue, clips = _Queue(self, smooth, progress), []
         for path in listed(paths):
+            path = os.fspath(path) if isinstance(path, os.PathLike) else path
             try:
                 clips.append(queue.add_clip(source_name(path), file_windows(path, window, hop, gate)))
             except (InputError, OSError) as error:
@@ -202,7 +204,8 @@ class Recognizer:
         from npreslstm.audio.signal import trim_bounds, trim_energies
 
         config = self.checkpoint.features
-        y = prepare_signal(signal, round(sample_rate * speed), config, warn=speed == 1)
+        lower = sample_rate < config.sample_rate  # from a higher rate all is there that the weights listen to
+        y = prepare_signal(signal, round(sample_rate * speed), config, warn=lower and speed == 1)
         first, last = (0, len(y)) if config.trim_db is None else trim_bounds(*trim_energies([y]), config.trim_db)
         features = features_of_signal(y[first:last], config.sample_rate, dataclasses.replace(config, trim_db=None))
         z = ((features - self.checkpoint.mean) / self.checkpoint.std).astype(np.float32)  # (T, D)

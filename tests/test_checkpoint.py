@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from npreslstm.assets import DEFAULT_WEIGHTS
 from npreslstm.audio.features import FeatureConfig
 from npreslstm.checkpoint import Checkpoint, load_checkpoint, load_model, save_checkpoint
 from npreslstm.errors import InputError
@@ -103,7 +104,7 @@ def test_a_folder_of_the_same_name_hides_no_bundled_weights(saved, tmp_path, mon
     (tmp_path / "paper").write_bytes(saved.read_bytes())
     assert load_checkpoint("mcu").features.sample_rate == 16000
     assert load_checkpoint("paper").sha256 == load_checkpoint(saved).sha256  # a file that is asked for by its name is that file
-    assert load_checkpoint().features.sample_rate == 48000
+    assert load_checkpoint().sha256 == load_checkpoint(DEFAULT_WEIGHTS).sha256
 
 
 @pytest.mark.parametrize("keep", [0, 10, 500, -100, -1])
@@ -189,7 +190,7 @@ def test_a_header_that_is_no_table_is_refused(saved):
 
 def test_pickled_arrays_are_never_loaded(tmp_path):
     np.savez(tmp_path / "w.npz", header=np.array([{"format": "npreslstm"}], dtype=object))
-    with pytest.raises(InputError, match="its type is '.O'; expected numbers or text"):
+    with pytest.raises(InputError, match="Python objects, which are not unpickled"):
         load_checkpoint(tmp_path / "w.npz")
 
 

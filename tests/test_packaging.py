@@ -58,6 +58,16 @@ def built(tree, tmp_path_factory):
     return out
 
 
+@pytest.fixture(scope="module")
+def without_weights(tree, tmp_path_factory):
+    """Folder with a wheel of the code alone."""
+    out = tmp_path_factory.mktemp("code")
+    build = f"from setuptools.build_meta import build_wheel; build_wheel({str(out)!r})"
+    run(sys.executable, "-c", build, cwd=tree, NPRESLSTM_WEIGHTS="none")
+    shutil.rmtree(tree / "build")
+    return out
+
+
 @pytest.fixture
 def environment(tmp_path):
     """Folder of a virtual environment that sees the packages of the running one, after its own."""
@@ -205,7 +215,7 @@ def test_wheel_holds_the_package_and_nothing_else(tree, built):
     names, metadata = wheel_content(built)
     information = f"npreslstm-{metadata['Version']}.dist-info"
     assert {name.split("/")[0] for name in names} == {"npreslstm", information}
-    assert f"{information}/licenses/LICENSE" in names
+    assert f"{information}/licenses/LICENSE" in names and f"{information}/licenses/LICENSES/CC-BY-NC-SA-4.0.txt" in names
     files = [path for path in (tree / "npreslstm").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     files += [path for path in (tree / "weights").iterdir() if path.suffix in {".py", ".npz", ".md"}]
     wanted = [path.relative_to(tree).as_posix().replace("weights/", "npreslstm/weights/") for path in files]
@@ -216,9 +226,21 @@ def test_metadata(built):
     _, metadata = wheel_content(built)
     required = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
     assert [re.match(r"\w+", line).group() for line in required] == ["numpy", "soundfile"]
-    assert set(metadata.get_all("Provides-Extra")) == {"plot", "search", "cluster", "onnx", "safetensors", "test", "oracle"}
+    extras = {"media", "plot", "search", "cluster", "onnx", "safetensors", "docs", "test", "oracle"}
+    assert set(metadata.get_all("Provides-Extra")) == extras
+    assert metadata["License-Expression"] == "MIT AND CC-BY-NC-SA-4.0"
     assert metadata["Requires-Python"] == ">=3.10"
     assert metadata["Description-Content-Type"] == "text/markdown"
+
+
+def test_a_wheel_without_weights_is_mit_alone_and_says_so(without_weights, tmp_path):
+    names, metadata = wheel_content(without_weights)
+    assert metadata["License-Expression"] == "MIT" and not any("CC-BY" in name or name.endswith(".npz") for name in names)
+    [wheel] = without_weights.glob("*.whl")
+    code = "import npreslstm\ntry: npreslstm.Recognizer()\nexcept FileNotFoundError as error: print(error)"
+    site = {"PYTHONPATH": os.pathsep.join([str(wheel), sysconfig.get_path("purelib")])}
+    said = run(sys.executable, "-c", code, cwd=tmp_path, **site)
+    assert "none came with this installation; give a weights file, or train one: npreslstm train CORPUS" in said
 
 
 def test_sdist_holds_what_the_tests_need(built):

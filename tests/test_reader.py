@@ -162,19 +162,6 @@ def test_cut_flac(tmp_path):
         read_audio(path)
 
 
-def test_a_flac_that_does_not_say_how_long_it_is(tmp_path):
-    """As an encoder that writes to a pipe leaves it: total samples 0, 36 bits in the header."""
-    soundfile = pytest.importorskip("soundfile")
-    path = tmp_path / "a.flac"
-    soundfile.write(path, SIGNAL[:, 0].repeat(40), RATE, "PCM_16")
-    data = bytearray(path.read_bytes())
-    data[21] &= 0xF0
-    data[22:26] = bytes(4)
-    path.write_bytes(data)
-    with pytest.raises(InputError, match="a.flac: it does not say how long it is; write it to a file once more"):
-        read_audio(path)
-
-
 def test_folders_behind_links_count_once(tmp_path):
     (tmp_path / "far").mkdir()
     (tmp_path / "far" / "a.wav").touch()
@@ -207,3 +194,16 @@ def test_find_audio(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="a folder without sound files"):
         find_audio([tmp_path / "empty"])
+
+
+def test_find_audio_by_one_list_of_endings(tmp_path):
+    taken = ["a.aifc", "a.bwf", "a.wave", "a.snd", "a.SPH", "a.nist", "a.rf64", "a.mp2", "a.voc", "a.ircam", "a.iff", "a.paf", "a.sf", "a.htk"]
+    taken += ["a.m4a", "a.mp4", "a.3gp", "a.amr", "a.webm", "a.wma", "a.mov"]
+    passed = ["README.txt", "cover.jpg", "._a.wav", ".DS_Store", ".a.wav", "__MACOSX/a.wav", ".ipynb_checkpoints/a.wav", "x/.git/a.wav"]
+    for name in [*taken, *passed]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert find_audio([tmp_path]) == sorted(str(tmp_path / name) for name in taken)
+    with pytest.raises(InputError, match="no file matches"):
+        find_audio([str(tmp_path / "**" / "*.wav")])
+    assert find_audio([tmp_path / "._a.wav", str(tmp_path / "__MACOSX" / "*")]) == [str(tmp_path / "._a.wav"), str(tmp_path / "__MACOSX" / "a.wav")]

@@ -98,10 +98,11 @@ def extract_file(path, config=NAMED["paper"]):
         As `read_audio` and `extract_features`.
     """
     with reader.open_audio(path) as file:
-        if file.frames / file.samplerate * config.sample_rate <= frames_at_once(config) * config.hop_length:
-            return features_of_signal(reader.read_all(file), file.samplerate, config, stacklevel=3)
         frames = file.frames / file.samplerate * config.sample_rate / config.hop_length
-        check_memory(file.name, file.size, 4 * frames * (config.n_mels + 2 * config.n_features), "its features")
+        if frames <= frames_at_once(config):
+            return features_of_signal(reader.read_all(file), file.samplerate, config, stacklevel=3)
+        columns = config.n_mels + 2 * config.n_features
+        check_memory(file.name, file.size, 4 * frames * columns, "its features")
         if file.samplerate != config.sample_rate:
             _warn_resampling(file.samplerate, config, stacklevel=2)
         start, stop = 0, None

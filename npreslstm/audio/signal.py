@@ -27,17 +27,18 @@ def check_sample_rate(sample_rate, name="audio"):
     if not whole:
         raise InputError(f"{name}: sample rate {shown(sample_rate)}; expected a whole number of Hz")
     if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
-        raise InputError(f"{name}: sample rate {shown(sample_rate)} Hz; expected {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}")
+        expected = f"{MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}"
+        raise InputError(f"{name}: sample rate {shown(sample_rate)} Hz; expected {expected}")
 
 
 def check_memory(name, size, nbytes, what):
-    """Raise InputError if what is made of a file would take far more memory than the file gives reason for.
+    """Raise InputError if what is made of a file of `size` bytes would take far more memory than it gives reason for.
 
-    Hours of digital silence are a few kilobytes of FLAC. Speech takes at most 30 bytes of samples or features for each byte
-    of any format in use; silence in FLAC as recorders write it, up to 300.
+    Hours of digital silence are a few kilobytes of FLAC. Speech makes some 30 bytes of samples or features out of each
+    byte of the formats in use; silence in FLAC, as recorders write it, up to 300.
     """
     if nbytes > UNPACKED * max(SMALL_FILE, size):
-        raise InputError(f"{name}: {what} would take {nbytes / 1e6:,.0f} MB, out of a file of {size:,} bytes: cut it")
+        raise InputError(f"{name}: {what} would take {nbytes / 1e6:,.0f} MB, out of {size:,} bytes: cut it")
 
 
 def check_speeds(speeds):

@@ -20,8 +20,10 @@ WINDOW, HOP = 4.0, 2.0  # seconds, beyond that
 LONGEST = 1e6  # seconds of a window
 MOST = 1_000_000  # windows of a recording: 23 days
 BLOCK = 1 << 16  # samples that the gate takes from a file at once
-MARGIN = 0.5  # seconds on either side of speech that belong to its stretch
+MARGIN = 0.25  # seconds on either side of speech that belong to its stretch
 SHORTEST = 0.5  # seconds of silence: less, between two stretches or at an end, belongs to the stretch
+MOST_OF_SMALL = 100_000  # of a small file, whose windows are all silent
+BYTES_A_WINDOW = 20  # of a file whose windows are more
 
 
 class Window(NamedTuple):
@@ -34,7 +36,7 @@ class Window(NamedTuple):
 
 
 def check_windows(window, hop, smooth=0.0):
-    """Raise InputError unless `window` and `hop` are both None or seconds with 0 < hop <= window, and `smooth` is seconds; `hop` alone may be None."""
+    """Raise InputError unless 0 < hop <= window, in seconds, and `smooth` is seconds; `hop` or both may be None."""
     if not 0 <= smooth <= LONGEST:
         raise InputError(f"smooth is {smooth}; expected seconds from 0 (not at all) to {LONGEST:,.0f}")
     if window is None:
@@ -48,7 +50,7 @@ def check_windows(window, hop, smooth=0.0):
         raise InputError(f"hop is {hop} s; expected at most the window of {window} s, or sound between windows is left out")
 
 
-def window_starts(n, sample_rate, window=None, hop=None):
+def window_starts(n, sample_rate, window=None, hop=None, most=MOST):
     """Where the windows of `n` samples start.
 
     Parameters
@@ -57,6 +59,8 @@ def window_starts(n, sample_rate, window=None, hop=None):
     sample_rate : int
     window, hop : float, optional
         Seconds. Default window: the whole recording up to 10 s, else 4 s every 2 s; default hop: half a window.
+    most : int
+        Windows; more are refused.
 
     Returns
     -------
@@ -72,8 +76,9 @@ def window_starts(n, sample_rate, window=None, hop=None):
     step = max(1, round((window / 2 if hop is None else hop) * sample_rate))
     if n <= size:
         return [0], n
-    if n // step > MOST:
-        raise InputError(f"{n} samples at {sample_rate} Hz are {n // step:,} windows; expected at most {MOST:,}: cut it, or take a longer hop")
+    if n // step > most:
+        found = f"{n} samples at {sample_rate} Hz are {n // step:,} windows"
+        raise InputError(f"{found}; expected at most {most:,}: cut it, or take a longer hop")
     starts = list(range(0, n - size + 1, step))
     return (starts if starts[-1] == n - size else [*starts, n - size]), size
 
@@ -122,9 +127,9 @@ def _stretches(n, sample_rate, spans):
     return stretches
 
 
-def _parts(n, sample_rate, window, hop, spans):
+def _parts(n, sample_rate, window, hop, spans, most=MOST):
     """[(start, stop, whether it is to be heard)]; `spans()` finds the speech, or is None where all is to be heard."""
-    starts, size = window_starts(n, sample_rate, window, hop)
+    starts, size = window_starts(n, sample_rate, window, hop, most)
     if spans is None or len(starts) == 1:
         return [(start, start + size, True) for start in starts]
     return speech_parts(n, sample_rate, spans(), window, hop)
@@ -175,7 +180,8 @@ def file_windows(path, window=None, hop=None, gate=False):
     """
     with open_audio(path) as file:
         spans = functools.partial(_file_spans, file)
-        parts = _parts(file.frames, file.samplerate, window, hop, spans if gate else None)
+        most = min(MOST, max(MOST_OF_SMALL, file.size // BYTES_A_WINDOW))
+        parts = _parts(file.frames, file.samplerate, window, hop, spans if gate else None, most)
         longest = max((stop - start for start, stop, heard in parts if heard), default=1)
         yield from _read_parts(parts, map(to_mono, read_blocks(file, file.name, longest)), file.samplerate)
 

@@ -29,7 +29,8 @@ def add_arguments(parser):
     add_speeds_argument(parser)
     parser.add_argument("--window", type=float, metavar="S", help="seconds a window (default: files up to 10 s whole, longer ones 4)")
     parser.add_argument("--hop", type=float, metavar="S", help="seconds from window to window (default: half a window)")
-    parser.add_argument("--smooth", type=float, default=0.0, metavar="S", help="average each window with neighbours nearer than S seconds (default 0)")
+    smooth = "average each window with neighbours nearer than S seconds (default 0)"
+    parser.add_argument("--smooth", type=float, default=0.0, metavar="S", help=smooth)
     parser.add_argument("--no-gate", dest="gate", action="store_false", help="windows over all of a long recording, its silence too")
     parser.add_argument("--format", choices=FORMATS, help="default: table, or by the ending of --output")
     parser.add_argument("--output", metavar="FILE", help="write there instead of standard output (-), whole or not at all")

