@@ -24,7 +24,7 @@ def state_of(config=SMALL, seed=0):
 
 W, OTHER = state_of(), state_of(seed=1)
 BASE = state_of(ModelConfig("lstm-sa", input_size=6, hidden_size=8, num_classes=3))
-ONE = np.float32(1)
+ONE = np.array(1, np.float32)
 
 
 def under(prefix, state=W):
@@ -235,6 +235,8 @@ REFUSED = {
     "both": ({**W, "fc.weight_orig": W["fc.weight"], "fc.weight_mask": W["fc.weight"]}, "there are both fc.weight and fc.weight_orig"),
     "another mask": ({**without("fc.weight"), "fc.weight_orig": W["fc.weight"], "fc.weight_mask": ONE.reshape(1)}, r"\(3, 8\) and its mask \(1,\)"),
     "another g": ({**without("fc.weight"), "fc.weight_v": W["fc.weight"], "fc.weight_g": np.ones((2, 1), np.float32)}, r"g \(2, 1\) and v \(3, 8\)"),
+    "complex parts": ({**without("fc.weight"), "fc.weight_v": 1j * W["fc.weight"], "fc.weight_g": ONE}, "fc.weight has a part of type complex64"),
+    "a mask of texts": ({**without("fc.weight"), "fc.weight_orig": W["fc.weight"], "fc.weight_mask": np.array("x")}, "a part of type <U1"),
     "no direction": ({**without("fc.weight"), "fc.weight_v": 0 * W["fc.weight"], "fc.weight_g": np.ones((3, 1), np.float32)}, "a v of length 0"),
     "no statistics": (without("bn.running_mean", "bn.running_var"), r"bn has no running statistics, .*track_running_stats=False, or a moving"),
     "half a bias": (without("lstm1.bias_hh_l0"), r"lacks lstm1\.bias_hh_l0"),

@@ -126,37 +126,44 @@ def zipped(tree, path):
     return path
 
 
-@pytest.mark.parametrize("kind", ["wheel", "zip"])
-def test_from_an_archive_on_the_path(tree, built, tmp_path, kind):
-    """Not installed: weights, clip and C sources come out of the archive, also in worker processes."""
-    archive = next(built.glob("*.whl")) if kind == "wheel" else zipped(tree, tmp_path / "npreslstm.zip")
-    folder = tmp_path / "work"
-    folder.mkdir()
+ARCHIVED = {
+    "predict": ["predict", "0.wav", "--format", "csv"],
+    "features": ["features", ".", "--jobs", "2"],
+    "c": ["export", "c", "mcu", "--out", "c"],
+}
+
+
+@pytest.fixture(scope="module")
+def clips(tree, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
     for k in range(2):
         shutil.copy(tree / "npreslstm" / "data" / "demo.wav", folder / f"{k}.wav")
+    return folder
 
-    def both(*arguments):
-        command = [sys.executable, "-B", "-m", "npreslstm", *arguments]
-        temporary = tmp_path / "temporary"
-        temporary.mkdir(exist_ok=True)
-        packed = run(*command, cwd=folder, PYTHONPATH=str(archive), TMPDIR=str(temporary))
-        assert not list(temporary.iterdir())  # copies go when the process ends
-        return packed, run(*command, cwd=folder, PYTHONPATH=str(tree))
 
-    for arguments in (
-        ["predict", "0.wav", "--format", "csv"],
-        ["predict", ".", "--weights", "mcu", "--format", "json"],
-        ["features", ".", "--jobs", "2"],
-        ["export", "--help"],
-    ):
-        packed, plain = both(*arguments)
-        assert packed == plain and packed
-    for path in (str(archive), str(tree)):
-        out = folder / f"c-{Path(path).name}"
-        run(sys.executable, "-B", "-m", "npreslstm", "export", "c", "mcu", "--out", out, cwd=folder, PYTHONPATH=path)
-    sources = [{path.name: path.read_bytes() for path in out.rglob("*.[ch]")} for out in folder.glob("c-*")]
-    assert sources[0] == sources[1] and "measure.c" in sources[0]
-    found = probe(sys.executable, folder, PYTHONPATH=str(archive))
+def outputs(path, clips, temporary):
+    """What each command prints, and the C sources, with the package at `path`, which is not installed."""
+    command = [sys.executable, "-B", "-m", "npreslstm"]
+    texts = {name: run(*command, *words, cwd=clips, PYTHONPATH=path, TMPDIR=temporary) for name, words in ARCHIVED.items()}
+    sources = {file.name: file.read_bytes() for file in (clips / "c").rglob("*.[ch]")}
+    shutil.rmtree(clips / "c")
+    return texts, sources
+
+
+@pytest.fixture(scope="module")
+def from_checkout(tree, clips, tmp_path_factory):
+    return outputs(str(tree), clips, str(tmp_path_factory.mktemp("temporary")))
+
+
+@pytest.mark.parametrize("kind", ["wheel", "zip"])
+def test_from_an_archive_on_the_path(tree, built, clips, from_checkout, tmp_path, kind):
+    """Weights, clip and C sources come out of the archive, in worker processes too, and copies go when these end."""
+    archive = next(built.glob("*.whl")) if kind == "wheel" else zipped(tree, tmp_path / "npreslstm.zip")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    assert outputs(str(archive), clips, str(temporary)) == from_checkout and "measure.c" in from_checkout[1]
+    assert not list(temporary.iterdir())
+    found = probe(sys.executable, clips, PYTHONPATH=str(archive))
     assert Path(found["package"]) == archive / "npreslstm" / "__init__.py"
     assert found["answer"] == [4, 2] and found["rate"] == 48000 and Path(found["weights"]).name == "standin.npz"
 
