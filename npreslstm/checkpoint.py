@@ -65,9 +65,9 @@ class Checkpoint:
     classes: tuple[str, ...] | None = None
     notes: dict = field(default_factory=dict)
 
-    def model(self, dtype=np.float32):
+    def model(self, dtype=np.float32, backend="fast"):
         """A `ResLSTM` with these tensors."""
-        model = ResLSTM(self.config, dtype=dtype)
+        model = ResLSTM(self.config, dtype=dtype, backend=backend)
         model.load_state_dict(self.state)
         return model
 
@@ -166,19 +166,21 @@ def _read_foreign(path):
     return torch_pt.read_torch(path)
 
 
-def load_model(path=None, dtype=np.float32):
+def load_model(path=None, dtype=np.float32, backend="fast"):
     """The model of a weights file; see `load_checkpoint` for `path`.
 
     Parameters
     ----------
     path : str or os.PathLike, optional
     dtype : float32 or float64
+    backend : {'fast', 'reference'}
+        As of `ResLSTM`.
 
     Returns
     -------
     ResLSTM
     """
-    return load_checkpoint(path).model(dtype)
+    return load_checkpoint(path).model(dtype, backend)
 
 
 def find_weights(path=None):

@@ -91,7 +91,8 @@ def atomic_write(path, mode="wb", **open_options):
     """Open a temporary file beside `path` and rename it to `path` when the block ends.
 
     An exception or an interruption inside the block leaves the old file, or none, and no temporary file; what a process
-    that was killed left behind is removed when the same file is written again. A symbolic link stays one, and the file it leads to is replaced. What is no file (``/dev/stdout``, a pipe) is written to as it is.
+    that was killed left behind is removed when the same file is written again. A symbolic link stays one, and the file it
+    leads to is replaced. What is no file (``/dev/stdout``, a pipe) is written to as it is.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ class Recognizer:
             window ends with the clip.
         gate : bool
             Put the windows of a clip that is longer than one on its speech (`VoiceActivity`), each stretch by itself with
-            half a second on either side, and call the rest silence; False: hear all of it.
+            a quarter of a second on either side, and call the rest silence; False: hear all of it.
         smooth : float
             Seconds. The probabilities of each window are averaged with those of windows whose middles are nearer than
             that, with weights that fall linearly to 0; the clip's own stay as they are. 0: not at all.

@@ -102,13 +102,10 @@ def test_companions_do_not_stop_it(companions, prefix):
     assert notes == [*([f"the prefix {prefix!r} is removed from the names"] if prefix else []), *aside]
 
 
-@pytest.mark.parametrize(
-    "name, array",
-    [("fc2.bias", np.ones(3, np.float32)), ("temperature", ONE), ("mean", np.ones(6)), ("conv.weight", np.ones((3, 3)))],
-)
-def test_what_may_be_part_of_the_network_is_not_left_aside(name, array):
+@pytest.mark.parametrize("name, size", [("fc2.bias", 3), ("temperature", ()), ("mean", 6), ("conv.weight", (3, 3))])
+def test_what_may_be_part_of_the_network_is_not_left_aside(name, size):
     with pytest.raises(InputError, match=rf"unexpected {name}: no tensors of a reslstm-sa network"):
-        network_state({**W, name: np.asarray(array)})
+        network_state({**W, name: np.ones(size, np.float32)})
 
 
 PYTORCH = {  # files that PyTorch wrote from one network, and what is said of each
@@ -259,8 +256,7 @@ FOREIGN = {
     "dynamic_head": r"'torch\.qint8': a type of quantised numbers; use the network as it was before quantisation",
     "quantised": r"a quantised tensor; use the network as it was before quantisation, or in PyTorch save x\.dequantize\(\) instead",
     "spectral": r"fc\.weight is spectral-normed; .* torch\.nn\.utils\.remove_spectral_norm\(module\)",
-    "orthogonal": r"lstm1\.weight_hh_l0 is computed from original by code that is not in the file; "
-    r".*\.remove_parametrizations\(module, 'weight_hh_l0'\)",
+    "orthogonal": r"lstm1\.weight_hh_l0 is computed from original by code .*\.remove_parametrizations\(module, 'weight_hh_l0'\)",
 }
 
 

@@ -142,9 +142,9 @@ def counts(y, change, voices, rng):
     return np.array(rows)
 
 
-def read(clips):
-    """Mono samples at 16 kHz, float64."""
-    return [resample(to_mono(y).astype(np.float64), rate, SAMPLE_RATE) for y, rate in (read_audio(clip.path) for clip in clips)]
+def read(paths):
+    """Mono samples of files at 16 kHz, float64."""
+    return [resample(to_mono(y).astype(np.float64), rate, SAMPLE_RATE) for y, rate in map(read_audio, paths)]
 
 
 def main(argv=None):
@@ -158,8 +158,8 @@ def main(argv=None):
     others = [clip for clip in dataset.clips if clip not in held_out]
     if not held_out or not others:
         raise InputError(f"{args.data} has no clips of speakers that the weights hold out, or of no others")
-    voices = Voices(read(others))
-    clips = voices.clips if args.others else read(held_out)
+    voices = Voices(read(clip.path for clip in others))
+    clips = voices.clips if args.others else read(clip.path for clip in held_out)
     titles = " | ".join(f"speech: {decibels} dB | others" for decibels in REFERENCES)
     print(f"| {len(clips)} clips, kept % | {titles} |\n|---|" + "---|---|" * len(REFERENCES))
     for name, change in CONDITIONS.items():

@@ -22,7 +22,7 @@ SILENT = 1536  # energy of all bands below which a hop is digital silence: white
 RISE, FALL = 5, 4  # a floor goes a 2^5-th of the way up to a louder hop, a 2^4-th down to a quieter one
 FIRST_HOPS, FIRST_FALL = 16, 2  # a 2^2-nd down in the first half second that is not silent: it may begin in the middle of a word
 CREEP = 6  # under speech it goes up by as much in a hop: 2.2 dB a second
-CAP = 640  # 7.5 dB; BANDS * CAP is less than SMOOTHED * THRESHOLD, with room for noise: a click within one hop is no speech
+CAP = 500  # 5.9 dB: with noise in the other hops, BANDS * CAP is less than SMOOTHED * THRESHOLD, so a click within one hop is no speech
 THRESHOLD, RELEASE = 1200, 600
 SMOOTHED = 5  # hops whose scores are averaged, the decision's own in their middle
 LOOK_BACK = 1  # hops before speech that are kept as well
@@ -166,7 +166,7 @@ def speech_spans(signal, sample_rate):
     >>> y = 0.001 * np.random.default_rng(0).normal(size=32000)
     >>> y[16000:24000] *= 100
     >>> speech_spans(y, 16000)
-    [(0.896, 1.6)]
+    [(0.928, 1.6)]
     """
     check_sample_rate(sample_rate)
     return spans_of_blocks([to_mono(as_float(signal))], sample_rate)
