@@ -181,8 +181,7 @@ def settle_config(folder, config):
     """Write config.json into a folder, made if needed; if one is there already, it must say the same."""
     path = os.path.join(folder, "config.json")
     os.makedirs(folder, exist_ok=True)
-    if os.path.exists(os.path.join(folder, "results.json")):
-        raise InputError(f"{folder} holds results that are packed: choose another folder")
+    _refuse_packed(folder)
     if not os.path.exists(path):
         write_json(path, config)
     if changed := differences(read_json(path, REMEDY), json.loads(json.dumps(config))):
@@ -197,6 +196,7 @@ def lock_folder(folder):
     The lock is on a file of its own, which is never replaced, so that all who come lock the same one. It ends with this
     process, however that ends.
     """
+    _refuse_packed(folder)  # before anything is written
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, LOCK), "a") as file:
         if fcntl is not None:
@@ -206,6 +206,11 @@ def lock_folder(folder):
                 remedy = "wait for it, or choose another folder"
                 raise InputError(f"another process is working on {folder}: {remedy}") from None
         yield
+
+
+def _refuse_packed(folder):
+    if os.path.exists(os.path.join(folder, "results.json")):
+        raise InputError(f"{folder} holds results that are packed: choose another folder")
 
 
 def differences(there, here, name=""):
