@@ -148,10 +148,14 @@ class TestMain:
         process.stderr.close()
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-    def test_a_full_disk_is_one_line(self):
+    @pytest.mark.parametrize("unbuffered", ["", "1"])
+    @pytest.mark.parametrize("argument", ["--help", "--version", "info", "predict --help"])
+    def test_a_full_disk_is_one_line(self, argument, unbuffered):
+        command = [sys.executable, "-m", "npreslstm", *argument.split()]
+        environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
         with open("/dev/full", "wb") as full:
-            done = subprocess.run([sys.executable, "-m", "npreslstm", "--help"], stdout=full, stderr=subprocess.PIPE, text=True)
-        assert (done.returncode, done.stderr) == (2, "npreslstm: error: No space left on device\n")
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+        assert (done.returncode, done.stderr) == (2, "npreslstm: error: standard output: No space left on device\n")
 
     def test_closed_streams(self):
         done = subprocess.run(["sh", "-c", f"{sys.executable} -m npreslstm --version >&- 2>&-"])

@@ -251,6 +251,19 @@ def test_sdist_holds_what_the_tests_need(built):
     assert not [name for name in names if name.endswith(".pyc") or name.startswith("docs/results")]
 
 
+def test_the_sdist_of_the_same_tree_is_the_same_bytes(tree, built, tmp_path):
+    """Wherever it lies, whenever its files were touched, whatever the mask of permissions."""
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(tree, copy, copy_function=shutil.copy, ignore=shutil.ignore_patterns("*.egg-info"))
+    for path in copy.rglob("*.py"):
+        path.chmod(0o600)
+        os.utime(path, (10**9, 10**9))
+    build = f"import os; os.umask(0o077); from setuptools.build_meta import build_sdist; build_sdist({str(tmp_path)!r})"
+    run(sys.executable, "-c", build, cwd=copy)
+    [first], [second] = built.glob("*.tar.gz"), tmp_path.glob("*.tar.gz")
+    assert first.read_bytes() == second.read_bytes()
+
+
 def test_unknown_weights_are_an_error_that_lists_those_there_are():
     from npreslstm.assets import weights_folder, weights_path
 

@@ -1,6 +1,5 @@
 """``npreslstm evaluate``: how well weights do on a corpus."""
 
-import os
 import sys
 
 from npreslstm.assets import DEFAULT_WEIGHTS
@@ -52,10 +51,11 @@ def add_plot_arguments(parser):
 def check_plots(args):
     """Find out before the work whether pictures can be drawn after it."""
     if args.plots:
+        from npreslstm.files import check_folder
         from npreslstm.report.plots import plain_text
 
         plain_text()
-        os.makedirs(args.plots, exist_ok=True)
+        check_folder("--plots", args.plots)
 
 
 def run(args):
