@@ -20,7 +20,7 @@ from npreslstm.schema import ModelConfig
 from npreslstm.training.crossval import summarise
 from npreslstm.training.dataset import Clip, Dataset
 from npreslstm.training.evaluate import choose_speakers, heard, seen_speakers
-from npreslstm.training.fit import _chosen_by
+from npreslstm.training.fit import chosen_by
 from npreslstm.training.journal import Journal, Predictions
 from npreslstm.training.recipe import Recipe, load_recipe
 from npreslstm.training.store import open_examples
@@ -192,7 +192,7 @@ def test_notes_of_weights():
         weights = dataclasses.replace(checkpoint(), notes=notes)
         choose_speakers(weights, DATA)
         seen_speakers(weights, DATA)
-        _chosen_by(weights)
+        chosen_by(weights)
         weights.noted("history", {})
         heard(weights, [[np.zeros((3, 46), np.float32)]])
 
