@@ -55,6 +55,7 @@ setup(
         "cluster": ["dask[distributed]>=2024.1"],
         "onnx": ["onnx>=1.16"],
         "safetensors": ["safetensors>=0.4.3"],
+        "docs": ["sphinx>=7.2", "myst-parser>=3", "numpydoc>=1.6"],
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "setuptools>=77"],
         # Plain `torch` is a CUDA build of several GB on Linux: `make oracle` installs one named version before this extra.
         "oracle": [

@@ -20,12 +20,13 @@ import numpy as np
 
 from npreslstm.errors import InputError, shown
 from npreslstm.files import atomic_write
-from npreslstm.formats.npy import LARGEST, read_npz
+from npreslstm.formats.npy import read_npz
 from npreslstm.formats.plain_data import misfit, parse_json
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 
 FORMAT, VERSION = "npreslstm", 1
+UNPACKED = 1 << 26  # bytes that the compressed tensors of another project may unpack to
 _NAMES = [str]
 NOTES = {  # what the package itself looks for in notes, and what it must be; any other note is for people
     "data": str, "corpora": {str: _NAMES}, "history": {str: [float]},
@@ -160,7 +161,8 @@ def _read_foreign(path):
     if path.lower().endswith(".safetensors"):
         return safetensors.read_state_dict(path)
     if _container(path) == "npz":
-        return read_npz(path, "fetch it again, or save the tensors by np.savez(path, **state_dict)", inflate=LARGEST)
+        remedy = "fetch it again, or save the tensors by np.savez(path, **state_dict)"
+        return read_npz(path, remedy, inflate=UNPACKED)
     return torch_pt.read_torch(path)
 
 

@@ -102,9 +102,12 @@ def _end_with(connection):
     """
     import threading
 
+    from npreslstm.files import remove_unfinished
+
     def wait():
         with contextlib.suppress(EOFError, OSError):
             connection.recv()
+        remove_unfinished()
         os._exit(1)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be held

@@ -216,6 +216,42 @@ class TestPredict:
         rows = list(csv.DictReader(io.StringIO(out)))
         assert [(row["start"], row["end"]) for row in rows] == [("0.000", "2.000"), ("2.000", "4.000"), ("3.000", "5.000")]
 
+    def test_silence_in_every_format(self, run, weights, clips):
+        y = 1e-4 * np.random.default_rng(0).standard_normal(13 * 16000)
+        y[6 * 16000 : 9 * 16000] += voice(3)
+        path = write_wav(clips / "talk.wav", y)
+        status, out, err = run("predict", path, "--weights", weights, "--format", "csv")
+        first, second, third = csv.DictReader(io.StringIO(out))
+        assert status == 0 and not err
+        assert first["start"] == "0.000" and third["end"] == "13.000" and first["end"] == second["start"]
+        assert [row["predicted"] == "silence" for row in (first, second, third)] == [True, False, True]
+        assert [row["happy"] == "" for row in (first, second, third)] == [True, False, True]
+        records = json.loads(run("predict", path, "--weights", weights, "--format", "json", "--attention")[1])
+        assert [len(record["probabilities"]) for record in records] == [0, 3, 0] and records[0]["predicted"] == "silence"
+        assert records[2]["attention"] == {"times": [], "weights": []} and "error" not in records[0]
+        shown = run("predict", path, "--weights", weights, "--attention")[1].splitlines()
+        assert len(shown) == 4 and shown[1].split() == [str(path), "0.00", first["end"][:-1], "silence"]
+
+    def test_gate_and_smoothing(self, run, weights, clips):
+        y = np.concatenate((voice(4), 1e-4 * np.random.default_rng(0).standard_normal(9 * 16000), voice(8, seed=1)))
+        path = write_wav(clips / "talk.wav", y)
+
+        def rows(*options):
+            out = run("predict", path, "--weights", weights, "--format", "csv", *options)[1]
+            return list(csv.DictReader(io.StringIO(out)))
+
+        gated, all_of_it, smoothed = rows(), rows("--no-gate"), rows("--smooth", "3")
+        assert len(all_of_it) == 10 and not [row for row in all_of_it if row["predicted"] == "silence"]
+        assert [row["start"] for row in gated] == [row["start"] for row in smoothed] and gated != smoothed
+        assert rows("--smooth", "3", "--jobs", "2") == smoothed
+
+    def test_a_long_recording_without_speech(self, run, weights, clips):
+        path = write_wav(clips / "still.wav", np.zeros(11 * 16000))
+        status, out, err = run("predict", path, "--weights", weights)
+        assert status == 0 and out == f"{path}  0.00-11.00 s  silence\n"
+        said = f"no speech was heard in {path}: it is called silence; without the gate all of it is heard"
+        assert err == [f"npreslstm: warning: {said}"]
+
     def test_patterns_and_order(self, run, weights, clips):
         _, out, _ = run("predict", clips / "c.wav", clips / "[ab].wav", clips, "--weights", weights, "--format", "csv")
         assert [row["file"][-5:] for row in csv.DictReader(io.StringIO(out))] == ["c.wav", "a.wav", "b.wav"]

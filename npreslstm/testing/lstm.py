@@ -27,7 +27,7 @@ def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=No
     h0, c0 : (L, N, H) arrays, optional
         Initial states; default zeros.
     tolerance : float, optional
-        Largest deviation allowed, times max(1, |value|). Default: `TOLERANCES`, by the type of y.
+        Largest deviation allowed, times max(1, abs(value)). Default: `TOLERANCES`, by the type of y.
 
     Raises
     ------

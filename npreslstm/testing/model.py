@@ -69,7 +69,7 @@ def assert_trace_equal(found, model, x, lengths=None, tolerance=None):
     model, x, lengths
         As `trace`.
     tolerance : float, optional
-        Largest deviation allowed, times max(1, |value|). Default: `TOLERANCES`, by each tensor's type.
+        Largest deviation allowed, times max(1, abs(value)). Default: `TOLERANCES`, by each tensor's type.
 
     Raises
     ------

@@ -19,7 +19,10 @@ def walk(data: Data, start: int) -> Part | None:
     info = data.at(head + 8, 34)
     declared = int.from_bytes(info[13:18], "big") & 0xFFFFFFFFF
     if declared:
-        if not any(count == declared for count, _ in _last_frames(data, offset, stop, info)):
+        ends = [count for count, _ in _last_frames(data, offset, stop, info)]
+        if ends and max(ends) < declared:
+            raise data.cut(f"{declared - max(ends)} of {declared} samples are missing")
+        if declared not in ends:
             data.remarks.append("its last frame is not where it ends: it is damaged, or something was joined to it that is passed over")
         return Part(start, stop)
     stop = _without_tag(data, stop)
@@ -53,6 +56,8 @@ def _last_frames(data: Data, first: int, stop: int, info: bytes) -> Iterator[tup
     start = max(first, stop - longest - TAG)
     tail = data.at(start, stop - start)
     place, sync = len(tail), data.at(first, 2)
+    if len(sync) < 2:  # cut before the first frame
+        return
     while (place := tail.rfind(sync, 0, place)) >= 0:
         count = _end_of_frame(tail[place : place + 16], int.from_bytes(info[2:4], "big"))
         if count is not None:
