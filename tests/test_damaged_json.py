@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import hashlib
 import json
 
 import numpy as np
@@ -23,7 +24,7 @@ from npreslstm.training.evaluate import choose_speakers, heard, seen_speakers
 from npreslstm.training.fit import chosen_by
 from npreslstm.training.journal import Journal, Predictions
 from npreslstm.training.recipe import Recipe, load_recipe
-from npreslstm.training.store import open_examples
+from npreslstm.training.store import _seal, open_examples
 
 WRONG = [
     None,
@@ -137,8 +138,10 @@ def test_the_description_of_stored_features(tmp_path):
         "labels": [0, 1],
         "speakers": ["s", "t"],
     }
-    about |= {"lengths": [[2, 1], [1, 1]]}
-    np.save(tmp_path / "rows.npy", np.zeros((5, 46), np.float32))
+    rows = np.zeros((5, 46), np.float32)
+    about |= {"lengths": [[2, 1], [1, 1]], "rows": hashlib.blake2b(rows).hexdigest()}
+    about |= {"seal": _seal(about)}
+    np.save(tmp_path / "rows.npy", rows)
 
     def read(value):
         (tmp_path / "about.json").write_text(json.dumps(value))
