@@ -222,7 +222,7 @@ def test_header_of_weights(tmp_path, monkeypatch):
         save_checkpoint(tmp_path / "w.npz", good)
         monkeypatch.undo()
         load_checkpoint(tmp_path / "w.npz")
-        _text(_facts(str(tmp_path / "w.npz")))
+        _text(_facts(str(tmp_path / "w.npz"), None))
 
     read(header)
     assert check_all(header, read) > 300
