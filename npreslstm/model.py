@@ -246,8 +246,8 @@ class ResLSTM:
             return logits[None], alpha[None]
         batch, frames = self._batch(x, lengths, padding)
         if self.config.kind == "reslstm-sa":
-            y = frames + self._infer_lstm("lstm1", frames, batch)  # frames of D  (R1)
-            frames, _ = self._normalise("bn_residual", y, False, batch)
+            frames = frames + self._infer_lstm("lstm1", frames, batch)  # (R1), under one name to save memory
+            frames, _ = self._normalise("bn_residual", frames, False, batch)
         z = self._infer_lstm(self.config.lstms[-1], frames, batch)  # frames of H  (R2)
         context, alpha, _ = self._attend(z, batch)  # (N, H), (N, T)  (R3)
         head_input, _ = self._normalise("bn", context, False)  # (N, H)

@@ -36,6 +36,7 @@ PARTS = {
         "docs/reading",
         "docs/conditions",
         "docs/testing",
+        "docs/packaging",
         "docs/c-port",
     ),
     "In figures": ("docs/accuracy", "weights/README", "docs/speed", "docs/parity"),

@@ -233,7 +233,8 @@ def _content(path: Source, name: str) -> Iterator[tuple[BinaryIO, str | None]]:
             yield content, None
         return
     place = place_of(os.fsdecode(path))
-    check_file(place)
+    if place == os.fsdecode(path):  # what came through a pipe is kept elsewhere, and known by the pipe's name
+        check_file(place)
     with open(place, "rb") as file:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             yield file, place

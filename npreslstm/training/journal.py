@@ -214,11 +214,6 @@ def lock_folder(folder):
         yield
 
 
-def _refuse_packed(folder):
-    if os.path.exists(os.path.join(folder, "results.json")):
-        raise InputError(f"{folder} holds results that are packed: choose another folder")
-
-
 def differences(there, here, name=""):
     """['recipe.lr is 0.001 there, 0.002 here'] of two JSON values."""
     if isinstance(there, dict) and isinstance(here, dict):
