@@ -23,11 +23,11 @@ WEIGHTS = os.environ.get("NPRESLSTM_WEIGHTS", "all")
 if WEIGHTS not in ("all", "none"):
     raise SystemExit(f"NPRESLSTM_WEIGHTS is {WEIGHTS!r}; expected all (the default) or none")
 BUNDLED = WEIGHTS == "all"
-DATE = int(os.environ.get("SOURCE_DATE_EPOCH", 315532800))  # of all in the sdist; default: 1980, the first that zip knows
+DATE = int(os.environ.get("SOURCE_DATE_EPOCH", 315532800))  # of all files in the sdist; default: 1980
 
 
 class ReproducibleSdist(sdist):
-    """An sdist that the same tree gives with the same bytes: in the order of names, without dates and owners."""
+    """An sdist of which the same tree gives the same bytes: in the order of names, without dates and owners."""
 
     def make_archive(self, base_name, format, root_dir=None, base_dir=None, owner=None, group=None):
         if format != "gztar":

@@ -72,10 +72,11 @@ class Checkpoint:
         return model
 
     def noted(self, name, default=None):
-        """The note of a name in `NOTES`, or `default` if it is not there; InputError if it is not what it must be."""
+        """The note of a name in `NOTES`, or `default` without one; InputError if it is not what it must be."""
         value = self.notes.get(name)
         if value is not None and misfit(value, NOTES[name]) is not None:
-            raise InputError(f"the note {name!r} of the weights is {shown(value)}, which cannot be made sense of: mend or remove it")
+            found = f"the note {name!r} of the weights is {shown(value)}"
+            raise InputError(f"{found}, which cannot be made sense of: mend or remove it")
         return default if value is None else value
 
     @property

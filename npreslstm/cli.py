@@ -45,7 +45,7 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **options):
         super().__init__(formatter_class=_HelpFormatter, allow_abbrev=False, **options)
 
-    def _print_message(self, message, file=None):  # argparse's own passes over errors; the version goes through it too
+    def _print_message(self, message, file=None):  # of help and version: argparse's own passes over errors
         (file or sys.stderr).write(message)
 
     def error(self, message):

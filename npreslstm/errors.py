@@ -26,6 +26,6 @@ def shown(value, longest=60):
     """
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # a number of more digits than Python writes, or lists in lists without end
+    except (ValueError, RecursionError):  # more digits than Python writes, or lists without end
         text = f"a very large {type(value).__name__}"
     return text if len(text) <= longest else text[: longest - 3] + "..."

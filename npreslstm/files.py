@@ -50,7 +50,7 @@ def check_output(option, path, read=()):
 
 
 def check_folder(option, folder):
-    """Make a folder if it is not there; InputError, before the work, if that or writing into it cannot be done."""
+    """Make a folder if it is not there; InputError, before the work, if nothing can be written into it."""
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
@@ -155,7 +155,7 @@ _unfinished = set()  # temporary files of this process
 
 
 def _temporary(folder, name):
-    """A new temporary file: its descriptor, its path, and a second descriptor that keeps it locked, for `sweep` to see."""
+    """A new temporary file: its descriptor, its path, and a second descriptor that keeps it locked against `sweep`."""
     while True:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{name[:LONGEST]}.", suffix=PART, dir=folder)
         _unfinished.add(temporary)
@@ -186,7 +186,7 @@ def remove_unfinished():
 
 
 def sweep(folder, name=None):
-    """Remove the temporary files that `atomic_write` began in a folder, and that their processes did not live to finish.
+    """Remove temporary files that `atomic_write` began in a folder and whose processes did not live to finish them.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def _remove_if_dead(temporary):
 
 
 def write_sealed(path, data):
-    """Write bytes whole or not at all, their BLAKE2b digest after them, by which `read_sealed` finds any damage.
+    """Write bytes whole or not at all, followed by their BLAKE2b digest, by which `read_sealed` finds any damage.
 
     Temporary files are not looked for in the folder, which may hold many files: `sweep` it once.
     """

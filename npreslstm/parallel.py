@@ -152,8 +152,8 @@ def run_all(function, tasks, workers=1, dask=None):
     """Yield (task, result) of ``function(task)`` for every task, as they are done.
 
     A worker of a cluster that is lost is replaced by another one. A process that is killed takes its pool with it: the
-    rest of the tasks go to a new pool, of half as many processes where nothing was done, until `ATTEMPTS` pools in a row
-    have done nothing.
+    rest of the tasks go to a new pool, of half as many processes where nothing was done, until `ATTEMPTS` pools in a
+    row have done nothing.
 
     Parameters
     ----------

@@ -155,7 +155,8 @@ class TestMain:
         environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
         with open("/dev/full", "wb") as full:
             done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
-        assert (done.returncode, done.stderr) == (2, "npreslstm: error: standard output: No space left on device\n")
+        assert done.returncode == 2
+        assert done.stderr == "npreslstm: error: standard output: No space left on device\n"
 
     def test_closed_streams(self):
         done = subprocess.run(["sh", "-c", f"{sys.executable} -m npreslstm --version >&- 2>&-"])

@@ -145,7 +145,8 @@ from test_crossval_interrupted import work_that_writes_without_end
 from npreslstm.cli import guarded
 from npreslstm.parallel import run_all
 if __name__ == "__main__":
-    sys.exit(guarded(lambda: list(run_all(work_that_writes_without_end, [sys.argv[1]] * 1 + [sys.argv[1] + "/."], 2))))
+    folders = [sys.argv[1], sys.argv[1] + "/."]
+    sys.exit(guarded(lambda: list(run_all(work_that_writes_without_end, folders, 2))))
 """
 
 
@@ -154,11 +155,11 @@ if __name__ == "__main__":
 def test_workers_that_are_ended_leave_no_file_and_no_process(tmp_path, number):
     (tmp_path / "out").mkdir()
     (tmp_path / "script.py").write_text(WRITING)
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), str(tmp_path)])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     restore = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
     command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "out")]
     process = subprocess.Popen(
-        command, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE, text=True, preexec_fn=restore, start_new_session=True
+        command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=restore, start_new_session=True
     )
     wait_for(lambda: len(list((tmp_path / "out").iterdir())) == 2)
     started = children(process)

@@ -258,7 +258,8 @@ def test_the_sdist_of_the_same_tree_is_the_same_bytes(tree, built, tmp_path):
     for path in copy.rglob("*.py"):
         path.chmod(0o600)
         os.utime(path, (10**9, 10**9))
-    build = f"import os; os.umask(0o077); from setuptools.build_meta import build_sdist; build_sdist({str(tmp_path)!r})"
+    build = "import os; os.umask(0o077); from setuptools.build_meta import build_sdist; "
+    build += f"build_sdist({str(tmp_path)!r})"
     run(sys.executable, "-c", build, cwd=copy)
     [first], [second] = built.glob("*.tar.gz"), tmp_path.glob("*.tar.gz")
     assert first.read_bytes() == second.read_bytes()

@@ -37,7 +37,8 @@ def results(folder):
 
 def vectors(folder):
     folder.mkdir()
-    about = {"format": "npreslstm vectors", "version": 1, "weights": {"sha256": ""}, "cases": {"one": {}}, "files": {}}
+    about = {"format": "npreslstm vectors", "version": 1, "weights": {"sha256": ""}}
+    about |= {"cases": {"one": {}}, "files": {}}
     (folder / "manifest.json").write_text(json.dumps(about))
     np.savez(folder / "one.npz", lengths=[1], input=np.zeros((1, 1, 1)))
     return folder

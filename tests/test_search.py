@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 
 from npreslstm.cli import main
 from npreslstm.errors import InputError
+from npreslstm.training import search
 from npreslstm.training.recipe import ORIGINAL, Recipe, load_recipe
 from npreslstm.training.search import DEFAULT_RANGES, PAPER_RANGES, Range, parse_ranges
 
@@ -197,3 +199,32 @@ def test_without_optuna_it_says_so(corpus, tmp_path, capsys, monkeypatch):
 def test_seeds_of_draws_differ():
     states = {int(np.random.SeedSequence([0, trial, k]).generate_state(1)[0]) for trial in range(100) for k in range(9)}
     assert len(states) == 900
+
+
+@pytest.mark.oracle
+def test_a_damaged_journal_is_an_input_error(tmp_path):
+    """Whatever was changed in it; the journal has no checksums, so a changed number may be taken."""
+    pytest.importorskip("optuna")
+    path, ranges = str(tmp_path / "study.log"), {"lr": Range(1e-4, 1e-2, True), "batch_size": Range(choices=(8, 16))}
+    study = search._open_study(path, "npreslstm", Recipe())
+    for k in range(6):
+        trial = study.ask()
+        trial.suggest_float("lr", 1e-4, 1e-2, log=True)
+        trial.suggest_categorical("batch_size", (8, 16))
+        study.tell(trial, k / 10)
+    whole, rng, refused = Path(path).read_bytes(), np.random.default_rng(0), 0
+    for _ in range(300):
+        changed, at = bytearray(whole), int(rng.integers(len(whole)))
+        changed[at : at + int(rng.integers(1, 30))] = rng.bytes(int(rng.integers(20)))
+        Path(path).write_bytes(changed)
+        try:
+            study = search._open_study(path, "npreslstm", Recipe())
+            search._check_trials(study, ranges, path)
+        except InputError as error:
+            assert path in str(error)
+            refused += 1
+            continue
+        trials = search.finished_trials(study)
+        if best := search.best_trial(trials):
+            replace(Recipe(), **best.params)
+    assert refused > 200

@@ -322,7 +322,7 @@ def _in_hidden(name: str, pattern: str) -> bool:
 
 
 def walk(path: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield (folder, sorted names of its files) of a folder and all in it, those behind symbolic links included, each once.
+    """Yield (folder, sorted names of its files) of a folder and all in it, each once; symbolic links are followed.
 
     A folder that cannot be listed is an OSError that names it: what is in it must not silently be left out.
     """

@@ -1,7 +1,7 @@
-"""NumPy's .npy and .npz files, read with every size known before memory is taken; nothing in them is evaluated or unpickled.
+"""NumPy's .npy and .npz files, read with every size known before memory is taken; nothing in them is evaluated.
 
-NumPy's own reader evaluates the header as a Python literal and raises whatever that raises. Here a header is three fields
-that are matched, the type is one of those below, and the size must be that of the bytes that are there.
+NumPy's own reader evaluates the header as a Python literal and raises whatever that raises. Here a header is three
+fields that are matched, the type is one of those below, and the size must be that of the bytes that are there.
 """
 
 import io
@@ -95,7 +95,7 @@ def read_npz(path, remedy, inflate=0, kind=".npz file"):
     OSError
         If the file cannot be opened or read.
     InputError
-        If it is damaged, compressed, too large, or holds anything but arrays of numbers and text; names the file.
+        If it is damaged, compressed, too large, or holds anything but arrays of numbers and text; names it.
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -191,7 +191,7 @@ def _shape(text):
 
 
 def _check_members(members, size, inflate):
-    """Raise InputError unless the members of a zip file of `size` bytes are arrays that unpack to what they may."""
+    """Raise InputError unless the members of a zip file of `size` bytes are arrays of as much as they may be."""
     names = [member.filename for member in members]
     if len(set(names)) != len(names) or not all(name.endswith(".npy") for name in names):
         raise InputError("it holds something other than arrays of different names")
@@ -201,9 +201,8 @@ def _check_members(members, size, inflate):
         any(member.compress_type != zipfile.ZIP_DEFLATED for member in deflated)
         or sum(member.file_size for member in deflated) > inflate
     ):
-        raise _CompressedError(
-            f"expected arrays {f'of at most {inflate} bytes' if inflate else 'that are stored as they are, as npreslstm writes them'}"
-        )
+        wanted = f"of at most {inflate} bytes" if inflate else "that are stored as they are, as npreslstm writes them"
+        raise _CompressedError(f"expected arrays {wanted}")
     if (
         any(member.file_size != member.compress_size for member in stored)
         or sum(member.file_size for member in stored) > size

@@ -157,9 +157,9 @@ def misfit(value, form, name=""):
     ----------
     value : JSON value
     form : type, tuple, list, dict or None
-        A type stands for its values (`float` for any number that is or fits one), a tuple for any of its forms, ``[form]`` for lists of it,
-        ``{name: form}`` for an object with at least these fields, ``{str: form}`` for one with any names, None for itself.
-        A field with None among the forms of a tuple may be absent.
+        A type stands for its values (`float` for any number that is or fits one), a tuple for any of its forms,
+        ``[form]`` for lists of it, ``{name: form}`` for an object with at least these fields, ``{str: form}`` for one
+        with any names, None for itself. A field with None among the forms of a tuple may be absent.
 
     Returns
     -------
@@ -182,7 +182,8 @@ def misfit(value, form, name=""):
     elif str in form:
         parts = [(k, item, form[str]) for k, item in value.items()]
     else:
-        parts = [(k, value.get(k, _ABSENT), wanted) for k, wanted in form.items() if k in value or not _optional(wanted)]
+        needed = {k: wanted for k, wanted in form.items() if k in value or not _optional(wanted)}
+        parts = [(k, value.get(k, _ABSENT), wanted) for k, wanted in needed.items()]
     found = (misfit(item, wanted, f"{name}.{k}" if name else str(k)) for k, item, wanted in parts)
     return next((place for place in found if place is not None), None)
 
@@ -198,7 +199,7 @@ def _is(value, kind):
     if kind is None:
         return value is None
     if kind is float:
-        return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 1000)
+        return isinstance(value, float) or (_is(value, int) and abs(value) < 1 << 1000)
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 

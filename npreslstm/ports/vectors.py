@@ -31,7 +31,9 @@ from npreslstm.testing import compare
 FORMAT, VERSION = "npreslstm vectors", 1
 WEIGHTS, MANIFEST = "weights.npz", "manifest.json"
 REMEDY = "export the vectors again"
-ABOUT = {"format": str, "version": int, "weights": {"sha256": str}, "cases": ({str: dict}, [str]), "files": {str: str}}  # see `misfit`
+ABOUT = {  # of a manifest, see `misfit`
+    "format": str, "version": int, "weights": {"sha256": str}, "cases": ({str: dict}, [str]), "files": {str: str},
+}  # fmt: skip
 MOST_CASES = 100
 RECOMPUTED = 1e-10  # allowed when this package computes a folder again; another NumPy or processor achieves 1e-12
 SMALLEST = 8 * float(np.finfo(np.float32).eps)
@@ -110,7 +112,8 @@ def _read_manifest(folder):
     if wrong := [name for name in names if os.path.basename(name) != name or not name.isprintable() or not name]:
         raise InputError(f"{path} names {shown(wrong[0])}; expected files of the folder itself: {REMEDY}")
     if len(manifest["cases"]) > MOST_CASES:
-        raise InputError(f"{path} has {len(manifest['cases'])} cases; expected at most {MOST_CASES}: {REMEDY}")
+        found = len(manifest["cases"])
+        raise InputError(f"{path} has {found} cases; expected at most {MOST_CASES}: {REMEDY}")
     return manifest
 
 
@@ -232,7 +235,8 @@ def _read_case(folder, name):
     missing = np.zeros(0)
     lengths, x, pcm = (stored.get(key, missing) for key in ("lengths", "input", "pcm"))
     fits = lengths.ndim == 1 and lengths.size and lengths.dtype.kind == "i" and lengths.min() >= 1
-    fits = fits and x.ndim == 3 and x.dtype.kind == "f" and len(x) == len(lengths) and lengths.max() <= x.shape[1]
+    fits = fits and x.ndim == 3 and x.dtype.kind == "f"
+    fits = fits and len(x) == len(lengths) and lengths.max() <= x.shape[1]
     fits = fits and ("pcm" not in stored or (pcm.dtype == np.int16 and pcm.ndim == 1 and pcm.size))
     if not fits or any(array.dtype.kind not in "fi" for array in stored.values()):
         raise InputError(f"{path} does not hold a case: {REMEDY}")

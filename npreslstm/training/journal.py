@@ -155,7 +155,8 @@ def checked_history(history, path):
     place = misfit(history, HISTORY)
     if place is None and 0 <= history["seconds"] < LONGEST:
         return history
-    raise InputError(f"{path} is damaged ({place or 'seconds'} of a history is missing, or not what it should be): {REMEDY}")
+    what = f"{place or 'seconds'} of a history is missing, or not what it should be"
+    raise InputError(f"{path} is damaged ({what}): {REMEDY}")
 
 
 def is_config(config):

@@ -162,6 +162,7 @@ def search(plan, ranges, trials, folder, storage=None, cache=None, workers=1, da
             sweep(os.path.join(folder, name))
         storage, name = (storage, _shared_name(folder, digest)) if storage else (os.path.join(folder, "study.log"), "npreslstm")
         study = _open_study(storage, name, plan.recipe)
+        _check_trials(study, ranges, storage)
         if dask:
             check_cluster(dask)
         cache = os.path.abspath(cache or os.path.join(folder, "features"))
@@ -197,7 +198,19 @@ def _open_study(storage, name, recipe):
         opened = storage if "://" in storage else _journal(storage)
         return optuna.create_study(storage=opened, study_name=name, direction="maximize", load_if_exists=True, pruner=pruner)
     except Exception as error:  # whatever the database finds wrong
-        raise InputError(f"the storage of the search cannot be opened: {error}") from None
+        place = "" if "://" in storage else f" {storage}"  # an address may have a password in it
+        raise InputError(f"the storage{place} of the search cannot be opened: {error}") from None
+
+
+def _check_trials(study, ranges, storage):
+    """Raise InputError unless every trial that is complete has a value, and the numbers that were drawn for it."""
+    for trial in study.get_trials(deepcopy=False):
+        known = trial.params.keys() <= ranges.keys()
+        if trial.state.name == "COMPLETE":
+            known = trial.params.keys() == ranges.keys() and trial.value is not None
+        if not known:
+            place = "" if "://" in storage else f" {storage}"
+            raise InputError(f"the storage{place} of the search is damaged: trial {trial.number} is not of its ranges")
 
 
 def _journal(path):

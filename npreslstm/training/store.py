@@ -153,12 +153,13 @@ def open_examples(store):
 
 
 def _checked_lengths(about, rows, config):
-    """Frames of each variant of each clip, (N, variants); InputError unless they, the rows and the labels fit each other."""
+    """Frames of each variant of each clip, (N, variants); InputError unless they fit the rows and the labels."""
     lengths, N = about["lengths"], len(about["clips"])
     frames = [count for row in lengths for count in row]
     if rows.dtype != np.float32 or rows.shape[1:] != (config.n_features,) or not rows.flags.c_contiguous:
         raise InputError(f"its rows are {rows.shape} {rows.dtype}; expected {config.n_features} columns of float32")
-    if not frames or len({len(row) for row in lengths}) != 1 or not all(0 < count <= len(rows) for count in frames) or sum(frames) != len(rows):
+    even = frames and len({len(row) for row in lengths}) == 1
+    if not even or not all(0 < count <= len(rows) for count in frames) or sum(frames) != len(rows):
         raise InputError("its lengths are not those of its rows")
     if not N == len(lengths) == len(about["labels"]) == len(about["speakers"]):
         raise InputError("it has not as many labels and speakers as clips")
