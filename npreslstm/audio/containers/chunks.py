@@ -147,7 +147,9 @@ def w64(data: Data, start: int) -> Part | None:
     frame = _format(data, before[b"fmt "], W64).frame
     size, endless = extent(data, begin, size, 8, frame, W64)
     patches = ((begin - 8, _field(data, size + 24, 8, W64)),) if endless else ()
-    return chunked(data, start, W64, begin, size, b"data", endless=endless, patches=patches)
+    part = chunked(data, start, W64, begin, size, b"data", endless=endless, patches=patches)
+    # libsndfile reads sound up to the end of a W64 file, whatever chunks follow it
+    return part if part.stop == begin + size else part._replace(shown=begin + size)
 
 
 def aiff(data: Data, start: int) -> Part | None:
