@@ -1,5 +1,7 @@
 """The gradient check itself: it passes right gradients, catches wrong ones, and shows single entries."""
 
+import doctest
+import importlib
 import re
 from pathlib import Path
 
@@ -128,6 +130,14 @@ def test_an_entry_is_shown_both_ways():
 def test_entries_that_are_not_there_are_refused(entry, message):
     with pytest.raises(InputError, match=message):
         GradientCheck(TINY).probe(entry)
+
+
+@pytest.mark.parametrize(
+    "name", ["broken_terms", "folding", "gradient_check", "layers.lstm", "layers.padding", "model"]
+)
+def test_examples_of_docstrings(name):
+    found = doctest.testmod(importlib.import_module(f"npreslstm.{name}"), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert found.attempted and not found.failed
 
 
 def test_the_lines_that_are_named_are_in_the_sources():

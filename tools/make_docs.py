@@ -39,7 +39,7 @@ PARTS = {
         "docs/packaging",
         "docs/c-port",
     ),
-    "In figures": ("docs/accuracy", "weights/README", "docs/speed", "docs/parity"),
+    "In figures": ("docs/accuracy", "weights/README", "docs/speed", "docs/parity", "docs/reliability"),
     "Reference": ("docs/api/index", "docs/command-line"),
     "To change it": ("CONTRIBUTING", "CHANGELOG"),
 }

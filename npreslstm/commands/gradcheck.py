@@ -70,10 +70,11 @@ def run(args):
     from npreslstm.broken_terms import broken
 
     with contextlib.ExitStack() as stack:
-        if args.term is not None:
-            print(_cut(stack.enter_context(broken(args.term))))
+        cut = "" if args.term is None else _cut(stack.enter_context(broken(args.term)))
         check = _check(args)
-        return _show(check, args.show) if args.show is not None else _compare_all(check, args)
+        found, passed = _compare_all(check, args) if args.show is None else _show(check, args.show)
+    print(cut + found)
+    return 0 if passed else 1
 
 
 def _check(args):
@@ -100,11 +101,11 @@ def _check(args):
 def _cut(term):
     """What is left out, as a difference of two lines."""
     place = f"{term.module.__name__.replace('.', '/')}.py, {term.function}"
-    return f"without {term.what}: {place}\n\n- {term.line}\n+ {term.without}\n"
+    return f"without {term.what}: {place}\n\n- {term.line}\n+ {term.without}\n\n"
 
 
 def _compare_all(check, args):
-    """Print every tensor's relative error; the exit status."""
+    """A table of every tensor's relative error, and whether all pass."""
     from npreslstm.cli import say
     from npreslstm.gradient_check import TOLERANCE
     from npreslstm.report.text import table
@@ -118,29 +119,33 @@ def _compare_all(check, args):
     for name, error in errors.items():
         shape = " x ".join(map(str, check.tensors[name].shape))
         rows.append((name, shape, f"{error:.1e}", "FAILED" if name in failed else ""))
-    print(table(("gradient of", "shape", "relative error", ""), rows, right={2}))
     worst = max(errors, key=errors.get)
     verdict = f"FAILED in {len(failed)} of {len(errors)}" if failed else "passed"
-    print(f"\nlargest {errors[worst]:.1e} ({worst}), tolerance {TOLERANCE:.0e}: {verdict}; seed {args.seed}")
-    return 1 if failed else 0
+    last = f"largest {errors[worst]:.1e} ({worst}), tolerance {TOLERANCE:.0e}: {verdict}; seed {args.seed}"
+    return table(("gradient of", "shape", "relative error", ""), rows, right={2}) + f"\n\n{last}", not failed
 
 
 def _show(check, entry):
-    """Print one entry both ways; the exit status."""
+    """One entry both ways, and whether it passes."""
     from npreslstm.gradient_check import DELTA, TOLERANCE
 
     probe = check.probe(entry)
     index = ",".join(map(str, probe.index))
-    print(f"{probe.name}[{index}] = {probe.value:.9f}, moved by d = {DELTA:g}\n")
+    lines = [f"{probe.name}[{index}] = {probe.value:.9f}, moved by d = {DELTA:g}", ""]
     for steps, loss in probe.losses.items():
-        print(f"loss at {f'{steps:+d}'.replace('1', '')}d{'' if abs(steps) == 2 else ' '}    {loss:.15f}")
+        place = f"{steps:+d}d".replace("1", "")
+        lines.append(f"loss at {place:<3}    {loss:.15f}")
     file, line = LINES[_last_part(probe.name)]
     passed = probe.error <= TOLERANCE
-    print(f"\nnumeric       {probe.numeric:+.15f}  (8 (f(+d) - f(-d)) - (f(+2d) - f(-2d))) / 12 d  (G1)")
-    print(f"analytic      {probe.analytic:+.15f}  {line}  in npreslstm/layers/{file}")
-    difference = f"{probe.error:.1e} of the tensor's largest gradient"
-    print(f"\ndifference {difference}, tolerance {TOLERANCE:.0e}: {'passed' if passed else 'FAILED'}")
-    return 0 if passed else 1
+    verdict = "passed" if passed else "FAILED"
+    lines += [
+        "",
+        f"numeric       {probe.numeric:+.15f}  (8 (f(+d) - f(-d)) - (f(+2d) - f(-2d))) / 12 d  (G1)",
+        f"analytic      {probe.analytic:+.15f}  {line}  in npreslstm/layers/{file}",
+        "",
+        f"difference {probe.error:.1e} of the tensor's largest gradient, tolerance {TOLERANCE:.0e}: {verdict}",
+    ]
+    return "\n".join(lines), passed
 
 
 def _last_part(name):

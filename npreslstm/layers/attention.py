@@ -99,12 +99,12 @@ def attention_backward(
     w_k = combination(w, V)  # (K,)
     v = V @ w_k  # (H,)
     dalpha = (dcontext * h).sum(axis=2)  # (T, N)  (A3')
-    dh = alpha[:, :, None] * dcontext  # (T, N, H)
+    dh = alpha[:, :, None] * dcontext  # (T, N, H)  (A3')
     de = softmax_backward(dalpha, alpha, axis=0)  # (T, N)  (A2')
     dw_k = (de[:, :, None] * projections).sum(axis=(0, 1))  # (K,)  (A1')
-    dv = (de[:, :, None] * h).sum(axis=(0, 1))  # (H,)
-    dV = np.outer(dv, w_k)  # (H, K)
-    dh = dh + de[:, :, None] * v  # (T, N, H)
+    dv = (de[:, :, None] * h).sum(axis=(0, 1))  # (H,)  (A1')
+    dV = np.outer(dv, w_k)  # (H, K)  (A1')
+    dh = dh + de[:, :, None] * v  # (T, N, H)  (A1')
     return dh, dV, None if w is None else dw_k[None]
 
 
@@ -131,9 +131,9 @@ def attention_step(
     """
     projections = h @ V  # (N, K)
     e = (projections if w is None else projections @ w.T)[:, 0]  # (N,)  (A1)
-    maximum = np.maximum(state.maximum, e)  # (N,)
+    maximum = np.maximum(state.maximum, e)  # (N,)  (A2)
     shrink = np.exp(state.maximum - maximum)  # (N,)  (A2)
-    weight = np.exp(e - maximum)  # (N,)
-    total = state.total * shrink + weight  # (N,)
+    weight = np.exp(e - maximum)  # (N,)  (A2)
+    total = state.total * shrink + weight  # (N,)  (A2)
     weighted = state.weighted * shrink[:, None] + weight[:, None] * h  # (N, H)  (A3)
     return AttentionState(maximum, total, weighted)

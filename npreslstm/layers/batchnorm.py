@@ -69,11 +69,11 @@ def batchnorm_forward(
     """
     check_rows(len(x))
     mean = x.mean(axis=0)  # (F,)  (B1)
-    centred = x - mean  # (n, F)
-    var = (centred**2).mean(axis=0)  # (F,)
-    inverse_std = 1 / np.sqrt(var + x.dtype.type(EPS))  # (F,)
+    centred = x - mean  # (n, F)  (B1)
+    var = (centred**2).mean(axis=0)  # (F,)  (B1)
+    inverse_std = 1 / np.sqrt(var + x.dtype.type(EPS))  # (F,)  (B2)
     u = centred * inverse_std  # (n, F)  (B2)
-    y = gamma * u + beta  # (n, F)
+    y = gamma * u + beta  # (n, F)  (B2)
     return y, (mean, var), BatchNormCache(u, gamma, inverse_std, len(x))
 
 
@@ -94,7 +94,7 @@ def batchnorm_frozen(
     """
     inverse_std = 1 / np.sqrt(running_var + x.dtype.type(EPS))  # (F,)
     u = (x - running_mean) * inverse_std  # (n, F)  (B2)
-    y = gamma * u + beta  # (n, F)
+    y = gamma * u + beta  # (n, F)  (B2)
     return y, BatchNormCache(u, gamma, inverse_std, 0)
 
 
@@ -113,13 +113,13 @@ def batchnorm_backward(dy: np.ndarray, cache: BatchNormCache) -> tuple[np.ndarra
     """
     u, gamma, inverse_std, n = cache
     dgamma = (dy * u).sum(axis=0)  # (F,)  (B2')
-    dbeta = dy.sum(axis=0)  # (F,)
-    du = gamma * dy  # (n, F)
+    dbeta = dy.sum(axis=0)  # (F,)  (B2')
+    du = gamma * dy  # (n, F)  (B2')
     if n == 0:
         return du * inverse_std, dgamma, dbeta
     through_mean = du.mean(axis=0)  # (F,)  (B1')
-    through_var = u * (du * u).mean(axis=0)  # (n, F)
-    dx = (du - through_mean - through_var) * inverse_std  # (n, F)
+    through_var = u * (du * u).mean(axis=0)  # (n, F)  (B1')
+    dx = (du - through_mean - through_var) * inverse_std  # (n, F)  (B1')
     return dx, dgamma, dbeta
 
 
@@ -143,5 +143,5 @@ def running_statistics(
     mean, var = batch
     unbiased = var * (n / (n - 1))  # (F,)
     new_mean = (1 - MOMENTUM) * running_mean + MOMENTUM * mean  # (F,)  (B3)
-    new_var = (1 - MOMENTUM) * running_var + MOMENTUM * unbiased  # (F,)
+    new_var = (1 - MOMENTUM) * running_var + MOMENTUM * unbiased  # (F,)  (B3)
     return new_mean, new_var

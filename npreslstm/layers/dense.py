@@ -24,8 +24,8 @@ def linear_backward(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients (dx (N, D), dW (C, D), db (C,)) of `linear_forward`."""
     dx = dy @ W  # (N, D)  (D1')
-    dW = dy.T @ x  # (C, D)
-    db = dy.sum(axis=0)  # (C,)
+    dW = dy.T @ x  # (C, D)  (D1')
+    db = dy.sum(axis=0)  # (C,)  (D1')
     return dx, dW, db
 
 
