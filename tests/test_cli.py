@@ -237,7 +237,8 @@ class TestPredict:
         path = write_wav(clips / "talk.wav", y)
 
         def rows(*options):
-            return list(csv.DictReader(io.StringIO(run("predict", path, "--weights", weights, "--format", "csv", *options)[1])))
+            out = run("predict", path, "--weights", weights, "--format", "csv", *options)[1]
+            return list(csv.DictReader(io.StringIO(out)))
 
         gated, all_of_it, smoothed = rows(), rows("--no-gate"), rows("--smooth", "3")
         assert len(all_of_it) == 10 and not [row for row in all_of_it if row["predicted"] == "silence"]
@@ -248,7 +249,8 @@ class TestPredict:
         path = write_wav(clips / "still.wav", np.zeros(11 * 16000))
         status, out, err = run("predict", path, "--weights", weights)
         assert status == 0 and out == f"{path}  0.00-11.00 s  silence\n"
-        assert err == [f"npreslstm: warning: no speech was heard in {path}: it is called silence; without the gate all of it is heard"]
+        said = f"no speech was heard in {path}: it is called silence; without the gate all of it is heard"
+        assert err == [f"npreslstm: warning: {said}"]
 
     def test_patterns_and_order(self, run, weights, clips):
         _, out, _ = run("predict", clips / "c.wav", clips / "[ab].wav", clips, "--weights", weights, "--format", "csv")

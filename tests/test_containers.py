@@ -85,7 +85,7 @@ class TestEveryFormat:
         whole, _ = read(content)
         signal, warned = read(content + bytes(range(1, 256)) * 100)
         assert signal is None or warned
-        if kind not in NO_LENGTH | {"HTK", "FLAC"}:
+        if signal is not None and kind not in NO_LENGTH | {"HTK", "FLAC"}:
             np.testing.assert_array_equal(signal[: len(whole)], whole)
 
     def test_cut_and_joined(self, kind, subtype):
@@ -266,13 +266,9 @@ class TestWithoutSoundfile:
         np.testing.assert_array_equal(twice, np.concatenate([self.signal] * 2))
 
     def test_others_need_it(self):
-        monkeypatched = b"fLaC" + encode_flac()
+        content = encode("FLAC", "PCM_16")
         with pytest.raises(InputError, match="without soundfile only PCM WAV can be read: pip install soundfile"):
-            read_audio(io.BytesIO(monkeypatched))
-
-
-def encode_flac():
-    return b"\0\0\0\x22" + bytes(34) + b"\x80\0\0\0" + bytes(50)
+            read_audio(io.BytesIO(content))
 
 
 class TestWav:
@@ -300,8 +296,9 @@ class TestWav:
     def test_several_chunks_of_sound(self):
         content = encode("WAV", "PCM_16")
         signal, warned = read(content + self.chunk(b"data", bytes(100)))
-        assert warned
-        np.testing.assert_array_equal(signal, read_quietly(content))
+        assert signal is None or warned  # some versions of libsndfile refuse it
+        if signal is not None:
+            np.testing.assert_array_equal(signal, read_quietly(content))
 
     def test_samples_after_a_stale_length(self):
         """As a recorder leaves it that crashed after it had last written the length."""

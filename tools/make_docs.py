@@ -30,7 +30,15 @@ COPIED = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "weights/README.md")
 PARTS = {
     "Start here": ("docs/start",),
     "To understand it": ("docs/lstm", "docs/example-by-hand", "docs/architecture", "docs/frontend"),
-    "To use it": ("docs/formats", "docs/protocol", "docs/conditions", "docs/testing", "docs/c-port", "docs/packaging"),
+    "To use it": (
+        "docs/formats",
+        "docs/protocol",
+        "docs/reading",
+        "docs/conditions",
+        "docs/testing",
+        "docs/packaging",
+        "docs/c-port",
+    ),
     "In figures": ("docs/accuracy", "weights/README", "docs/speed", "docs/parity"),
     "Reference": ("docs/api/index", "docs/command-line"),
     "To change it": ("CONTRIBUTING", "CHANGELOG"),

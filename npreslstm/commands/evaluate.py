@@ -139,7 +139,7 @@ def _report(args, evaluation, warning):
     import json
 
     from npreslstm.report.evaluation import evaluation_text
-    from npreslstm.report.text import can_draw
+    from npreslstm.report.text import can_draw, printable
     from npreslstm.training.evaluate import scores
     from npreslstm.training.journal import write_predictions
 
@@ -153,11 +153,12 @@ def _report(args, evaluation, warning):
     what["speakers"] = evaluation.dataset.speakers
     if args.format == "json":
         return json.dumps(what | {"warning": warning} | found, indent=1) + "\n"
-    head = f"{what['data']}, speakers {', '.join(what['speakers'])}: weights {what['weights'][:16]}, {args.type}\n"
+    who = printable(f"{what['data']}, speakers {', '.join(what['speakers'])}")
+    head = f"{who}: weights {what['weights'][:16]}, {args.type}\n"
     if args.speeds != "1":
         head += f"mean of the probabilities at the speeds {args.speeds}\n"
     if warning:
-        head += warning + "\n"
+        head += printable(warning) + "\n"
     if args.type == "int8":
         head += f"same label as float32: {100 * found['agreement with float32']:.1f} % of the clips\n"
     return head + evaluation_text(found, classes, args.output is not None or can_draw(sys.stdout))

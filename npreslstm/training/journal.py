@@ -180,14 +180,19 @@ def _among(own, classes):
 def settle_config(folder, config):
     """Write config.json into a folder, made if needed; if one is there already, it must say the same."""
     path = os.path.join(folder, "config.json")
+    refuse_packed(folder)
     os.makedirs(folder, exist_ok=True)
-    if os.path.exists(os.path.join(folder, "results.json")):
-        raise InputError(f"{folder} holds results that are packed: choose another folder")
     if not os.path.exists(path):
         write_json(path, config)
     if changed := differences(read_json(path, REMEDY), json.loads(json.dumps(config))):
         more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
         raise InputError(f"{folder} holds results of another configuration: {'; '.join(changed[:5])}{more}; choose another folder")
+
+
+def refuse_packed(folder):
+    """Raise InputError, before anything is written, for a folder whose results are packed."""
+    if os.path.exists(os.path.join(folder, "results.json")):
+        raise InputError(f"{folder} holds results that are packed: choose another folder")
 
 
 @contextlib.contextmanager
@@ -197,6 +202,7 @@ def lock_folder(folder):
     The lock is on a file of its own, which is never replaced, so that all who come lock the same one. It ends with this
     process, however that ends.
     """
+    refuse_packed(folder)
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, LOCK), "a") as file:
         if fcntl is not None:

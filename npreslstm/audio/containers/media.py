@@ -25,8 +25,9 @@ def mp4(data: Data, start: int) -> Part | None:
             break
         names.add(head[4:8])
         offset += size
-    if offset > data.size or b"moov" not in names:
-        raise data.cut("the end of its boxes, or their index, is missing")
+    complete = b"moov" in names and names & {b"mdat", b"moof"}
+    if offset > data.size or 0 < data.size - offset < 8 or not complete:
+        raise data.cut("the end of its boxes, their index or the sound is missing")
     return Part(start, offset, media=True)
 
 
@@ -60,14 +61,19 @@ def _element(head: bytes) -> tuple[bytes, int, int]:
 
 def asf(data: Data, start: int) -> Part | None:
     """Objects: a GUID, size, content; a live stream's data have no size."""
-    offset, endless = start, False
+    offset, endless, found = start, False, False
     while len(head := data.at(offset, 24)) == 24 and not (head[:16] == ASF_HEADER and offset > start):
         size = int.from_bytes(head[16:], "little")
         if size >= 1 << 62 or size < 24 or (head[:16] == ASF_DATA and size <= 50):  # 50: its head alone
             endless, size = True, data.size - offset
+        found = found or head[:16] == ASF_DATA
         offset += size
+    if not found:
+        raise data.cut("the object that holds the sound is missing")
     if offset > data.size:
         raise data.cut(f"{offset - data.size} bytes of its objects are missing")
+    if 0 < data.size - offset < 24:
+        raise data.cut("its last object has lost its head")
     return Part(start, offset, endless, media=True)
 
 

@@ -79,6 +79,9 @@ def sds(data: Data, start: int) -> Part | None:
     return _declared(data, start, start + 21 + 127 * -(-samples // in_packet))
 
 
+MAT5_SURPLUS = 8  # bytes by which libsndfile's own files declare their last matrix too long
+
+
 def mat5(data: Data, start: int) -> Part | None:
     """MATLAB 5: elements of a type and a size."""
     order = ">" if data.at(start + 126, 2) == b"MI" else "<"
@@ -88,6 +91,8 @@ def mat5(data: Data, start: int) -> Part | None:
         if not 1 <= kind <= 18:
             break
         offset += 8 + size
+    if offset - data.size == MAT5_SURPLUS:
+        return Part(start, data.size)
     return _declared(data, start, offset)
 
 
