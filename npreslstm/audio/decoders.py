@@ -4,6 +4,7 @@ All have ``samplerate``, ``channels``, ``frames``, ``read(count)`` and ``close()
 interface that `npreslstm.audio.reader` uses, and raise InputError for what they cannot read.
 """
 
+import functools
 import io
 import os
 from collections.abc import Iterator
@@ -72,9 +73,9 @@ def open_part(data: Data, part: Part, path: str | None) -> Any:
     plain = path is not None and part.start == 0 and not part.patches and not estimated
     try:
         if plain:
-            file = soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))  # as text it refuses names that are not UTF-8
+            file = _forward()(path if os.name == "nt" else os.fsencode(path))  # as text it refuses names that are not UTF-8
         else:
-            file = soundfile.SoundFile(View(data, part, estimated))
+            file = _forward()(View(data, part, estimated))
     except (soundfile.SoundFileError, TypeError):  # TypeError: a headerless format, such as .raw, needs to be described
         return MediaFile(data, part)
     if not part.known and file.format not in CHECKED:
@@ -83,6 +84,18 @@ def open_part(data: Data, part: Part, path: str | None) -> Any:
         file.close()
         raise data.unreadable("it does not say how long it is, and the decoder makes another length of it than its frames")
     return file
+
+
+@functools.cache
+def _forward() -> type:
+    """A SoundFile that is read from beginning to end: after every read, soundfile seeks to where it is, which decoders take their time for."""
+    import soundfile
+
+    class Forward(soundfile.SoundFile):
+        def seekable(self) -> bool:
+            return False
+
+    return Forward
 
 
 class WaveFile:
@@ -175,9 +188,9 @@ class MediaFile:
                     kind = found
                     for piece in resampler.resample(frame):
                         yield piece.to_ndarray().T, frame.sample_rate
-        except self._av.error.InvalidDataError:
-            raise _not_readable(self._data, self._part, True) if kind is None else InputError(f"{self._data.name}: broken sound file") from None
         except self._av.error.FFmpegError as error:
+            if kind is None:
+                raise _not_readable(self._data, self._part, True) from None
             raise InputError(f"{self._data.name}: broken sound file: {error.strerror}") from None
 
 

@@ -233,13 +233,21 @@ def _content(path: Source, name: str) -> Iterator[tuple[BinaryIO, str | None]]:
             yield content, None
         return
     place = place_of(os.fsdecode(path))
-    check_file(place)
-    with open(place, "rb") as file:
+    with _opened(place) as file:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             yield file, place
             return
+        check_file(place)
         with _spooled(file, name) as content:
             yield content, None
+
+
+def _opened(place: str) -> BinaryIO:
+    try:
+        return open(place, "rb", buffering=0)
+    except (OSError, ValueError):  # ValueError: a name with a zero byte
+        check_file(place)
+        raise
 
 
 @contextlib.contextmanager
@@ -336,13 +344,16 @@ def walk(path: str) -> Iterator[tuple[str, list[str]]]:
 
 def check_file(path: str) -> None:
     """Raise FileNotFoundError or InputError unless there is a file or a pipe, with content, that may be read."""
-    if not os.path.exists(path) or os.path.isdir(path):
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # ValueError: a name with a zero byte
+        found = None
+    if found is None or stat.S_ISDIR(found.st_mode):
         _expand(path)  # says what is wrong, unless there are sound files
         raise InputError(f"{path}: not a file, but several; expected FLAC, WAV or OGG")
-    mode = os.stat(path).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode)):
         raise InputError(f"{path}: not a file or a pipe; expected FLAC, WAV or OGG")
-    if stat.S_ISREG(mode) and os.path.getsize(path) == 0:
+    if stat.S_ISREG(found.st_mode) and found.st_size == 0:
         raise InputError(f"{path}: an empty file (0 bytes); expected FLAC, WAV or OGG")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path}: no permission to read it")
