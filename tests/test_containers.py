@@ -85,7 +85,7 @@ class TestEveryFormat:
         whole, _ = read(content)
         signal, warned = read(content + bytes(range(1, 256)) * 100)
         assert signal is None or warned
-        if kind not in NO_LENGTH | {"HTK", "FLAC"}:
+        if kind not in NO_LENGTH | {"HTK", "FLAC", "VOC"}:
             np.testing.assert_array_equal(signal[: len(whole)], whole)
 
     def test_cut_and_joined(self, kind, subtype):
@@ -266,13 +266,8 @@ class TestWithoutSoundfile:
         np.testing.assert_array_equal(twice, np.concatenate([self.signal] * 2))
 
     def test_others_need_it(self):
-        monkeypatched = b"fLaC" + encode_flac()
         with pytest.raises(InputError, match="without soundfile only PCM WAV can be read: pip install soundfile"):
-            read_audio(io.BytesIO(monkeypatched))
-
-
-def encode_flac():
-    return b"\0\0\0\x22" + bytes(34) + b"\x80\0\0\0" + bytes(50)
+            read_audio(io.BytesIO(b"OggX" + bytes(100)))
 
 
 class TestWav:
@@ -300,8 +295,7 @@ class TestWav:
     def test_several_chunks_of_sound(self):
         content = encode("WAV", "PCM_16")
         signal, warned = read(content + self.chunk(b"data", bytes(100)))
-        assert warned
-        np.testing.assert_array_equal(signal, read_quietly(content))
+        assert signal is None or warned
 
     def test_samples_after_a_stale_length(self):
         """As a recorder leaves it that crashed after it had last written the length."""
@@ -343,6 +337,8 @@ MEDIA = {
     "mp4, large": (box(b"ftyp", b"isom") + box(b"moov") + struct.pack(">I4sQ", 1, b"mdat", 66) + bytes(50), False),
     "webm": (element(EBML, bytes(5)) + element(SEGMENT, element(CLUSTER, element(BLOCK, bytes(50)))), False),
     "webm, live": (element(EBML, bytes(5)) + element(SEGMENT, CLUSTERS, LIVE), True),
+    "mp4, fragments": (box(b"ftyp", b"isom") + box(b"moov") + 2 * (box(b"moof", bytes(20)) + box(b"mdat", bytes(30))), True),
+    "mp4, indexed": (box(b"ftyp", b"isom") + box(b"moov") + box(b"moof") + box(b"mdat", bytes(30)) + box(b"mfra"), False),
     "asf": (asf_object("30", bytes(30)) + asf_object("36", bytes(200)), False),
     "adts": (ADTS_FRAME * 5, True),
     "amr": (b"#!AMR\n" + (b"\x3c" + bytes(31)) * 5 + b"\x7c", True),

@@ -13,7 +13,7 @@ AMR_BYTES = {  # of a frame, by its kind; kinds without a number have no more th
 
 
 def mp4(data: Data, start: int) -> Part | None:
-    """Boxes: size, name, content; the first is ``ftyp``."""
+    """Boxes: size, name, content; the first is ``ftyp``. Fragments (``moof``) are complete with an index of them, ``mfra``."""
     offset, names = start, set()
     while len(head := data.at(offset, 16)) >= 8 and head[4:8].isalnum() and not (head[4:8] == b"ftyp" and offset > start):
         size = int.from_bytes(head[:4], "big")
@@ -25,9 +25,9 @@ def mp4(data: Data, start: int) -> Part | None:
             break
         names.add(head[4:8])
         offset += size
-    if offset > data.size or b"moov" not in names:
+    if offset > data.size or not names >= {b"moov", b"mdat"}:
         raise data.cut("the end of its boxes, or their index, is missing")
-    return Part(start, offset, media=True)
+    return Part(start, offset, b"moof" in names and b"mfra" not in names, media=True)  # fragments, of which the last may be missing
 
 
 def matroska(data: Data, start: int) -> Part | None:
@@ -60,14 +60,15 @@ def _element(head: bytes) -> tuple[bytes, int, int]:
 
 def asf(data: Data, start: int) -> Part | None:
     """Objects: a GUID, size, content; a live stream's data have no size."""
-    offset, endless = start, False
+    offset, endless, found = start, False, False
     while len(head := data.at(offset, 24)) == 24 and not (head[:16] == ASF_HEADER and offset > start):
         size = int.from_bytes(head[16:], "little")
+        found = found or head[:16] == ASF_DATA
         if size >= 1 << 62 or size < 24 or (head[:16] == ASF_DATA and size <= 50):  # 50: its head alone
             endless, size = True, data.size - offset
         offset += size
-    if offset > data.size:
-        raise data.cut(f"{offset - data.size} bytes of its objects are missing")
+    if offset > data.size or not found:
+        raise data.cut(f"{max(offset - data.size, 1)} bytes or more of its objects are missing")
     return Part(start, offset, endless, media=True)
 
 
