@@ -29,6 +29,9 @@ oracle: $(VENV)/.oracle ## install torch (CPU), librosa and the rest and run the
 lint: $(VENV)/.lint ## check the code with ruff
 	$(bin)/ruff check .
 
+docs: $(VENV)/.docs ## build the documentation in build/docs/html; any warning is an error
+	$(bin)/python tools/make_docs.py
+
 weights-figures: $(VENV)/.test ## regenerate what is derived from the bundled weights: card, examples, ledger
 	$(bin)/python tools/release/weights_figures.py
 
@@ -60,6 +63,11 @@ $(VENV)/.oracle: $(VENV)/.test
 	@echo "installing $(TORCH), librosa and the other packages to compare with: a few minutes" >&2
 	@$(pip) "$(TORCH)"
 	@$(pip) -e ".[test,oracle,plot,search,cluster]"
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	@echo "installing the docs extra" >&2
+	@$(pip) -e ".[docs]"
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml | $(VENV)/.made

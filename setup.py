@@ -7,11 +7,14 @@ The bundled weights are CC BY-NC-SA 4.0, the code is MIT. `NPRESLSTM_WEIGHTS=non
 installed then is MIT alone.
 """
 
+import gzip
 import os
 import re
+import tarfile
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).resolve().parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "npreslstm" / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE).group(1)
@@ -20,6 +23,31 @@ WEIGHTS = os.environ.get("NPRESLSTM_WEIGHTS", "all")
 if WEIGHTS not in ("all", "none"):
     raise SystemExit(f"NPRESLSTM_WEIGHTS is {WEIGHTS!r}; expected all (the default) or none")
 BUNDLED = WEIGHTS == "all"
+DATE = int(os.environ.get("SOURCE_DATE_EPOCH", 315532800))  # of all in the sdist; default: 1980, the first that zip knows
+
+
+class ReproducibleSdist(sdist):
+    """An sdist that the same tree gives with the same bytes: in the order of names, without dates and owners."""
+
+    def make_archive(self, base_name, format, root_dir=None, base_dir=None, owner=None, group=None):
+        if format != "gztar":
+            return super().make_archive(base_name, format, root_dir, base_dir, owner, group)
+        path = f"{base_name}.tar.gz"
+        with (
+            open(path, "wb") as file,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=DATE) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            for part in sorted([Path(base_dir), *Path(base_dir).rglob("*")]):
+                archive.add(part, recursive=False, filter=self._plain)
+        return path
+
+    @staticmethod
+    def _plain(member):
+        member.mtime, member.uid, member.gid, member.uname, member.gname = DATE, 0, 0, "", ""
+        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+        return member
+
 
 setup(
     name="npreslstm",
@@ -55,6 +83,7 @@ setup(
         "cluster": ["dask[distributed]>=2024.1"],
         "onnx": ["onnx>=1.16"],
         "safetensors": ["safetensors>=0.4.3"],
+        "docs": ["sphinx>=7.2", "myst-parser>=3", "numpydoc>=1.6"],
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "setuptools>=77"],
         # Plain `torch` is a CUDA build of several GB on Linux: `make oracle` installs one named version before this extra.
         "oracle": [
@@ -71,5 +100,6 @@ setup(
         "console_scripts": ["npreslstm = npreslstm.cli:main"],
         "pyinstaller40": ["hook-dirs = npreslstm.freezing:hook_folders"],
     },
+    cmdclass={"sdist": ReproducibleSdist},
     zip_safe=True,
 )

@@ -10,6 +10,8 @@ __version__ = "0.1.0"
 _HOME = {
     "FeatureConfig": "npreslstm.audio.features",
     "extract_features": "npreslstm.audio.features",
+    "VoiceActivity": "npreslstm.audio.activity",
+    "speech_spans": "npreslstm.audio.activity",
     "read_audio": "npreslstm.audio.reader",
     "InputError": "npreslstm.errors",
     "gradcheck": "npreslstm.gradient_check",
@@ -19,7 +21,7 @@ _HOME = {
     "load_checkpoint": "npreslstm.checkpoint",
     "load_model": "npreslstm.checkpoint",
     "save_checkpoint": "npreslstm.checkpoint",
-    "Prediction": "npreslstm.recognizer",
+    "Prediction": "npreslstm.prediction",
     "Recognizer": "npreslstm.recognizer",
     "StreamingFeatures": "npreslstm.audio.streaming",
     "StreamingResLSTM": "npreslstm.streaming",

@@ -20,12 +20,13 @@ import numpy as np
 
 from npreslstm.errors import InputError, shown
 from npreslstm.files import atomic_write
-from npreslstm.formats.npy import LARGEST, read_npz
+from npreslstm.formats.npy import read_npz
 from npreslstm.formats.plain_data import misfit, parse_json
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 
 FORMAT, VERSION = "npreslstm", 1
+UNPACKED = 1 << 26  # bytes that the compressed tensors of another project may unpack to
 _NAMES = [str]
 NOTES = {  # what the package itself looks for in notes, and what it must be; any other note is for people
     "data": str, "corpora": {str: _NAMES}, "history": {str: [float]},
@@ -64,9 +65,9 @@ class Checkpoint:
     classes: tuple[str, ...] | None = None
     notes: dict = field(default_factory=dict)
 
-    def model(self, dtype=np.float32):
+    def model(self, dtype=np.float32, backend="fast"):
         """A `ResLSTM` with these tensors."""
-        model = ResLSTM(self.config, dtype=dtype)
+        model = ResLSTM(self.config, dtype=dtype, backend=backend)
         model.load_state_dict(self.state)
         return model
 
@@ -160,23 +161,26 @@ def _read_foreign(path):
     if path.lower().endswith(".safetensors"):
         return safetensors.read_state_dict(path)
     if _container(path) == "npz":
-        return read_npz(path, "fetch it again, or save the tensors by np.savez(path, **state_dict)", inflate=LARGEST)
+        remedy = "fetch it again, or save the tensors by np.savez(path, **state_dict)"
+        return read_npz(path, remedy, inflate=UNPACKED)
     return torch_pt.read_torch(path)
 
 
-def load_model(path=None, dtype=np.float32):
+def load_model(path=None, dtype=np.float32, backend="fast"):
     """The model of a weights file; see `load_checkpoint` for `path`.
 
     Parameters
     ----------
     path : str or os.PathLike, optional
     dtype : float32 or float64
+    backend : {'fast', 'reference'}
+        As of `ResLSTM`.
 
     Returns
     -------
     ResLSTM
     """
-    return load_checkpoint(path).model(dtype)
+    return load_checkpoint(path).model(dtype, backend)
 
 
 def find_weights(path=None):

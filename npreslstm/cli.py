@@ -15,6 +15,7 @@ import warnings
 
 from npreslstm import __version__
 from npreslstm.errors import InputError
+from npreslstm.files import FULL
 from npreslstm.report.text import CLEAR_LINE, printable
 
 # The modules of npreslstm.commands, in the order of --help.
@@ -44,8 +45,8 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **options):
         super().__init__(formatter_class=_HelpFormatter, allow_abbrev=False, **options)
 
-    def print_help(self, file=None):
-        (file or sys.stdout).write(self.format_help())
+    def _print_message(self, message, file=None):  # argparse's own passes over errors; the version goes through it too
+        (file or sys.stderr).write(message)
 
     def error(self, message):
         say(f"error: {message}; see {self.prog} --help")
@@ -99,6 +100,8 @@ def guarded(run, *arguments):
             status = 2
         except (InputError, OSError, MemoryError) as error:
             _drop_output()
+            if getattr(error, "errno", None) in FULL and error.filename is None:  # files are named
+                error.filename = "standard output"
             say(f"error: {reason(error)}")
             status = 2
     return status or 0

@@ -2,10 +2,23 @@
 
 import contextlib
 import csv
+import errno
+import hashlib
 import os
+import re
 import tempfile
 
 from npreslstm.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+SEAL = 16  # bytes of a digest
+PART = ".part"  # ending of temporary files
+LONGEST = 40  # characters of a file's name in that of its temporary file
+FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def check_output(option, path, read=()):
@@ -31,6 +44,26 @@ def check_output(option, path, read=()):
         raise InputError(f"{option} is {path}, a folder; expected a file")
     if os.path.realpath(path) in map(os.path.realpath, read):
         raise InputError(f"{option} is {path}, which is also to be read; give another name")
+    if os.path.exists(path) and not os.path.isfile(path):  # /dev/stdout, a pipe
+        return
+    _check_writable(option, path, folder)
+
+
+def check_folder(option, folder):
+    """Make a folder if it is not there; InputError, before the work, if that or writing into it cannot be done."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{option} is {folder}, which cannot be made: {error.strerror}") from None
+    _check_writable(option, folder, folder)
+
+
+def _check_writable(option, path, folder):
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{option} is {path}; nothing can be written into {folder}: {error.strerror}") from None
 
 
 class CsvWriter:
@@ -57,8 +90,9 @@ class CsvWriter:
 def atomic_write(path, mode="wb", **open_options):
     """Open a temporary file beside `path` and rename it to `path` when the block ends.
 
-    An exception or an interruption inside the block leaves the old file, or none, and no temporary file. A symbolic link
-    stays one, and the file it leads to is replaced. What is no file (``/dev/stdout``, a pipe) is written to as it is.
+    An exception or an interruption inside the block leaves the old file, or none, and no temporary file; what a process
+    that was killed left behind is removed when the same file is written again. A symbolic link stays one, and the file it
+    leads to is replaced. What is no file (``/dev/stdout``, a pipe) is written to as it is.
 
     Parameters
     ----------
@@ -85,9 +119,17 @@ def atomic_write(path, mode="wb", **open_options):
             yield file
         return
     folder, name = os.path.split(os.path.realpath(path))
+    sweep(folder, name)
+    with _replacing(folder, name, mode, **open_options) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _replacing(folder, name, mode="wb", **open_options):
+    """`atomic_write` of what is a file, or none yet."""
     path = os.path.join(folder, name)
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{name[:40]}.", suffix=".part", dir=folder)
+        descriptor, temporary, lock = _temporary(folder, name)
     except OSError as error:
         raise OSError(error.errno, error.strerror, folder) from None
     try:
@@ -97,10 +139,100 @@ def atomic_write(path, mode="wb", **open_options):
             os.fsync(file.fileno())
         os.chmod(temporary, _mode(path))  # mkstemp makes files private; a result file is not
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
+            error.filename = path
         raise
+    finally:
+        _unfinished.discard(temporary)
+        if lock is not None:
+            os.close(lock)
+
+
+_unfinished = set()  # temporary files of this process
+
+
+def _temporary(folder, name):
+    """A new temporary file: its descriptor, its path, and a second descriptor that keeps it locked, for `sweep` to see."""
+    while True:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{name[:LONGEST]}.", suffix=PART, dir=folder)
+        _unfinished.add(temporary)
+        if fcntl is None:
+            return descriptor, temporary, None
+        if _lock(descriptor) and os.path.exists(temporary):
+            return descriptor, temporary, os.dup(descriptor)
+        os.close(descriptor)  # somebody is sweeping it, or has done so, before it was locked
+        _unfinished.discard(temporary)
+
+
+def _lock(descriptor):
+    """Lock an open file; False if another process has it locked."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # where files cannot be locked, nobody sweeps
+        return True
+    return True
+
+
+def remove_unfinished():
+    """Remove the temporary files of this process: for who is about to end it at once."""
+    for temporary in list(_unfinished):
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def sweep(folder, name=None):
+    """Remove the temporary files that `atomic_write` began in a folder, and that their processes did not live to finish.
+
+    Parameters
+    ----------
+    folder : str
+    name : str, optional
+        Only those of this file; default: those of all, for folders that are this package's own.
+    """
+    which = ".*" if name is None else re.escape(name[:LONGEST])
+    pattern = re.compile(rf"\.{which}\.?[^.]*{re.escape(PART)}", re.DOTALL)
+    with contextlib.suppress(OSError):  # a folder that is not there, or cannot be listed
+        for other in os.listdir(folder):
+            if pattern.fullmatch(other):
+                _remove_if_dead(os.path.join(folder, other))
+
+
+def _remove_if_dead(temporary):
+    """Remove a temporary file unless a process that lives has it locked."""
+    with contextlib.suppress(OSError):  # locked, finished in this very moment, or somebody else's
+        if fcntl is None:
+            os.unlink(temporary)  # which Windows refuses while it is open
+            return
+        if os.path.isfile(temporary):
+            with open(temporary, "r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(temporary)
+
+
+def write_sealed(path, data):
+    """Write bytes whole or not at all, their BLAKE2b digest after them, by which `read_sealed` finds any damage.
+
+    Temporary files are not looked for in the folder, which may hold many files: `sweep` it once.
+    """
+    with _replacing(*os.path.split(os.path.realpath(path))) as file:
+        file.write(data)
+        file.write(hashlib.blake2b(data, digest_size=SEAL).digest())
+
+
+def read_sealed(path):
+    """The bytes that `write_sealed` wrote; None if there is no such file, or it is not as it was written."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except FileNotFoundError:
+        return None
+    data, seal = content[:-SEAL], content[-SEAL:]
+    return data if hashlib.blake2b(data, digest_size=SEAL).digest() == seal else None
 
 
 def _mode(path):

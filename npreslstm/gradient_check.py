@@ -1,21 +1,61 @@
 """Analytic gradients against numeric ones.
 
-    numeric_k = (8 (f(p + d e_k) - f(p - d e_k)) - (f(p + 2d e_k) - f(p - 2d e_k))) / 12 d      (G1)   error of order d^4
-    relative error = max |analytic - numeric| / max(|analytic|, |numeric|)                      (G2)   over one tensor
+    numeric_k = (8 (f(+d) - f(-d)) - (f(+2d) - f(-2d))) / 12 d                 (G1)   error of order d^4
+    relative error = max |analytic - numeric| / max(|analytic|, |numeric|)     (G2)   over one tensor
 
-In float64 a correct gradient shows 1e-12 to 1e-7; a wrong term shows 1e-3 or more.
+where f(s) is the loss with entry k of a tensor moved by s. In float64 a correct gradient shows 1e-12 to
+1e-7; a wrong term shows 1e-3 or more.
 """
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
+from npreslstm.errors import InputError
 from npreslstm.layers.loss import cross_entropy, one_hot
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 
-TOLERANCE = 4e-7  # largest relative error (G2) of a correct gradient: ten times what batch norms of a few rows show
+TOLERANCE = (
+    4e-7  # largest relative error (G2) of a correct gradient: ten times what batch norms of few rows show
+)
+DELTA = 3e-4  # d of (G1)
+WEIGHTS = {1: 8, -1: -8, 2: -1, -2: 1}  # of the loss at so many d, in (G1)
 
 
-def numeric_gradient(f, p, delta=3e-4):
+class Probe(NamedTuple):
+    """One entry of a gradient, both ways."""
+
+    name: str
+    index: tuple[int, ...]
+    value: float  # of the entry itself
+    analytic: float
+    losses: dict[int, float]  # {steps of d: loss there}
+    numeric: float
+    error: float  # |analytic - numeric| over the tensor's largest analytic gradient
+
+
+def probe_losses(
+    f: Callable[[], float], p: np.ndarray, index: tuple[int, ...], delta: float = DELTA
+) -> dict[int, float]:
+    """The losses that (G1) needs, {steps of d: loss}, with ``p[index]`` moved in place and put back."""
+    kept = p[index]
+    losses = {}
+    for steps in WEIGHTS:
+        p[index] = kept + steps * delta
+        losses[steps] = f()
+    p[index] = kept
+    return losses
+
+
+def slope(losses: dict[int, float], delta: float = DELTA) -> float:
+    """The numeric derivative (G1) of the losses of `probe_losses`."""
+    return sum(weight * losses[steps] for steps, weight in WEIGHTS.items()) / (12 * delta)
+
+
+def numeric_gradient(f: Callable[[], float], p: np.ndarray, delta: float = DELTA) -> np.ndarray:
     """Five-point central differences (G1) of a scalar function.
 
     Parameters
@@ -30,26 +70,132 @@ def numeric_gradient(f, p, delta=3e-4):
     Returns
     -------
     array shaped as `p`
+
+    Examples
+    --------
+    >>> p = np.array([1.0, 2.0])
+    >>> numeric_gradient(lambda: float((p**2).sum()), p).round(9).tolist()
+    [2.0, 4.0]
     """
     gradient = np.empty_like(p)
     for index in np.ndindex(p.shape):
-        kept = p[index]
-        slope = 0.0
-        for steps, weight in ((1, 8), (-1, -8), (2, -1), (-2, 1)):
-            p[index] = kept + steps * delta
-            slope += weight * f()
-        p[index] = kept
-        gradient[index] = slope / (12 * delta)
+        gradient[index] = slope(probe_losses(f, p, index, delta), delta)
     return gradient
 
 
-def relative_error(analytic, numeric):
+def relative_error(analytic: np.ndarray, numeric: np.ndarray) -> float:
     """Largest deviation of two arrays over the largest entry of either (G2); 0 if both are zero."""
     scale = max(np.abs(analytic).max(), np.abs(numeric).max())
     return float(np.abs(analytic - numeric).max() / scale) if scale else 0.0
 
 
-def gradcheck(config=None, rng=None, N=3, T=7, padding="masked", training=True):
+class GradientCheck:
+    """A model with random weights and a batch for it, whose gradients are compared with numeric ones.
+
+    Parameters
+    ----------
+    config, rng, N, T, padding, training, backend
+        As of `gradcheck`.
+
+    Attributes
+    ----------
+    tensors, gradients : dict of str to array
+        What the loss depends on, every parameter and the features under 'x', and its gradients by
+        `ResLSTM.backward`.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig | None = None,
+        rng: np.random.Generator | None = None,
+        N: int = 3,
+        T: int = 7,
+        padding: str = "masked",
+        training: bool = True,
+        backend: str = "fast",
+    ) -> None:
+        rng = np.random.default_rng(0) if rng is None else rng
+        config = config or ModelConfig(input_size=4, hidden_size=5, num_classes=6)
+        self.model = ResLSTM(config, rng, np.float64, backend)
+        for tensor in self.model.tensors.values():
+            if (
+                tensor.dtype == np.float64
+            ):  # distinct random numbers everywhere, biases and running statistics too
+                tensor += 0.3 * rng.random(tensor.shape)
+        self._lengths = np.maximum(T - np.arange(N), 1)[::-1]
+        x = rng.normal(size=(N, T, config.input_size))
+        self.tensors = {"x": x}
+        self._targets = one_hot(rng.integers(config.num_classes, size=N), config.num_classes, np.float64)
+        self._seed = int(rng.integers(2**32))
+        self._training, self._padding = training, padding
+        (_, dlogits), cache = self._run()
+        grads, dx = self.model.backward(dlogits, cache, return_dx=True)
+        self.gradients = {"x": dx, **grads}
+        self.tensors |= {name: self.model.tensors[name] for name in grads}
+
+    def loss(self) -> float:
+        """The loss of the tensors as they are."""
+        return self._run()[0][0]
+
+    def errors(self) -> dict[str, float]:
+        """{name: relative error (G2)} of every tensor."""
+        numeric = {name: numeric_gradient(self.loss, tensor) for name, tensor in self.tensors.items()}
+        return {name: relative_error(gradient, numeric[name]) for name, gradient in self.gradients.items()}
+
+    def probe(self, entry: str) -> Probe:
+        """One entry both ways.
+
+        Parameters
+        ----------
+        entry : str
+            A tensor and an index, such as ``"lstm1.weight_hh_l0[3,2]"``.
+
+        Raises
+        ------
+        InputError
+            If there is no such entry.
+        """
+        name, index = self._parse(entry)
+        gradient = self.gradients[name]
+        losses = probe_losses(self.loss, self.tensors[name], index)
+        analytic, numeric = float(gradient[index]), slope(losses)
+        largest = np.abs(gradient).max()
+        error = abs(analytic - numeric) / largest if largest else abs(numeric)
+        return Probe(name, index, float(self.tensors[name][index]), analytic, losses, numeric, float(error))
+
+    def _run(self):
+        rng = np.random.default_rng(self._seed) if self._training else None
+        x = self.tensors["x"]
+        logits, cache = self.model.forward(x, self._lengths, self._training, self._padding, rng)
+        return cross_entropy(logits, self._targets), cache
+
+    def _parse(self, entry):
+        """('lstm1.weight_hh_l0', (3, 2)) of 'lstm1.weight_hh_l0[3,2]'."""
+        found = re.fullmatch(r"\s*([\w.]+)\s*\[([\d\s,]*)\]\s*", entry)
+        if not found:
+            raise InputError(
+                f"{entry!r} is no entry of a tensor; expected one such as 'lstm1.weight_hh_l0[3,2]'"
+            )
+        name, numbers = found.groups()
+        if name not in self.tensors:
+            raise InputError(f"the model has no tensor {name!r}; expected one of {', '.join(self.tensors)}")
+        shape = self.tensors[name].shape
+        index = tuple(int(number) for number in numbers.split(",") if number.strip())
+        if len(index) != len(shape) or any(k >= size for k, size in zip(index, shape)):
+            last = ",".join(str(size - 1) for size in shape)
+            raise InputError(f"{entry!r} is not in {name}, which is {shape}; expected up to {name}[{last}]")
+        return name, index
+
+
+def gradcheck(
+    config: ModelConfig | None = None,
+    rng: np.random.Generator | None = None,
+    N: int = 3,
+    T: int = 7,
+    padding: str = "masked",
+    training: bool = True,
+    backend: str = "fast",
+) -> dict[str, float]:
     """Check `ResLSTM.backward` on random weights and input.
 
     Parameters
@@ -63,27 +209,17 @@ def gradcheck(config=None, rng=None, N=3, T=7, padding="masked", training=True):
     padding : {'masked', 'original'}
     training : bool
         Batch statistics and dropout, or evaluation with frozen statistics.
+    backend : {'fast', 'reference'}
+        Whose layers are checked.
 
     Returns
     -------
     dict
         {parameter name: relative error}, and the same for the features under 'x'.
+
+    Examples
+    --------
+    >>> max(gradcheck(backend="reference").values()) < TOLERANCE
+    True
     """
-    rng = np.random.default_rng(0) if rng is None else rng
-    model = ResLSTM(config or ModelConfig(input_size=4, hidden_size=5, num_classes=6), rng, np.float64)
-    for tensor in model.tensors.values():
-        if tensor.dtype == np.float64:  # distinct random numbers everywhere, biases and running statistics included
-            tensor += 0.3 * rng.random(tensor.shape)
-    lengths = np.maximum(T - np.arange(N), 1)[::-1]
-    x = rng.normal(size=(N, T, model.config.input_size))
-    targets = one_hot(rng.integers(model.config.num_classes, size=N), model.config.num_classes, np.float64)
-    seed = int(rng.integers(2**32))
-
-    def run():
-        logits, cache = model.forward(x, lengths, training, padding, np.random.default_rng(seed) if training else None)
-        return cross_entropy(logits, targets), cache
-
-    (_, dlogits), cache = run()
-    grads, dx = model.backward(dlogits, cache, return_dx=True)
-    checked = {"x": (x, dx), **{name: (model.tensors[name], grad) for name, grad in grads.items()}}
-    return {name: relative_error(analytic, numeric_gradient(lambda: run()[0][0], p)) for name, (p, analytic) in checked.items()}
+    return GradientCheck(config, rng, N, T, padding, training, backend).errors()

@@ -2,40 +2,54 @@
 
 ResLSTM-SA, for one clip x (T, D) of z-scored features:
 
-    y = x + LSTM1(x)                    (R1)   D -> D, the residual connection
-    z = LSTM2(BatchNorm(y))             (R2)   D -> H
-    context = SoftAttention(z)          (R3)   T -> 1
+    y = x + LSTM1(x)                               (R1)   D -> D, the residual connection
+    z = LSTM2(BatchNorm(y))                        (R2)   D -> H
+    context = SoftAttention(z)                     (R3)   T -> 1
     logits = W dropout(BatchNorm(context)) + b     (R4)   H -> C
+
+and backwards the gradient of each, (R4') to (R1'), by the layers' own; that of the sum in (R1) goes to both
+its terms:
+
+    dx = dy + the dx of LSTM1                      (R1')
 
 The LSTM-SA baseline has one LSTM (D -> H) in place of (R1) and (R2).
 
+The layers come from one of two folders that equal each other to rounding: `fast`, or `layers`, the
+reference, which is the one to be read (``ResLSTM(..., backend="reference")``).
+
 Source: Krasnoproshin & Vashkevich, DSPA 2026; parameter names, layouts and gate order are torch.nn's.
-Letters: N clips, T frames, M packed frames of all clips, D inputs, H hidden, C classes, K attention vectors.
+Letters: N clips, T frames, D inputs, H hidden, C classes, K attention vectors. "frames" are those of all
+clips, laid out as the backend has them: packed rows (M, .) in `fast`, (T, N, .) in `layers`.
 """
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from npreslstm import initialisers
 from npreslstm.errors import InputError
-from npreslstm.layers.attention import AttentionCache, attention_backward, attention_forward, attention_infer, one_vector
-from npreslstm.layers.batchnorm import BatchNormCache, batchnorm_affine, batchnorm_backward, batchnorm_forward, batchnorm_frozen, running_statistics
+from npreslstm.fast import batch as fast
+from npreslstm.fast.lstm import LSTMCache as FastLSTMCache
+from npreslstm.fast.one_clip import OneClip
+from npreslstm.layers import batch as reference
+from npreslstm.layers.attention import AttentionCache
+from npreslstm.layers.batchnorm import BatchNormCache, running_statistics
 from npreslstm.layers.dense import dropout_mask, linear_backward, linear_forward
-from npreslstm.layers.lstm import LSTMCache, LSTMParams, lstm_backward, lstm_forward, lstm_infer
-from npreslstm.layers.lstm_pair import join_pair, pair_infer
-from npreslstm.layers.packing import Packing, packing
-from npreslstm.schema import BUFFERS, ModelConfig
+from npreslstm.layers.lstm import LSTMCache, LSTMParams
+from npreslstm.schema import ModelConfig, lstm_names, norm_names
 
 PADDINGS = ("masked", "original")
+BACKENDS = {"fast": fast, "reference": reference}
 
 
 class ModelCache(NamedTuple):
     """What `ResLSTM.backward` needs. `lstms` holds one cache a layer, in the order of the schema."""
 
-    packing: Packing
-    lstms: dict[str, list[LSTMCache]]
+    batch: fast.Batch | reference.Batch
+    lstms: dict[str, list[FastLSTMCache] | list[LSTMCache]]
     bn_residual: BatchNormCache | None
     attention: AttentionCache
     bn: BatchNormCache
@@ -70,43 +84,67 @@ class ResLSTM:
     rng : numpy.random.Generator, optional
         Fills the weights as the paper's code does. Without it they are zero, to be loaded.
     dtype : float32 or float64
+    backend : {'fast', 'reference'}
+        Whose layers forward, backward and inference run on. 'reference' are those of `npreslstm.layers`, to
+        be read, stepped through and compared with; they give the same to rounding, in several times the
+        time.
 
     Attributes
     ----------
     vector : (P,) array
         All trainable parameters end to end; the tensors in `tensors` are views into it.
     tensors : dict
-        Every tensor by its PyTorch name, running statistics included. An array assigned to a name is written into its tensor.
+        Every tensor by its PyTorch name, running statistics included. An array assigned to a name is
+        written into its tensor.
+
+    Examples
+    --------
+    >>> model = ResLSTM(ModelConfig(hidden_size=32), np.random.default_rng(0), backend="reference")
+    >>> logits, cache = model.forward(np.zeros((2, 5, 46)), lengths=[5, 3])
+    >>> logits.shape, cache.lstms["lstm2"][0].f.shape     # the forget gates of LSTM2: (T, N, H)
+    ((2, 8), (5, 2, 32))
     """
 
-    def __init__(self, config=None, rng=None, dtype=np.float32):
+    def __init__(
+        self,
+        config: ModelConfig | None = None,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+        backend: str = "fast",
+    ) -> None:
+        if backend not in BACKENDS:
+            raise InputError(f"backend is {backend!r}; expected one of {', '.join(BACKENDS)}")
         self.config = config or ModelConfig()
         self.dtype = np.dtype(dtype)
+        self.backend = backend
+        self._layers = BACKENDS[backend]
+        self._one_clip = None  # made by the first inference of a single clip
         self._shapes = self.config.parameters
-        self._kept = None  # of `_folded`
         statistics = {name: shape for name, (shape, _) in self.config.schema.items() if ".running_" in name}
         P = self.config.num_parameters
-        self._numbers = np.zeros(P + sum(map(math.prod, statistics.values())), dtype=self.dtype)  # all that results depend on
+        count = P + sum(map(math.prod, statistics.values()))
+        self._numbers = np.zeros(count, dtype=self.dtype)  # all that results depend on
         self.vector = self._numbers[:P]
         views = self.named_views(self.vector) | _named_views(self._numbers[P:], statistics)
         self.tensors = _Tensors()
         for name, (shape, initialiser) in self.config.schema.items():
-            self.tensors.setdefault(name, np.zeros(shape, dtype=np.int64) if initialiser == "counter" else views[name])
+            counter = initialiser == "counter"  # of batches
+            self.tensors.setdefault(name, np.zeros(shape, dtype=np.int64) if counter else views[name])
             if initialiser == "ones" or rng is not None:
                 self.tensors[name][...] = getattr(initialisers, initialiser)(shape, rng)
 
-    def __reduce__(self):  # copies and pickles are made of the tensors; their views into `vector` would come apart
-        return _from_state, (self.config, self.dtype, self.state_dict())
+    def __reduce__(self):  # copies and pickles are made of the tensors: views into `vector` would come apart
+        return _from_state, (self.config, self.dtype, self.state_dict(), self.backend)
 
-    def named_views(self, vector):
+    def named_views(self, vector: np.ndarray) -> dict[str, np.ndarray]:
         """{parameter name: view of its shape} into a vector of P numbers laid out as `vector`."""
         return _named_views(vector, self._shapes)
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all tensors under PyTorch's names."""
         return {name: tensor.copy() for name, tensor in self.tensors.items()}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
         """Take over all tensors of `state`, converted to the model's dtype.
 
         Raises
@@ -114,17 +152,27 @@ class ResLSTM:
         InputError
             Naming the first tensor that is missing, unexpected or misshapen; nothing is changed then.
         """
+        other = "the weights are not of this configuration"
         if missing := self.tensors.keys() - state.keys():
-            raise InputError(f"state_dict lacks {', '.join(sorted(missing))}: the weights are not of this configuration")
+            raise InputError(f"state_dict lacks {', '.join(sorted(missing))}: {other}")
         if extra := state.keys() - self.tensors.keys():
-            raise InputError(f"state_dict has unexpected {', '.join(sorted(extra))}: the weights are not of this configuration")
+            raise InputError(f"state_dict has unexpected {', '.join(sorted(extra))}: {other}")
         for name, tensor in self.tensors.items():
             if np.shape(state[name]) != tensor.shape:
-                raise InputError(f"{name} is {np.shape(state[name])}; the configuration expects {tensor.shape}")
+                raise InputError(
+                    f"{name} is {np.shape(state[name])}; the configuration expects {tensor.shape}"
+                )
         for name, tensor in self.tensors.items():
             tensor[...] = state[name]
 
-    def forward(self, x, lengths, training=False, padding="masked", rng=None):
+    def forward(
+        self,
+        x: ArrayLike,
+        lengths: ArrayLike,
+        training: bool = False,
+        padding: str = "masked",
+        rng: np.random.Generator | None = None,
+    ) -> tuple[np.ndarray, ModelCache]:
         """Logits of a batch, and the cache for `backward`.
 
         Parameters
@@ -133,10 +181,12 @@ class ResLSTM:
             Z-scored features; entries past a clip's length are ignored.
         lengths : (N,) int array, 1 <= lengths <= T
         training : bool
-            Normalise by the statistics of the batch and update the running ones; otherwise use the running ones.
+            Normalise by the statistics of the batch and update the running ones; otherwise use the running
+            ones.
         padding : {'masked', 'original'}
-            'masked' gives padded frames no part in attention and statistics, so a clip's result does not depend on its
-            neighbours in evaluation. 'original' lets them in as zeros, as the paper's code does.
+            'masked' gives padded frames no part in attention and statistics, so a clip's result does not
+            depend on its neighbours in evaluation. 'original' lets them in as zeros, as the paper's code
+            does.
         rng : numpy.random.Generator, optional
             Draws the dropout; no dropout without it.
 
@@ -148,29 +198,35 @@ class ResLSTM:
         Raises
         ------
         InputError
-            If a shape contradicts the configuration, a value of a valid frame is not finite, or a training batch has
-            a single clip.
+            If a shape contradicts the configuration, a value of a valid frame is not finite, or a training
+            batch has a single clip.
         """
-        layout, rows = self._pack(x, lengths, padding)
-        if training and len(layout.lengths) < 2:  # before anything has changed
-            raise InputError("a training batch has 1 clip; expected at least 2, for the batch statistics: merge it into another batch")
-        caches, bn_residual = {}, None
-        padded = len(layout.lengths) * len(layout.batch_sizes) - layout.rows if padding == "original" else 0
+        batch, frames = self._batch(x, lengths, padding)
+        N = len(np.asarray(lengths))
+        if training and N < 2:  # before anything has changed
+            raise InputError(
+                "a training batch has 1 clip; expected at least 2, for the batch statistics: "
+                "merge it into another batch"
+            )
+        lstms, bn_residual = {}, None
         if self.config.kind == "reslstm-sa":
-            hidden, caches["lstm1"] = self._run_lstm("lstm1", rows, layout)
-            rows, bn_residual = self._normalise("bn_residual", rows + hidden, training, padded)  # (M, D)  (R1)
-        last = self._last_lstm
-        hidden, caches[last] = self._run_lstm(last, rows, layout)  # (M, H)  (R2)
-        context, attention = self._attend(hidden, layout, padding)  # (N, H)  (R3)
-        head_input, bn = self._normalise("bn", context, training)
+            hidden, lstms["lstm1"] = self._run_lstm("lstm1", frames, batch)
+            y = frames + hidden  # frames of D  (R1)
+            frames, bn_residual = self._normalise("bn_residual", y, training, batch)
+        last = self.config.lstms[-1]
+        z, lstms[last] = self._run_lstm(last, frames, batch)  # frames of H  (R2)
+        context, _, attention = self._attend(z, batch)  # (N, H)  (R3)
+        head_input, bn = self._normalise("bn", context, training)  # (N, H)
         mask = None
         if rng is not None and self.config.dropout:
-            mask = dropout_mask(head_input.shape, self.config.dropout, rng, self.dtype.type)
+            mask = dropout_mask(head_input.shape, self.config.dropout, rng, self.dtype.type)  # (N, H)
             head_input = head_input * mask
-        logits = linear_forward(head_input, self.tensors["fc.weight"], self.tensors["fc.bias"])  # (N, C)  (R4)
-        return logits, ModelCache(layout, caches, bn_residual, attention, bn, head_input, mask)
+        logits = self._head(head_input)  # (N, C)  (R4)
+        return logits, ModelCache(batch, lstms, bn_residual, attention, bn, head_input, mask)
 
-    def infer(self, x, lengths, padding="masked"):
+    def infer(
+        self, x: ArrayLike, lengths: ArrayLike, padding: str = "masked"
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Logits and attention of a batch in evaluation mode; keeps no cache.
 
         Parameters
@@ -185,40 +241,48 @@ class ResLSTM:
             Attention weights; 0 past a clip's length when masked.
         """
         x = np.asarray(x, dtype=self.dtype)
-        if (rows := self._one_clip(x, lengths, padding)) is not None:
-            return self._infer_one(rows)
-        layout, rows = self._pack(x, lengths, padding)
+        if (rows := self._single_clip(x, lengths, padding)) is not None:
+            logits, alpha = self._folded().infer(rows)  # (C,), (T,)
+            return logits[None], alpha[None]
+        batch, frames = self._batch(x, lengths, padding)
         if self.config.kind == "reslstm-sa":
-            rows, _ = self._normalise("bn_residual", rows + self._infer_lstm("lstm1", rows, layout), False)  # (R1)
-        hidden = self._infer_lstm(self._last_lstm, rows, layout)  # (M, H)  (R2)
-        context, attention = self._attend(hidden, layout, padding)  # (R3)
-        head_input, _ = self._normalise("bn", context, False)
-        return linear_forward(head_input, self.tensors["fc.weight"], self.tensors["fc.bias"]), attention.alpha  # (R4)
+            frames = frames + self._infer_lstm("lstm1", frames, batch)  # (R1), under one name to save memory
+            frames, _ = self._normalise("bn_residual", frames, False, batch)
+        z = self._infer_lstm(self.config.lstms[-1], frames, batch)  # frames of H  (R2)
+        context, alpha, _ = self._attend(z, batch)  # (N, H), (N, T)  (R3)
+        head_input, _ = self._normalise("bn", context, False)  # (N, H)
+        return self._head(head_input), alpha  # (R4)
 
-    def _one_clip(self, x, lengths, padding):
-        """The frames (T, D) of a single clip that `_infer_one` takes; None for others, and for what `_pack` has to complain about."""
+    def _single_clip(self, x, lengths, padding):
+        """The frames (T, D) of a single clip that `OneClip` takes; None for others, and what `_batch` refuses."""
         lengths = np.asarray(lengths)
-        if self.config.kind != "reslstm-sa" or self.config.num_layers > 1 or x.ndim != 3 or x.shape[::2] != (1, self.config.input_size):
+        if self.backend != "fast" or not OneClip.takes(self.config) or padding not in PADDINGS:
             return None
-        if lengths.shape != (1,) or lengths.dtype.kind not in "iu" or not 1 <= lengths[0] <= x.shape[1] or padding not in PADDINGS:
+        if x.ndim != 3 or x.shape[::2] != (1, self.config.input_size):
+            return None
+        if lengths.shape != (1,) or lengths.dtype.kind not in "iu" or not 1 <= lengths[0] <= x.shape[1]:
             return None
         rows = x[0, : lengths[0]]
-        return rows if math.isfinite(np.vdot(rows, rows)) else None  # one call; where squares overflow, `_pack` looks at each number
+        # One call; where squares overflow, `_batch` looks at each number.
+        return rows if math.isfinite(np.vdot(rows, rows)) else None
 
-    def _infer_one(self, rows):
-        """`infer` of a single clip (T, D), in half the time that a batch of one would take."""
-        pair, v, W, b = self._folded()
-        context, alpha = attention_infer(pair_infer(rows, pair), v)  # (H,), (T,)  (R1), (R2), (R3)
-        return (W.dot(context) + b)[None], alpha[None]  # (R4)
+    def _folded(self):
+        """The model folded for single clips, made anew when a number of it has changed."""
+        if self._one_clip is None or not self._one_clip.is_made_from(self._numbers):
+            self._one_clip = OneClip(self.config, self.tensors, self._numbers)
+        return self._one_clip
 
-    def backward(self, dlogits, cache, return_dx=False, out=None):
+    def backward(
+        self, dlogits: np.ndarray, cache: ModelCache, return_dx: bool = False, out: np.ndarray | None = None
+    ) -> dict[str, np.ndarray] | tuple[dict[str, np.ndarray], np.ndarray]:
         """Gradients of every parameter.
 
         Parameters
         ----------
         dlogits : (N, C) array
         cache : ModelCache
-            Of a `forward` in training (batch norms by batch statistics) or evaluation mode (batch norms frozen).
+            Of a `forward` in training (batch norms by batch statistics) or evaluation mode (batch norms
+            frozen).
         return_dx : bool
             Whether the gradient of the features is wanted too.
         out : (P,) array, optional
@@ -232,92 +296,93 @@ class ResLSTM:
             Only with `return_dx`; T is the longest length, padded frames are zero.
         """
         grads = self.named_views(np.empty_like(self.vector) if out is None else out)
-        dhead, grads["fc.weight"][...], grads["fc.bias"][...] = linear_backward(dlogits, cache.head_input, self.tensors["fc.weight"])  # (R4)
+        dhead, dW, db = linear_backward(dlogits, cache.head_input, self.tensors["fc.weight"])  # (N, H)  (R4')
+        grads["fc.weight"][...] = dW
+        grads["fc.bias"][...] = db
         if cache.dropout is not None:
             dhead = dhead * cache.dropout
-        dcontext, grads["bn.weight"][...], grads["bn.bias"][...] = batchnorm_backward(dhead, cache.bn)
-        dhidden, grads["attention_vector"][...], dw = attention_backward(dcontext, cache.attention)  # (R3)
+        dcontext = self._normalise_backward("bn", dhead, cache.bn, grads)  # (N, H)
+        dz, dV, dw = cache.batch.attention_backward(dcontext, cache.attention)  # frames of H  (R3')
+        grads["attention_vector"][...] = dV
         if dw is not None:
             grads["head_combine.weight"][...] = dw
         residual = self.config.kind == "reslstm-sa"
-        drows = self._backward_lstm(self._last_lstm, cache.packing.pack(dhidden), cache, grads, residual or return_dx)  # (M, D)  (R2)
+        last = self.config.lstms[-1]
+        dx = self._backward_lstm(last, dz, cache, grads, residual or return_dx)  # frames of D  (R2')
         if residual:
-            drows, grads["bn_residual.weight"][...], grads["bn_residual.bias"][...] = batchnorm_backward(drows, cache.bn_residual)
-            through = self._backward_lstm("lstm1", drows, cache, grads, return_dx)
-            drows = drows + through if return_dx else None  # (R1)
-        return (grads, cache.packing.unpack(drows)) if return_dx else grads
+            dy = self._normalise_backward("bn_residual", dx, cache.bn_residual, grads, cache.batch)
+            through = self._backward_lstm("lstm1", dy, cache, grads, return_dx)
+            dx = dy + through if return_dx else None  # (R1')
+        return (grads, cache.batch.give(dx)) if return_dx else grads
 
-    @property
-    def _last_lstm(self):
-        return "lstm2" if self.config.kind == "reslstm-sa" else "lstm"
-
-    def _pack(self, x, lengths, padding):
-        """Check a batch and pack it: (layout, rows (M, D))."""
+    def _batch(self, x, lengths, padding):
+        """Check a batch and lay it out: (Batch, frames of D)."""
         if padding not in PADDINGS:
             raise InputError(f"padding is {padding!r}; expected one of {', '.join(PADDINGS)}")
         x = np.asarray(x, dtype=self.dtype)
         if x.ndim != 3 or x.shape[2] != self.config.input_size:
             raise InputError(f"features are {x.shape}; expected (clips, frames, {self.config.input_size})")
-        layout = packing(lengths, x.shape[:2])
-        rows = layout.pack(x)
-        if not np.isfinite(rows).all():
-            raise InputError("features hold NaN or infinite values; expected finite ones: check the audio and the statistics")
-        return layout, rows
+        batch = self._layers.Batch(lengths, padding, x.shape[:2])
+        frames = batch.take(x)
+        if not np.isfinite(frames).all():
+            raise InputError(
+                "features hold NaN or infinite values; expected finite ones: "
+                "check the audio and the statistics"
+            )
+        return batch, frames
 
     def _lstm_params(self, prefix):
         """The layers of one stacked LSTM."""
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return [LSTMParams(*(self.tensors[f"{prefix}.{name}_l{k}"] for name in names)) for k in range(self.config.num_layers)]
+        layers = range(self.config.num_layers)
+        return [LSTMParams(*(self.tensors[name] for name in lstm_names(prefix, k))) for k in layers]
 
-    def _run_lstm(self, prefix, rows, layout):
+    def _run_lstm(self, prefix, frames, batch):
         caches = []
         for params in self._lstm_params(prefix):
-            rows, _, cache = lstm_forward(rows, params, layout)
+            frames, cache = batch.lstm_forward(frames, params)
             caches.append(cache)
-        return rows, caches
+        return frames, caches
 
-    def _infer_lstm(self, prefix, rows, layout):
+    def _infer_lstm(self, prefix, frames, batch):
         for params in self._lstm_params(prefix):
-            rows, _ = lstm_infer(rows, params, layout)
-        return rows
+            frames = batch.lstm_infer(frames, params)
+        return frames
 
-    def _backward_lstm(self, prefix, drows, cache, grads, need_dx):
-        """Write the gradients of one stacked LSTM into `grads`; return that of its input, or None if not needed."""
+    def _backward_lstm(self, prefix, dframes, cache, grads, need_dx):
+        """Write one stacked LSTM's gradients into `grads`; return that of its input, or None if not needed."""
         for k in reversed(range(self.config.num_layers)):
-            drows, _, d = lstm_backward(drows, cache.lstms[prefix][k], need_dx=need_dx or k > 0)
-            for name, gradient in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), d):
-                grads[f"{prefix}.{name}_l{k}"][...] = gradient
-        return drows
+            dframes, d = cache.batch.lstm_backward(dframes, cache.lstms[prefix][k], need_dx or k > 0)
+            for name, gradient in zip(lstm_names(prefix, k), d):
+                grads[name][...] = gradient
+        return dframes
 
-    def _folded(self):
-        """The weights for one clip, both batch norms folded in: those of `pair_infer`, the attention's one vector (H,), and (C, H) and (C,)
-        of the head. They are kept as long as the numbers that they were made from are the same."""
-        if self._kept is None or self._kept[0] != self._numbers.data:
-            (first,), (second,) = self._lstm_params("lstm1"), self._lstm_params("lstm2")
-            v = one_vector(self.tensors["attention_vector"], self.tensors.get("head_combine.weight"))
-            scale, shift = self._affine("bn")
-            W, b = self.tensors["fc.weight"], self.tensors["fc.bias"]
-            folded = join_pair(first, second, *self._affine("bn_residual")), v.copy(), W * scale, b + W @ shift
-            self._kept = bytearray(self._numbers), folded  # a bytearray compares with memory without a copy of it
-        return self._kept[1]
+    def _normalise(self, prefix, x, training, layers=None):
+        """One batch norm: by the batch, updating the running statistics, or frozen.
 
-    def _affine(self, prefix):
-        """A frozen batch norm as a scale and a shift, (F,) each."""
-        return batchnorm_affine(*(self.tensors[f"{prefix}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")))
-
-    def _normalise(self, prefix, rows, training, zero_rows=0):
-        """One batch norm: by the batch, updating the running statistics, or frozen."""
-        gamma, beta, mean, var, count = (self.tensors[f"{prefix}.{name}"] for name in ("weight", "bias", *BUFFERS))
+        `x` are the frames of the batch `layers`, or contexts (N, H) without one.
+        """
+        layers = layers or self._layers
+        gamma, beta, mean, var, count = (self.tensors[name] for name in norm_names(prefix))
         if not training:
-            return batchnorm_frozen(rows, gamma, beta, mean, var)
-        y, batch, cache = batchnorm_forward(rows, gamma, beta, zero_rows)
-        mean[...], var[...] = running_statistics(mean, var, batch, cache.n)
+            return layers.batchnorm_frozen(x, gamma, beta, mean, var)
+        y, statistics, cache = layers.batchnorm_forward(x, gamma, beta)
+        mean[...], var[...] = running_statistics(mean, var, statistics, cache.n)
         count += 1
         return y, cache
 
-    def _attend(self, hidden, layout, padding):
-        mask = layout.mask() if padding == "masked" else None
-        return attention_forward(layout.unpack(hidden), self.tensors["attention_vector"], self.tensors.get("head_combine.weight"), mask)
+    def _normalise_backward(self, prefix, dy, cache, grads, layers=None):
+        """Write the gradients of one batch norm into `grads`; return that of its input."""
+        dx, dgamma, dbeta = (layers or self._layers).batchnorm_backward(dy, cache)
+        grads[f"{prefix}.weight"][...] = dgamma
+        grads[f"{prefix}.bias"][...] = dbeta
+        return dx
+
+    def _attend(self, z, batch):
+        V, w = self.tensors["attention_vector"], self.tensors.get("head_combine.weight")
+        return batch.attention_forward(z, V, w)
+
+    def _head(self, head_input):
+        return linear_forward(head_input, self.tensors["fc.weight"], self.tensors["fc.bias"])
 
 
 def _named_views(vector, shapes):
@@ -330,7 +395,7 @@ def _named_views(vector, shapes):
     return views
 
 
-def _from_state(config, dtype, state):
-    model = ResLSTM(config, dtype=dtype)
+def _from_state(config, dtype, state, backend):
+    model = ResLSTM(config, dtype=dtype, backend=backend)
     model.load_state_dict(state)
     return model

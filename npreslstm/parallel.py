@@ -8,6 +8,7 @@ from npreslstm.errors import InputError
 
 # A worker of a script runs it again, up to its `if`: without one it begins the work anew and dies of that.
 DIED = "a worker process died: killed, maybe for want of memory (try fewer), or started by a script without if __name__ == '__main__'"
+ATTEMPTS = 3  # pools in a row that die before anything is done
 CLUSTER_SECONDS = 20  # to wait for a scheduler, and for its first worker
 
 
@@ -53,7 +54,10 @@ def _processes(workers):
     context = multiprocessing.get_context("spawn")  # the same on every system, and no threads are copied
     watched, held = context.Pipe(duplex=False)
     with one_thread_each():
-        pool = ProcessPoolExecutor(workers, context, _end_with, (watched,))
+        try:
+            pool = ProcessPoolExecutor(workers, context, _end_with, (watched,))
+        except OSError as error:  # no room for semaphores, say
+            raise OSError(f"worker processes cannot be started: {error.strerror}") from None
         try:
             yield pool
             pool.shutdown()
@@ -102,9 +106,12 @@ def _end_with(connection):
     """
     import threading
 
+    from npreslstm.files import remove_unfinished
+
     def wait():
         with contextlib.suppress(EOFError, OSError):
             connection.recv()
+        remove_unfinished()
         os._exit(1)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be held
@@ -145,7 +152,8 @@ def run_all(function, tasks, workers=1, dask=None):
     """Yield (task, result) of ``function(task)`` for every task, as they are done.
 
     A worker of a cluster that is lost is replaced by another one. A process that is killed takes its pool with it: the
-    rest of the tasks go to a new pool, as long as every pool gets something done.
+    rest of the tasks go to a new pool, of half as many processes where nothing was done, until `ATTEMPTS` pools in a row
+    have done nothing.
 
     Parameters
     ----------
@@ -164,11 +172,14 @@ def run_all(function, tasks, workers=1, dask=None):
     from concurrent.futures import as_completed
     from concurrent.futures.process import BrokenProcessPool
 
-    left = dict.fromkeys(tasks)
+    left, fruitless = dict.fromkeys(tasks), 0
     while left:
         before = len(left)
         try:
-            with open_executor(min(workers, before), dask) as executor:
+            processes = min(workers, before)
+            if fruitless:  # it may have been for want of memory
+                processes = max(1, processes >> fruitless)
+            with open_executor(processes, dask) as executor:
                 with _interrupts_held():  # the processes start here
                     futures = {executor.submit(function, task): task for task in left}
                 for future in as_completed(futures):
@@ -176,5 +187,6 @@ def run_all(function, tasks, workers=1, dask=None):
                     del left[futures[future]]
                     yield futures[future], result
         except BrokenProcessPool:
-            if len(left) == before:
+            fruitless = fruitless + 1 if len(left) == before else 0
+            if fruitless == ATTEMPTS:
                 raise OSError(DIED) from None

@@ -86,7 +86,7 @@ class Recognizer:
             window ends with the clip.
         gate : bool
             Put the windows of a clip that is longer than one on its speech (`VoiceActivity`), each stretch by itself with
-            half a second on either side, and call the rest silence; False: hear all of it.
+            a quarter of a second on either side, and call the rest silence; False: hear all of it.
         smooth : float
             Seconds. The probabilities of each window are averaged with those of windows whose middles are nearer than
             that, with weights that fall linearly to 0; the clip's own stay as they are. 0: not at all.
@@ -224,7 +224,7 @@ class Recognizer:
 
 
 class _Window:
-    """A part on its way; `heard` gets the probabilities and the attention of each speed in turn, and nothing where there is no speech."""
+    """A part on its way; `heard` gets probabilities and attention of each speed in turn, nothing without speech."""
 
     def __init__(self, start, end, times=()):
         self.start, self.end, self.times, self.heard = start, end, np.array(times, np.float64), []
@@ -294,13 +294,15 @@ class _Queue:
         mean = np.mean([w.probabilities for w in speech], axis=0)
         attention = np.concatenate([w.attention for w in speech]) / np.float32(len(speech))
         times = np.concatenate([w.times for w in speech])
-        return self._labelled(file, 0.0, parts[-1].end, mean, attention, times, self._rows(file, parts, speech))
+        rows = self._rows(file, parts, speech)
+        return self._labelled(file, 0.0, parts[-1].end, mean, attention, times, rows)
 
     def _rows(self, file, parts, speech):
         """A Prediction of each part."""
-        probabilities = iter(smoothed([w.middle for w in speech], [w.probabilities for w in speech], self._smooth))
+        middles, probabilities = [w.middle for w in speech], [w.probabilities for w in speech]
+        shown = iter(smoothed(middles, probabilities, self._smooth))
         return tuple(
-            self._labelled(file, part.start, part.end, next(probabilities), part.attention, part.times)
+            self._labelled(file, part.start, part.end, next(shown), part.attention, part.times)
             if part.heard
             else Prediction(file, part.start, part.end, SILENCE, {}, np.zeros(0, np.float32), part.times)
             for part in parts

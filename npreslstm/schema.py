@@ -53,6 +53,18 @@ SCHEMA = {
     "lstm-sa": (*_lstm("lstm", "D", "H"), *_ATTENTION, *_HEAD),
 }
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+LSTM_TENSORS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of one layer, in the order of `layers.lstm.LSTMParams`
+NORM_TENSORS = ("weight", "bias", *BUFFERS)  # of one batch norm: gamma, beta and its statistics
+
+
+def lstm_names(prefix: str, layer: int) -> list[str]:
+    """Names of the four tensors of one LSTM layer: ['lstm1.weight_ih_l0', ...]."""
+    return [f"{prefix}.{name}_l{layer}" for name in LSTM_TENSORS]
+
+
+def norm_names(prefix: str) -> list[str]:
+    """Names of the five tensors of one batch norm: ['bn.weight', ...]."""
+    return [f"{prefix}.{name}" for name in NORM_TENSORS]
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,11 @@ class ModelConfig:
             raise InputError(f"dropout is {shown(self.dropout)}; expected a probability in [0, 1)")
         if self.attention_vectors > 1 and not self.head_combine:
             raise InputError(f"attention_vectors is {self.attention_vectors} without head_combine; expected head_combine=True when there are several")
+
+    @property
+    def lstms(self) -> tuple[str, ...]:
+        """Prefixes of the LSTMs, in the order of computation."""
+        return ("lstm1", "lstm2") if self.kind == "reslstm-sa" else ("lstm",)
 
     @property
     def schema(self):

@@ -5,9 +5,9 @@ One clip is pushed in pieces of any size. What is kept from frame to frame does 
     h, c        of every LSTM layer                                      2 H (2 D in the first LSTM) numbers a layer
     attention   largest score, sum of weights, weighted sum of h         H + 2 numbers
 
-so a clip may have any number of frames, and `result` may be asked after each. Push, result and reset are the three
-calls of the C port, in its order of work and with the equation tags of `model`, `layers.lstm` and `layers.attention`.
-The logits are those of `ResLSTM.infer` on the whole clip.
+so a clip may have any number of frames, and `result` may be asked after each. Push, result and reset are
+the three calls of the C port, in its order of work and with the equation tags of `model`, `layers.lstm` and
+`layers.attention`. The logits are those of `ResLSTM.infer` on the whole clip.
 
 Letters: T frames, D inputs, H hidden, C classes.
 """
@@ -19,6 +19,7 @@ from npreslstm.layers.attention import attention_start, attention_step
 from npreslstm.layers.batchnorm import batchnorm_frozen
 from npreslstm.layers.dense import linear_forward
 from npreslstm.layers.lstm import LSTMParams, lstm_step
+from npreslstm.schema import lstm_names, norm_names
 
 
 class StreamingResLSTM:
@@ -37,8 +38,8 @@ class StreamingResLSTM:
 
     def __init__(self, model):
         self.model = model
-        lstms = ("lstm1", "lstm2") if model.config.kind == "reslstm-sa" else ("lstm",)
-        self._layers = {lstm: [self._params(lstm, k) for k in range(model.config.num_layers)] for lstm in lstms}
+        layers = range(model.config.num_layers)
+        self._layers = {lstm: [self._params(lstm, k) for k in layers] for lstm in model.config.lstms}
         self.reset()
 
     def reset(self):
@@ -96,7 +97,7 @@ class StreamingResLSTM:
         """One frame (1, D) through all layers."""
         if "lstm1" in self._layers:
             x = self._normalise("bn_residual", x + self._step("lstm1", x))  # (1, D)  (R1)
-        h = self._step("lstm2" if "lstm2" in self._layers else "lstm", x)  # (1, H)  (R2)
+        h = self._step(self.model.config.lstms[-1], x)  # (1, H)  (R2)
         tensors = self.model.tensors
         self._attention = attention_step(h, self._attention, tensors["attention_vector"], tensors.get("head_combine.weight"))  # (R3)
         self.frames += 1
@@ -105,18 +106,17 @@ class StreamingResLSTM:
         """One frame through the stacked layers of one LSTM, whose states move on."""
         states = self._states[lstm]
         for k, params in enumerate(self._layers[lstm]):
-            states[k] = lstm_step(x, *states[k], params)
-            x = states[k][0]
+            h, c, _ = lstm_step(x, *states[k], params)
+            states[k] = h, c
+            x = h
         return x
 
     def _normalise(self, prefix, rows):
-        tensors = self.model.tensors
-        names = ("weight", "bias", "running_mean", "running_var")
-        return batchnorm_frozen(rows, *(tensors[f"{prefix}.{name}"] for name in names))[0]
+        gamma, beta, mean, var, _ = (self.model.tensors[name] for name in norm_names(prefix))
+        return batchnorm_frozen(rows, gamma, beta, mean, var)[0]
 
     def _params(self, lstm, k):
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return LSTMParams(*(self.model.tensors[f"{lstm}.{name}_l{k}"] for name in names))
+        return LSTMParams(*(self.model.tensors[name] for name in lstm_names(lstm, k)))
 
     def _zero_state(self, params):
         shape = (1, params.W_hh.shape[1])

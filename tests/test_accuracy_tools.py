@@ -62,11 +62,13 @@ def test_the_ladder_goes_on_from_networks_and_calibrates_by_them(tmp_path, capsy
     few = ["--set", "epochs=2", "--set", "speeds=1", "--workers", "1"]
     run = [str(tmp_path / "corpus.csv"), "--cache", str(tmp_path / "cache"), *few]
     ladder.main([*run, "--keep", str(tmp_path / "T")])
-    robust = ["--recipe", "robust", "--set", "conditions=2", "--start", str(tmp_path / "T"), "--temperature", "--keep", str(tmp_path / "S")]
-    ladder.main([*run, *robust])
+    robust = ["--recipe", "robust", "--set", "conditions=2", "--start", str(tmp_path / "T")]
+    ladder.main([*run, *robust, "--temperature", str(tmp_path / "T.json"), "--keep", str(tmp_path / "S")])
     _, plain, drawn, temperature = capsys.readouterr().out.splitlines()
     assert plain.endswith("conditions=2 start") and drawn.endswith("conditions=2 start under drawn conditions")
     assert re.fullmatch(r"temperature [\d.]+: expected calibration error 0\.\d{4} before, 0\.\d{4} after", temperature)
+    record = json.loads((tmp_path / "T.json").read_text())
+    assert record["clips"] == 16 and record["speakers"] == ["1", "3", "4", "6"] and temperature.startswith(f"temperature {record['value']:.3f}:")
     for k in range(ladder.GROUPS):
         begun, gone_on = (load_checkpoint(tmp_path / folder / f"group-{k}-seed-0.npz") for folder in "TS")
         assert gone_on.notes["started from"] == begun.sha256

@@ -34,6 +34,12 @@ def test_infer_compares_the_same_logits():
     assert rows["npreslstm"]["/ npreslstm"] == 1
 
 
+def test_layers_compares_the_two_backends():
+    rows = bench("layers", "--rounds", "1")["rows"]
+    assert len(rows) == 6
+    assert all(row["times as fast"] == pytest.approx(row["reference"] / row["fast"]) for row in rows)
+
+
 def test_calls_needs_numpy_alone():
     rows = bench("calls", "--clips", "1", "2", "--rounds", "1")["rows"]
     assert all(row["n = 1"] > 0 and row["n = 2"] > 0 for row in rows)

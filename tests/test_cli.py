@@ -148,10 +148,14 @@ class TestMain:
         process.stderr.close()
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-    def test_a_full_disk_is_one_line(self):
+    @pytest.mark.parametrize("unbuffered", ["", "1"])
+    @pytest.mark.parametrize("argument", ["--help", "--version", "info", "predict --help"])
+    def test_a_full_disk_is_one_line(self, argument, unbuffered):
+        command = [sys.executable, "-m", "npreslstm", *argument.split()]
+        environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
         with open("/dev/full", "wb") as full:
-            done = subprocess.run([sys.executable, "-m", "npreslstm", "--help"], stdout=full, stderr=subprocess.PIPE, text=True)
-        assert (done.returncode, done.stderr) == (2, "npreslstm: error: No space left on device\n")
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+        assert (done.returncode, done.stderr) == (2, "npreslstm: error: standard output: No space left on device\n")
 
     def test_closed_streams(self):
         done = subprocess.run(["sh", "-c", f"{sys.executable} -m npreslstm --version >&- 2>&-"])
@@ -215,6 +219,42 @@ class TestPredict:
         _, out, _ = run("predict", clips / "long.wav", "--weights", weights, "--format", "csv", "--window", "2", "--hop", "2")
         rows = list(csv.DictReader(io.StringIO(out)))
         assert [(row["start"], row["end"]) for row in rows] == [("0.000", "2.000"), ("2.000", "4.000"), ("3.000", "5.000")]
+
+    def test_silence_in_every_format(self, run, weights, clips):
+        y = 1e-4 * np.random.default_rng(0).standard_normal(13 * 16000)
+        y[6 * 16000 : 9 * 16000] += voice(3)
+        path = write_wav(clips / "talk.wav", y)
+        status, out, err = run("predict", path, "--weights", weights, "--format", "csv")
+        first, second, third = csv.DictReader(io.StringIO(out))
+        assert status == 0 and not err
+        assert first["start"] == "0.000" and third["end"] == "13.000" and first["end"] == second["start"]
+        assert [row["predicted"] == "silence" for row in (first, second, third)] == [True, False, True]
+        assert [row["happy"] == "" for row in (first, second, third)] == [True, False, True]
+        records = json.loads(run("predict", path, "--weights", weights, "--format", "json", "--attention")[1])
+        assert [len(record["probabilities"]) for record in records] == [0, 3, 0] and records[0]["predicted"] == "silence"
+        assert records[2]["attention"] == {"times": [], "weights": []} and "error" not in records[0]
+        shown = run("predict", path, "--weights", weights, "--attention")[1].splitlines()
+        assert len(shown) == 4 and shown[1].split() == [str(path), "0.00", first["end"][:-1], "silence"]
+
+    def test_gate_and_smoothing(self, run, weights, clips):
+        y = np.concatenate((voice(4), 1e-4 * np.random.default_rng(0).standard_normal(9 * 16000), voice(8, seed=1)))
+        path = write_wav(clips / "talk.wav", y)
+
+        def rows(*options):
+            out = run("predict", path, "--weights", weights, "--format", "csv", *options)[1]
+            return list(csv.DictReader(io.StringIO(out)))
+
+        gated, all_of_it, smoothed = rows(), rows("--no-gate"), rows("--smooth", "3")
+        assert len(all_of_it) == 10 and not [row for row in all_of_it if row["predicted"] == "silence"]
+        assert [row["start"] for row in gated] == [row["start"] for row in smoothed] and gated != smoothed
+        assert rows("--smooth", "3", "--jobs", "2") == smoothed
+
+    def test_a_long_recording_without_speech(self, run, weights, clips):
+        path = write_wav(clips / "still.wav", np.zeros(11 * 16000))
+        status, out, err = run("predict", path, "--weights", weights)
+        assert status == 0 and out == f"{path}  0.00-11.00 s  silence\n"
+        said = f"no speech was heard in {path}: it is called silence; without the gate all of it is heard"
+        assert err == [f"npreslstm: warning: {said}"]
 
     def test_patterns_and_order(self, run, weights, clips):
         _, out, _ = run("predict", clips / "c.wav", clips / "[ab].wav", clips, "--weights", weights, "--format", "csv")
@@ -346,7 +386,43 @@ class TestGradcheck:
 
         monkeypatch.setattr(ResLSTM, "backward", wrong)
         status, out, _ = run("gradcheck", "--input", "2", "--hidden", "1")
-        assert status == 1 and "(fc.bias), tolerance 4e-07: FAILED" in out
+        assert status == 1 and "(fc.bias), tolerance 4e-07: FAILED in 1 of 16" in out
+        assert [line.split()[0] for line in out.splitlines() if line.endswith("FAILED")] == ["fc.bias"]
+
+    @pytest.mark.parametrize("backend", ["fast", "reference"])
+    def test_shows_one_entry(self, run, backend):
+        status, out, _ = run("gradcheck", "--backend", backend, "--show", "lstm1.weight_hh_l0[3,2]")
+        lines = out.splitlines()
+        assert status == 0 and lines[0].startswith("lstm1.weight_hh_l0[3,2] = ") and lines[-1].endswith(": passed")
+        losses = {line[8:11].strip(): float(line.split()[-1]) for line in lines if line.startswith("loss at")}
+        numeric, analytic = (float(line.split()[1]) for line in lines if line.startswith(("numeric", "analytic")))
+        slope = 8 * (losses["+d"] - losses["-d"]) - (losses["+2d"] - losses["-2d"])
+        assert numeric == pytest.approx(slope / (12 * 3e-4), abs=1e-11) and analytic == pytest.approx(numeric, abs=1e-9)
+        assert "dW_hh = da.T @ h_before  in npreslstm/layers/lstm.py" in out
+
+    def test_leaves_a_term_out(self, run):
+        small = "--input", "2", "--hidden", "1", "--kind", "lstm-sa"
+        status, out, _ = run("gradcheck", *small, "--break", "dc")
+        assert status == 1 and "- dc = dc + dh * o * (1 - tanh_c**2)\n+ dc = dh * o * (1 - tanh_c**2)\n" in out
+        failed = [line.split()[0] for line in out.splitlines() if line.endswith("FAILED")]
+        assert failed == ["x", *(f"lstm.{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))]
+        status, out, _ = run("gradcheck", *small, "--break", "dc", "--show", "lstm.weight_hh_l0[0,0]")
+        assert status == 1 and out.startswith("without the gradient of the cell") and out.endswith(": FAILED\n")
+        assert run("gradcheck", *small)[0] == 0
+
+    @pytest.mark.parametrize(
+        "options, message",
+        [
+            (["--backend", "slow"], "backend is 'slow'; expected one of fast, reference"),
+            (["--break", "da"], "there is no term 'da' to leave out; expected one of dc, dh, tanh"),
+            (["--break", "dc", "--backend", "fast"], "--break with --backend fast; expected reference"),
+            (["--show", "fc.bias[6]"], "'fc.bias[6]' is not in fc.bias, which is (6,); expected up to fc.bias[5]"),
+            (["--show", "fc.bias"], "'fc.bias' is no entry of a tensor"),
+        ],
+    )
+    def test_bad_use_is_one_line(self, run, options, message):
+        status, out, err = run("gradcheck", *options)
+        assert (status, out) == (2, "") and len(err) == 1 and message in err[0]
 
 
 class TestText:

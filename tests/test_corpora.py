@@ -172,7 +172,7 @@ def test_one_corpus_is_what_it_was(two, tmp_path):
     assert corpus_digest(data) == corpus_digest(named) == digest.hexdigest()
     store = store_examples(str(tmp_path), data, corpus_digest(data), FEATURES, (1.0,))
     assert store_examples(str(tmp_path), named, corpus_digest(named), FEATURES, (1.0,)) == store
-    keys = ["version", "name", "corpus", "config", "speeds", "classes", "clips", "labels", "speakers", "lengths"]
+    keys = ["version", "name", "corpus", "config", "speeds", "classes", "clips", "labels", "speakers", "lengths", "rows", "seal"]
     assert list(json.loads(Path(store, "about.json").read_text())) == keys
     for made in (open_examples(store)[0], prepare_examples(named, FEATURES)):
         assert made.corpora.tolist() == [0] * 12 and made.heard is None and made.corpus_names == ()

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from npreslstm.errors import InputError
 from npreslstm.training import crossval as cv
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.fit import Examples
-from npreslstm.training.journal import Journal, differences
+from npreslstm.training.journal import Journal, differences, lock_folder
 from npreslstm.training.recipe import training_features
 from npreslstm.training.store import corpus_digest, open_examples, store_examples
 
@@ -243,11 +245,50 @@ def test_what_is_no_folder_of_results_is_one_line(whole, tmp_path, capsys):
 
 
 def test_two_processes_cannot_work_on_one_folder(corpus, whole):
-    fcntl = pytest.importorskip("fcntl")
-    with open(whole / "config.json", "r+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match="another process is working on"):
-            cv.crossval(cv.Plan.make(load_dataset(corpus), "3", training_features("mcu"), small_model(), quick_recipe(EPOCHS), seed=7), 2, str(whole))
+    pytest.importorskip("fcntl")
+    plan = cv.Plan.make(
+        load_dataset(corpus), "3", training_features("mcu"), small_model(), quick_recipe(EPOCHS), seed=7
+    )
+    with lock_folder(str(whole)), pytest.raises(InputError, match="another process is working on"):
+        cv.crossval(plan, 2, str(whole))
+
+
+ROUNDS, RACERS = 60, 4
+RACE = """
+import os, sys, time
+from npreslstm.errors import InputError
+from npreslstm.training.journal import Journal, lock_folder
+base, racer, config = sys.argv[1], sys.argv[2], {config}
+for k in range({rounds}):
+    folder, ready, done = (os.path.join(base, f"{{kind}}{{k}}") for kind in ("", "ready", "done"))
+    open(ready + racer, "w").close()
+    while sum(name.startswith(f"ready{{k}}-") for name in os.listdir(base)) < {racers}:
+        pass
+    try:
+        with lock_folder(folder):
+            Journal(folder, config)
+            open(os.path.join(folder, "inside" + racer), "w").close()
+            open(done + racer, "w").close()
+            while sum(name.startswith(f"done{{k}}-") for name in os.listdir(base)) < {racers}:
+                time.sleep(0.001)
+    except InputError:
+        open(done + racer, "w").close()
+"""
+
+
+def test_of_all_who_come_at_once_one_works(tmp_path):
+    """Each folder is new to all: who makes its config.json, and who locks it, is decided in one step."""
+    pytest.importorskip("fcntl")
+    config = {
+        "data": "d", "classes": ["a"], "clips": {}, "scored speakers": [], "validation speakers": "", "seed": 0, "folds": [],
+        "model": {"kind": "", "hidden_size": 1}, "features": {}, "recipe": {"statistics": "", "keep": ""},
+    }  # fmt: skip
+    code = RACE.format(config=config, rounds=ROUNDS, racers=RACERS)
+    racers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), f"-{n}"]) for n in range(RACERS)]
+    assert [racer.wait() for racer in racers] == [0] * RACERS
+    for k in range(ROUNDS):
+        assert len(list((tmp_path / str(k)).glob("inside-*"))) == 1
+        assert not list((tmp_path / str(k)).glob(".*"))
 
 
 def test_the_store_gives_back_what_was_stored(corpus, whole):
@@ -260,6 +301,27 @@ def test_the_store_gives_back_what_was_stored(corpus, whole):
     for clip, variants in zip(data.clips, examples.variants):
         assert len(variants) == 1 and (variants[0] == extract_file(clip.path, training_features("mcu"))).all()
     assert examples.labels.tolist() == [clip.label for clip in data.clips]
+
+
+def test_a_store_with_any_bit_flipped_is_refused_and_made_anew(corpus, whole, tmp_path):
+    data, rng = load_dataset(corpus), np.random.default_rng(0)
+    cache = shutil.copytree(whole / "features", tmp_path / "features")
+    (store,) = cache.glob("corpus-*")
+    arguments = str(cache), data, corpus_digest(data), training_features("mcu"), (1.0,)
+    for name in ("rows.npy", "about.json"):
+        content = (store / name).read_bytes()
+        for at in rng.choice(8 * len(content), 100, replace=False):
+            flipped = bytearray(content)
+            flipped[at // 8] ^= 1 << int(at % 8)
+            (store / name).write_bytes(flipped)
+            try:
+                examples, names = open_examples(str(store))
+            except InputError:
+                continue
+            assert name == "rows.npy" and at < 8 * 128  # a blank of the header of rows.npy
+        assert store_examples(*arguments) == str(store)
+        assert (store / "rows.npy").read_bytes() == next((whole / "features").glob("corpus-*/rows.npy")).read_bytes()
+        open_examples(str(store))
 
 
 @pytest.mark.parametrize("name", ["rows.npy", "about.json"])

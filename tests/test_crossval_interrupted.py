@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from crossval_runs import EPOCHS, FOLDS, RUNS, command, finished, plan_of, quick_recipe, results, small_model
 
 from npreslstm.cli import main
+from npreslstm.files import atomic_write
 from npreslstm.parallel import run_all
 from npreslstm.training import crossval as cv
 from npreslstm.training.dataset import load_dataset
@@ -65,7 +67,7 @@ def test_a_fold_under_way_goes_on_from_its_snapshot(corpus, whole, tmp_path, mon
     store = next(whole.glob("features/corpus-*"))
     plan = plan_of(corpus, epochs=4)
     task = cv._task(plan, Journal(str(tmp_path / "j"), plan.config("")), str(store), 0, 0)
-    uninterrupted = cv.run_fold(task)
+    uninterrupted = cv.run_fold(replace(task, snapshot=None))
 
     from npreslstm.training import fit, trainer
 
@@ -121,6 +123,54 @@ def test_a_lost_process_costs_nothing_but_time(tmp_path):
     assert dict(run_all(work_that_is_killed_once, tasks)) == {task: task[0] ** 2 for task in tasks}
     tasks = [(0, str(tmp_path / "marker")), (1, str(tmp_path / "another")), (2, str(tmp_path / "marker"))]
     assert dict(run_all(work_that_is_killed_once, tasks)) == {task: task[0] ** 2 for task in tasks}
+
+
+def test_a_process_that_is_killed_before_anything_is_done_costs_nothing_but_time(tmp_path):
+    tasks = [(3, str(tmp_path / "marker"))]
+    assert list(run_all(work_that_is_killed_once, tasks)) == [(tasks[0], 9)]
+    tasks = [(number, str(tmp_path / f"marker {number}")) for number in range(2)]  # each kills a pool
+    assert dict(run_all(work_that_is_killed_once, tasks, 2)) == {task: task[0] ** 2 for task in tasks}
+
+
+def work_that_writes_without_end(folder):
+    """Write a file that is never finished."""
+    with atomic_write(os.path.join(folder, str(os.getpid()))) as file:
+        file.write(b"half")
+        time.sleep(1000)
+
+
+WRITING = """
+import sys
+from test_crossval_interrupted import work_that_writes_without_end
+from npreslstm.cli import guarded
+from npreslstm.parallel import run_all
+if __name__ == "__main__":
+    sys.exit(guarded(lambda: list(run_all(work_that_writes_without_end, [sys.argv[1]] * 1 + [sys.argv[1] + "/."], 2))))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="lists the children of a process by /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_workers_that_are_ended_leave_no_file_and_no_process(tmp_path, number):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "script.py").write_text(WRITING)
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), str(tmp_path)])
+    restore = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "out")]
+    process = subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE, text=True, preexec_fn=restore, start_new_session=True
+    )
+    wait_for(lambda: len(list((tmp_path / "out").iterdir())) == 2)
+    started = children(process)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal sends it
+    else:
+        process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    wait_for(lambda: not any(os.path.exists(f"/proc/{child}") for child in started))
+    assert list((tmp_path / "out").iterdir()) == []
+    if number == signal.SIGINT:
+        assert (process.returncode, said) == (130, "npreslstm: interrupted\n")
 
 
 def test_processes_that_are_killed_again_and_again_are_an_error():

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import hashlib
 import json
 
 import numpy as np
@@ -20,10 +21,10 @@ from npreslstm.schema import ModelConfig
 from npreslstm.training.crossval import summarise
 from npreslstm.training.dataset import Clip, Dataset
 from npreslstm.training.evaluate import choose_speakers, heard, seen_speakers
-from npreslstm.training.fit import _chosen_by
+from npreslstm.training.fit import chosen_by
 from npreslstm.training.journal import Journal, Predictions
 from npreslstm.training.recipe import Recipe, load_recipe
-from npreslstm.training.store import open_examples
+from npreslstm.training.store import _seal, open_examples
 
 WRONG = [
     None,
@@ -137,8 +138,10 @@ def test_the_description_of_stored_features(tmp_path):
         "labels": [0, 1],
         "speakers": ["s", "t"],
     }
-    about |= {"lengths": [[2, 1], [1, 1]]}
-    np.save(tmp_path / "rows.npy", np.zeros((5, 46), np.float32))
+    rows = np.zeros((5, 46), np.float32)
+    about |= {"lengths": [[2, 1], [1, 1]], "rows": hashlib.blake2b(rows).hexdigest()}
+    about |= {"seal": _seal(about)}
+    np.save(tmp_path / "rows.npy", rows)
 
     def read(value):
         (tmp_path / "about.json").write_text(json.dumps(value))
@@ -192,7 +195,7 @@ def test_notes_of_weights():
         weights = dataclasses.replace(checkpoint(), notes=notes)
         choose_speakers(weights, DATA)
         seen_speakers(weights, DATA)
-        _chosen_by(weights)
+        chosen_by(weights)
         weights.noted("history", {})
         heard(weights, [[np.zeros((3, 46), np.float32)]])
 
@@ -219,7 +222,7 @@ def test_header_of_weights(tmp_path, monkeypatch):
         save_checkpoint(tmp_path / "w.npz", good)
         monkeypatch.undo()
         load_checkpoint(tmp_path / "w.npz")
-        _text(_facts(str(tmp_path / "w.npz")))
+        _text(_facts(str(tmp_path / "w.npz"), None))
 
     read(header)
     assert check_all(header, read) > 300

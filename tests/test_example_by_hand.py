@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 import numpy as np
-from naive import lstm as naive_lstm
+from reference import lstm as reference_lstm
 
-from npreslstm.layers.lstm import GATES, gate_slices
-from npreslstm.layers.recurrent import PARAMETERS, recurrent_backward, recurrent_forward
+from npreslstm.layers.lstm import GATES, LSTMParams, gate_slices, lstm_step, lstm_step_backward
 from npreslstm.testing import trace_lstm
+from npreslstm.testing.recurrent import PARAMETERS, recurrent_backward, recurrent_forward
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "example-by-hand.md"
 ROW = re.compile(r"^    (\w+)((?: +-?\d+\.\d+)+)(?: +#.*)?$", re.MULTILINE)
@@ -50,10 +50,64 @@ def test_forward():
         for name, printed in rows.items():
             assert_printed(printed, expected[name], f"frame {t + 1}: {name}")
         h = tensors["l0.h"][0, t]
-    np.testing.assert_allclose(tensors["y"][0], naive_lstm(x[0], *weights.values())[0], rtol=0, atol=1e-15)  # achieved 1e-16
+    np.testing.assert_allclose(tensors["y"][0], reference_lstm(x[0], *weights.values())[0], rtol=0, atol=1e-15)  # achieved 1e-16
 
 
-def test_backward():
+def reference_frames(weights, x):
+    """The reference's cache of each frame, and {frame: (dh, dc_after, what lstm_step_backward makes of them)}."""
+    params = LSTMParams(*weights.values())
+    h, c, caches = np.zeros((1, 2)), np.zeros((1, 2)), {}
+    for frame in (1, 2, 3):
+        h, c, caches[frame] = lstm_step(x[:, frame - 1], h, c, params)
+    dh, dc, backward = np.ones((1, 2)), np.zeros((1, 2)), {}
+    for frame in (3, 2, 1):
+        backward[frame] = dh, dc, lstm_step_backward(dh, dc, caches[frame])
+        _, dh, dc, _ = backward[frame][2]
+    return caches, backward
+
+
+def test_backward_frame_by_frame():
+    """da is what one clip adds to the biases' gradients; the lines before it are written out here once more."""
+    tables = sections()
+    caches, backward = reference_frames(*arguments(tables["Given"]))
+    for frame, (dh, dc_after, (dx, dh_before, dc_before, grads)) in backward.items():
+        cache = caches[frame]
+        tanh_c = np.tanh(cache.c)
+        dc = dc_after + dh * cache.o * (1 - tanh_c**2)
+        expected = {"dh": dh, "dc_after": dc_after, "do": dh * tanh_c, "dc": dc, "di": dc * cache.g}
+        expected |= {"df": dc * cache.c_before, "dg": dc * cache.i, "dc_before": dc_before}
+        expected |= {f"da_{gate}": grads.b_ih[block] for gate, block in gate_slices(2).items()}
+        expected |= {"dx": dx, "dh_before": dh_before}
+        rows = tables[f"Backward, frame {frame}"]
+        assert list(rows) == list(expected)
+        for name, printed in rows.items():
+            assert_printed(printed, np.ravel(expected[name]), f"frame {frame}: {name}")
+
+
+def test_one_weight_in_three_products():
+    tables = sections()
+    caches, backward = reference_frames(*arguments(tables["Given"]))
+    rows = tables["One weight, in three products"]
+    total = 0.0
+    for frame, (_, _, (_, _, _, grads)) in backward.items():
+        da, h_before = grads.b_ih[5], caches[frame].h_before[0, 1]
+        assert_printed(rows[f"frame{frame}"], [da, h_before, da * h_before], f"frame {frame}")
+        np.testing.assert_allclose(grads.W_hh[5, 1], da * h_before, rtol=0, atol=1e-17)  # achieved 0
+        total += da * h_before
+    assert_printed(rows["sum"], [total], "sum")
+    assert rows["sum"][0] == tables["All gradients"]["dweight_hh"][5, 1]
+
+
+def test_the_page_says_what_it_shows():
+    """The two sums that are written out in words."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert "0.218132 + 0.020608 * 0.697578 * (1 - 0.228548^2) = 0.231757" in page
+    assert round(0.218132 + 0.020608 * 0.697578 * (1 - 0.228548**2), 6) == 0.231757
+    assert "the part through h, 0.013625," in page and round(0.020608 * 0.697578 * (1 - 0.228548**2), 6) == 0.013625
+    assert round(0.218132 / 0.013625) == 16
+
+
+def test_all_gradients():
     tables = sections()
     weights, x = arguments(tables["Given"])
     y, _, cache = recurrent_forward(x, None, weights)
@@ -62,6 +116,6 @@ def test_backward():
     dx, (dh0, dc0), grads = recurrent_backward(dy, cache)
     expected = {f"dx{t + 1}": dx[0, t] for t in range(3)} | {"dh0": dh0[0, 0], "dc0": dc0[0, 0]}
     expected |= {f"d{name}": grads[f"{name}_l0"] for name in PARAMETERS}
-    assert tables["Backward"].keys() == expected.keys()
-    for name, printed in tables["Backward"].items():
+    assert tables["All gradients"].keys() == expected.keys()
+    for name, printed in tables["All gradients"].items():
         assert_printed(printed, expected[name], name)

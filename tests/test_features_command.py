@@ -90,7 +90,7 @@ def test_a_bad_file_has_an_empty_row(clips, tmp_path, capsys, kind):
         (["none.wav"], "none.wav: no such file"),
         (["{folder}"], "a folder without sound files"),
         (["{clip}", "--config", "phone"], "phone"),
-        (["{clip}", "--config", "{clip}"], "a.wav: "),
+        (["{clip}", "--config", "{clip}"], "a.wav is damaged"),
         (["{clip}", "--jobs", "0"], "jobs is 0"),
         (["{clip}", "--output", "f.txt"], "--output is f.txt; expected a name that ends in .npz, .csv, .json"),
         (["{clip}", "--output", "none/f.csv"], "there is no folder none"),

@@ -1,12 +1,15 @@
 """atomic_write: the old file or the new one, never half of one."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 
 import pytest
 
 from npreslstm.errors import InputError
-from npreslstm.files import atomic_write, check_output
+from npreslstm.files import atomic_write, check_folder, check_output, read_sealed, sweep, write_sealed
 
 
 @pytest.fixture(params=[None, b"old"], ids=["new file", "old file"])
@@ -137,3 +140,109 @@ def test_output_must_not_be_what_is_read(tmp_path):
         check_output("--output", str(tmp_path / "a"), [str(tmp_path / "b"), str(tmp_path / "a")])
     check_output("--output", None)
     check_output("--output", str(tmp_path / "new"))
+
+
+KILLED = """
+import os, signal, sys
+from npreslstm.files import atomic_write
+with atomic_write(sys.argv[1]) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def kill_while_writing(path):
+    assert subprocess.run([sys.executable, "-c", KILLED, str(path)]).returncode == -signal.SIGKILL
+
+
+def parts(folder):
+    return [path.name for path in folder.iterdir() if path.name.endswith(".part")]
+
+
+def test_what_a_killed_process_left_is_removed_when_the_file_is_written_again(tmp_path):
+    pytest.importorskip("fcntl")
+    for name in ("a", "ab", "n" * 250):
+        kill_while_writing(tmp_path / name)
+    assert len(parts(tmp_path)) == 3
+    (tmp_path / "a.part").touch()  # somebody else's
+    (tmp_path / ".a.part").mkdir()
+    for k, name in enumerate(("a", "ab", "n" * 250)):
+        with atomic_write(tmp_path / name) as file:
+            file.write(b"whole")
+        assert len(parts(tmp_path)) == 2 + 2 - k
+    assert sorted(parts(tmp_path)) == [".a.part", "a.part"]
+
+
+def test_what_a_living_process_writes_is_left_alone(tmp_path):
+    pytest.importorskip("fcntl")
+    with atomic_write(tmp_path / "a") as one:
+        one.write(b"one")
+        with atomic_write(tmp_path / "a") as other:
+            other.write(b"other")
+        sweep(str(tmp_path))
+        assert len(parts(tmp_path)) == 1
+    assert content(tmp_path) == {"a": b"one"}
+
+
+def test_many_who_write_and_sweep_at_once_lose_nothing(tmp_path):
+    code = """
+import sys
+from npreslstm.files import atomic_write, sweep
+for k in range(150):
+    with atomic_write(f"{sys.argv[1]}/{k % 7}") as file:
+        file.write(b"x" * 1000)
+    sweep(sys.argv[1])
+"""
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(4)]
+    assert [writer.wait() for writer in writers] == [0] * 4
+    assert content(tmp_path) == {str(k): b"x" * 1000 for k in range(7)}
+
+
+def test_a_sealed_file_with_any_bit_flipped_is_not_taken(tmp_path):
+    path = tmp_path / "a"
+    assert read_sealed(path) is None
+    write_sealed(path, b"some bytes")
+    whole = path.read_bytes()
+    assert read_sealed(path) == b"some bytes"
+    for at in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[at // 8] ^= 1 << at % 8
+        path.write_bytes(flipped)
+        assert read_sealed(path) is None
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert read_sealed(path) is None
+
+
+FULL_DISK = """
+import resource, sys
+import numpy as np
+from npreslstm.files import atomic_write
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    with atomic_write(sys.argv[1], sys.argv[2]) as file:
+        if sys.argv[2] == "w":
+            file.write("x" * 100_000)
+        else:
+            np.savez(file, a=np.zeros(100_000))
+except OSError as error:
+    print(error.filename, error.strerror)
+"""
+
+
+@pytest.mark.parametrize("mode", ["w", "wb"])
+def test_a_full_disk_is_named_by_the_file(tmp_path, mode):
+    pytest.importorskip("resource")
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path / "a"), mode], capture_output=True, text=True)
+    assert done.stdout == f"{tmp_path / 'a'} File too large\n" and done.stderr == ""
+    assert content(tmp_path) == {}
+
+
+def test_a_folder_that_cannot_be_written_into_is_found_before_the_work(tmp_path):
+    for check, path in ((check_output, "/proc/result"), (check_folder, "/proc"), (check_folder, "/proc/new/folder")):
+        with pytest.raises(InputError, match=f"--output is {path}"):
+            check("--output", path)
+    check_output("--output", "/dev/stdout")
+    check_folder("--plots", str(tmp_path / "new" / "folder"))
+    assert content(tmp_path / "new" / "folder") == {}

@@ -68,10 +68,11 @@ def test_goldens_are_what_librosa_gives(librosa, capsys):
 def configurations(draw):
     n_fft = 2 * draw(st.integers(8, 1024))
     n_mels = draw(st.integers(1, 140))
+    hop_length = draw(st.integers(max(1, n_fft // 16), n_fft))
     return FeatureConfig(
-        sample_rate=draw(st.integers(8000, 192000)),
+        sample_rate=draw(st.integers(1000, min(192000, 1000 * hop_length))),
         n_fft=n_fft,
-        hop_length=draw(st.integers(max(1, n_fft // 16), n_fft)),
+        hop_length=hop_length,
         n_mels=n_mels,
         n_mfcc=draw(st.integers(1, n_mels)),
         n_chroma=draw(st.integers(1, 40)),
@@ -102,11 +103,12 @@ def sounds(draw):
 @pytest.mark.oracle
 @settings(max_examples=150)
 @given(configurations(), sounds(), st.sampled_from([np.float32, np.float64]))
-@example(FeatureConfig(n_fft=4, hop_length=1, n_mels=2, n_mfcc=2), np.ones(9), np.float32)
+@example(FeatureConfig(sample_rate=1000, n_fft=4, hop_length=1, n_mels=2, n_mfcc=2), np.ones(9), np.float32)
 def test_any_configuration_and_sound(librosa_features, config, sound, dtype):
     y = sound.astype(dtype)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*mel bands are narrower than a bin")
+        warnings.filterwarnings("ignore", message=".*of another scale than")
         ours = extract_features(y, config.sample_rate, config, dtype)
     assert_equal_features(ours, librosa_features(y, config), config, dtype)
 

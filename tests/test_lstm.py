@@ -1,15 +1,18 @@
-"""The LSTM against its slow twin and against numeric gradients."""
+"""The reference LSTM: its order of gates, its gradients by numeric differences, and padding that cannot matter."""
 
 import numpy as np
 import pytest
-from naive import lstm as naive_lstm
 
-from npreslstm.errors import InputError
 from npreslstm.gradient_check import numeric_gradient, relative_error
-from npreslstm.layers.lstm import GATES, LSTMParams, gate_slices, lstm_backward, lstm_forward, lstm_infer, lstm_step
-from npreslstm.layers.packing import packing
-
-EXACT = 1e-14  # achieved 9e-16 on values below 1, float64
+from npreslstm.layers.lstm import (
+    GATES,
+    LSTMParams,
+    gate_slices,
+    lstm_backward,
+    lstm_forward,
+    lstm_step,
+    lstm_step_backward,
+)
 
 
 def random_params(rng, D, H, dtype=np.float64):
@@ -18,9 +21,10 @@ def random_params(rng, D, H, dtype=np.float64):
     return LSTMParams(*(rng.normal(0, 0.5, shape).astype(dtype) for shape in shapes))
 
 
-def random_batch(rng, lengths, D, dtype=np.float64):
-    layout = packing(lengths)
-    return rng.normal(size=(layout.rows, D)).astype(dtype), layout
+def errors_of(loss, pairs):
+    return {
+        name: relative_error(analytic, numeric_gradient(loss, p)) for name, (p, analytic) in pairs.items()
+    }
 
 
 def test_gate_order_is_pytorchs():
@@ -28,126 +32,89 @@ def test_gate_order_is_pytorchs():
     assert gate_slices(3) == {"i": slice(0, 3), "f": slice(3, 6), "g": slice(6, 9), "o": slice(9, 12)}
 
 
-@pytest.mark.parametrize("lengths", [(1,), (4,), (3, 1, 5, 3), (2, 2), (1, 1, 1)])
-@pytest.mark.parametrize("D, H", [(4, 5), (1, 1), (3, 1), (1, 2)])
-def test_forward_equals_the_naive_twin(lengths, D, H):
+def test_one_unit_is_the_four_equations():
+    """H = D = 1, written out with the scalars of each gate."""
+    W_ih, W_hh, b_ih, b_hh = (np.arange(1, 5) / k for k in (4, 5, 6, 7))
+    params = LSTMParams(W_ih[:, None], W_hh[:, None], b_ih, b_hh)
+    h, c, cache = lstm_step(np.array([[0.3]]), np.array([[-0.2]]), np.array([[0.7]]), params)
+    a_i, a_f, a_g, a_o = 0.3 * W_ih + b_ih - 0.2 * W_hh + b_hh
+    i, f, o = (1 / (1 + np.exp(-a)) for a in (a_i, a_f, a_o))
+    expected_c = f * 0.7 + i * np.tanh(a_g)
+    found = [cache.i, cache.f, cache.g, cache.o, c, h]
+    expected = [i, f, np.tanh(a_g), o, expected_c, o * np.tanh(expected_c)]
+    np.testing.assert_allclose(np.ravel(found), expected, rtol=0, atol=5e-16)  # achieved 1.1e-16
+
+
+def test_gradients_of_one_frame():
     rng = np.random.default_rng(0)
-    params = random_params(rng, D, H)
-    x, layout = random_batch(rng, lengths, D)
-    h0, c0 = rng.normal(size=(2, len(lengths), H))
-    y, (h_n, c_n), _ = lstm_forward(x, params, layout, h0, c0)
-    padded, outputs = layout.unpack(x), layout.unpack(y)
-    for n, T in enumerate(lengths):
-        states, h, c = naive_lstm(padded[n, :T], *params, h0[n], c0[n])
-        np.testing.assert_allclose(outputs[n, :T], states, rtol=0, atol=EXACT)
-        np.testing.assert_allclose(h_n[n], h, rtol=0, atol=EXACT)
-        np.testing.assert_allclose(c_n[n], c, rtol=0, atol=4 * EXACT)  # achieved 4e-15 on values up to 4
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("states", [True, False])
-def test_inference_gives_the_same_numbers_as_forward(dtype, states):
-    rng = np.random.default_rng(1)
-    params = random_params(rng, 4, 5, dtype)
-    x, layout = random_batch(rng, (3, 6, 1, 6), 4, dtype)
-    start = rng.normal(size=(2, 4, 5)).astype(dtype) if states else (None, None)
-    y, (h_n, c_n), _ = lstm_forward(x, params, layout, *start)
-    inferred, (h_i, c_i) = lstm_infer(x, params, layout, *start)
-    tolerance = 8 * np.finfo(dtype).eps  # achieved 0 to 1 eps: the products may be summed in another order
-    for a, b in ((y, inferred), (h_n, h_i), (c_n, c_i)):
-        assert a.dtype == b.dtype == dtype
-        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
-
-
-def test_step_by_step_equals_the_sequence():
-    rng = np.random.default_rng(2)
     params = random_params(rng, 4, 5)
-    x, layout = random_batch(rng, (6, 6, 6), 4)
-    y, (h_n, c_n), _ = lstm_forward(x, params, layout)
-    h, c = np.zeros((2, 3, 5))
-    for t in range(6):
-        h, c = lstm_step(x[layout.offsets[t] : layout.offsets[t + 1]], h, c, params)
-        np.testing.assert_allclose(h, y[layout.offsets[t] : layout.offsets[t + 1]], rtol=0, atol=EXACT)
-    np.testing.assert_allclose(h, h_n, rtol=0, atol=EXACT)
-    np.testing.assert_allclose(c, c_n, rtol=0, atol=4 * EXACT)
-
-
-@pytest.mark.parametrize("lengths, D, H", [((3, 1), 4, 5), ((2, 4, 3), 4, 5), ((1,), 1, 1), ((3,), 1, 2)])
-def test_gradients_of_everything(lengths, D, H):
-    """Input, initial states and all weights, with gradients coming in through the outputs and the final states."""
-    rng = np.random.default_rng(3)
-    params = random_params(rng, D, H)
-    x, layout = random_batch(rng, lengths, D)
-    h0, c0, dh_n, dc_n = rng.normal(size=(4, len(lengths), H))
-    dy = rng.normal(size=(layout.rows, H))
+    x, (h, c, dh, dc) = rng.normal(size=(2, 4)), rng.normal(size=(4, 2, 5))
 
     def loss():
-        y, (h_n, c_n), _ = lstm_forward(x, params, layout, h0, c0)
+        new_h, new_c, _ = lstm_step(x, h, c, params)
+        return (new_h * dh).sum() + (new_c * dc).sum()
+
+    dx, dh_before, dc_before, grads = lstm_step_backward(dh, dc, lstm_step(x, h, c, params)[2])
+    pairs = {
+        "x": (x, dx),
+        "h": (h, dh_before),
+        "c": (c, dc_before),
+        **dict(zip(params._fields, zip(params, grads))),
+    }
+    errors = errors_of(loss, pairs)
+    assert max(errors.values()) < 4e-11, errors  # achieved 4.2e-12
+
+
+@pytest.mark.parametrize("T, N, D, H", [(3, 2, 4, 5), (4, 3, 5, 2), (1, 1, 1, 1), (3, 1, 1, 2)])
+def test_gradients_of_everything(T, N, D, H):
+    """Input, initial states and all weights, with gradients coming in through the outputs and the final states."""
+    rng = np.random.default_rng(3)
+    params, x = random_params(rng, D, H), rng.normal(size=(T, N, D))
+    h0, c0, dh_n, dc_n = rng.normal(size=(4, N, H))
+    dy = rng.normal(size=(T, N, H))
+
+    def loss():
+        y, (h_n, c_n), _ = lstm_forward(x, params, h0, c0)
         return (y * dy).sum() + (h_n * dh_n).sum() + (c_n * dc_n).sum()
 
-    cache = lstm_forward(x, params, layout, h0, c0)[2]
-    dx, (dh0, dc0), grads = lstm_backward(dy, cache, dh_n, dc_n)
-    pairs = {"x": (x, dx), "h0": (h0, dh0), "c0": (c0, dc0), **{name: pair for name, pair in zip(params._fields, zip(params, grads))}}
-    errors = {name: relative_error(analytic, numeric_gradient(loss, p)) for name, (p, analytic) in pairs.items()}
-    assert max(errors.values()) < 1e-10, errors  # achieved 2e-11; a wrong gradient shows 1e-3 or more
+    dx, (dh0, dc0), grads = lstm_backward(dy, lstm_forward(x, params, h0, c0)[2], dh_n, dc_n)
+    pairs = {"x": (x, dx), "h0": (h0, dh0), "c0": (c0, dc0), **dict(zip(params._fields, zip(params, grads)))}
+    errors = errors_of(loss, pairs)
+    assert max(errors.values()) < 1e-10, errors  # achieved 1.5e-11; a wrong gradient shows 1e-3 or more
 
 
-def test_input_gradient_can_be_left_out():
-    rng = np.random.default_rng(4)
-    params = random_params(rng, 4, 5)
-    x, layout = random_batch(rng, (3, 2), 4)
-    cache = lstm_forward(x, params, layout)[2]
-    dy = rng.normal(size=(layout.rows, 5))
-    with_dx, without = lstm_backward(dy, cache), lstm_backward(dy, cache, need_dx=False)
-    assert without[0] is None
-    for a, b in zip(with_dx[2], without[2]):
+def test_the_cache_holds_every_frame():
+    rng = np.random.default_rng(1)
+    params, x = random_params(rng, 4, 5), rng.normal(size=(6, 3, 4))
+    y, (h_n, c_n), cache = lstm_forward(x, params)
+    h, c = np.zeros((2, 3, 5))
+    for t in range(6):
+        h, c, of_frame = lstm_step(x[t], h, c, params)
+        for name, array in cache._asdict().items():
+            if name != "params":
+                np.testing.assert_array_equal(array[t], getattr(of_frame, name), err_msg=f"{name}, frame {t}")
+    np.testing.assert_array_equal(h, h_n)
+    np.testing.assert_array_equal(c, c_n)
+    np.testing.assert_array_equal(y, cache.h)
+
+
+def test_frames_past_a_clips_end_have_no_part_in_any_gradient():
+    """Where no gradient comes in after its last frame, a clip's gradients are those of the clip without what follows."""
+    rng = np.random.default_rng(5)
+    params, x, dy = random_params(rng, 3, 2), rng.normal(size=(6, 1, 3)), rng.normal(size=(6, 1, 2))
+    dy[4:] = 0
+    dx, _, grads = lstm_backward(dy, lstm_forward(x, params)[2])
+    short_dx, _, short_grads = lstm_backward(dy[:4], lstm_forward(x[:4], params)[2])
+    assert not dx[4:].any()
+    for a, b in zip((dx[:4], *grads), (short_dx, *short_grads)):
         np.testing.assert_array_equal(a, b)
 
 
-def test_padding_is_never_read():
-    """Packing takes the valid frames only, so NaN past a clip's end cannot matter."""
-    rng = np.random.default_rng(5)
-    padded = rng.normal(size=(2, 4, 3))
-    padded[1, 2:] = np.nan
-    layout = packing([4, 2])
-    y, _, _ = lstm_forward(layout.pack(padded), random_params(rng, 3, 2), layout)
-    assert np.isfinite(y).all()
-
-
-def test_saturated_gates_stay_finite():
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_saturated_gates_stay_finite_and_the_type_is_kept(dtype):
     rng = np.random.default_rng(6)
-    x, layout = random_batch(rng, (5, 3), 4, np.float32)
-    params = LSTMParams(*(1e4 * p for p in random_params(rng, 4, 5, np.float32)))
-    y, _, cache = lstm_forward(x, params, layout)
-    dx, _, grads = lstm_backward(np.ones_like(y), cache)
-    assert all(np.isfinite(a).all() for a in (y, dx, *grads))
-
-
-@pytest.mark.parametrize(
-    "shape, state, message",
-    [((5, 3), (2, 5), r"packed input is \(5, 3\); expected \(5, 4\)"), ((5, 4), (3, 5), r"a state is \(3, 5\); expected \(2, 5\)")],
-)
-def test_wrong_shapes_are_refused(shape, state, message):
-    params = random_params(np.random.default_rng(7), 4, 5)
-    with pytest.raises(InputError, match=message):
-        lstm_forward(np.zeros(shape), params, packing([3, 2]), np.zeros(state))
-
-
-@pytest.mark.parametrize(
-    "changed, message",
-    [
-        ({"W_hh": np.zeros((20, 6))}, r"W_ih is \(20, 4\); expected \(24, 4\): four gates of 6 hidden units"),
-        ({"b_ih": np.zeros(1)}, r"b_ih is \(1,\); expected \(20,\)"),
-        ({"W_ih": np.zeros((15, 4))}, r"W_ih is \(15, 4\); expected \(20, 4\)"),
-    ],
-)
-def test_weights_that_do_not_fit_together_are_refused(changed, message):
-    params = random_params(np.random.default_rng(7), 4, 5)._replace(**changed)
-    with pytest.raises(InputError, match=message):
-        lstm_forward(np.zeros((5, 4)), params, packing([3, 2]))
-
-
-def test_a_gradient_of_another_batch_is_refused():
-    y, _, cache = lstm_forward(np.zeros((5, 4)), random_params(np.random.default_rng(7), 4, 5), packing([3, 2]))
-    with pytest.raises(InputError, match=r"dy is \(6, 5\); expected \(5, 5\), as y"):
-        lstm_backward(np.zeros((6, 5)), cache)
+    params = LSTMParams(*(1e4 * p for p in random_params(rng, 4, 5, dtype)))
+    y, states, cache = lstm_forward(rng.normal(size=(5, 3, 4)).astype(dtype), params)
+    dx, dstates, grads = lstm_backward(np.ones_like(y), cache)
+    for array in (y, *states, dx, *dstates, *grads):
+        assert np.isfinite(array).all() and array.dtype == dtype

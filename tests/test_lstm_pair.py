@@ -7,29 +7,32 @@ import numpy as np
 import pytest
 
 from npreslstm.errors import InputError
-from npreslstm.layers.batchnorm import batchnorm_affine, batchnorm_frozen
-from npreslstm.layers.lstm import LSTMParams, lstm_infer
-from npreslstm.layers.lstm_pair import KEPT_FRAMES, join_pair, pair_infer
-from npreslstm.layers.packing import packing
+from npreslstm.fast.lstm_pair import KEPT_FRAMES, Workspaces, join_pair, pair_infer
+from npreslstm.folding import fold
+from npreslstm.layers.batchnorm import batchnorm_frozen
+from npreslstm.layers.lstm import LSTMParams, lstm_forward
 from npreslstm.model import ResLSTM
-from npreslstm.schema import ModelConfig
-
-
-def random_params(rng, D, H):
-    return LSTMParams(*(rng.normal(0, 0.5, shape) for shape in ((4 * H, D), (4 * H, H), (4 * H,), (4 * H,))))
+from npreslstm.schema import ModelConfig, lstm_names, norm_names
 
 
 @pytest.mark.parametrize("T", [1, 2, 9])
 @pytest.mark.parametrize("D, H", [(3, 4), (1, 1), (16, 5), (46, 64)])
 def test_equals_one_after_the_other(T, D, H):
+    """Against the reference layers, unfolded."""
     rng = np.random.default_rng(0)
-    first, second, x = random_params(rng, D, D), random_params(rng, D, H), rng.normal(size=(T, D))
-    norm = rng.normal(size=D), rng.normal(size=D), rng.normal(size=D), rng.uniform(0.5, 2, D)
-    y, _ = batchnorm_frozen(x + lstm_infer(x, first, packing([T]))[0], *norm)
-    expected, _ = lstm_infer(y, second, packing([T]))
-    hidden = pair_infer(x, join_pair(first, second, *batchnorm_affine(*norm)))
+    model = ResLSTM(ModelConfig(input_size=D, hidden_size=H, num_classes=2), dtype=np.float64)
+    for name, tensor in model.tensors.items():
+        if tensor.dtype == np.float64:
+            variance = name.endswith("running_var")
+            tensor[...] = rng.uniform(0.5, 2, tensor.shape) if variance else rng.normal(0, 0.5, tensor.shape)
+    state, x = model.state_dict(), rng.normal(size=(T, D))
+    first, second = (LSTMParams(*(state[name] for name in lstm_names(lstm, 0))) for lstm in ("lstm1", "lstm2"))
+    hidden, _, _ = lstm_forward(x[:, None], first)
+    y, _ = batchnorm_frozen(x + hidden[:, 0], *(state[name] for name in norm_names("bn_residual")[:4]))
+    expected, _, _ = lstm_forward(y[:, None], second)
+    hidden = pair_infer(x, join_pair(*fold(model.config, state).lstms), Workspaces())
     assert hidden.shape == (T, H)
-    np.testing.assert_allclose(hidden, expected, rtol=0, atol=2e-14)  # achieved 2e-15
+    np.testing.assert_allclose(hidden, expected[:, 0], rtol=0, atol=2e-14)  # achieved 2e-15
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-6), (np.float64, 2e-15)])  # achieved 1e-7 and 2e-16
@@ -56,7 +59,7 @@ def test_clips_of_any_length_in_any_order_and_from_several_threads():
         for found in (map(model.infer, clips, ([T] for T in lengths)), threads.map(model.infer, clips, ([T] for T in lengths))):
             for (logits, _), wanted in zip(found, expected):
                 np.testing.assert_allclose(logits, wanted, rtol=0, atol=2e-15)  # achieved 2e-16
-    spare = model._folded()[0].spare
+    spare = model._one_clip.workspaces.spare
     assert 1 <= len(spare) <= 5 and all(T.frames <= KEPT_FRAMES for T in spare)
 
 

@@ -85,5 +85,5 @@ class TestWithPyAV:
     def test_no_sound(self, tmp_path):
         for content in (b"To be or not to be", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/a.ts\n", b"ffconcat version 1.0\nfile a.wav\n"):
             (tmp_path / "a.mp4").write_bytes(content)
-            with pytest.raises(InputError, match="not a sound file that can be read; expected FLAC, WAV or OGG"):
+            with pytest.raises(InputError, match="not a sound file that can be read|broken sound file"):
                 read_audio(tmp_path / "a.mp4")

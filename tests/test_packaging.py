@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -116,6 +117,91 @@ def test_checkout_on_the_path(tree, tmp_path):
     check(probe(sys.executable, tmp_path, PYTHONPATH=str(tree)), tree / "npreslstm", tree / "weights")
 
 
+def zipped(tree, path):
+    """A zip file of the checkout's packages, weights beside them."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for folder in ("npreslstm", "weights"):
+            for file in sorted((tree / folder).rglob("*")):
+                archive.write(file, file.relative_to(tree))
+    return path
+
+
+ARCHIVED = {
+    "predict": ["predict", "0.wav", "--format", "csv"],
+    "features": ["features", ".", "--jobs", "2"],
+    "c": ["export", "c", "mcu", "--out", "c"],
+}
+
+
+@pytest.fixture(scope="module")
+def clips(tree, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    for k in range(2):
+        shutil.copy(tree / "npreslstm" / "data" / "demo.wav", folder / f"{k}.wav")
+    return folder
+
+
+def outputs(path, clips, temporary):
+    """What each command prints, and the C sources, with the package at `path`, which is not installed."""
+    command = [sys.executable, "-B", "-m", "npreslstm"]
+    texts = {name: run(*command, *words, cwd=clips, PYTHONPATH=path, TMPDIR=temporary) for name, words in ARCHIVED.items()}
+    sources = {file.name: file.read_bytes() for file in (clips / "c").rglob("*.[ch]")}
+    shutil.rmtree(clips / "c")
+    return texts, sources
+
+
+@pytest.fixture(scope="module")
+def from_checkout(tree, clips, tmp_path_factory):
+    return outputs(str(tree), clips, str(tmp_path_factory.mktemp("temporary")))
+
+
+@pytest.mark.parametrize("kind", ["wheel", "zip"])
+def test_from_an_archive_on_the_path(tree, built, clips, from_checkout, tmp_path, kind):
+    """Weights, clip and C sources come out of the archive, in worker processes too, and copies go when these end."""
+    archive = next(built.glob("*.whl")) if kind == "wheel" else zipped(tree, tmp_path / "npreslstm.zip")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    assert outputs(str(archive), clips, str(temporary)) == from_checkout and "measure.c" in from_checkout[1]
+    assert not list(temporary.iterdir())
+    found = probe(sys.executable, clips, PYTHONPATH=str(archive))
+    assert Path(found["package"]) == archive / "npreslstm" / "__init__.py"
+    assert found["answer"] == [4, 2] and found["rate"] == 48000 and Path(found["weights"]).name == "standin.npz"
+
+
+def test_the_hook_for_pyinstaller_has_every_module_and_every_file(tree, built):
+    names, _ = wheel_content(built)
+    hook = runpy.run_path(str(ROOT / "npreslstm" / "freezing" / "hook-npreslstm.py"))
+    sources = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "npreslstm").rglob("*.py")]
+    modules = {".".join(path.parts).removesuffix(".__init__") for path in sources if "freezing" not in path.parts}
+    assert set(hook["hiddenimports"]) | {"npreslstm"} == modules
+    wanted = {name for name in names if name.startswith("npreslstm/") and not name.endswith((".py", "/README.md", "standin.npz"))}
+    assert {f"{folder}/{Path(source).name}" for source, folder in hook["datas"]} - {"npreslstm/ports/c/README.md"} == wanted
+    assert all(Path(source).is_file() for source, _ in hook["datas"])
+
+
+def test_pyinstaller_is_told_where_the_hook_is(built):
+    [wheel] = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
+        assert "[pyinstaller40]\nhook-dirs = npreslstm.freezing:hook_folders\n" in archive.read(name).decode()
+    from npreslstm.freezing import hook_folders
+
+    assert [path.name for folder in hook_folders() for path in Path(folder).glob("hook-*.py")] == ["hook-npreslstm.py"]
+
+
+def test_a_frozen_program_can_be_its_own_worker(monkeypatch):
+    """PyInstaller starts the program again for each worker, and freeze_support is where it turns into one."""
+    import multiprocessing
+
+    from npreslstm import cli
+
+    called = []
+    monkeypatch.setattr(multiprocessing, "freeze_support", lambda: called.append(True))
+    assert cli.main(["--version"]) == 0 and not called
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert cli.main(["--version"]) == 0 and called == [True]
+
+
 def wheel_content(built):
     """Names in the wheel and its parsed metadata."""
     [path] = built.glob("*.whl")
@@ -140,7 +226,8 @@ def test_metadata(built):
     _, metadata = wheel_content(built)
     required = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
     assert [re.match(r"\w+", line).group() for line in required] == ["numpy", "soundfile"]
-    assert set(metadata.get_all("Provides-Extra")) == {"media", "plot", "search", "cluster", "onnx", "safetensors", "test", "oracle"}
+    extras = {"media", "plot", "search", "cluster", "onnx", "safetensors", "docs", "test", "oracle"}
+    assert set(metadata.get_all("Provides-Extra")) == extras
     assert metadata["License-Expression"] == "MIT AND CC-BY-NC-SA-4.0"
     assert metadata["Requires-Python"] == ">=3.10"
     assert metadata["Description-Content-Type"] == "text/markdown"
@@ -162,6 +249,19 @@ def test_sdist_holds_what_the_tests_need(built):
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"LICENSE", "CHANGELOG.md", "Makefile", "tests/conftest.py", "tools/make_demo_clip.sh", "weights/standin.npz"} <= names
     assert not [name for name in names if name.endswith(".pyc") or name.startswith("docs/results")]
+
+
+def test_the_sdist_of_the_same_tree_is_the_same_bytes(tree, built, tmp_path):
+    """Wherever it lies, whenever its files were touched, whatever the mask of permissions."""
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(tree, copy, copy_function=shutil.copy, ignore=shutil.ignore_patterns("*.egg-info"))
+    for path in copy.rglob("*.py"):
+        path.chmod(0o600)
+        os.utime(path, (10**9, 10**9))
+    build = f"import os; os.umask(0o077); from setuptools.build_meta import build_sdist; build_sdist({str(tmp_path)!r})"
+    run(sys.executable, "-c", build, cwd=copy)
+    [first], [second] = built.glob("*.tar.gz"), tmp_path.glob("*.tar.gz")
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_unknown_weights_are_an_error_that_lists_those_there_are():

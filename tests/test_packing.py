@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npreslstm.errors import InputError
-from npreslstm.layers.packing import packing
+from npreslstm.fast.packing import packing
+from npreslstm.layers.padding import valid_frames
 
 
 def test_the_example_of_the_docstring():
@@ -28,6 +29,7 @@ def test_pack_and_unpack_are_inverse(lengths):
     np.testing.assert_array_equal(back[mask], padded[mask])
     assert (back[~mask] == -1).all()
     assert mask.sum(axis=1).tolist() == lengths
+    np.testing.assert_array_equal(mask.T, valid_frames(np.array(lengths)))
 
 
 @pytest.mark.parametrize("lengths", [[], [0], [2, -1], [1.5], [[1]], 3])

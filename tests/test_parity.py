@@ -8,7 +8,7 @@ from parity_page import achieved, allowed
 
 from npreslstm.errors import InputError
 from npreslstm.formats.lstm_layouts import from_keras, from_onnx, to_onnx
-from npreslstm.layers.recurrent import PARAMETERS, recurrent_backward, recurrent_forward
+from npreslstm.testing.recurrent import PARAMETERS, recurrent_backward, recurrent_forward
 
 GOLDENS = Path(__file__).parent / "goldens"
 KINDS = ("forward", "bidirectional")

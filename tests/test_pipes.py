@@ -117,6 +117,7 @@ class TestFifos:
 
 
 class TestOpenFiles:
+    @pytest.mark.filterwarnings("ignore::npreslstm.audio.resampling.ResamplingWarning")
     def test_all_that_take_a_path(self, clip, weights):
         content, expected = clip.read_bytes(), read_audio(clip)[0]
         np.testing.assert_array_equal(read_audio(io.BytesIO(content))[0], expected)

@@ -52,8 +52,8 @@ def test_table(clips, weights, capsys):
 
 
 def test_messages(capsys, weights):
-    assert cli.main(["predict", "--weights", weights, "gone\n\x1b\r.wav"]) == 2
-    assert capsys.readouterr().err == "npreslstm: error: gone \\x1b\\r.wav: no such file\n"
+    assert cli.main(["predict", "--weights", weights, "gone\n\x1b[2J\r.wav"]) == 2
+    assert capsys.readouterr().err == "npreslstm: error: gone \\x1b[2J\\r.wav: no file matches this pattern\n"
 
 
 def test_printable():

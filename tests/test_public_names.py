@@ -1,4 +1,4 @@
-"""Public names and signatures are those that were agreed on: what changes them changes tests/public_names.txt."""
+"""Public names and signatures are those in tests/public_names.txt, which changes when they are meant to."""
 
 import difflib
 from pathlib import Path

@@ -95,7 +95,7 @@ def test_no_such_file(tmp_path, reader):
         (b"", "an empty file"),
         (b"this is no sound at all", "not a sound file|only PCM WAV"),
         (b"RIFF\x24\x00\x00\x00WAVEfmt ", "not a sound file|only PCM WAV"),
-        (b"fLaC" + bytes(100), "not a sound file|only PCM WAV"),
+        (b"fLaC" + bytes(100), "not a sound file|only PCM WAV|broken sound file"),
         (b"RIFF\x40\x00\x00\x00WAVEfmt \xff\xff\xff\x7f" + bytes(40), "not a sound file|only PCM WAV"),
     ],
 )

@@ -50,7 +50,7 @@ def test_every_way_in_warns_once(tmp_path):
             lambda: read_audio(tmp_path / "a.wav"),
             lambda: extract_file(tmp_path / "a.wav", NAMED["mcu"]),
             lambda: recognizer.process_file(tmp_path / "a.wav"),
-            lambda: recognizer.process_file(tmp_path / "a.wav", window=0.1),
+            lambda: recognizer.process_file(tmp_path / "a.wav", window=0.1, gate=False),
         ],
         "<BytesIO>: samples up to 40": [lambda: read_audio(io.BytesIO((tmp_path / "a.wav").read_bytes()))],
         "audio: samples up to 40": [

@@ -89,6 +89,13 @@ def test_speakers_that_it_knows_cannot_be_held_out(begun):
     go_on(begun, corpus("theirs.csv"), test=("s1", "s3"))  # others, of another corpus
 
 
+def test_whom_the_first_network_heard_stays_in_the_notes(begun):
+    data = corpus()
+    few = np.flatnonzero(np.isin(data.speakers, ["s0", "s1", "s2"]))
+    some = data._replace(variants=[data.variants[n] for n in few], labels=data.labels[few], speakers=data.speakers[few], corpora=data.corpora[few])
+    assert go_on(begun, some).notes["speakers trained on"] == ["s1", "s2", "s3", "s4"]
+
+
 def test_what_does_not_fit_is_named(begun):
     for start, text in (
         (replace(begun, classes=tuple("abce")), "classes"),

@@ -143,9 +143,10 @@ def test_an_interrupted_calibration_goes_on_and_ends_with_the_same_bits(trained,
 
 def test_networks_with_teachers_are_refused(trained):
     examples, split, checkpoint = trained
-    student = replace(checkpoint, notes=checkpoint.notes | {"teachers": ["0" * 64]})
-    with pytest.raises(InputError, match="has teachers, who heard all of its speakers"):
-        calibrate((examples, split, student))
+    for name in ("teachers", "started from"):
+        student = replace(checkpoint, notes=checkpoint.notes | {name: ["0" * 64]})
+        with pytest.raises(InputError, match=f"notes have {name}: networks that heard all its speakers"):
+            calibrate((examples, split, student))
 
 
 # From results.
@@ -229,6 +230,7 @@ def with_config(home, change):
         (lambda c: {"heard at": [1.0, 0.9]}, r"heard at is [1.0, 0.9] there and null here"),
         (lambda c: {"teachers": [[], [], []]}, "learnt from teachers is true there and false here"),
         (lambda c: {"folds": [{"test": ["s1"], "validation": []}] * 3}, "whom it scores; expected a recipe that tells it"),
+        (lambda c: {"started from": [[], [], []]}, "go on from others, and do not say whom those had heard"),
         (lambda c: {"folds": [5, 5, 5]}, "is not that of a cross-validation"),
         (lambda c: {"folds": [{"test": 5}] * 3}, "is not that of a cross-validation"),
         (lambda c: {"seed": None}, "is not that of a cross-validation"),

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from naive import lstm as naive_lstm
-from naive import reslstm as naive_reslstm
+from reference import lstm as reference_lstm
 
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
 from npreslstm.layers.lstm import GATES
-from npreslstm.layers.recurrent import PARAMETERS
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 from npreslstm.testing import TOLERANCES, assert_lstm_equal, assert_tensors_equal, assert_trace_equal, from_keras, from_onnx, trace, trace_lstm
+from npreslstm.testing.recurrent import PARAMETERS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "testing.md"
 EXACT = 1e-14  # achieved 2e-15, float64
@@ -70,14 +69,14 @@ def test_the_page_states_the_tolerances():
 # --- traces ---
 
 
-def test_a_trace_of_an_lstm_equals_the_slow_twin(rng):
+def test_a_trace_of_an_lstm_equals_the_reference(rng):
     weights, x = weights_of(rng, bidirectional=True), rng.normal(size=(N, T, D))
     tensors = trace_lstm(weights, x, LENGTHS)
     assert list(tensors) == [f"{layer}.{name}" for layer in ("l0", "l0_reverse") for name in (*GATES, "c", "h")] + ["y", "h_n", "c_n"]
     for n, length in enumerate(LENGTHS):
         for k, (layer, step) in enumerate((("l0", 1), ("l0_reverse", -1))):
             suffix = layer.removeprefix("l0")
-            states, h, c = naive_lstm(x[n, :length][::step], *(weights[f"{name}_l0{suffix}"] for name in PARAMETERS))
+            states, h, c = reference_lstm(x[n, :length][::step], *(weights[f"{name}_l0{suffix}"] for name in PARAMETERS))
             np.testing.assert_allclose(tensors[f"{layer}.h"][n, :length], states[::step], rtol=0, atol=EXACT)
             np.testing.assert_allclose(tensors["h_n"][k, n], h, rtol=0, atol=EXACT)
             np.testing.assert_allclose(tensors["c_n"][k, n], c, rtol=0, atol=EXACT)
@@ -93,18 +92,20 @@ def test_a_trace_of_an_lstm_equals_the_slow_twin(rng):
 
 @pytest.mark.parametrize("config", [{}, {"kind": "lstm-sa"}, {"num_layers": 2, "attention_vectors": 3, "head_combine": True}])
 def test_a_trace_of_the_model(rng, config):
-    """Its stages lead from one to the next, its logits are the slow twin's."""
+    """Its stages lead from one to the next, its logits are those of the reference layers."""
     model = ResLSTM(ModelConfig(input_size=D, hidden_size=H, num_classes=3, **config), rng)
     for name, tensor in model.tensors.items():
         if name.startswith("bn") and tensor.dtype == np.float32:
             tensor += rng.random(tensor.shape).astype(np.float32)
     x = rng.normal(size=(N, T, D)).astype(np.float32)
-    tensors, exact = trace(model, x, LENGTHS), {name: tensor.astype(np.float64) for name, tensor in model.tensors.items()}
-    logits, attention = naive_reslstm([clip[:length].astype(np.float64) for clip, length in zip(x, LENGTHS)], exact)
+    tensors = trace(model, x, LENGTHS)
+    reference = ResLSTM(model.config, dtype=np.float64, backend="reference")
+    reference.load_state_dict(model.state_dict())
+    logits, attention = reference.infer(x, LENGTHS)
     np.testing.assert_allclose(tensors["logit"], logits, rtol=0, atol=1e-13)  # achieved 2e-15
     for n, length in enumerate(LENGTHS):
-        np.testing.assert_allclose(tensors["weight"][n, :length], attention[n], rtol=0, atol=EXACT)
-        np.testing.assert_allclose(softmax(tensors["score"][n, :length]), attention[n], rtol=0, atol=EXACT)
+        np.testing.assert_allclose(tensors["weight"][n, :length], attention[n, :length], rtol=0, atol=EXACT)
+        np.testing.assert_allclose(softmax(tensors["score"][n, :length]), attention[n, :length], rtol=0, atol=EXACT)
         assert not any(tensors[name][n, length:].any() for name in list(tensors)[: list(tensors).index("context")])
     np.testing.assert_allclose(tensors["probability"], softmax(logits), rtol=0, atol=EXACT)
     last = "lstm" if model.config.kind == "lstm-sa" else "lstm2"

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from parity_page import allowed
 
 from npreslstm.layers.loss import cross_entropy, one_hot
-from npreslstm.layers.recurrent import recurrent_backward, recurrent_forward
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
+from npreslstm.testing.recurrent import recurrent_backward, recurrent_forward
 from npreslstm.training.optimizer import Adam, learning_rate
 
 pytestmark = pytest.mark.oracle

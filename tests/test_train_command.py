@@ -1,11 +1,12 @@
 """npreslstm train, through the command line."""
 
+import sys
 import wave
 
 import numpy as np
 import pytest
 
-from npreslstm.checkpoint import load_checkpoint
+from npreslstm.checkpoint import is_native, load_checkpoint, save_checkpoint
 from npreslstm.cli import main
 
 FEW = ["--set", "epochs=2", "--set", "speeds=1", "--set", "batch_size=4", "--hidden", "4"]
@@ -59,6 +60,43 @@ def test_a_student_of_two_teachers(corpus, tmp_path, capsys):
     assert main([*student[:-1], str(tmp_path / "other.npz"), "--test", "s2"]) == 2
     assert 'does not fit the training: speakers trained on is ["s0", "s1", "s2"] there and ["s0", "s1", "s3"] here' in capsys.readouterr().err
     assert not (tmp_path / "other.npz").exists()
+
+
+ONE_EPOCH = ["train", "--synthetic", "--set", "epochs=1", "--hidden", "4"]
+
+
+@pytest.mark.parametrize("ending", [".pt", ".pth", pytest.param(".safetensors", marks=pytest.mark.oracle)])
+def test_the_ending_says_the_format_and_nothing_is_lost(tmp_path, capsys, ending):
+    if ending == ".safetensors":
+        pytest.importorskip("safetensors")
+    out, whole = tmp_path / f"tones{ending}", tmp_path / "tones.npz"
+    assert main([*ONE_EPOCH, "--out", str(out)]) == 0
+    assert f"wrote {out}" in capsys.readouterr().out
+    tensors, complete = load_checkpoint(out), load_checkpoint(whole)
+    assert not is_native(str(out)) and is_native(str(whole)) and len(list(tmp_path.iterdir())) == 2
+    assert all(complete.state[name].tobytes() == array.tobytes() for name, array in tensors.state.items())
+    assert tensors.features is None and complete.features is not None and complete.notes["seed"] == 0
+    assert main([*ONE_EPOCH, "--out", str(out), "--seed", "1"]) == 0  # the pair is replaced as a single file would be
+    assert load_checkpoint(whole).notes["seed"] == 1
+    save_checkpoint(whole, complete)
+    assert main([*ONE_EPOCH, "--out", str(out)]) == 2
+    assert f"would replace {whole}; give another --out, or move that file" in capsys.readouterr().err
+    assert load_checkpoint(whole).sha256 == complete.sha256
+
+
+@pytest.mark.parametrize("name", ["w", "w.onnx", "w.h5", "w.npy", "w.pt.bak"])
+def test_another_ending_is_refused_before_training(tmp_path, capsys, name):
+    assert main([*ONE_EPOCH, "--out", str(tmp_path / name)]) == 2
+    printed = capsys.readouterr().err
+    assert f"{name} does not end in .npz, .pt, .pth, .safetensors" in printed and "training on" not in printed
+    assert not list(tmp_path.iterdir())
+
+
+def test_safetensors_without_its_library_is_refused_before_training(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    assert main([*ONE_EPOCH, "--out", str(tmp_path / "w.safetensors")]) == 2
+    printed = capsys.readouterr().err
+    assert "pip install npreslstm[safetensors]" in printed and "training on" not in printed
 
 
 def test_synthetic_training(tmp_path, capsys):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from samples import checkpoint
 
-from npreslstm.layers.attention import attention_forward
+from npreslstm.fast.attention import attention_forward
 from npreslstm.layers.batchnorm import batchnorm_frozen
 from npreslstm.layers.dense import linear_forward
 from npreslstm.layers.lstm import GATES, gate_slices

@@ -3,9 +3,10 @@
 
     python tools/activity.py RAVDESS [--others] [--seed 0]
 
-The clips are those of the speakers that the bundled weights hold out; with --others those of the other speakers, on whom
-the constants of audio/activity.py were chosen. A hop counts as speech where the clean clip has at least a thousandth of
-the energy of its loudest hop (30 dB below it); the energy of these hops is the level that noise is set against.
+The clips are those of the speakers that the bundled weights hold out; with --others those of the other speakers, on
+whom the constants of audio/activity.py were chosen. A hop counts as speech where the clean clip has more than a
+thousandth of the energy of its loudest hop (30 dB below it); the mean energy of these hops is the level that noise
+is set against. The columns for 20 and 40 dB count speech otherwise, at the same level of the noise.
 """
 
 import argparse
@@ -31,7 +32,8 @@ class Voices:
 
     def __init__(self, clips):
         self.clips = clips
-        frames = np.concatenate([y[: len(y) // 1024 * 1024].reshape(-1, 1024) / active_level(y) for y in clips[::20]])
+        some = clips[::20]
+        frames = np.concatenate([y[: len(y) // 1024 * 1024].reshape(-1, 1024) / active_level(y) for y in some])
         self.envelope = np.sqrt(np.square(np.abs(np.fft.rfft(frames * np.hanning(1024)))).mean(axis=0))
 
 
@@ -63,7 +65,8 @@ def pink(n, voices, rng):
 def shaped(n, voices, rng):
     """Noise with the long-term spectrum of the voices."""
     spectrum, envelope = np.fft.rfft(rng.normal(size=n)), voices.envelope
-    return np.fft.irfft(spectrum * np.interp(np.linspace(0, 1, len(spectrum)), np.linspace(0, 1, len(envelope)), envelope), n)
+    frequencies = np.linspace(0, 1, len(spectrum))
+    return np.fft.irfft(spectrum * np.interp(frequencies, np.linspace(0, 1, len(envelope)), envelope), n)
 
 
 def babble(n, voices, rng):
@@ -110,7 +113,9 @@ def without_lead(y, voices, rng):
 
 
 NOISES = {"white": white, "pink": pink, "speech-shaped": shaped, "babble": babble}
-CONDITIONS = {f"{name} noise, {below} dB": noisy(kind, below) for below in (10, 20, 5) for name, kind in NOISES.items()}
+CONDITIONS = {
+    f"{name} noise, {below} dB": noisy(kind, below) for below in (10, 20, 5) for name, kind in NOISES.items()
+}
 CONDITIONS |= {f"white noise, 10 dB, all {gain:+d} dB": noisy(white, 10, gain) for gain in (-24, 20)}
 CONDITIONS |= {
     "white noise, 10 dB, digital silence around": surrounded,
@@ -142,9 +147,9 @@ def counts(y, change, voices, rng):
     return np.array(rows)
 
 
-def read(clips):
-    """Mono samples at 16 kHz, float64."""
-    return [resample(to_mono(y).astype(np.float64), rate, SAMPLE_RATE) for y, rate in (read_audio(clip.path) for clip in clips)]
+def read(paths):
+    """Mono samples of files at 16 kHz, float64."""
+    return [resample(to_mono(y).astype(np.float64), rate, SAMPLE_RATE) for y, rate in map(read_audio, paths)]
 
 
 def main(argv=None):
@@ -158,8 +163,8 @@ def main(argv=None):
     others = [clip for clip in dataset.clips if clip not in held_out]
     if not held_out or not others:
         raise InputError(f"{args.data} has no clips of speakers that the weights hold out, or of no others")
-    voices = Voices(read(others))
-    clips = voices.clips if args.others else read(held_out)
+    voices = Voices(read(clip.path for clip in others))
+    clips = voices.clips if args.others else read(clip.path for clip in held_out)
     titles = " | ".join(f"speech: {decibels} dB | others" for decibels in REFERENCES)
     print(f"| {len(clips)} clips, kept % | {titles} |\n|---|" + "---|---|" * len(REFERENCES))
     for name, change in CONDITIONS.items():

@@ -12,7 +12,7 @@ import sys
 import bench_lib
 import numpy as np
 
-from npreslstm.layers.lstm_pair import zeros_in_lines
+from npreslstm.fast.lstm_pair import zeros_in_lines
 
 H, K, M = 64, 111, 1000  # hidden, inputs of the gates, rows of a longer array of which one frame is a part
 S = 110  # cells of both layers together

@@ -17,9 +17,9 @@ import tracemalloc
 import bench_lib
 import numpy as np
 
+from npreslstm.fast.lstm import PIECE
+from npreslstm.fast.packing import packing
 from npreslstm.layers.loss import cross_entropy, one_hot
-from npreslstm.layers.lstm import PIECE
-from npreslstm.layers.packing import packing
 from npreslstm.model import ResLSTM
 from npreslstm.training.memory import keep_freed_memory
 from npreslstm.training.optimizer import Adam

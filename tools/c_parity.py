@@ -25,8 +25,8 @@ from npreslstm.audio.resampling import resample
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
 from npreslstm.errors import InputError
+from npreslstm.fast.packing import packing
 from npreslstm.layers.activations import softmax
-from npreslstm.layers.packing import packing
 from npreslstm.ports.c_export import export_c
 from npreslstm.ports.c_library import CLibrary, build
 from npreslstm.ports.quantize import QuantizedModel

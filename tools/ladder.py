@@ -6,7 +6,7 @@
     python tools/ladder.py RAVDESS --cache FEATURES --recipe student --teachers T    # to be the teachers of others
     python tools/ladder.py RAVDESS --cache FEATURES --speeds 1,0.85,1.15  # and a line for clips that are heard at these speeds
     python tools/ladder.py RAVDESS --cache FEATURES --set conditions=12   # and a line for clips under drawn conditions
-    python tools/ladder.py RAVDESS --cache FEATURES --recipe robust --start T --temperature   # go on from networks, and calibrate by them
+    python tools/ladder.py RAVDESS --cache FEATURES --recipe robust --start T --temperature FILE   # go on from networks, calibrate by them
     python tools/ladder.py --corpus RAVDESS --corpus nemo.csv --cache FEATURES       # trained on another corpus too
 
 The 19 actors that fold 0 trains on are dealt to four groups in turn; each group is scored by a network that was trained on
@@ -15,6 +15,7 @@ four groups' pooled predictions, that of each group, and the mean cross-entropy 
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from npreslstm.commands.data import (
 from npreslstm.commands.predict import parse_speeds
 from npreslstm.commands.train import ClipLine
 from npreslstm.errors import InputError
+from npreslstm.files import atomic_write
 from npreslstm.parallel import available_cores, run_all
 from npreslstm.schema import ModelConfig
 from npreslstm.training.calibration import fit_temperature, temperature_scores
@@ -88,7 +90,8 @@ def main(argv=None):
     parser.add_argument("--speeds", action="append", default=[], metavar="S", help="speeds of the recipe with commas, 1 first; repeatable")
     parser.add_argument("--teachers", metavar="DIR", help="learn from the networks that --keep saved there, in place of the labels")
     parser.add_argument("--start", metavar="DIR", help="go on from the networks that --keep saved there")
-    parser.add_argument("--temperature", action="store_true", help="print the temperature that fits the groups best")
+    temperature = "write the temperature that fits the groups best there, for tools/train_weights.py"
+    parser.add_argument("--temperature", metavar="FILE", help=temperature)
     args = parser.parse_args(argv)
     recipe = with_settings(load_recipe(args.recipe), args.set)
     heard_at = {text: parse_speeds(text) for text in args.speeds}
@@ -122,16 +125,23 @@ def main(argv=None):
         drawn = p_of_conditions(entries, p, len(recipe.speeds))
         print(line(drawn, len(dataset.classes), f"{settings} under drawn conditions"), flush=True)
     if args.temperature:
-        print(temperature_line(entries, drawn, max(recipe.conditions, 1)), flush=True)
+        record = temperature_record(entries, drawn, max(recipe.conditions, 1))
+        with atomic_write(args.temperature, "w", encoding="utf-8") as file:
+            json.dump(record, file, indent=1)
+        errors = [f"{record[f'ECE {when}']:.4f} {when}" for when in ("before", "after")]
+        print(f"temperature {record['value']:.3f}: expected calibration error {', '.join(errors)}", flush=True)
 
 
-def temperature_line(entries, drawn, times):
-    """The temperature of clips as recorded, and as often under conditions, with the calibration error before and after."""
+def temperature_record(entries, drawn, times):
+    """The temperature of clips as recorded, and as often under conditions: what `calibrated` keeps of it, and its value."""
     pool = entries * times + drawn
     labels = np.concatenate([entry.labels for entry in pool])
     logits = np.log(np.maximum(np.concatenate([entry.probabilities for entry in pool]), 1e-30))
-    scores = temperature_scores(logits, labels, T := fit_temperature(logits, labels))
-    return f"temperature {T:.3f}: expected calibration error {scores['ECE before']:.4f} before, {scores['ECE after']:.4f} after"
+    T = fit_temperature(logits, labels)
+    speakers = sorted({name for entry in entries for name in entry.speakers.tolist()}, key=lambda name: (len(name), name))
+    about = {"value": T, "clips": sum(len(entry.labels) for entry in entries), "speakers": speakers}
+    how = "tools/ladder.py: each clip as recorded and under conditions, by networks that have not heard its speaker"
+    return about | temperature_scores(logits, labels, T) | {"how": how}
 
 
 def p_of_conditions(entries, p, speeds):

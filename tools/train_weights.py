@@ -13,6 +13,7 @@ was.
 
 import argparse
 import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -26,9 +27,11 @@ from npreslstm.commands.data import (
     load_training_data,
 )
 from npreslstm.commands.train import ClipLine, EpochLine
+from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
 from npreslstm.report.model_card import model_card
 from npreslstm.schema import ModelConfig
+from npreslstm.training.calibration import calibrated
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.fit import fit, prepare_examples, split_by_speaker
 from npreslstm.training.packed import open_results
@@ -54,6 +57,7 @@ def main(argv=None):
     add_background_argument(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--teachers", action="append", default=[], metavar="DIR", help="folder of a cross-validation with weights/; repeatable")
+    parser.add_argument("--temperature", metavar="FILE", help="calibrate by what tools/ladder.py --temperature wrote")
     parser.add_argument("--start", metavar="W", help="weights to go on from: a file, or the name of bundled ones")
     parser.add_argument("--recipe", default="default", metavar="R", help="default, student, robust, original or a JSON file of fields")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe; repeatable")
@@ -74,10 +78,20 @@ def main(argv=None):
     snapshot = path.with_suffix(".training")
     start = load_checkpoint(args.start) if args.start else None
     checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, EpochLine(), snapshot, teachers, start)
+    if args.temperature:
+        checkpoint = with_temperature(checkpoint, args.temperature)
     save_checkpoint(path, with_origin(checkpoint, args))
     snapshot.unlink(missing_ok=True)
     print(f"{path.name}: UAR {checkpoint.notes['scores held out']['uar']:.4f} on the held-out speakers", file=sys.stderr)
     write_card(path.parent)
+
+
+def with_temperature(checkpoint, path):
+    """The checkpoint calibrated by a record of tools/ladder.py, of speakers whom it was trained on."""
+    record = json.loads(Path(path).read_text(encoding="utf-8"))
+    if strangers := set(record["speakers"]) - set(checkpoint.notes["speakers trained on"]):
+        raise InputError(f"{path} is of speakers that were not trained on: {', '.join(sorted(strangers))}")
+    return calibrated(checkpoint, record.pop("value"), record)
 
 
 def with_origin(checkpoint, args):
@@ -85,6 +99,7 @@ def with_origin(checkpoint, args):
     options = [f"--corpus {Path(corpus).name}" for corpus in args.corpus]
     options += ["--background DIR"] if args.background else []
     options += [f"--start {args.start}"] if args.start else []
+    options += ["--temperature FILE"] if args.temperature else []
     options += [f"--recipe {args.recipe}"] if args.recipe != "default" else []
     options += [*(f"--set {setting}" for setting in args.set), *("--teachers DIR" for _ in args.teachers)]
     command = " ".join([f"python tools/train_weights.py RAVDESS {args.name} --seed {args.seed}", *options])

@@ -17,11 +17,11 @@ PROGRAM = "import sys\n\nfrom npreslstm.cli import main\n\nif __name__ == '__mai
 COMMANDS = (
     ("predict", "clips", "--format", "csv"),
     ("features", "clips", "--jobs", "2", "--output", "OUT.csv"),
-    ("info", "mcu"),
+    ("info", "clips/mcu.npz"),
     ("export", "c", "mcu", "--out", "OUT"),
     ("convert", "paper", "OUT.pt"),
     ("train", "--synthetic", "--set", "epochs=1", "--hidden", "4", "--out", "OUT.npz"),
-    *((command, "--help") for command in ("crossval", "search", "evaluate", "gradcheck")),
+    *((command, "--help") for command in ("crossval", "search", "calibrate", "evaluate", "gradcheck")),
 )
 
 
@@ -59,7 +59,7 @@ def differences(program, folder):
 
 
 def main():
-    from npreslstm.assets import demo_clip_path
+    from npreslstm.assets import demo_clip_path, weights_path
 
     wrong = 0
     for form in ("onedir", "onefile"):
@@ -68,6 +68,7 @@ def main():
             (folder / "clips").mkdir()
             for k in range(4):
                 shutil.copy(demo_clip_path(), folder / "clips" / f"{k}.wav")
+            shutil.copy(weights_path("mcu"), folder / "clips")
             program = freeze(folder, form)
             print(f"{form}:")
             wrong += differences(program, folder)

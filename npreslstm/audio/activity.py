@@ -1,9 +1,11 @@
-"""Where speech is: an energy gate over a noise floor, in integers, so that C makes the same decision for every hop.
+"""Where speech is: an energy gate over a noise floor, in integers, so that C makes the same decisions.
 
-For each hop of 512 samples at 16 kHz (32 ms), the sums and differences of neighbours (Haar's wavelets) give the energy in
-seven octaves from 62 Hz to 8 kHz. Each band has a floor, which follows the quiet in both directions and creeps up under
-speech. The score is how far the bands are above their floors, each up to CAP, added up; there is speech where the mean
-score of five hops is above THRESHOLD, until it is below RELEASE. docs/frontend.md has the equations and how well it hears.
+For each hop of 512 samples at 16 kHz (32 ms), the sums and differences of neighbours (Haar's wavelets) give the
+energy in seven octaves from 62 Hz to 8 kHz. Each band has a floor, which follows the quiet in both directions and
+creeps up under speech. The score is how far the bands are above their floors, each up to CAP, added up; there is
+speech where the mean score of five hops is above THRESHOLD, until it is no longer above RELEASE. docs/frontend.md
+has the equations and says how well it hears. Levels, floors and scores count 1/256 of a doubling of energy: 85 are
+a decibel.
 """
 
 from collections import deque
@@ -16,13 +18,12 @@ from npreslstm.audio.signal import as_float, check_sample_rate, to_mono
 SAMPLE_RATE = 16_000  # Hz
 HOP = 512  # samples that one decision is about
 BANDS = 7  # 4-8 kHz, 2-4 kHz, ... 62-125 Hz
-DECIBEL = 256 / (10 * np.log10(2))  # levels, floors and scores are in 1/256 of a doubling of energy: 85 to a decibel
 FAINT = 1024  # added to a band's energy: white noise of 1.4 steps of 16 bits
 SILENT = 1536  # energy of all bands below which a hop is digital silence: white noise of 0.65 steps
-RISE, FALL = 5, 4  # a floor goes a 2^5-th of the way up to a louder hop, a 2^4-th down to a quieter one
-FIRST_HOPS, FIRST_FALL = 16, 2  # a 2^2-nd down in the first half second that is not silent: it may begin in the middle of a word
+RISE, FALL = 5, 4  # a floor goes 2^-5 of the way up to a louder hop, 2^-4 down to a quieter one
+FIRST_HOPS, FIRST_FALL = 16, 2  # 2^-2 down in the first half second of sound: it may begin in the middle of a word
 CREEP = 6  # under speech it goes up by as much in a hop: 2.2 dB a second
-CAP = 640  # 7.5 dB; BANDS * CAP is less than SMOOTHED * THRESHOLD, with room for noise: a click within one hop is no speech
+CAP = 500  # 5.9 dB: BANDS * CAP and the noise of four hops are below SMOOTHED * THRESHOLD, so a click is no speech
 THRESHOLD, RELEASE = 1200, 600
 SMOOTHED = 5  # hops whose scores are averaged, the decision's own in their middle
 LOOK_BACK = 1  # hops before speech that are kept as well
@@ -33,8 +34,8 @@ DELAY = SMOOTHED // 2 + LOOK_BACK  # hops between a hop and its decision
 class VoiceActivity:
     """Decides for every 32 ms whether there is speech, as the samples arrive, in constant memory.
 
-    The decisions are the same however the samples are cut into pieces, and the same in C (``npr_activity.h``). They come
-    DELAY hops late. Before the first sample and after the last one there is taken to be digital silence.
+    The decisions are the same however the samples are cut into pieces, and the same in C (``npr_activity.h``). They
+    come DELAY hops late. Before the first sample and after the last one digital silence is assumed.
 
     Examples
     --------
@@ -116,7 +117,7 @@ class VoiceActivity:
         return np.array(decisions[early:], bool)
 
     def _decide(self, levels, silent):
-        """Take in one hop; whether there is speech DELAY hops before it. All numbers are Python's integers."""
+        """Take in one hop; whether there is speech DELAY hops before it. All are Python's integers."""
         self._scores.append(0 if silent else self._score(levels))
         total = sum(self._scores)
         self._speaking = total > SMOOTHED * (RELEASE if self._speaking else THRESHOLD)
@@ -152,8 +153,8 @@ def speech_spans(signal, sample_rate):
     Returns
     -------
     list of (float, float)
-        Start and end of each stretch of speech, in seconds, in order. The last one ends with the signal if its last hop
-        has speech. Nothing for a signal of less than a hop.
+        Start and end of each stretch of speech, in seconds, in order. The last one ends with the signal if the last
+        hop has speech. Nothing for a signal of less than a hop.
 
     Raises
     ------
@@ -166,7 +167,7 @@ def speech_spans(signal, sample_rate):
     >>> y = 0.001 * np.random.default_rng(0).normal(size=32000)
     >>> y[16000:24000] *= 100
     >>> speech_spans(y, 16000)
-    [(0.896, 1.6)]
+    [(0.928, 1.6)]
     """
     check_sample_rate(sample_rate)
     return spans_of_blocks([to_mono(as_float(signal))], sample_rate)
@@ -192,7 +193,7 @@ class _Counted:
 
 
 def _spans(decisions, seconds):
-    """Start and end of each run of yes, in seconds; a run up to the last hop goes on to the end of the signal."""
+    """Start and end of each run of yes, in seconds; one up to the last hop goes on to the end of the signal."""
     edges = np.flatnonzero(np.diff(decisions, prepend=False, append=False)) * HOP / SAMPLE_RATE
     if len(decisions) and decisions[-1]:
         edges[-1] = seconds
@@ -208,7 +209,7 @@ def _as_pcm(samples):
 
 
 def _band_energies(hops):
-    """Energy of the differences of neighbours, of neighbouring sums, and so on: (hops, HOP) -> (hops, BANDS) int64."""
+    """Energy of differences of neighbours, of their sums, and so on: (hops, HOP) -> (hops, BANDS) int64."""
     sums = hops.astype(np.int64)
     energies = np.empty((len(hops), BANDS), np.int64)
     for band in range(BANDS):
@@ -219,9 +220,6 @@ def _band_energies(hops):
 
 
 def _log2(values):
-    """256 log2 of integers from 1 to 2^53, by straight lines between the powers of two.
-
-    Off by at most 22, and 1 for rounding down: a quarter of a decibel.
-    """
+    """256 log2 of integers from 1 to 2^53, straight lines between the powers of two: too low by 0 to 23.1."""
     mantissa, exponent = np.frexp(values.astype(np.float64))  # mantissa in [1/2, 1)
     return 256 * (exponent.astype(np.int64) - 2) + np.floor(512 * mantissa).astype(np.int64)

@@ -13,6 +13,7 @@ LARGEST = 2**20  # of any size: beyond use
 LARGEST_TABLE = 2**22  # numbers of a filter bank or basis, which is made in float64
 SPECTRUM_WORK = 60  # multiplications a bin of the transform and of the mel bands come to
 MOST_WORK = 2e9  # multiplications a second of sound: about what a slow core does
+MOST_FRAMES = 1000  # a second
 PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
@@ -97,6 +98,10 @@ class FeatureConfig:
         checks = [
             (self.n_fft % 2 == 0 and self.n_fft >= 4, f"n_fft is {self.n_fft}; expected an even number from 4"),
             (self.hop_length <= self.n_fft, f"hop_length is {self.hop_length}; expected at most n_fft = {self.n_fft}"),
+            (
+                self.sample_rate <= MOST_FRAMES * self.hop_length,
+                f"hop_length is {self.hop_length}; expected at least {-(-self.sample_rate // MOST_FRAMES)}, a thousandth of a second",
+            ),
             (self.n_mfcc <= self.n_mels, f"n_mfcc is {self.n_mfcc}; expected at most n_mels = {self.n_mels}"),
             (0 <= self.fmin < self.upper_hz, f"fmin is {self.fmin:g} Hz; expected from 0 to below fmax = {self.upper_hz:g} Hz"),
             (self.upper_hz <= nyquist, f"fmax is {self.upper_hz:g} Hz; expected at most half the sample rate, {nyquist:g} Hz"),
@@ -113,7 +118,7 @@ class FeatureConfig:
 
     def _check_cost(self):
         """Refuse what no sound is heard better by, and what takes more memory or time than a machine has."""
-        bins = self.n_fft // 2 + 1
+        bins = self.n_fft // 2
         tables = {"n_mels": self.n_mels * bins, "n_chroma": self.n_chroma * bins, "n_mfcc": self.n_mfcc * self.n_mels}
         for name, size in tables.items():
             if size > LARGEST_TABLE:

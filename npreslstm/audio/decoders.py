@@ -28,7 +28,7 @@ class View(io.RawIOBase):
 
     def __init__(self, data: Data, part: Part, endless: bool = False) -> None:
         self._data, self._part = data, part
-        self._stop = part.stop - part.start
+        self._stop = (part.stop if part.shown is None else part.shown) - part.start
         self._size = FOREVER if endless else self._stop
         self._at = 0
 
@@ -70,7 +70,7 @@ def open_part(data: Data, part: Part, path: str | None) -> Any:
     if part.media:
         return MediaFile(data, part)
     estimated = part.frames is not None  # libsndfile counts the frames of what seems to have no end
-    plain = path is not None and part.start == 0 and not part.patches and not estimated
+    plain = path is not None and part.start == 0 and not part.patches and part.shown is None and not estimated
     try:
         if plain:
             file = _forward()(path if os.name == "nt" else os.fsencode(path))  # as text it refuses names that are not UTF-8

@@ -14,7 +14,7 @@ from npreslstm.audio.features import extract_file, features_of_signal
 from npreslstm.audio.reader import check_file, listed, place_of, read_audio
 from npreslstm.audio.statistics import FrameStatistics
 from npreslstm.errors import InputError
-from npreslstm.files import atomic_write
+from npreslstm.files import read_sealed, sweep, write_sealed
 from npreslstm.formats.npy import parse_npy
 from npreslstm.parallel import run_all
 
@@ -42,7 +42,8 @@ def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progres
     cache_dir : str or os.PathLike, optional
         A folder, made if needed, that remembers the features of every file done. An entry is found by the content of the
         file and the configuration, so neither a changed file nor a changed configuration is ever answered from it; it is
-        written whole or not at all, so the work can be interrupted at any time and taken up again.
+        written whole or not at all, so the work can be interrupted at any time and taken up again, and with a digest, so
+        a damaged one is made anew.
     progress : callable, optional
         Called with (files done, files in all) after each.
     speed : float
@@ -66,6 +67,7 @@ def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progres
     if cache_dir is not None:
         cache_dir = os.fspath(cache_dir)
         os.makedirs(cache_dir, exist_ok=True)
+        sweep(cache_dir)
     done = {}
     for index, features, error, raised in _results([(index, path, config, cache_dir, speed) for index, path in enumerate(paths)], jobs):
         for category, message in raised:
@@ -145,8 +147,7 @@ def _cached(path, config, cache_dir, speed):
         features = _extract(path, config, speed)
         buffer = io.BytesIO()
         np.save(buffer, features)
-        with atomic_write(entry) as file:
-            file.write(buffer.getbuffer())
+        write_sealed(entry, buffer.getbuffer())
     return features
 
 
@@ -161,10 +162,9 @@ def _key(path, config, speed):
 
 def _load(entry, config):
     """Features from the cache; None if they are not there or not as they were written."""
-    if not os.path.isfile(entry):
+    data = read_sealed(entry)
+    if data is None:
         return None
-    with open(entry, "rb") as file:
-        data = file.read()
     try:
         features = parse_npy(data)
     except InputError:

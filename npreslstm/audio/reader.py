@@ -329,9 +329,12 @@ def _in_hidden(name: str, pattern: str) -> bool:
 
 
 def walk(path: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield (folder, sorted names of its files) of a folder and all in it, those behind symbolic links included, each once."""
+    """Yield (folder, sorted names of its files) of a folder and all in it, those behind symbolic links included, each once.
+
+    A folder that cannot be listed is an OSError that names it: what is in it must not silently be left out.
+    """
     seen = set()
-    for folder, folders, names in os.walk(path, followlinks=True):
+    for folder, folders, names in os.walk(path, followlinks=True, onerror=_give_up):
         real = os.path.realpath(folder)
         if real in seen:  # a link that leads back
             folders.clear()
@@ -340,6 +343,10 @@ def walk(path: str) -> Iterator[tuple[str, list[str]]]:
         folders[:] = [name for name in folders if not is_hidden(name)]
         folders.sort(key=lambda name: (os.path.islink(os.path.join(folder, name)), name))  # beside its link, a folder goes by its own name
         yield folder, sorted(names)
+
+
+def _give_up(error: OSError) -> None:
+    raise error
 
 
 def check_file(path: str) -> None:

@@ -76,8 +76,9 @@ def _filter(padded, up, down, context, ready):
 
     Output m of a block lies at sample m down / up of it, and is the sum over samples of the kernel about there. The
     kernels of a block's outputs are the columns of one matrix, so that blocks are rows times that matrix; where it would be
-    too large (44,101 to 48,000 Hz), the kernel is kept once. Always by sums over samples: by way of a fast Fourier
-    transform silence would come out as rounding noise, and the chroma of noise, however small, is not that of silence.
+    too large (44,101 to 48,000 Hz), outputs of the same phase are summed together. Always by sums over samples: by way of
+    a fast Fourier transform silence would come out as rounding noise, and the chroma of noise, however small, is not that
+    of silence.
     """
     periods = max(1, min(OUTPUTS // up, ready // down))  # of up outputs and down samples, in a block
     step, outputs = periods * down, periods * up
@@ -106,7 +107,7 @@ def _block_matrix(up, down, context, periods):
 
 
 def _filter_by_phase(padded, up, down, context, ready):
-    """As `_filter`, with a kernel that is kept once, cut into its `up` phases.
+    """As `_filter`, with the kernel cut into its `up` phases.
 
     Every `up`-th output takes the same phase, `down` samples further on: (count, taps) windows of the signal, of which no
     copy is made, times one row of the table.
@@ -115,17 +116,17 @@ def _filter_by_phase(padded, up, down, context, ready):
     half, taps, count = ZERO_CROSSINGS * max(up, down), table.shape[1], ready // down
     x = np.concatenate(([0.0], padded))  # the first window may begin one sample early, under a zero of the kernel
     windows = np.lib.stride_tricks.sliding_window_view(x, taps)
-    y = np.empty((count, up))
+    heard = np.empty((count, up))
     for k in range(up):
         newest, phase = divmod(half + context * up + k * down, up)
         first = newest - taps + 2
-        y[:, k] = windows[first : first + (count - 1) * down + 1 : down] @ table[phase]
-    return y.ravel()
+        heard[:, k] = windows[first::down][:count] @ table[phase]
+    return heard.reshape(-1)
 
 
 @functools.lru_cache(maxsize=1)
 def _phases(up, down):
-    """The kernel of `_kernel` times `up`, made a piece at a time: row p holds its taps p, p + up, ..., the last one first."""
+    """`up` times the kernel of `_kernel`, made a piece at a time: row p has its taps p, p + up, ..., the last one first."""
     longest = max(up, down)
     half = ZERO_CROSSINGS * longest
     taps = -(-(2 * half + 1) // up)

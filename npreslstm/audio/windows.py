@@ -1,8 +1,8 @@
-"""Recordings of any length as windows: a short one whole, a long one in pieces that overlap, where there is speech.
+"""Recordings of any length as windows: a short one whole, a long one in pieces that overlap.
 
 Window k starts at k hops, as long as it fits; the last one ends with the recording. A recording shorter than a window
-is one window. With the voice-activity gate, each stretch of speech in a long recording is cut like that by itself, and
-what no window covers is silence.
+is one window. With the voice-activity gate, each stretch of speech in a long recording is cut like that by itself,
+and what no window covers is silence.
 """
 
 import functools
@@ -20,7 +20,7 @@ WINDOW, HOP = 4.0, 2.0  # seconds, beyond that
 LONGEST = 1e6  # seconds of a window
 MOST = 1_000_000  # windows of a recording: 23 days
 BLOCK = 1 << 16  # samples that the gate takes from a file at once
-MARGIN = 0.5  # seconds on either side of speech that belong to its stretch
+MARGIN = 0.25  # seconds on either side of speech that belong to its stretch
 SHORTEST = 0.5  # seconds of silence: less, between two stretches or at an end, belongs to the stretch
 MOST_OF_SMALL = 100_000  # of a small file, whose windows are all silent
 BYTES_A_WINDOW = 20  # of a file whose windows are more
@@ -36,7 +36,10 @@ class Window(NamedTuple):
 
 
 def check_windows(window, hop, smooth=0.0):
-    """Raise InputError unless 0 < hop <= window, in seconds, and `smooth` is seconds; `hop` or both may be None."""
+    """Raise InputError unless these are seconds with 0 < hop <= window and smooth >= 0.
+
+    `window` and `hop` may both be None, `hop` may be None alone.
+    """
     if not 0 <= smooth <= LONGEST:
         raise InputError(f"smooth is {smooth}; expected seconds from 0 (not at all) to {LONGEST:,.0f}")
     if window is None:
@@ -114,7 +117,7 @@ def speech_parts(n, sample_rate, spans, window=None, hop=None):
 
 
 def _stretches(n, sample_rate, spans):
-    """[first, last] of each stretch of speech, in samples: spans with their margins, those together that all but touch."""
+    """[first, last] of each stretch of speech, in samples: spans with margins, those together that all but touch."""
     margin, shortest = MARGIN * sample_rate, SHORTEST * sample_rate
     stretches = []
     for start, end in spans:

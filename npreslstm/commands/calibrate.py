@@ -1,5 +1,7 @@
 """``npreslstm calibrate``: probabilities that are how often the weights are right."""
 
+from npreslstm.report.text import show
+
 HELP = "calibrate the probabilities of weights by a cross-validation inside their training speakers"
 
 EXAMPLES = """\
@@ -34,5 +36,5 @@ def run(args):
     check_output("--out", args.out, [find_weights(args.weights)])
     checkpoint = calibrate_by_results(load_checkpoint(args.weights), args.results)
     save_checkpoint(args.out, checkpoint)
-    print(f"wrote {args.out}")
-    print(temperature_text(checkpoint.notes))
+    show(f"wrote {args.out}")
+    show(temperature_text(checkpoint.notes))

@@ -1,5 +1,7 @@
 """``npreslstm convert``: weights from one file format to another."""
 
+from npreslstm.report.text import printable, show
+
 HELP = "convert weights between PyTorch's .pt, .safetensors and the native .npz, without PyTorch"
 
 EXAMPLES = """\
@@ -32,8 +34,8 @@ def run(args):
     classes = None if args.classes is None else [name.strip() for name in args.classes.split(",")]
     checkpoint, notices = convert(args.source, args.target, args.like, args.features, classes, args.mean_std, args.key)
     config = checkpoint.config
-    print(
-        f"{args.target}: {config.kind}, {config.input_size} features, hidden size {config.hidden_size}, layers {config.num_layers}, "
+    show(
+        f"{printable(args.target)}: {config.kind}, {config.input_size} features, hidden size {config.hidden_size}, layers {config.num_layers}, "
         f"attention vectors {config.attention_vectors}, {config.num_classes} classes, {config.num_parameters:,} parameters"
     )
     for notice in notices:

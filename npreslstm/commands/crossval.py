@@ -13,6 +13,7 @@ from npreslstm.commands.data import (
     load_training_data,
 )
 from npreslstm.commands.evaluate import add_plot_arguments, check_plots
+from npreslstm.report.text import show
 
 HELP = "cross-validate a recipe over speakers: repeated, parallel, resumable"
 
@@ -94,7 +95,10 @@ def run(args):
     journal = open_results(args.report or args.out)
     summary = summarise(journal.config, journal.entries())
     text = summary_text(journal.config, summary, _seconds(journal, summary))
-    print(json.dumps(summary, indent=1) + "\n" if args.format == "json" else text, end="")
+    if args.format == "json":
+        print(json.dumps(summary, indent=1))
+    else:
+        show(text, end="")
     if args.plots:
         _plot(args, journal, summary)
 
@@ -170,7 +174,7 @@ class EntryLine:
         self.plan, self.total, self.workers = plan, runs * len(plan.folds), workers
         self.started, self.finished, self.clips = time.monotonic(), 0, None
         use = "kept out of training" if plan.uses_validation else "trained on too"
-        print(f"{runs} run{'s' if runs > 1 else ''} of {len(plan.folds)} folds from seed {plan.seed}; validation speakers are {use}", file=sys.stderr)
+        show(f"{runs} run{'s' if runs > 1 else ''} of {len(plan.folds)} folds from seed {plan.seed}; validation speakers are {use}", sys.stderr)
 
     def clip(self, done, total):
         """A clip's features are extracted."""
@@ -190,4 +194,4 @@ class EntryLine:
         left = (time.monotonic() - self.started) / max(self.finished, self.workers) * (self.total - len(entries))
         so_far = pooled_uar(list(entries.values()), C)
         text = f"{len(entries)}/{self.total}  run {run} fold {fold} seed {history['seed']}  UAR {pooled_uar([entries[run, fold]], C):.4f}"
-        print(f"{text}  so far {so_far:.4f}  {duration(left)} left", file=sys.stderr, flush=True)
+        show(f"{text}  so far {so_far:.4f}  {duration(left)} left", sys.stderr)

@@ -1,6 +1,5 @@
 """``npreslstm evaluate``: how well weights do on a corpus."""
 
-import os
 import sys
 
 from npreslstm.assets import DEFAULT_WEIGHTS
@@ -52,10 +51,11 @@ def add_plot_arguments(parser):
 def check_plots(args):
     """Find out before the work whether pictures can be drawn after it."""
     if args.plots:
+        from npreslstm.files import check_folder
         from npreslstm.report.plots import plain_text
 
         plain_text()
-        os.makedirs(args.plots, exist_ok=True)
+        check_folder("--plots", args.plots)
 
 
 def run(args):
@@ -139,7 +139,7 @@ def _report(args, evaluation, warning):
     import json
 
     from npreslstm.report.evaluation import evaluation_text
-    from npreslstm.report.text import can_draw
+    from npreslstm.report.text import can_draw, printable
     from npreslstm.training.evaluate import scores
     from npreslstm.training.journal import write_predictions
 
@@ -153,11 +153,12 @@ def _report(args, evaluation, warning):
     what["speakers"] = evaluation.dataset.speakers
     if args.format == "json":
         return json.dumps(what | {"warning": warning} | found, indent=1) + "\n"
-    head = f"{what['data']}, speakers {', '.join(what['speakers'])}: weights {what['weights'][:16]}, {args.type}\n"
+    who = printable(f"{what['data']}, speakers {', '.join(what['speakers'])}")
+    head = f"{who}: weights {what['weights'][:16]}, {args.type}\n"
     if args.speeds != "1":
         head += f"mean of the probabilities at the speeds {args.speeds}\n"
     if warning:
-        head += warning + "\n"
+        head += printable(warning) + "\n"
     if args.type == "int8":
         head += f"same label as float32: {100 * found['agreement with float32']:.1f} % of the clips\n"
     return head + evaluation_text(found, classes, args.output is not None or can_draw(sys.stdout))

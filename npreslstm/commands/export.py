@@ -1,5 +1,7 @@
 """`npreslstm export`: the model in other forms. Each form is a subcommand with its own two functions here."""
 
+from npreslstm.report.text import printable, show
+
 HELP = "write the model as C99 sources or an ONNX file, or golden vectors that other implementations are tested with"
 EXAMPLES = """\
 examples:
@@ -34,7 +36,7 @@ def _run_c(args):
     from npreslstm.ports.c_export import export_c
 
     files = export_c(load_checkpoint(args.weights), args.out, args.type, args.config)
-    print(f"{args.out}: {len(files)} files; `make -C {args.out} test` builds and runs the self-test")
+    show(f"{printable(args.out)}: {len(files)} files; `make -C {printable(args.out)} test` builds and runs the self-test")
 
 
 def _add_onnx(parser):
@@ -49,7 +51,7 @@ def _run_onnx(args):
     checkpoint = load_checkpoint(args.weights)
     export_onnx(checkpoint, args.out)
     D, C = checkpoint.config.input_size, checkpoint.config.num_classes
-    print(f"{args.out}: features (clips, frames, {D}) and lengths (clips,) to logits (clips, {C}) and attention (clips, frames)")
+    show(f"{printable(args.out)}: features (clips, frames, {D}) and lengths (clips,) to logits (clips, {C}) and attention (clips, frames)")
 
 
 def _add_vectors(parser):
@@ -68,12 +70,13 @@ def _run_vectors(args):
     if args.check:
         problems = check_vectors(args.check, args.weights and load_checkpoint(args.weights))
         cases = read_vectors(args.check).cases.values()
-        print("\n".join(problems) or f"{args.check}: {sum(map(len, cases))} arrays in {len(cases)} cases are what this version computes")
+        good = f"{args.check}: {sum(map(len, cases))} arrays in {len(cases)} cases are what this version computes"
+        show("\n".join(map(printable, problems or [good])))
         return 1 if problems else 0
     checkpoint = load_checkpoint(args.weights)
     with Progress(len(cases(checkpoint)), "cases") as progress:
         manifest = write_vectors(checkpoint, args.out, lambda name: progress.step())
-    print(f"{args.out}: {len(manifest['cases'])} cases, {len(manifest['files']) + 1} files; manifest.json says what is in them")
+    show(f"{printable(args.out)}: {len(manifest['cases'])} cases, {len(manifest['files']) + 1} files; manifest.json says what is in them")
     return 0
 
 

@@ -1,5 +1,7 @@
 """``npreslstm info``: everything a weights file holds."""
 
+from npreslstm.report.text import printable, show
+
 HELP = "print everything about a weights file: sizes, tensors, features, statistics, classes, where it comes from"
 
 EXAMPLES = """\
@@ -24,7 +26,10 @@ def run(args):
     import json
 
     facts = _facts(args.weights, args.key)
-    print(json.dumps(facts, indent=1) if args.format == "json" else _text(facts))
+    if args.format == "json":
+        print(json.dumps(facts, indent=1))
+    else:
+        show(_text(facts))
 
 
 def _facts(weights, key):
@@ -82,7 +87,8 @@ def _text(facts):
 
 def _pairs(values, indent=""):
     width = max(map(len, values))
-    return "\n".join(f"{indent}{name.ljust(width)}  {'none' if value is None else value}" for name, value in values.items())
+    lines = [f"{name.ljust(width)}  {'none' if value is None else value}" for name, value in values.items()]
+    return "\n".join(indent + printable(line) for line in lines)
 
 
 def _tensor_table(tensors):

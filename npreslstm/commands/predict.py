@@ -29,9 +29,10 @@ def add_arguments(parser):
     add_speeds_argument(parser)
     parser.add_argument("--window", type=float, metavar="S", help="seconds a window (default: files up to 10 s whole, longer ones 4)")
     parser.add_argument("--hop", type=float, metavar="S", help="seconds from window to window (default: half a window)")
-    smooth = "average each window with neighbours nearer than S seconds (default 0)"
-    parser.add_argument("--smooth", type=float, default=0.0, metavar="S", help=smooth)
-    parser.add_argument("--no-gate", dest="gate", action="store_false", help="windows over all of a long recording, its silence too")
+    smooth_help = "average each window with neighbours nearer than S seconds (default 0)"
+    parser.add_argument("--smooth", type=float, default=0.0, metavar="S", help=smooth_help)
+    gate_help = "windows over all of a long recording, its silence too"
+    parser.add_argument("--no-gate", dest="gate", action="store_false", help=gate_help)
     parser.add_argument("--format", choices=FORMATS, help="default: table, or by the ending of --output")
     parser.add_argument("--output", metavar="FILE", help="write there instead of standard output (-), whole or not at all")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1); the result does not depend on it")
@@ -161,7 +162,8 @@ def _outcomes(recognizer, chunks, args, progress):
     if jobs == 1:
         yield from ((chunk, _predict_chunk(recognizer, options, chunk, progress.note)) for chunk in chunks)
     else:
-        yield from run_all(functools.partial(_work, recognizer.checkpoint, recognizer.speeds, options), chunks, jobs)
+        work = functools.partial(_work, recognizer.checkpoint, recognizer.speeds, options)
+        yield from run_all(work, chunks, jobs)
 
 
 def _work(checkpoint, speeds, options, chunk):
@@ -177,6 +179,8 @@ def _predict_chunk(recognizer, options, chunk, progress=None):
     errors = {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        predictions = recognizer.process_files(chunk, on_error=errors.__setitem__, progress=progress, **options)
+        predictions = recognizer.process_files(
+            chunk, on_error=errors.__setitem__, progress=progress, **options
+        )
     results = [(file, prediction, reason(errors[file]) if file in errors else None) for file, prediction in zip(chunk, predictions)]
     return results, [(warning.category, str(warning.message)) for warning in caught]

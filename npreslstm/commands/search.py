@@ -6,6 +6,7 @@ import time
 from npreslstm.commands.crossval import add_training_arguments, make_plan
 from npreslstm.commands.data import DATA, corpus_paths
 from npreslstm.commands.evaluate import add_plot_arguments, check_plots
+from npreslstm.report.text import show
 
 HELP = "search for a better recipe on validation speakers: TPE, pruning, parallel, resumable"
 
@@ -79,12 +80,12 @@ def _report(folder, ranges, trials):
 
     complete = sorted((trial for trial in trials if trial.state == "complete"), key=lambda trial: -trial.value)
     if not complete:
-        print(f"{len(trials)} trials, none of them complete: the loss grew beyond all numbers; take lower ranges for lr")
+        show(f"{len(trials)} trials, none of them complete: the loss grew beyond all numbers; take lower ranges for lr")
         return
     rows = [(str(t.number), f"{t.value:.4f}", *(f"{t.params[name]:.4g}" for name in ranges)) for t in complete[:BEST]]
-    print(f"{len(trials)} trials, {len(trials) - len(complete)} of them stopped early; the best:\n")
-    print(table(("trial", "UAR", *ranges), rows, right=range(2 + len(ranges))))
-    print(f"\nThe best of many is too good to be true: confirm it with npreslstm crossval --recipe {os.path.join(folder, 'best.json')}")
+    show(f"{len(trials)} trials, {len(trials) - len(complete)} of them stopped early; the best:\n")
+    show(table(("trial", "UAR", *ranges), rows, right=range(2 + len(ranges))))
+    show(f"\nThe best of many is too good to be true: confirm it with npreslstm crossval --recipe {os.path.join(folder, 'best.json')}")
 
 
 def _plot(args, trials, importances):
@@ -121,4 +122,4 @@ class TrialLine:
         best = best_trial(done)
         text = f"{len(done)}/{self.total}  trial {trial.number}  UAR {trial.value:.4f}{' (stopped early)' if trial.state == 'pruned' else ''}"
         text += f"  best {best.value:.4f} of trial {best.number}" if best else ""
-        print(f"{text}  {duration(left)} left", file=sys.stderr, flush=True)
+        show(f"{text}  {duration(left)} left", sys.stderr)

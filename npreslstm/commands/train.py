@@ -13,6 +13,7 @@ from npreslstm.commands.data import (
     load_training_data,
     read_paths,
 )
+from npreslstm.report.text import CLEAR_LINE, printable, show
 
 HELP = "train a model on a RAVDESS folder, on your own corpus, or on synthetic tones"
 EXAMPLES = """\
@@ -86,7 +87,7 @@ def run(args):
     start = load_checkpoint(args.start) if args.start else None
     model = start.config if start else model
     examples, split = _synthetic(args, recipe) if args.synthetic else _corpus(args, recipe)
-    print(f"training on {len(split.train)} clips of {len(set(examples.speakers[split.train]))} speakers, seed {args.seed}", file=sys.stderr)
+    show(f"training on {len(split.train)} clips of {len(set(examples.speakers[split.train]))} speakers, seed {args.seed}", sys.stderr)
     snapshot = args.out + ".training"
     checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), snapshot, teachers, start)
     if args.calibrate is not None:
@@ -150,7 +151,7 @@ def _calibrated(args, checkpoint, examples, split, model, recipe):
 
     def begin(number, part):
         who = f"{len(set(examples.speakers[part.train]))} of its speakers"
-        print(f"to calibrate by: network {number + 1}/{args.calibrate}, trained on {who}", file=sys.stderr)
+        show(f"to calibrate by: network {number + 1}/{args.calibrate}, trained on {who}", sys.stderr)
 
     snapshot = args.out + ".training"
     arguments = checkpoint, examples, split, model, recipe, args.seed, args.calibrate
@@ -201,16 +202,16 @@ def _report(paths, notes):
     from npreslstm.training.calibration import temperature_text
 
     beside = "".join(f", which holds tensors alone, and {path} with all else" for path in paths[1:])
-    print(f"wrote {paths[0]}{beside}")
+    show(printable(f"wrote {paths[0]}{beside}"))
     if line := temperature_text(notes):
-        print(line)
+        show(line)
     for what in ("scores validation", "scores held out"):
         if what in notes:
             scores = notes[what]
-            found = ", ".join(f"{name} {'-' if value is None else format(value, '.3f')}" for name, value in scores["recalls"].items())
-            print(f"{what.removeprefix('scores ')}: UAR {scores['uar']:.4f} on {scores['clips']} clips of speakers not trained on; recall {found}")
+            found = ", ".join(f"{printable(name)} {'-' if value is None else format(value, '.3f')}" for name, value in scores["recalls"].items())
+            show(f"{what.removeprefix('scores ')}: UAR {scores['uar']:.4f} on {scores['clips']} clips of speakers not trained on; recall {found}")
             for corpus, score in scores.get("corpora", {}).items():
-                print(f"  {corpus}: UAR {score['uar']:.4f} on {score['clips']} clips")
+                show(f"  {printable(corpus)}: UAR {score['uar']:.4f} on {score['clips']} clips")
 
 
 class _Line:
@@ -218,9 +219,10 @@ class _Line:
 
     def show(self, text, done, total):
         if sys.stderr.isatty():
-            print("\r\x1b[K" + text, end="\n" if done == total else "", file=sys.stderr, flush=True)
+            print(CLEAR_LINE, end="", file=sys.stderr)
+            show(text, sys.stderr, end="\n" if done == total else "")
         elif done == total or done % max(1, total // 20) == 0:
-            print(text, file=sys.stderr, flush=True)
+            show(text, sys.stderr)
 
 
 class ClipLine(_Line):

@@ -113,7 +113,7 @@ def _networks(tensors):
         if mark and not _OPTIMIZER.search(mark["prefix"]):
             marks.setdefault(mark["prefix"], set()).add(mark.lastgroup)
             places.setdefault(mark["prefix"], set()).add(tensor.place)
-    return {prefix: places[prefix] for prefix, found in marks.items() if len(found) > 1}
+    return {prefix: places[prefix] for prefix, found in sorted(marks.items()) if len(found) > 1}
 
 
 def _choice(networks, key):

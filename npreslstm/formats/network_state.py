@@ -8,9 +8,9 @@ import re
 import numpy as np
 
 from npreslstm.errors import InputError
+from npreslstm.formats.cells import check_cells, check_directions
 from npreslstm.formats.network_search import find_network
 from npreslstm.formats.reparametrised import whole_tensors
-from npreslstm.layers.cells import check_cells, check_directions
 from npreslstm.schema import SCHEMA, ModelConfig
 
 _MODULES = {entry.name.split(".")[0] for entries in SCHEMA.values() for entry in entries}

@@ -100,9 +100,9 @@ def read_npz(path, remedy, inflate=0, kind=".npz file"):
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise InputError(f"{os.fspath(path)} has {size} bytes; expected at most {LARGEST}")
     try:
-        if len(data) > LARGEST:
-            raise InputError(f"it has {size} bytes; expected at most {LARGEST}")
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
             _check_members(members, len(data), inflate)
@@ -172,7 +172,8 @@ def _fields(text):
 
 def _dtype(text):
     if not _TYPE.fullmatch(text[1:-1]):
-        raise InputError(f"its type is {text:.40}; expected numbers or text")
+        what = "Python objects, which are not unpickled" if "O" in text else f"of type {text:.40}"
+        raise InputError(f"it is {what}; expected numbers or text")
     return np.dtype(text[1:-1])
 
 

@@ -89,7 +89,14 @@ def _without_mask(name, state):
     return f"{name}_orig has no {name}_mask; expected both, as pruning leaves them: the state dict is incomplete"
 
 
+def _check_floats(name, parts):
+    for array in parts:
+        if array.dtype.kind != "f":
+            raise InputError(f"{name} has a part of type {array.dtype}; expected floats")
+
+
 def _pruned(name, weights, mask):
+    _check_floats(name, [weights] if mask.dtype.kind in "iub" else [weights, mask])
     if weights.shape != mask.shape:
         raise InputError(f"{name}_orig is {weights.shape} and its mask {mask.shape}; expected equal shapes")
     return weights * mask.astype(weights.dtype)
@@ -97,6 +104,7 @@ def _pruned(name, weights, mask):
 
 def _weight_normed(name, v, g):
     """g v / |v|, the norm over every axis but the one that g has."""
+    _check_floats(name, [v, g])
     kept = [k for k in range(v.ndim) if g.ndim == v.ndim and g.shape[k] == v.shape[k] > 1]
     if g.shape not in ((), tuple(n if k in kept else 1 for k, n in enumerate(v.shape))) or len(kept) > 1:
         expected = "expected one number in g, or one for each row or column"

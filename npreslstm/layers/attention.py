@@ -4,11 +4,18 @@
     alpha = softmax over t of e                      (A2)
     context = sum_t alpha_t h_t                      (A3)
 
-Here the frames of one clip lie together, padded to T with zeros: h is (N, T, H). With a mask, padded frames get weight
-exactly 0. Without one they keep the score 0 and take weight from the others, as in the paper's original code.
+and backwards, where h_t is paid twice: for what it says (A3') and for how much it asks to be heard (A1'):
 
-`attention_step` is the same sum as a recurrence (Milakov & Gimelshein 2018, "Online normalizer calculation for
-softmax"): constant memory for any T. Letters: N clips, T frames, H hidden, K attention vectors.
+    dalpha_t = dcontext . h_t        dh_t = alpha_t dcontext                                (A3')
+    de_t = alpha_t (dalpha_t - sum_s alpha_s dalpha_s)                                      (A2')
+    dw_k = sum_t de_t (v_k . h_t)    dv_k = w_k sum_t de_t h_t                              (A1')
+    dh_t <- dh_t + de_t v            with v = sum_k w_k v_k
+
+With a mask, padded frames get weight exactly 0. Without one they, being zero, keep the score 0 and take
+weight from the others, as in the paper's original code.
+
+`attention_step` is the same sum as a recurrence (Milakov & Gimelshein 2018, "Online normalizer calculation
+for softmax"): constant memory for any T. Letters: N clips, T frames, H hidden, K attention vectors.
 """
 
 from typing import NamedTuple
@@ -21,11 +28,11 @@ from npreslstm.layers.activations import softmax, softmax_backward
 class AttentionCache(NamedTuple):
     """What `attention_backward` needs."""
 
-    h: np.ndarray  # (N, T, H)
+    h: np.ndarray  # (T, N, H)
     V: np.ndarray  # (H, K)
     w: np.ndarray | None  # (1, K)
-    projections: np.ndarray  # (N, T, K)
-    alpha: np.ndarray  # (N, T)
+    projections: np.ndarray  # (T, N, K)
+    alpha: np.ndarray  # (T, N)
 
 
 class AttentionState(NamedTuple):
@@ -36,63 +43,46 @@ class AttentionState(NamedTuple):
     weighted: np.ndarray  # (N, H) sum of exp(score - maximum) * h
 
 
-def attention_forward(h, V, w=None, mask=None):
+def combination(w: np.ndarray | None, V: np.ndarray) -> np.ndarray:
+    """The factors w_k (K,) of (A1): those of `w` (1, K), or 1 for the only vector."""
+    return np.ones(1, V.dtype) if w is None else w[0]
+
+
+def attention_forward(
+    h: np.ndarray, V: np.ndarray, w: np.ndarray | None = None, mask: np.ndarray | None = None
+) -> tuple[np.ndarray, AttentionCache]:
     """Weigh the frames of each clip and sum them.
 
     Parameters
     ----------
-    h : (N, T, H) array
+    h : (T, N, H) array
         Hidden states; padded frames are zero.
     V : (H, K) array
-        Attention vectors, PyTorch's ``attention_vector``.
+        Attention vectors v_k, PyTorch's ``attention_vector``.
     w : (1, K) array, optional
         Their combination, ``head_combine.weight``; required when K > 1.
-    mask : (N, T) bool array, optional
+    mask : (T, N) bool array, optional
         Valid frames, at least one a clip.
 
     Returns
     -------
     context : (N, H) array
     cache : AttentionCache
-        `alpha` (N, T) in it are the weights.
+        `alpha` (T, N) in it are the weights.
     """
-    projections = h @ V  # (N, T, K)
-    scores = (projections if w is None else projections @ w.T)[..., 0]  # (N, T)  (A1)
+    projections = h @ V  # (T, N, K)
+    e = projections @ combination(w, V)  # (T, N)  (A1)
     if mask is not None:
-        scores = np.where(mask, scores, -np.inf)
-    alpha = softmax(scores, axis=1)  # (N, T)  (A2)
-    context = (alpha[:, None, :] @ h)[:, 0]  # (N, H)  (A3)
+        e = np.where(mask, e, -np.inf)
+    alpha = softmax(e, axis=0)  # (T, N)  (A2)
+    context = (alpha[:, :, None] * h).sum(axis=0)  # (N, H)  (A3)
     return context, AttentionCache(h, V, w, projections, alpha)
 
 
-def one_vector(V, w=None):
-    """The vector (H,) that gives the scores of all: (A1) is v . h_t with v = sum_k w_k v_k."""
-    return (V if w is None else V @ w.T)[:, 0]
-
-
-def attention_infer(h, v):
-    """`attention_forward` of a single clip by a single vector, with as few calls of NumPy as can be.
-
-    Parameters
-    ----------
-    h : (T, H) array
-    v : (H,) array
-        Of `one_vector`.
-
-    Returns
-    -------
-    context : (H,) array
-    alpha : (T,) array
-    """
-    e = h.dot(v)  # (A1)
-    e -= e[e.argmax()]  # less to call than `max`, which is Python
-    np.exp(e, e)
-    e /= np.add.reduce(e)  # (A2)
-    return e.dot(h), e  # (A3)
-
-
-def attention_backward(dcontext, cache):
-    """Gradients of the hidden states and of the attention vectors.
+def attention_backward(
+    dcontext: np.ndarray, cache: AttentionCache
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Gradients of the hidden states and of the attention vectors, (A3')-(A1').
 
     Parameters
     ----------
@@ -101,31 +91,31 @@ def attention_backward(dcontext, cache):
 
     Returns
     -------
-    dh : (N, T, H) array
+    dh : (T, N, H) array
     dV : (H, K) array
     dw : (1, K) array or None
     """
     h, V, w, projections, alpha = cache
-    dalpha = (h @ dcontext[:, :, None])[..., 0]  # (N, T)  (A3)
-    dscores = softmax_backward(dalpha, alpha, axis=1)  # (N, T)  (A2)
-    rows = dscores.reshape(-1, 1)  # (N T, 1)
-    if w is None:
-        dw = None
-        dV = h.reshape(-1, len(V)).T @ rows  # (A1)
-    else:
-        dw = rows.T @ projections.reshape(len(rows), -1)  # (A1)
-        dV = (h.reshape(-1, len(V)).T @ rows) @ w  # (A1)
-    through = np.stack([dcontext, np.broadcast_to(one_vector(V, w), dcontext.shape)], axis=1)  # (N, 2, H)
-    dh = np.stack([alpha, dscores], axis=2) @ through  # (N, T, H)  (A3), (A1): alpha dcontext + dscores v
-    return dh, dV, dw
+    w_k = combination(w, V)  # (K,)
+    v = V @ w_k  # (H,)
+    dalpha = (dcontext * h).sum(axis=2)  # (T, N)  (A3')
+    dh = alpha[:, :, None] * dcontext  # (T, N, H)  (A3')
+    de = softmax_backward(dalpha, alpha, axis=0)  # (T, N)  (A2')
+    dw_k = (de[:, :, None] * projections).sum(axis=(0, 1))  # (K,)  (A1')
+    dv = (de[:, :, None] * h).sum(axis=(0, 1))  # (H,)  (A1')
+    dV = np.outer(dv, w_k)  # (H, K)  (A1')
+    dh = dh + de[:, :, None] * v  # (T, N, H)  (A1')
+    return dh, dV, None if w is None else dw_k[None]
 
 
-def attention_start(N, H, dtype=np.float32):
+def attention_start(N: int, H: int, dtype: np.dtype = np.float32) -> AttentionState:
     """State of `attention_step` before the first frame."""
-    return AttentionState(np.full(N, -np.inf, dtype=dtype), np.zeros(N, dtype=dtype), np.zeros((N, H), dtype=dtype))
+    return AttentionState(np.full(N, -np.inf, dtype), np.zeros(N, dtype), np.zeros((N, H), dtype))
 
 
-def attention_step(h, state, V, w=None):
+def attention_step(
+    h: np.ndarray, state: AttentionState, V: np.ndarray, w: np.ndarray | None = None
+) -> AttentionState:
     """Take in one frame; ``state.weighted / state.total[:, None]`` is the context of the frames so far.
 
     Parameters
@@ -140,9 +130,10 @@ def attention_step(h, state, V, w=None):
     AttentionState
     """
     projections = h @ V  # (N, K)
-    score = (projections if w is None else projections @ w.T)[:, 0]  # (N,)  (A1)
-    maximum = np.maximum(state.maximum, score)
-    shrink, weight = np.exp(state.maximum - maximum), np.exp(score - maximum)  # (N,)  (A2)
-    total = state.total * shrink + weight
+    e = (projections if w is None else projections @ w.T)[:, 0]  # (N,)  (A1)
+    maximum = np.maximum(state.maximum, e)  # (N,)  (A2)
+    shrink = np.exp(state.maximum - maximum)  # (N,)  (A2)
+    weight = np.exp(e - maximum)  # (N,)  (A2)
+    total = state.total * shrink + weight  # (N,)  (A2)
     weighted = state.weighted * shrink[:, None] + weight[:, None] * h  # (N, H)  (A3)
     return AttentionState(maximum, total, weighted)

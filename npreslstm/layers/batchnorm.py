@@ -1,14 +1,18 @@
 """Batch normalisation over rows.
 
     mean = sum x / n        var = sum (x - mean)^2 / n                    (B1)
-    y = gamma * (x - mean) / sqrt(var + eps) + beta                       (B2)
-    running <- (1 - momentum) * running + momentum * statistic            (B3)   with the unbiased variance, n - 1
+    u = (x - mean) / sqrt(var + eps)        y = gamma * u + beta          (B2)
+    running <- (1 - momentum) * running + momentum * statistic            (B3)   variance over n - 1
 
-The rows are the packed frames of a batch (or its clips), so that padding has no part in the statistics. The paper's
-original code counts the padded frames, which are zero, as rows too: `zero_rows` adds that many without storing them.
+and backwards, where a row moves the mean and the variance of all rows, so its gradient has three parts:
+
+    dgamma = sum dy * u      dbeta = sum dy      du = gamma * dy                            (B2')
+    dx = (du - mean(du) - u * mean(du * u)) / sqrt(var + eps)                               (B1')
+
+With frozen statistics, as in evaluation, only the first part is left: dx = du / sqrt(var + eps).
 
 Source: Ioffe & Szegedy 2015 as torch.nn.BatchNorm1d: eps 1e-5, momentum 0.1.
-Letters: M rows, F features.
+Letters: n rows, F features.
 """
 
 from typing import NamedTuple
@@ -20,29 +24,40 @@ from npreslstm.errors import InputError
 EPS = 1e-5
 MOMENTUM = 0.1
 
+Statistics = tuple[np.ndarray, np.ndarray]
+
 
 class BatchNormCache(NamedTuple):
-    """What `batchnorm_backward` needs; `n` is the number of rows behind the statistics, 0 where they were frozen."""
+    """What `batchnorm_backward` needs; `n` is how many rows the statistics are of, 0 where they were frozen."""
 
-    normalised: np.ndarray  # (M, F)
+    normalised: np.ndarray  # (n, F), u
     gamma: np.ndarray  # (F,)
     inverse_std: np.ndarray  # (F,)
     n: int
 
 
-def batchnorm_forward(x, gamma, beta, zero_rows=0):
+def check_rows(n: int) -> None:
+    """Refuse a single row, whose variance has no meaning, with an InputError."""
+    if n < 2:
+        raise InputError(
+            "batch normalisation got 1 row in training; expected at least 2: "
+            "merge the clip into another batch"
+        )
+
+
+def batchnorm_forward(
+    x: np.ndarray, gamma: np.ndarray, beta: np.ndarray
+) -> tuple[np.ndarray, Statistics, BatchNormCache]:
     """Normalise by the statistics of the batch (training).
 
     Parameters
     ----------
-    x : (M, F) array
+    x : (n, F) array
     gamma, beta : (F,) arrays
-    zero_rows : int
-        Rows of zeros that count in the statistics besides those of `x`.
 
     Returns
     -------
-    y : (M, F) array
+    y : (n, F) array
     (mean, var) : (F,) arrays
         Biased statistics of the batch.
     cache : BatchNormCache
@@ -52,68 +67,65 @@ def batchnorm_forward(x, gamma, beta, zero_rows=0):
     InputError
         If there is a single row, whose variance has no meaning.
     """
-    n = len(x) + zero_rows
-    if n < 2:
-        raise InputError("batch normalisation got 1 row in training; expected at least 2: merge the clip into another batch")
-    mean = _column_sums(x) / n  # (F,)  (B1)
-    centred = x - mean  # (M, F)
-    var = (np.einsum("mf,mf->f", centred, centred) + zero_rows * mean * mean) / n  # (F,)  (B1)
-    inverse_std = 1 / np.sqrt(var + x.dtype.type(EPS))
-    normalised = np.multiply(centred, inverse_std, out=centred)
-    return gamma * normalised + beta, (mean, var), BatchNormCache(normalised, gamma, inverse_std, n)  # (B2)
+    check_rows(len(x))
+    mean = x.mean(axis=0)  # (F,)  (B1)
+    centred = x - mean  # (n, F)  (B1)
+    var = (centred**2).mean(axis=0)  # (F,)  (B1)
+    inverse_std = 1 / np.sqrt(var + x.dtype.type(EPS))  # (F,)  (B2)
+    u = centred * inverse_std  # (n, F)  (B2)
+    y = gamma * u + beta  # (n, F)  (B2)
+    return y, (mean, var), BatchNormCache(u, gamma, inverse_std, len(x))
 
 
-def batchnorm_frozen(x, gamma, beta, running_mean, running_var):
+def batchnorm_frozen(
+    x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, running_mean: np.ndarray, running_var: np.ndarray
+) -> tuple[np.ndarray, BatchNormCache]:
     """Normalise by given statistics (evaluation): an affine map of each row by itself.
 
     Parameters
     ----------
-    x : (M, F) array
+    x : (n, F) array
     gamma, beta, running_mean, running_var : (F,) arrays
 
     Returns
     -------
-    y : (M, F) array
+    y : (n, F) array
     cache : BatchNormCache
     """
-    inverse_std = 1 / np.sqrt(running_var + x.dtype.type(EPS))
-    normalised = (x - running_mean) * inverse_std  # (M, F)
-    return gamma * normalised + beta, BatchNormCache(normalised, gamma, inverse_std, 0)  # (B2)
+    inverse_std = 1 / np.sqrt(running_var + x.dtype.type(EPS))  # (F,)
+    u = (x - running_mean) * inverse_std  # (n, F)  (B2)
+    y = gamma * u + beta  # (n, F)  (B2)
+    return y, BatchNormCache(u, gamma, inverse_std, 0)
 
 
-def batchnorm_affine(gamma, beta, running_mean, running_var):
-    """(B2) with given statistics as y = scale * x + shift: (scale, shift), (F,) arrays."""
-    scale = gamma / np.sqrt(running_var + running_var.dtype.type(EPS))
-    return scale, beta - running_mean * scale
-
-
-def batchnorm_backward(dy, cache):
-    """Gradients of the input, gamma and beta.
-
-    Zero rows have no gradient of their own, but through (B1) they share in the count n.
+def batchnorm_backward(dy: np.ndarray, cache: BatchNormCache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of the rows and of the affine map, (B2')-(B1').
 
     Parameters
     ----------
-    dy : (M, F) array
+    dy : (n, F) array
     cache : BatchNormCache
 
     Returns
     -------
-    dx : (M, F) array
+    dx : (n, F) array
     dgamma, dbeta : (F,) arrays
     """
-    normalised, gamma, inverse_std, n = cache
-    dbeta = _column_sums(dy)  # (F,)  (B2)
-    dgamma = np.einsum("mf,mf->f", dy, normalised)  # (F,)  (B2)
+    u, gamma, inverse_std, n = cache
+    dgamma = (dy * u).sum(axis=0)  # (F,)  (B2')
+    dbeta = dy.sum(axis=0)  # (F,)  (B2')
+    du = gamma * dy  # (n, F)  (B2')
     if n == 0:
-        return dy * (gamma * inverse_std), dgamma, dbeta
-    centred = dy - dbeta / n  # (B1), the mean
-    centred -= normalised * (dgamma / n)  # (B1), the variance
-    centred *= gamma * inverse_std
-    return centred, dgamma, dbeta
+        return du * inverse_std, dgamma, dbeta
+    through_mean = du.mean(axis=0)  # (F,)  (B1')
+    through_var = u * (du * u).mean(axis=0)  # (n, F)  (B1')
+    dx = (du - through_mean - through_var) * inverse_std  # (n, F)  (B1')
+    return dx, dgamma, dbeta
 
 
-def running_statistics(running_mean, running_var, batch, n):
+def running_statistics(
+    running_mean: np.ndarray, running_var: np.ndarray, batch: Statistics, n: int
+) -> Statistics:
     """New running statistics (B3) from those of a batch.
 
     Parameters
@@ -129,13 +141,7 @@ def running_statistics(running_mean, running_var, batch, n):
     running_mean, running_var : (F,) arrays
     """
     mean, var = batch
-    unbiased = var * (n / (n - 1))
-    return (
-        (1 - MOMENTUM) * running_mean + MOMENTUM * mean,
-        (1 - MOMENTUM) * running_var + MOMENTUM * unbiased,
-    )
-
-
-def _column_sums(x):
-    """(M, F) -> (F,) as a product, which is three times as fast as ``x.sum(axis=0)``."""
-    return np.ones(len(x), dtype=x.dtype) @ x
+    unbiased = var * (n / (n - 1))  # (F,)
+    new_mean = (1 - MOMENTUM) * running_mean + MOMENTUM * mean  # (F,)  (B3)
+    new_var = (1 - MOMENTUM) * running_var + MOMENTUM * unbiased  # (F,)  (B3)
+    return new_mean, new_var

@@ -1,7 +1,12 @@
 """The linear layer and dropout.
 
-    y = x W^T + b                                        (D1)
+    y = x W^T + b                                                   (D1)
     y = x * m,  m = 0 with probability p, else 1 / (1 - p)          (D2)
+
+and backwards
+
+    dx = dy W      dW = dy^T x      db = sum dy                     (D1')
+    dx = dy * m                                                     (D2')
 
 Letters: N rows, D inputs, C outputs.
 """
@@ -9,18 +14,25 @@ Letters: N rows, D inputs, C outputs.
 import numpy as np
 
 
-def linear_forward(x, W, b):
+def linear_forward(x: np.ndarray, W: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(N, D) -> (N, C) by weights (C, D) and bias (C,) (D1). The backward pass needs `x` and `W`."""
     return x @ W.T + b
 
 
-def linear_backward(dy, x, W):
+def linear_backward(
+    dy: np.ndarray, x: np.ndarray, W: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients (dx (N, D), dW (C, D), db (C,)) of `linear_forward`."""
-    return dy @ W, dy.T @ x, dy.sum(axis=0)  # (D1)
+    dx = dy @ W  # (N, D)  (D1')
+    dW = dy.T @ x  # (C, D)  (D1')
+    db = dy.sum(axis=0)  # (C,)  (D1')
+    return dx, dW, db
 
 
-def dropout_mask(shape, p, rng, dtype=np.float32):
-    """The factors m of (D2): multiply by them forward and backward.
+def dropout_mask(
+    shape: tuple[int, ...], p: float, rng: np.random.Generator, dtype: type[np.floating] = np.float32
+) -> np.ndarray:
+    """The factors m of (D2): multiply by them forward, and backward too (D2').
 
     Parameters
     ----------
@@ -28,10 +40,11 @@ def dropout_mask(shape, p, rng, dtype=np.float32):
     p : float in [0, 1)
         Share of entries that become zero.
     rng : numpy.random.Generator
-    dtype : dtype of the result
+    dtype : type of the result, float32 or float64
 
     Returns
     -------
     array of `shape`
     """
-    return (rng.random(shape) >= p).astype(dtype) / dtype(1 - p)
+    kept = rng.random(shape) >= p
+    return kept.astype(dtype) / dtype(1 - p)

@@ -1,227 +1,222 @@
 """Long short-term memory, forward and backward through time.
 
-For one clip, with gates in PyTorch's order i, f, g, o stacked to 4H rows:
+One frame, with the gates in PyTorch's order i, f, g, o stacked to 4H rows:
 
-    a_t = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh                       (L1)
+    a = W_ih x + b_ih + W_hh h_before + b_hh                          (L1)
     i, f, o = sigmoid(a_i, a_f, a_o)      g = tanh(a_g)               (L2)
-    c_t = f * c_{t-1} + i * g                                         (L3)
-    h_t = o * tanh(c_t)                                               (L4)
+    c = f * c_before + i * g                                          (L3)
+    h = o * tanh(c)                                                   (L4)
 
-`lstm_step` is these four lines. `lstm_forward` runs them over a packed batch (see `packing`), whose runs of frames with
-the same n clips are dense:
+and backwards through the same four lines, last to first, where dh and dc come from whatever used h and c:
 
-- What enters the gates of a frame is one row z = [x, 1, h before], so that (L1) is one product, a = W z with
-  W = [W_ih, b_ih + b_hh, W_hh], and all weight gradients of the layer are one product too, taken a piece of the rows at a
-  time.
-- `lstm_run` takes a run through its frames. There the gates of a frame are blocks (4, n, H), in the order o, i, f, g.
-- `lstm_backward` computes the local derivatives of all frames at once; what remains for each frame is the chain rule
-  through time.
+    do = dh * tanh(c)      dc <- dc + dh * o (1 - tanh(c)^2)                              (L4')
+    di = dc * g      df = dc * c_before      dg = dc * i      dc_before = dc * f          (L3')
+    da_i = di * i (1 - i)      da_f = df * f (1 - f)                                      (L2')
+    da_g = dg * (1 - g^2)      da_o = do * o (1 - o)
+    dx = W_ih^T da      dh_before = W_hh^T da                                             (L1')
+    dW_ih = da x^T      dW_hh = da h_before^T      db = da, of b_ih and of b_hh
 
-Letters: N clips, n of them running, T frames, M packed rows (all frames of all clips), D inputs, H hidden, K = D + 1 + H.
-The cache of M rows takes (D + 1 + 7H) M numbers, and y another HM; docs/speed.md says what each of these choices is worth.
+`lstm_step` and `lstm_step_backward` are these lines for one frame; `lstm_forward` and `lstm_backward` run
+them over all frames. The page writes W x for one clip, a column; here N clips are the rows of x, so W x is
+``x @ W.T``, W^T da is ``da @ W``, and the sum over clips of da x^T is ``da.T @ x``.
 
-Source: Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000, parametrised as torch.nn.LSTM.
+Letters: N clips, T frames, D inputs, H hidden. Frames come first, (T, N, .), so that those of one time lie
+together. Source: Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000, parametrised as
+torch.nn.LSTM. `fast.lstm` equals this file and is what training runs on.
 """
 
-from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
 
-from npreslstm.errors import InputError
 from npreslstm.layers.activations import sigmoid
-from npreslstm.layers.lstm_run import go_back, go_forward, local_derivatives
-from npreslstm.layers.packing import Packing
 
 GATES = ("i", "f", "g", "o")  # input, forget, cell candidate, output: the order of the four blocks of H rows
-BLOCKS = [3, 0, 1, 2]  # the same in the order of `lstm_run`: o, i, f, g
-PIECE = 128  # rows of all frames that one product of `lstm_backward` takes: so few that its operands lie in the caches
 
 
 class LSTMParams(NamedTuple):
-    """Weights of one layer: W_ih (4H, D), W_hh (4H, H), b_ih (4H,), b_hh (4H,)."""
+    """Weights of one layer, or their gradients."""
 
-    W_ih: np.ndarray
-    W_hh: np.ndarray
-    b_ih: np.ndarray
-    b_hh: np.ndarray
+    W_ih: np.ndarray  # (4H, D)
+    W_hh: np.ndarray  # (4H, H)
+    b_ih: np.ndarray  # (4H,)
+    b_hh: np.ndarray  # (4H,)
 
 
 class LSTMCache(NamedTuple):
-    """What `lstm_backward` needs."""
+    """What the backward pass needs: of one frame as written here; of all, with a T before each shape."""
 
-    z: np.ndarray  # (M, K): x, 1, h of the frame before
-    params: LSTMParams
-    packing: Packing
-    gates: np.ndarray  # (4, M, H): o, i, f, g after their non-linearities
-    c_before: np.ndarray  # (M, H): cell state of the frame before
-    tanh_c: np.ndarray  # (M, H)
-
-    @property
-    def c(self):
-        """(M, H): cell state of each frame, (L3) once more."""
-        _, i, f, g = self.gates
-        return f * self.c_before + i * g
+    x: np.ndarray  # (N, D)
+    h_before: np.ndarray  # (N, H)
+    c_before: np.ndarray  # (N, H)
+    i: np.ndarray  # (N, H)
+    f: np.ndarray  # (N, H)
+    g: np.ndarray  # (N, H)
+    o: np.ndarray  # (N, H)
+    c: np.ndarray  # (N, H)
+    h: np.ndarray  # (N, H)
+    params: LSTMParams  # the same for all frames
 
 
-def gate_slices(H):
+def gate_slices(H: int) -> dict[str, slice]:
     """Columns of each gate: {'i': slice(0, H), 'f': slice(H, 2H), ...}."""
     return {name: slice(k * H, (k + 1) * H) for k, name in enumerate(GATES)}
 
 
-def gate_blocks(W):
-    """Weights (4H, K) as `lstm_run` wants them: (4, K, H), gates in the order o, i, f, g, those of the sigmoids halved."""
-    W = W.reshape(4, len(W) // 4, -1)[BLOCKS]
-    W[:3] *= 0.5
-    return np.ascontiguousarray(W.swapaxes(1, 2))
-
-
-def lstm_step(x, h, c, params):
-    """Advance N cells by one frame (L1-L4).
+def lstm_step(
+    x: np.ndarray, h_before: np.ndarray, c_before: np.ndarray, params: LSTMParams
+) -> tuple[np.ndarray, np.ndarray, LSTMCache]:
+    """Advance N cells by one frame, (L1)-(L4).
 
     Parameters
     ----------
     x : (N, D) array
-    h, c : (N, H) arrays
-        Hidden and cell state.
+    h_before, c_before : (N, H) arrays
+        Hidden and cell state after the frame before.
     params : LSTMParams
 
     Returns
     -------
     h, c : (N, H) arrays
         The new state.
+    cache : LSTMCache
+        Of this frame.
     """
-    a = x @ params.W_ih.T + params.b_ih + h @ params.W_hh.T + params.b_hh  # (N, 4H)  (L1)
-    a_i, a_f, a_g, a_o = np.split(a, 4, axis=-1)
-    i, f, g, o = sigmoid(a_i), sigmoid(a_f), np.tanh(a_g), sigmoid(a_o)  # (L2)
-    c = f * c + i * g  # (N, H)  (L3)
-    return o * np.tanh(c), c  # (L4)
+    W_ih, W_hh, b_ih, b_hh = params
+    a = x @ W_ih.T + b_ih + h_before @ W_hh.T + b_hh  # (N, 4H)  (L1)
+    a_i, a_f, a_g, a_o = np.split(a, 4, axis=1)  # (N, H) each
+    i = sigmoid(a_i)  # (N, H)  (L2)
+    f = sigmoid(a_f)  # (N, H)  (L2)
+    g = np.tanh(a_g)  # (N, H)  (L2)
+    o = sigmoid(a_o)  # (N, H)  (L2)
+    c = f * c_before + i * g  # (N, H)  (L3)
+    h = o * np.tanh(c)  # (N, H)  (L4)
+    return h, c, LSTMCache(x, h_before, c_before, i, f, g, o, c, h, params)
 
 
-def lstm_forward(x, params, packing, h0=None, c0=None):
-    """Run one layer over a packed batch, keeping what the backward pass needs.
+def lstm_step_backward(
+    dh: np.ndarray, dc: np.ndarray, cache: LSTMCache
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, LSTMParams]:
+    """Go back through one frame, (L4')-(L1').
 
     Parameters
     ----------
-    x : (M, D) array
-        Packed input.
-    params : LSTMParams
-    packing : Packing
-        Layout of the rows.
-    h0, c0 : (N, H) arrays, optional
-        Initial states in the caller's clip order; zeros where absent.
-
-    Returns
-    -------
-    y : (M, H) array
-        Hidden states, packed.
-    (h_n, c_n) : (N, H) arrays
-        State after the last frame of each clip, in the caller's clip order.
+    dh, dc : (N, H) arrays
+        Gradients of the state after the frame, from all that used it.
     cache : LSTMCache
-
-    Raises
-    ------
-    InputError
-        If a shape contradicts the weights or the packing.
-    """
-    W, z, h, c = _prepare(x, params, packing, h0, c0)
-    M, H = len(z), c.shape[1]
-    y, tanh_c = (np.empty((M, H), dtype=x.dtype) for _ in range(2))
-    blocks = np.empty((5, M, H), dtype=x.dtype)  # o, i, f, g and the c before
-    for run in packing.runs:
-        going = slice(run.n)  # the others keep what they ended with
-        h[going], c[going] = go_forward(run.dense(z), W, h[going], c[going], run.dense_blocks(blocks), run.dense(tanh_c), run.dense(y))
-    back = np.argsort(packing.order)
-    return y, (h[back], c[back]), LSTMCache(z, params, packing, blocks[:4], blocks[4], tanh_c)
-
-
-def lstm_infer(x, params, packing, h0=None, c0=None):
-    """`lstm_forward` without a cache, the same bits.
+        Of this frame.
 
     Returns
     -------
-    y : (M, H) array
-    (h_n, c_n) : (N, H) arrays
-    """
-    W, z, h, c = _prepare(x, params, packing, h0, c0)
-    N, H = c.shape
-    y = np.empty((len(z), H), dtype=x.dtype)
-    blocks, tanh_c = np.empty((5, N, H), dtype=x.dtype), np.empty((N, H), dtype=x.dtype)  # overwritten frame by frame
-    for run in packing.runs:
-        going = slice(run.n)
-        h[going], c[going] = go_forward(run.dense(z), W, h[going], c[going], repeat(blocks[:, going]), repeat(tanh_c[going]), run.dense(y))
-    back = np.argsort(packing.order)
-    return y, (h[back], c[back])
-
-
-def lstm_backward(dy, cache, dh_n=None, dc_n=None, need_dx=True):
-    """Backpropagate through time.
-
-    Parameters
-    ----------
-    dy : (M, H) array
-        Gradient with respect to the hidden states, packed.
-    cache : LSTMCache
-    dh_n, dc_n : (N, H) arrays, optional
-        Gradients with respect to the final states; zeros where absent.
-    need_dx : bool
-        Whether the gradient of the input is wanted; the first layer of a network saves a product without it.
-
-    Returns
-    -------
-    dx : (M, D) array or None
-    (dh0, dc0) : (N, H) arrays
-        Gradients of the initial states, in the caller's clip order.
+    dx : (N, D) array
+    dh_before, dc_before : (N, H) arrays
+        Gradients of the state before the frame.
     grads : LSTMParams
-        Gradients of the weights. Those of the two biases are equal and share one array.
-
-    Raises
-    ------
-    InputError
-        If a gradient has another shape than what it is of.
+        What this frame adds to the gradients of the weights, all clips together.
     """
-    z, params, packing, gates, c_before, tanh_c = cache
-    if dy.shape != tanh_c.shape:
-        raise InputError(f"dy is {dy.shape}; expected {tanh_c.shape}, as y")
-    N, H, D = len(packing.order), params.W_hh.shape[1], params.W_ih.shape[1]
-    W_ih, W_hh = params.W_ih.reshape(4, H, D)[BLOCKS], params.W_hh.reshape(4, H, H)[BLOCKS]
-    f = gates[2]
-    da, through = local_derivatives(gates, c_before, tanh_c)
-    dh = _in_packed_order(dh_n, packing, (N, H), z.dtype)
-    dc = _in_packed_order(dc_n, packing, (N, H), z.dtype)
-    for run in packing.runs[::-1]:
-        go_back(run.dense_blocks(da), run.dense(through), run.dense(f), W_hh, run.dense(dy), dh[: run.n], dc[: run.n])
-    dW, dx = np.zeros((4, z.shape[1], H), dtype=z.dtype), np.empty((len(z), D), dtype=z.dtype) if need_dx else None
-    for start in range(0, len(z), PIECE):
-        rows = slice(start, start + PIECE)
-        dW += np.matmul(z[rows].T, da[:, rows])  # (4, K, H)  (L1)
-        if need_dx:
-            np.matmul(da[:, rows], W_ih).sum(axis=0, out=dx[rows])  # (L1)
-    dW = dW[np.argsort(BLOCKS)].swapaxes(1, 2).reshape(4 * H, -1)  # (4H, K)
-    back = np.argsort(packing.order)
-    grads = LSTMParams(dW[:, :D], dW[:, D + 1 :], dW[:, D], dW[:, D])
-    return dx, (dh[back], dc[back]), grads
+    x, h_before, c_before, i, f, g, o, c, _, params = cache
+    W_ih, W_hh, _, _ = params
+    tanh_c = np.tanh(c)  # (N, H)
+    do = dh * tanh_c  # (N, H)  (L4')
+    dc = dc + dh * o * (1 - tanh_c**2)  # (N, H)  (L4')
+    di = dc * g  # (N, H)  (L3')
+    df = dc * c_before  # (N, H)  (L3')
+    dg = dc * i  # (N, H)  (L3')
+    dc_before = dc * f  # (N, H)  (L3')
+    da_i = di * i * (1 - i)  # (N, H)  (L2')
+    da_f = df * f * (1 - f)  # (N, H)  (L2')
+    da_g = dg * (1 - g**2)  # (N, H)  (L2')
+    da_o = do * o * (1 - o)  # (N, H)  (L2')
+    da = np.concatenate([da_i, da_f, da_g, da_o], axis=1)  # (N, 4H)  (L2')
+    dx = da @ W_ih  # (N, D)  (L1')
+    dh_before = da @ W_hh  # (N, H)  (L1')
+    dW_ih = da.T @ x  # (4H, D)  (L1')
+    dW_hh = da.T @ h_before  # (4H, H)  (L1')
+    db = da.sum(axis=0)  # (4H,)  (L1')
+    return dx, dh_before, dc_before, LSTMParams(dW_ih, dW_hh, db, db)
 
 
-def _prepare(x, params, packing, h0, c0):
-    """W (4, K, H), z (M, K) still without h, and the initial states (N, H) in packed order."""
-    (M, D), H, N = x.shape, params.W_hh.shape[1], len(packing.order)
-    if (M, D) != (packing.rows, params.W_ih.shape[1]):
-        raise InputError(f"packed input is {x.shape}; expected ({packing.rows}, {params.W_ih.shape[1]}): rows of the packing, columns of W_ih")
-    for name, tensor, shape in zip(params._fields, params, ((4 * H, D), (4 * H, H), (4 * H,), (4 * H,))):
-        if tensor.shape != shape:
-            raise InputError(f"{name} is {tensor.shape}; expected {shape}: four gates of {H} hidden units, the columns of W_hh")
-    W = gate_blocks(np.concatenate([params.W_ih, (params.b_ih + params.b_hh)[:, None], params.W_hh], axis=1))
-    z = np.empty((M, D + 1 + H), dtype=x.dtype)
-    z[:, :D], z[:, D] = x, 1
-    return W, z, *(_in_packed_order(state, packing, (N, H), x.dtype) for state in (h0, c0))
+def lstm_forward(
+    x: np.ndarray, params: LSTMParams, h0: np.ndarray | None = None, c0: np.ndarray | None = None
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], LSTMCache]:
+    """Run one layer over all frames.
+
+    Parameters
+    ----------
+    x : (T, N, D) array
+    params : LSTMParams
+    h0, c0 : (N, H) arrays, optional
+        Initial states; zeros where absent.
+
+    Returns
+    -------
+    y : (T, N, H) array
+        The hidden states.
+    (h_n, c_n) : (N, H) arrays
+        State after the last frame.
+    cache : LSTMCache
+        Of all frames.
+
+    Examples
+    --------
+    >>> params = LSTMParams(np.ones((4, 1)), np.ones((4, 1)), np.zeros(4), np.zeros(4))
+    >>> y, (h_n, c_n), cache = lstm_forward(np.ones((3, 1, 1)), params)
+    >>> y.shape, bool((y[-1] == h_n).all()), cache.f.shape
+    ((3, 1, 1), True, (3, 1, 1))
+    """
+    N, H = x.shape[1], params.W_hh.shape[1]
+    h = np.zeros((N, H), x.dtype) if h0 is None else h0
+    c = np.zeros((N, H), x.dtype) if c0 is None else c0
+    caches = []
+    for x_t in x:
+        h, c, cache_t = lstm_step(x_t, h, c, params)
+        caches.append(cache_t)
+    cache = _of_all_frames(caches, params)
+    return cache.h, (h, c), cache
 
 
-def _in_packed_order(state, packing, shape, dtype):
-    """A copy of `state` (N, H) with the longest clip first; zeros if it is None."""
-    if state is None:
-        return np.zeros(shape, dtype=dtype)
-    state = np.asarray(state, dtype=dtype)
-    if state.shape != shape:
-        raise InputError(f"a state is {state.shape}; expected {shape}: one row a clip, one column a hidden unit")
-    return state[packing.order]
+def lstm_backward(
+    dy: np.ndarray, cache: LSTMCache, dh_n: np.ndarray | None = None, dc_n: np.ndarray | None = None
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], LSTMParams]:
+    """Backpropagate through time: the last frame first.
+
+    Parameters
+    ----------
+    dy : (T, N, H) array
+        Gradient of each frame's hidden state, from the layer above.
+    cache : LSTMCache
+        Of all frames.
+    dh_n, dc_n : (N, H) arrays, optional
+        Gradients of the state after the last frame; zeros where absent.
+
+    Returns
+    -------
+    dx : (T, N, D) array
+    (dh0, dc0) : (N, H) arrays
+        Gradients of the initial states.
+    grads : LSTMParams
+        Gradients of the weights: the sums of what the frames add.
+    """
+    zeros = np.zeros_like(cache.h[0])  # (N, H)
+    dh = zeros if dh_n is None else dh_n
+    dc = zeros if dc_n is None else dc_n
+    dx = np.empty_like(cache.x)  # (T, N, D)
+    grads = LSTMParams(*map(np.zeros_like, cache.params))
+    for t in reversed(range(len(dy))):
+        dh = dh + dy[t]  # (N, H): from frame t + 1, and from the layer above
+        dx[t], dh, dc, grads_t = lstm_step_backward(dh, dc, _of_frame(cache, t))
+        for total, of_frame in zip(grads, grads_t):
+            total += of_frame
+    return dx, (dh, dc), grads
+
+
+def _of_all_frames(caches, params):
+    """The caches of single frames as one."""
+    *arrays, _ = zip(*caches)
+    return LSTMCache(*map(np.stack, arrays), params)
+
+
+def _of_frame(cache, t):
+    """The cache of frame t."""
+    *arrays, params = cache
+    return LSTMCache(*(array[t] for array in arrays), params)

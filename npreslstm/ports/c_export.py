@@ -16,8 +16,8 @@ from npreslstm.assets import package_folder
 from npreslstm.audio.features import FeatureConfig
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
+from npreslstm.folding import fold, halve_sigmoids
 from npreslstm.ports import c_readme, c_tables, c_text, c_vectors, fixed_point
-from npreslstm.ports.fold import fold
 from npreslstm.ports.quantize import QuantizedModel
 
 SOURCES = package_folder() / "ports" / "c"
@@ -95,7 +95,7 @@ def _frontend_sources(features):
 
 def generated_files(checkpoint, type):
     """{file name: text} of what is generated for a model."""
-    folded = fold(checkpoint)
+    folded = halve_sigmoids(fold(checkpoint.config, checkpoint.state))
     quantized = QuantizedModel.from_checkpoint(checkpoint) if type == "int8" else None
     weights = (_int8_weights if quantized else _float_weights)(checkpoint, quantized or folded)
     bodies = {

@@ -119,7 +119,7 @@ class CLibrary:
         return self._stream(pcm) if "NPR_TUNING_FIXED" in self.sizes else self._clip(pcm)
 
     def activity(self, pcm, piece=512):
-        """Decisions (hops,) bool of the exported voice-activity gate about mono int16 samples at 16 kHz, pushed in pieces of up to 512."""
+        """Decisions (hops,) bool of the voice-activity gate about mono int16 samples at 16 kHz, in pieces of up to 512."""
         pcm = _of_type("samples", pcm, np.dtype(np.int16))
         gate, decision, decisions = ctypes.create_string_buffer(256), ctypes.c_int(), []
         self.check(self.lib.npr_activity_init(gate))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from npreslstm import __version__
+from npreslstm.ports.c_tables import has_activity
 from npreslstm.ports.c_vectors import SOUND_TOLERANCES
 
 FOLDED = (
@@ -12,6 +13,7 @@ FOLDED = (
 
 ASSUMED = "\nThe weights file carries no calibration: wide ranges (16) were assumed for features and cell states.\n"
 HEARD = "It begins with a piece of sound: features (MFCC to {MFCC_:g}, chroma to {CHROMA_:g}) and the probabilities that come of them.\n"
+GATED = "It ends with the scores and decisions of the voice-activity gate, which must be equal.\n"
 CORES = {"float32": "m3, m4f, m7", "int8": "m0, m3, m4f, m7"}  # the board with the M0 has no room for weights in float32
 PROOF = {"float32": "to 1e-5", "int8": "in every bit"}
 
@@ -52,7 +54,7 @@ Weights are `const` (`npr_weights.c`); `npr_state` is all that changes, and it b
 Folded into the weights: {FOLDED}.
 {ASSUMED if assumed else ""}
 The self-test compares every frame's hidden and cell states, attention sum, context and logits with NumPy's, {PROOF[type]}.
-{HEARD.format(**SOUND_TOLERANCES) if features else ""}
+{HEARD.format(**SOUND_TOLERANCES) if features else ""}{GATED if features and has_activity(features) else ""}
 Licence: the code, generated files included, is under the MIT licence (LICENSE). The numbers in `npr_weights.c` are the weights: {source}.
 """
 
@@ -77,7 +79,8 @@ def _frontend(features):
     else:
         trimmed = "" if features.trim_db is None else f", silence {features.trim_db:g} dB below the loudest trimmed"
         call = f"`npr_clip.h` turns a whole clip into features{trimmed}"
-    return f"{call}: 16-bit mono at {features.sample_rate} Hz.\n"
+    gate = "`npr_activity.h` says where speech is, every 32 ms.\n" if has_activity(features) else ""
+    return f"{call}: 16-bit mono at {features.sample_rate} Hz.\n{gate}"
 
 
 def licence():

@@ -15,8 +15,9 @@ from npreslstm.streaming import StreamingResLSTM
 
 FRAMES, SEED = 24, 6
 SOUND_HOPS = 12
-# How loud each hop of the gate's noise is, of 256: silence, noise, louder and fainter parts, a click, and noise that stays louder.
-LOUDNESS = (0, 0, 0, *[2] * 9, *[24] * 7, *[3] * 2, *[2] * 11, 256, *[2] * 6, *[4] * 3, *[3] * 5, *[6] * 30, 0, 1, *[200] * 2)
+# How loud each hop of the gate's noise is, of 256: silence, noise, a loud part, a click, noise that stays louder, the end.
+LOUDNESS = (0, 0, 0, *[2] * 9, *[24] * 7, *[3] * 2, *[2] * 11, 256, *[2] * 6, *[4] * 3, *[3] * 5)
+LOUDNESS += (*[6] * 30, 0, 1, 200, 200)
 # The network of integers has none. Its probabilities from sound have a larger one: a feature may be rounded to the next integer.
 TOLERANCES = {"float32": {"": 1e-5, "PROBABILITY_": 2e-6}, "int8": {"": 0.0, "PROBABILITY_": 1e-3}}
 SOUND_TOLERANCES = {"MFCC_": 5e-4, "CHROMA_": 5e-6}
@@ -74,7 +75,7 @@ def sound(config):
 
 
 def activity_sound():
-    """int16 samples by a linear congruential generator, which the self-test has as well, as loud as LOUDNESS says."""
+    """int16 samples as loud as LOUDNESS says, by a linear congruential generator that the self-test has as well."""
     noise, state = np.empty((len(LOUDNESS), activity.HOP), np.int64), SEED
     for k in range(noise.size):
         state = (1664525 * state + 1013904223) % 2**32
@@ -90,7 +91,8 @@ def activity_vectors():
         decisions.extend(gate.push(hop))
         scores.append(gate.score)
     decisions.extend(gate.flush())
-    return {"loudness": np.array(LOUDNESS, np.int32), "scores": np.array(scores, np.int32), "speech": np.array(decisions, np.int8)}
+    loudness, scores, speech = np.array(LOUDNESS, np.int32), np.array(scores, np.int32), np.array(decisions, np.int8)
+    return {"loudness": loudness, "scores": scores, "speech": speech}
 
 
 def sound_vectors(checkpoint, quantized=None):
@@ -149,11 +151,12 @@ def int8_trace(quantized, z):
 
 def files(checkpoint, quantized=None):
     """{name: text} of npr_vectors.h and npr_vectors.c; `quantized` is the integer model, if that is what is exported."""
-    features = random_features(checkpoint)
-    z = z_score(checkpoint, features)
-    arrays = {"features": features} | (int8_trace(quantized, z) if quantized else float_trace(checkpoint, z))
+    raw = random_features(checkpoint)
+    z = z_score(checkpoint, raw)
+    arrays = {"features": raw} | (int8_trace(quantized, z) if quantized else float_trace(checkpoint, z))
     heard = {} if checkpoint.features is None else sound_vectors(checkpoint, quantized)
-    gated = activity_vectors() if checkpoint.features is not None and c_tables.has_activity(checkpoint.features) else {}
+    features = checkpoint.features
+    gated = activity_vectors() if features is not None and c_tables.has_activity(features) else {}
     tolerances = SOUND_TOLERANCES | TOLERANCES["int8" if quantized else "float32"]
     definitions = [c_text.array(f"npr_vector_{name}", values) for name, values in (arrays | heard | gated).items()]
     return {"npr_vectors.h": _declarations(heard, gated, tolerances), "npr_vectors.c": '#include "npr_vectors.h"\n\n' + "\n".join(definitions)}
@@ -171,7 +174,7 @@ def _declarations(heard, gated, tolerances):
     if gated:
         numbers |= {"NPR_ACTIVITY_SEED": SEED, "NPR_ACTIVITY_HOPS": len(LOUDNESS)}
         kinds = {"loudness": "int32_t", "scores": "int32_t", "speech": "int8_t"}
-        arrays += [f"{kind} npr_vector_{name}[NPR_ACTIVITY_HOPS]" for name, kind in kinds.items()]
+        arrays += [f"{kinds[name]} npr_vector_{name}[NPR_ACTIVITY_HOPS]" for name in gated]
     lines = ["#ifndef NPR_VECTORS_H", "#define NPR_VECTORS_H", "", '#include "npr.h"', ""]
     lines += [f"#define {name} {c_text.literal(value)}" for name, value in numbers.items()]
     return "\n".join([*lines, "", *(f"extern const {array};" for array in arrays), "", "#endif", ""])

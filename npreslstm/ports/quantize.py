@@ -32,9 +32,9 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.errors import InputError
-from npreslstm.layers.packing import packing
+from npreslstm.fast.packing import packing
+from npreslstm.folding import fold, halve_sigmoids
 from npreslstm.ports import fixed_point as fp
-from npreslstm.ports.fold import fold
 
 INPUT_RANGE, CELL_RANGE = 16.0, 16.0  # where a checkpoint carries no calibration
 CELL_MARGIN = 1.25  # head-room of the cell states over those of the calibration
@@ -137,7 +137,7 @@ class QuantizedModel:
         InputError
             If the calibration is not of this model, or a row's sums would not fit 32 bits.
         """
-        folded = fold(checkpoint)
+        folded = halve_sigmoids(fold(checkpoint.config, checkpoint.state))
         if calibration is None:
             calibration = checkpoint.notes.get("calibration", {"input": INPUT_RANGE, "cell": [CELL_RANGE] * len(folded.lstms)})
         _check_calibration(calibration, len(folded.lstms))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npreslstm.report.text import duration, table
+from npreslstm.report.text import duration, printable, table
 from npreslstm.training.calibration import SCORES
 
 HEADER = 10  # characters of a class name over a column
@@ -30,8 +30,9 @@ def corpora_table(scores):
 def _what(config, summary, seconds):
     model, recipe, folds = config["model"], config["recipe"], config["folds"]
     scored = "test" if config["scored speakers"] == [fold["test"] for fold in folds] else "validation"
+    speakers = sum(map(len, config["scored speakers"]))
     lines = [
-        f"{config['data']}: {summary['clips']:,} clips of {sum(map(len, config['scored speakers']))} {scored} speakers in {len(folds)} folds, each "
+        f"{config['data']}: {summary['clips']:,} clips of {speakers} {scored} speakers in {len(folds)} folds, each "
         f"scored by a model that was not trained on them",
         f"{model['kind']} with {model['hidden_size']} hidden units; {_runs(summary)} from seed {config['seed']}; "
         f"validation speakers {config['validation speakers']}",
@@ -49,7 +50,7 @@ def _what(config, summary, seconds):
         lines.append("the epoch is chosen on the speakers that are scored: the figures are too high")
     for run, done in summary["unfinished"]:
         lines.append(f"run {run} is left out: {done} of {len(folds)} folds are done")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _scores(summary):

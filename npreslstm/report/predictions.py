@@ -81,7 +81,7 @@ def _record(file, row, error, attention):
 
 def _card(row, attention, blocks):
     ranked = sorted(row.probabilities.items(), key=lambda item: -item[1])
-    lines = [f"{printable(row.file)}  {row.start:.2f}-{row.end:.2f} s  {row.label}"]
+    lines = [f"{printable(row.file)}  {row.start:.2f}-{row.end:.2f} s  {printable(row.label)}"]
     if not row.speech:
         return lines[0] + "\n"
     lines.append("")

@@ -27,6 +27,20 @@ def printable(text):
     return UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def show(text, file=None, end="\n"):
+    """Print text for people: its lines stay lines, and whatever else would do something to a terminal is made `printable`.
+
+    Parameters
+    ----------
+    text : str
+    file : text stream, optional
+        Default: standard output.
+    end : str
+        As of `print`.
+    """
+    print("\n".join(map(printable, text.split("\n"))), file=file, end=end, flush=file is sys.stderr)
+
+
 def table(header, rows, right=()):
     """Aligned columns, two spaces apart.
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from npreslstm.errors import InputError, shown
 from npreslstm.formats.arrays import as_array, as_arrays
-from npreslstm.layers.lstm import BLOCKS, GATES
-from npreslstm.layers.recurrent import recurrent_forward
+from npreslstm.layers.lstm import GATES
 from npreslstm.testing.compare import first_deviation
+from npreslstm.testing.recurrent import recurrent_forward, reversal
 
 
 def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=None, tolerance=None):
@@ -27,7 +27,7 @@ def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=No
     h0, c0 : (L, N, H) arrays, optional
         Initial states; default zeros.
     tolerance : float, optional
-        Largest deviation allowed, times max(1, |value|). Default: `TOLERANCES`, by the type of y.
+        Largest deviation allowed, times max(1, abs(value)). Default: `TOLERANCES`, by the type of y.
 
     Raises
     ------
@@ -87,8 +87,7 @@ def trace_lstm(weights, x, lengths=None, h0=None, c0=None):
 
 def layer_tensors(prefix, cache, order=slice(None)):
     """{prefix.i: (M, H), ...} of an LSTMCache: gates, cell and hidden state, packed, with the rows in `order`."""
-    tensors = {f"{prefix}.{gate}": cache.gates[BLOCKS.index(k)][order] for k, gate in enumerate(GATES)}
-    return tensors | {f"{prefix}.c": cache.c[order], f"{prefix}.h": tensors[f"{prefix}.o"] * cache.tanh_c[order]}  # (L4)
+    return {f"{prefix}.{name}": getattr(cache, name)[order] for name in (*GATES, "c", "h")}
 
 
 class _Call:
@@ -108,8 +107,6 @@ class _Call:
 
 
 def _intermediates(cache, T):
-    from npreslstm.layers.recurrent import reversal
-
     layout, tensors = cache.packing, {}
     for suffix, layer in cache.layers.items():
         order = reversal(layout) if suffix.endswith("_reverse") else slice(None)

@@ -50,11 +50,11 @@ def trace(model, x, lengths=None, dtype=np.float64):
     reference = ResLSTM(model.config, dtype=dtype)
     reference.load_state_dict(model.tensors)
     logits, cache = reference.forward(x, lengths)
-    tensors = {name: _pad(rows, cache.packing, x.shape[1]) for name, rows in _frame_tensors(reference, x, cache)}
+    tensors = {name: _pad(rows, cache.batch.packing, x.shape[1]) for name, rows in _frame_tensors(reference, x, cache)}
     attention, w = cache.attention, model.tensors.get("head_combine.weight")
     score = (attention.projections if w is None else attention.projections @ w.T.astype(dtype))[..., 0]
-    tensors["score"] = _pad(cache.packing.pack(score), cache.packing, x.shape[1])
-    tensors["weight"] = _pad(cache.packing.pack(attention.alpha), cache.packing, x.shape[1])
+    tensors["score"] = _pad(cache.batch.packing.pack(score), cache.batch.packing, x.shape[1])
+    tensors["weight"] = _pad(cache.batch.packing.pack(attention.alpha), cache.batch.packing, x.shape[1])
     context = (attention.alpha[:, None, :] @ attention.h)[:, 0]  # (N, H)  (A3)
     return tensors | {"context": context, "context_normalised": cache.head_input, "logit": logits, "probability": softmax(logits)}
 
@@ -69,7 +69,7 @@ def assert_trace_equal(found, model, x, lengths=None, tolerance=None):
     model, x, lengths
         As `trace`.
     tolerance : float, optional
-        Largest deviation allowed, times max(1, |value|). Default: `TOLERANCES`, by each tensor's type.
+        Largest deviation allowed, times max(1, abs(value)). Default: `TOLERANCES`, by each tensor's type.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def assert_trace_equal(found, model, x, lengths=None, tolerance=None):
 
 def _frame_tensors(model, x, cache):
     """Yield (name, packed rows) of everything that has frames, up to attention."""
-    rows = cache.packing.pack(np.asarray(x, model.dtype))
+    rows = cache.batch.packing.pack(np.asarray(x, model.dtype))
     yield "input", rows
     for lstm, layers in cache.lstms.items():
         for k, layer in enumerate(layers):

@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +23,9 @@ from npreslstm.conditions.condition import Sources, apply
 from npreslstm.conditions.drawing import draw
 from npreslstm.conditions.filters import played
 from npreslstm.conditions.noise import KINDS
+from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
+from npreslstm.formats.npy import read_npz
 from npreslstm.parallel import run_all
 
 VERSION = 1  # raised whenever the same clips and settings give other numbers
@@ -202,8 +203,10 @@ def load_entry(entry: str | None) -> list[NDArray[np.float32]]:
     if entry is None or not os.path.isfile(entry):
         return []
     try:
-        with open(entry, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            rows, lengths = stored["rows"], stored["lengths"]
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
+        stored = read_npz(entry, "delete it")  # checks a CRC-32 of each array
+    except InputError:
         return []
-    return np.split(rows, np.cumsum(lengths)[:-1]) if lengths.sum() == len(rows) else []
+    rows, lengths = stored.get("rows"), stored.get("lengths")
+    if rows is None or lengths is None or rows.ndim != 2 or lengths.ndim != 1 or lengths.sum() != len(rows):
+        return []
+    return np.split(rows, np.cumsum(lengths)[:-1])

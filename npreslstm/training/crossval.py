@@ -245,9 +245,10 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
     for name, value in (("runs", runs), ("workers", workers)):
         if value < 1:
             raise InputError(f"{name} is {value}; expected at least 1")
-    digest = corpus_digest(plan.dataset)
-    journal = Journal(os.path.abspath(folder), plan.config(digest))
-    with lock_folder(journal.folder):
+    digest, folder = corpus_digest(plan.dataset), os.path.abspath(folder)
+    config = plan.config(digest)
+    with lock_folder(folder):
+        journal = Journal(folder, config)
         journal.clear()
         entries = journal.entries()
         tasks = [(run, fold) for run in range(runs) for fold in range(len(plan.folds)) if (run, fold) not in entries]

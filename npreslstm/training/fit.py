@@ -212,7 +212,7 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         "made by": f"npreslstm {__version__}",
         "data": examples.name,
         **({"corpora": _classes_by_corpus(examples)} if examples.corpus_names else {}),
-        "speakers trained on": _names(examples, split.train),
+        "speakers trained on": _names(examples, split.train, heard_before(start, examples) if start else ()),
         "speakers of validation": _names(examples, split.validation),
         "speakers held out": _names(examples, split.test),
         "epoch chosen by": sorted({*(_names(examples, split.validation) if recipe.keep == "best" else ()), *chosen}, key=_length_first),
@@ -244,18 +244,21 @@ def check_start(start, examples, split, model_config):
     if start.mean is None:
         raise InputError(f"{which} has no statistics; expected mean and std: npreslstm convert --mean-std adds them")
     held_out = _names(examples, np.concatenate([split.validation, split.test]))
-    trained_on = {*start.notes.get("speakers trained on", ()), *chosen_by(start)}
-    alone = "corpora" not in start.notes
-    trained_on |= {f"{start.notes.get('data')}/{name}" for name in trained_on} if alone else set()
-    known = [name for name in held_out if name in trained_on and (not alone or _same_corpus(start, examples, name))]
-    if known:
+    heard = heard_before(start, examples)
+    if known := [name for name in held_out if name in heard]:
         raise InputError(f"{which} was trained on speaker {', '.join(known)}, held out here; expected one that has not heard them")
 
 
-def _same_corpus(start, examples, name):
-    """Whether a speaker of the examples is one of the single corpus that `start` was trained on."""
-    corpus = start.notes.get("data")
-    return name.startswith(f"{corpus}/") if examples.corpus_names else examples.name == corpus
+def heard_before(start, examples):
+    """Speakers of the examples' corpora whom a network to start from was trained on or chosen by, as they are called there."""
+    names = {*start.noted("speakers trained on", ()), *chosen_by(start)}
+    corpus, several = start.noted("data"), start.noted("corpora") is not None
+    if examples.corpus_names:
+        names = names if several else {f"{corpus}/{name}" for name in names}
+        return {name for name in names if name.partition("/")[0] in examples.corpus_names}
+    if several:
+        return {name.removeprefix(f"{examples.name}/") for name in names if name.startswith(f"{examples.name}/")}
+    return names if corpus == examples.name else set()
 
 
 def _opinions(start, examples, split, clips, recipe):
@@ -340,8 +343,8 @@ def _plain(scaled, examples, clips):
     return [scaled[n][0] for n in clips], examples.labels[clips]
 
 
-def _names(examples, clips):
-    return sorted(set(examples.speakers[clips].tolist()), key=_length_first)
+def _names(examples, clips, others=()):
+    return sorted({*examples.speakers[clips].tolist(), *others}, key=_length_first)
 
 
 def _length_first(name):

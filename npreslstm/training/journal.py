@@ -6,6 +6,7 @@
     weights/run-00-fold-0.npz       the network of that fold, as any other weights file
     snapshots/                      of folds under way
     summary.json                    the scores; follows from the above
+    lock                            held by the process that works on the folder
 
 `config.json` and `predictions/` are all that a report needs. `npreslstm.training.packed` puts them into two files.
 """
@@ -20,11 +21,12 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.checkpoint import save_checkpoint
-from npreslstm.errors import InputError, shown
-from npreslstm.files import CsvWriter, atomic_write
+from npreslstm.errors import InputError
+from npreslstm.files import CsvWriter, atomic_write, fcntl, sweep
 from npreslstm.formats.plain_data import misfit, read_json
 
 ENTRY = re.compile(r"run-(\d+)-fold-(\d+)\.csv")
+LOCK = "lock"  # a file that stays, and is empty
 KINDS = ("predictions", "history", "weights", "snapshots")
 LONGEST = 1e12  # seconds of a training
 REMEDY = "delete it, or fetch it again"
@@ -86,8 +88,8 @@ class Journal:
 
     def clear(self):
         """Take away what workers left half-written when they were killed; only for who holds the lock."""
-        for kind in KINDS:
-            remove_partial(os.path.join(self.folder, kind))
+        for kind in ("", *KINDS):
+            sweep(os.path.join(self.folder, kind))
 
     def path(self, kind, run, fold):
         """File of one entry; `kind` is predictions, history, weights or snapshots."""
@@ -141,14 +143,19 @@ class Journal:
         path = self.path("history", run, fold)
         if not os.path.exists(path):
             return None
-        history = read_json(path, REMEDY, HISTORY)
-        if not 0 <= history["seconds"] < LONGEST:
-            raise InputError(f"{path} is damaged (seconds are {shown(history['seconds'])}): {REMEDY}")
-        return history
+        return checked_history(read_json(path, REMEDY), path)
 
     def write_summary(self, summary):
         """Write summary.json."""
         write_json(os.path.join(self.folder, "summary.json"), summary)
+
+
+def checked_history(history, path):
+    """The history of one training, if it has what is looked at; else an InputError that names the file."""
+    place = misfit(history, HISTORY)
+    if place is None and 0 <= history["seconds"] < LONGEST:
+        return history
+    raise InputError(f"{path} is damaged ({place or 'seconds'} of a history is missing, or not what it should be): {REMEDY}")
 
 
 def is_config(config):
@@ -173,9 +180,8 @@ def _among(own, classes):
 def settle_config(folder, config):
     """Write config.json into a folder, made if needed; if one is there already, it must say the same."""
     path = os.path.join(folder, "config.json")
+    refuse_packed(folder)
     os.makedirs(folder, exist_ok=True)
-    if os.path.exists(os.path.join(folder, "results.json")):
-        raise InputError(f"{folder} holds results that are packed: choose another folder")
     if not os.path.exists(path):
         write_json(path, config)
     if changed := differences(read_json(path, REMEDY), json.loads(json.dumps(config))):
@@ -183,27 +189,28 @@ def settle_config(folder, config):
         raise InputError(f"{folder} holds results of another configuration: {'; '.join(changed[:5])}{more}; choose another folder")
 
 
-def remove_partial(folder):
-    """Remove the temporary files of `atomic_write` from a folder in which nobody is at work."""
-    for name in os.listdir(folder):
-        if name.startswith(".") and name.endswith(".part"):
-            with contextlib.suppress(FileNotFoundError):  # finished in this very moment, by a worker that has not noticed yet
-                os.remove(os.path.join(folder, name))
+def refuse_packed(folder):
+    """Raise InputError, before anything is written, for a folder whose results are packed."""
+    if os.path.exists(os.path.join(folder, "results.json")):
+        raise InputError(f"{folder} holds results that are packed: choose another folder")
 
 
 @contextlib.contextmanager
 def lock_folder(folder):
-    """Keep other processes from working on a folder meanwhile; the lock, on its config.json, ends with this process, however that ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with open(os.path.join(folder, "config.json"), "r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"another process is working on {folder}: wait for it, or choose another folder") from None
+    """Keep other processes from working on a folder, made if needed, meanwhile.
+
+    The lock is on a file of its own, which is never replaced, so that all who come lock the same one. It ends with this
+    process, however that ends.
+    """
+    refuse_packed(folder)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, LOCK), "a") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                remedy = "wait for it, or choose another folder"
+                raise InputError(f"another process is working on {folder}: {remedy}") from None
         yield
 
 

@@ -24,12 +24,14 @@ from npreslstm.training.journal import (
     REMEDY,
     Journal,
     are_of_fold,
+    checked_history,
     is_config,
     parse_predictions,
     prediction_rows,
 )
 
 JSON, TABLE = FILES = ("results.json", "predictions.csv.gz")
+LARGEST_TABLE, TABLE_RATIO = 1 << 24, 20  # bytes that a table unpacks to: these, and so many for each of the file
 KEY = re.compile(r"run-(\d+)-fold-(\d+)")
 
 
@@ -62,6 +64,7 @@ class PackedResults:
             raise InputError(f"{path} is not that of a cross-validation; expected {expected}")
         self.folder, self.config, self.summary = folder, packed["config"], packed["summary"]
         self._histories = packed["histories"]
+        self._place = path
 
     def entries(self):
         """{(run, fold): Predictions} of all that is finished, in order.
@@ -86,7 +89,8 @@ class PackedResults:
 
     def history(self, run, fold):
         """The history of one training; None if it is not there."""
-        return self._histories.get(_key(run, fold))
+        history = self._histories.get(_key(run, fold))
+        return None if history is None else checked_history(history, self._place)
 
 
 def open_results(folder):
@@ -185,7 +189,12 @@ def _write_table(file, entries, classes):
 def _read_table(path):
     """(columns after run and fold, {(run, fold): rows without those two})."""
     found = {}
-    with gzip.open(path, "rt", newline="", encoding="utf-8") as file:
+    most = LARGEST_TABLE + TABLE_RATIO * os.path.getsize(path)
+    with gzip.open(path) as packed:
+        table = packed.read(most + 1)
+    if len(table) > most:
+        raise ValueError(f"it unpacks to more than {most:,} bytes")
+    with io.StringIO(table.decode("utf-8"), newline="") as file:
         reader = csv.reader(file, strict=True)
         header = next(reader, [])
         if header[:2] != ["run", "fold"]:

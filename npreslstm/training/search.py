@@ -16,9 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.errors import DivergedError, InputError
+from npreslstm.files import sweep
 from npreslstm.parallel import check_cluster, run_all
 from npreslstm.training.crossval import FoldTask, fold_seed, run_fold
-from npreslstm.training.journal import lock_folder, remove_partial, settle_config, write_json
+from npreslstm.training.journal import lock_folder, settle_config, write_json
 from npreslstm.training.metrics import confusion_matrix, uar
 from npreslstm.training.recipe import Recipe
 from npreslstm.training.store import corpus_digest
@@ -154,10 +155,11 @@ def search(plan, ranges, trials, folder, storage=None, cache=None, workers=1, da
             raise InputError(f"{what} is {value}; expected at least 1")
     folder = os.path.abspath(folder)
     digest = corpus_digest(plan.dataset)
-    settle_config(folder, plan.config(digest) | {"ranges": {name: list(values) for name, values in ranges.items()}})
     with lock_folder(folder):
+        settle_config(folder, plan.config(digest) | {"ranges": {name: list(values) for name, values in ranges.items()}})
         os.makedirs(os.path.join(folder, "snapshots"), exist_ok=True)
-        remove_partial(os.path.join(folder, "snapshots"))
+        for name in ("", "snapshots"):
+            sweep(os.path.join(folder, name))
         storage, name = (storage, _shared_name(folder, digest)) if storage else (os.path.join(folder, "study.log"), "npreslstm")
         study = _open_study(storage, name, plan.recipe)
         if dask:

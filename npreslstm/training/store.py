@@ -1,7 +1,8 @@
 """Examples in a folder, for several processes to share: the rows of features are mapped into memory, not copied to each.
 
     rows.npy      (all frames of all variants of all clips, D) float32
-    about.json    everything else; written last, so that the folder is complete once it is there
+    about.json    everything else, with digests of the rows and of itself; written last, so that the folder is complete
+                  once it is there
 """
 
 import hashlib
@@ -21,8 +22,11 @@ from npreslstm.training.conditioned import digest_of
 from npreslstm.training.fit import Examples, prepare_examples
 from npreslstm.training.inspection import warn_of_silence
 
-STORE_VERSION = 1  # raised whenever the files or their meaning change
-ABOUT = {"name": str, "config": dict, "classes": [str], "clips": [str], "labels": [int], "speakers": [str], "lengths": [[int]]}
+STORE_VERSION = 2  # raised whenever the files or their meaning change
+ABOUT = {
+    "name": str, "config": dict, "classes": [str], "clips": [str], "labels": [int], "speakers": [str], "lengths": [[int]],
+    "rows": str, "seal": str,
+}  # fmt: skip
 
 
 def corpus_digest(dataset):
@@ -67,7 +71,7 @@ def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=Non
     Returns
     -------
     str
-        Folder for `open_examples`, inside `folder` and named by its content.
+        Folder for `open_examples`, inside `folder` and named by its content. One that is damaged is made anew.
     """
     os.makedirs(folder, exist_ok=True)
     about = {"version": [STORE_VERSION, CACHE_VERSION], "name": dataset.name, "corpus": digest, "config": config.to_dict(), "speeds": list(speeds)}
@@ -75,26 +79,44 @@ def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=Non
         about |= {"conditions": [CONDITIONED_VERSION, conditions], "backgrounds": [digest_of(path).hex() for path in backgrounds]}
     name = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=12).hexdigest()
     store = os.path.join(folder, "corpus-" + name)
-    if not os.path.exists(os.path.join(store, "about.json")):
+    stored = _stored(store)
+    if stored is None:
         examples = prepare_examples(dataset, config, speeds, jobs, folder, progress, conditions, backgrounds)
         _write(store, examples, clip_names(dataset), about)
     else:
-        warn_of_silence([clip.path for clip in dataset.clips], [frames for frames, *_ in open_examples(store)[0].variants])
+        warn_of_silence([clip.path for clip in dataset.clips], [frames for frames, *_ in stored.variants])
     return store
+
+
+def _stored(store):
+    """The examples in a folder; None if they are not there, or damaged."""
+    try:
+        return open_examples(store)[0]
+    except (FileNotFoundError, InputError):
+        return None
 
 
 def _write(store, examples, names, about):
     os.makedirs(store, exist_ok=True)
+    rows = np.concatenate([frames for variants in examples.variants for frames in variants])
     with atomic_write(os.path.join(store, "rows.npy")) as file:
-        np.save(file, np.concatenate([frames for variants in examples.variants for frames in variants]))
+        np.save(file, rows)
     about |= {"classes": examples.classes, "clips": names}
     about |= {"labels": examples.labels.tolist(), "speakers": examples.speakers.tolist()}
     if examples.heard is not None:
         about |= {"corpora": examples.corpora.tolist(), "heard": examples.heard.tolist()}
         about |= {"corpus names": examples.corpus_names}
     about |= {"lengths": [[len(frames) for frames in variants] for variants in examples.variants]}
+    about |= {"rows": hashlib.blake2b(rows).hexdigest()}
+    about |= {"seal": _seal(about)}
     with atomic_write(os.path.join(store, "about.json"), "w", encoding="utf-8") as file:
         json.dump(about, file)
+
+
+def _seal(about):
+    """Hex digest of JSON values but for their own."""
+    rest = {name: value for name, value in about.items() if name != "seal"}
+    return hashlib.blake2b(json.dumps(rest, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def open_examples(store):
@@ -119,6 +141,8 @@ def open_examples(store):
     try:
         config = FeatureConfig.from_dict(about["config"])
         lengths = _checked_lengths(about, rows, config)  # (N, variants)
+        if about["seal"] != _seal(about) or about["rows"] != hashlib.blake2b(rows).hexdigest():
+            raise InputError("it was changed: a digest is not that of its content")
         several = _corpora(about) if "heard" in about else ()
     except InputError as error:
         raise InputError(f"{store} is damaged ({error}): delete it") from None
@@ -132,7 +156,7 @@ def _checked_lengths(about, rows, config):
     """Frames of each variant of each clip, (N, variants); InputError unless they, the rows and the labels fit each other."""
     lengths, N = about["lengths"], len(about["clips"])
     frames = [count for row in lengths for count in row]
-    if rows.dtype != np.float32 or rows.shape[1:] != (config.n_features,):
+    if rows.dtype != np.float32 or rows.shape[1:] != (config.n_features,) or not rows.flags.c_contiguous:
         raise InputError(f"its rows are {rows.shape} {rows.dtype}; expected {config.n_features} columns of float32")
     if not frames or len({len(row) for row in lengths}) != 1 or not all(0 < count <= len(rows) for count in frames) or sum(frames) != len(rows):
         raise InputError("its lengths are not those of its rows")

@@ -119,7 +119,8 @@ def calibrate_by_training(
     Parameters
     ----------
     checkpoint : Checkpoint
-        Trained without teachers, who would tell the other networks of the groups that they must not hear.
+        Trained without teachers or a network to start from, which would tell the other networks of the groups
+        that they must not hear.
     examples, split, model, recipe, seed
         As `fit` was given them.
     count : int
@@ -139,10 +140,11 @@ def calibrate_by_training(
     Raises
     ------
     InputError
-        As of `inner_splits`, `fit` and `fit_temperature`; or if the checkpoint has had teachers.
+        As of `inner_splits`, `fit` and `fit_temperature`; or if the checkpoint has had teachers or a start.
     """
-    if "teachers" in checkpoint.notes:
-        raise InputError("the network has teachers, who heard all of its speakers; expected one without")
+    if earlier := [name for name in ("teachers", "started from") if name in checkpoint.notes]:
+        why = f"the network's notes have {' and '.join(earlier)}: networks that heard all its speakers"
+        raise InputError(f"{why}; expected one without")
     splits = inner_splits(examples.speakers, examples.labels, examples.classes, split, count, recipe)
     logits = []
     for k, part in enumerate(splits):
@@ -181,7 +183,8 @@ def calibrate_by_results(checkpoint: Checkpoint, folder: str) -> Checkpoint:
         If there are no results in the folder.
     InputError
         If the notes do not say whom the network was trained on, or the results are of another recipe, model,
-        corpus or other features, or have heard somebody whom the network has not; or as of `fit_temperature`.
+        corpus or other features, or have heard somebody whom the network has not, which cannot be told where
+        they go on from others; or as of `fit_temperature`.
     """
     trained, journal = _trained_on(checkpoint), open_results(folder)
     if found := differences(_made_of(journal.config), _made_by(checkpoint)):
@@ -190,6 +193,9 @@ def calibrate_by_results(checkpoint: Checkpoint, folder: str) -> Checkpoint:
     if not entries:
         expected = f"expected results of some of {', '.join(trained)}"
         raise InputError(f"{folder} has no results of speakers whom the weights were trained on; {expected}")
+    if "started from" in journal.config:
+        why = "and do not say whom those had heard; expected a cross-validation without --start"
+        raise InputError(f"{folder} is of networks that go on from others, {why}")
     for run, fold in entries:
         _check_fold(journal, run, fold, {*trained, *chosen_by(checkpoint)})
     rows = pooled(list(entries.values()))

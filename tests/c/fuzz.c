@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "npr.h"
+#include "npr_activity.h"
 #include "npr_frontend.h"
 
 static uint32_t seed;
@@ -111,13 +112,29 @@ static void frontend_step(npr_frontend *frontend) {
     require(npr_frontend_init(NULL) == NPR_ERROR_NULL, "frontend NULL");
 }
 
+static void activity_step(npr_activity *activity) {
+    int16_t pcm[NPR_ACTIVITY_HOP];
+    npr_decision decision = NPR_UNDECIDED;
+    const uint32_t range = draw(4) ? 1 + draw(65536) : 1;
+    for (int k = 0; k < NPR_ACTIVITY_HOP; k++) pcm[k] = (int16_t)((int)draw(range) - (int)(range / 2));
+    const size_t samples = draw(2) ? NPR_ACTIVITY_HOP : 1 + draw(NPR_ACTIVITY_HOP);
+    const npr_status expected = activity->ended ? NPR_ERROR_STATE : NPR_OK;
+    require(npr_activity_push(activity, pcm, samples, &decision) == expected, "activity");
+    require(decision >= NPR_UNDECIDED && decision <= NPR_SPEECH, "decision");
+    require(npr_activity_push(activity, pcm, NPR_ACTIVITY_HOP + 1, &decision) == NPR_ERROR_SIZE, "a long push");
+    if (draw(50) == 0) require(npr_activity_flush(activity, &decision) == NPR_OK, "flush");
+    if (activity->ended && draw(2)) require(npr_activity_init(activity) == NPR_OK, "next recording");
+}
+
 int main(int argc, char **argv) {
     require(argc == 3, "usage: npr_fuzz STEPS SEED");
     const long steps = strtol(argv[1], NULL, 10);
     seed = (uint32_t)strtoul(argv[2], NULL, 10) | 1u;
     npr_state *state = (npr_state *)malloc(sizeof *state); /* on the heap, where the sanitizer sees a step beyond its end */
     npr_frontend *frontend = (npr_frontend *)malloc(sizeof *frontend);
+    npr_activity *activity = (npr_activity *)malloc(sizeof *activity);
     require(npr_verify(&npr_weights) == NPR_OK && npr_init(&npr_weights, state) == NPR_OK && npr_frontend_init(frontend) == NPR_OK, "init");
+    require(npr_activity_init(activity) == NPR_OK, "init");
     npr_model damaged = npr_weights;
     damaged.crc ^= 1u;
     require(npr_verify(&damaged) == NPR_ERROR_DAMAGED, "checksum");
@@ -127,11 +144,12 @@ int main(int argc, char **argv) {
             case 1: require(npr_reset(&npr_weights, state) == NPR_OK, "reset"), pushed = 0; break;
             case 2: case 3: ask(state); break;
             case 4: frontend_step(frontend); break;
+            case 6: activity_step(activity); break;
             case 5: push_values(state); break;
             default: push_features(state);
         }
     }
-    free(state), free(frontend);
+    free(state), free(frontend), free(activity);
     printf("%ld steps\n", steps);
     return 0;
 }

@@ -39,7 +39,7 @@ def names_of(module):
 
 
 def lines_of(name, value):
-    """A line for a function; for a class, one for itself and one for each public attribute that it defines."""
+    """A line for a function; for a class, one for itself and one for each public attribute of its own."""
     if inspect.isclass(value):
         yield f"class {name}{_bases(value)}{_signature(value)}"
         for member, attribute in sorted(vars(value).items()):
@@ -76,7 +76,7 @@ def _signature(value):
 
 
 def _plain(default):
-    """A default whose text is the same everywhere: classes and functions by their names, objects by their types."""
+    """A default whose text is the same everywhere: classes and functions by name, objects by type."""
     if default is inspect.Parameter.empty or isinstance(default, (int, float, str, bool, type(None), tuple)):
         return default
     if type(default).__name__ == "_HAS_DEFAULT_FACTORY_CLASS":  # of a dataclass's field

@@ -66,7 +66,7 @@ def find_parts(data: Data) -> list[Part]:
     while offset < data.size:
         walk = _walker(data, offset)
         part = walk(data, offset) if walk else None
-        if part is None or part.stop <= offset:
+        if part is None or part.stop <= offset:  # what does not go on is no part
             break
         parts.append(part)
         offset = skip_tags(data, part.stop)

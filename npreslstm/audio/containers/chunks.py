@@ -38,13 +38,13 @@ class _Chunks(NamedTuple):
         forgotten = aligned != end and self.read(data, aligned) is None and (end >= data.size or self.read(data, end) is not None)
         return end if forgotten else aligned
 
-    def skip(self, data: Data, offset: int) -> tuple[int, list[bytes]]:
-        """Where the run of complete chunks that starts at `offset` ends, and their names."""
-        names = []
+    def skip(self, data: Data, offset: int) -> tuple[int, list[tuple[bytes, int]]]:
+        """Where the run of complete chunks that starts at `offset` ends, and the name and first byte of each."""
+        chunks = []
         while (chunk := self.read(data, offset)) and chunk[1] + chunk[2] <= data.size:
-            names.append(chunk[0])
+            chunks.append((chunk[0], offset))
             offset = self.after(data, *chunk[1:])
-        return offset, names
+        return offset, chunks
 
 
 RIFF = _Chunks(4, struct.Struct("<I"), False, 2, True)
@@ -81,12 +81,18 @@ def extent(data: Data, begin: int, declared: int, width: int, frame: int | None,
     return left, True
 
 
-def chunked(data: Data, start: int, grammar: _Chunks, begin: int, size: int, name: bytes, **part: object) -> Part:
-    """The part whose sound chunk is found; what follows belongs to it as long as it is chunks."""
-    stop, names = grammar.skip(data, grammar.after(data, begin, size))
-    if name in (other[:4] for other in names):
+def chunked(
+    data: Data, start: int, grammar: _Chunks, begin: int, size: int, name: bytes, patches: tuple = (), **part: object
+) -> Part:
+    """The part whose sound chunk is found; what follows belongs to it as long as it is chunks.
+
+    Of several chunks of sound libsndfile refuses to read any, and FFmpeg reads the last: they see the first one alone.
+    """
+    stop, chunks = grammar.skip(data, grammar.after(data, begin, size))
+    further = tuple((offset, b"JUNK") for other, offset in chunks if other[:4] == name)
+    if further:
         data.remarks.append("it has several chunks of sound, of which the first is read")
-    return Part(start, min(stop, data.size), **part)
+    return Part(start, min(stop, data.size), patches=patches + further, **part)
 
 
 def wave(data: Data, start: int) -> Part | None:
@@ -141,7 +147,9 @@ def w64(data: Data, start: int) -> Part | None:
     frame = _format(data, before[b"fmt "], W64).frame
     size, endless = extent(data, begin, size, 8, frame, W64)
     patches = ((begin - 8, _field(data, size + 24, 8, W64)),) if endless else ()
-    return chunked(data, start, W64, begin, size, b"data", endless=endless, patches=patches)
+    part = chunked(data, start, W64, begin, size, b"data", endless=endless, patches=patches)
+    # libsndfile reads sound up to the end of a W64 file, whatever chunks follow it
+    return part if part.stop == begin + size else part._replace(shown=begin + size)
 
 
 def aiff(data: Data, start: int) -> Part | None:

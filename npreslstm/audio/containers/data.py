@@ -42,6 +42,8 @@ class Part(NamedTuple):
         Of a kind that libsndfile never reads.
     known : bool
         Whether its container could be walked.
+    shown : int or None
+        Where the file ends for a decoder that would take what follows for sound; None where that is `stop`.
     """
 
     start: int
@@ -52,6 +54,7 @@ class Part(NamedTuple):
     pcm: Pcm | None = None
     media: bool = False
     known: bool = True
+    shown: int | None = None
 
 
 class Data:

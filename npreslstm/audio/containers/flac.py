@@ -59,7 +59,9 @@ def _last_frames(data: Data, first: int, stop: int, info: bytes) -> Iterator[tup
     start = max(first, stop - longest - TAG)
     tail = data.at(start, stop - start)
     place, sync = len(tail), data.at(first, 2)
-    while len(sync) == 2 and (place := tail.rfind(sync, 0, place)) >= 0:
+    if len(sync) < 2:  # cut before the first frame
+        return
+    while (place := tail.rfind(sync, 0, place)) >= 0:
         count = _end_of_frame(tail[place : place + 16], int.from_bytes(info[2:4], "big"))
         if count is not None:
             yield count, tail[place:]

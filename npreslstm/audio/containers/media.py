@@ -25,8 +25,8 @@ def mp4(data: Data, start: int) -> Part | None:
             break
         names.add(head[4:8])
         offset += size
-    if offset > data.size or not names >= {b"moov", b"mdat"}:
-        raise data.cut("the end of its boxes, or their index, is missing")
+    if offset > data.size or 0 < data.size - offset < 8 or not names >= {b"moov", b"mdat"}:
+        raise data.cut("the end of its boxes, their index or the sound is missing")
     return Part(start, offset, b"moof" in names and b"mfra" not in names, media=True)  # fragments, of which the last may be missing
 
 
@@ -63,12 +63,16 @@ def asf(data: Data, start: int) -> Part | None:
     offset, endless, found = start, False, False
     while len(head := data.at(offset, 24)) == 24 and not (head[:16] == ASF_HEADER and offset > start):
         size = int.from_bytes(head[16:], "little")
-        found = found or head[:16] == ASF_DATA
         if size >= 1 << 62 or size < 24 or (head[:16] == ASF_DATA and size <= 50):  # 50: its head alone
             endless, size = True, data.size - offset
+        found = found or head[:16] == ASF_DATA
         offset += size
-    if offset > data.size or not found:
-        raise data.cut(f"{max(offset - data.size, 1)} bytes or more of its objects are missing")
+    if not found:
+        raise data.cut("the object that holds the sound is missing")
+    if offset > data.size:
+        raise data.cut(f"{offset - data.size} bytes of its objects are missing")
+    if 0 < data.size - offset < 24:
+        raise data.cut("its last object has lost its head")
     return Part(start, offset, endless, media=True)
 
 

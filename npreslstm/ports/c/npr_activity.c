@@ -12,7 +12,7 @@
 #define FIRST_HOPS 16
 #define FIRST_FALL 2
 #define CREEP 6
-#define CAP 640
+#define CAP 500
 #define THRESHOLD 1200
 #define RELEASE 600
 #define HANGOVER 1

@@ -105,7 +105,8 @@ static npr_status push_noise(npr_activity *activity, uint32_t *noise, int32_t lo
     }
     npr_status status = npr_activity_push(activity, pcm, 200, decision);
     if (status == NPR_OK) status = npr_activity_push(activity, pcm + 200, 200, decision);
-    return status == NPR_OK ? npr_activity_push(activity, pcm + 400, NPR_ACTIVITY_HOP - 400, decision) : status;
+    if (status == NPR_OK) status = npr_activity_push(activity, pcm + 400, NPR_ACTIVITY_HOP - 400, decision);
+    return status;
 }
 
 static int activity_agrees(void) {

@@ -1,4 +1,4 @@
-/* Prints what the network and the frontend cost on this core, one "name value" a line: instructions, bytes.
+/* Prints what the network, the frontend and the voice-activity gate cost on this core, one "name value" a line: instructions, bytes.
  * To be run with qemu-system-arm -icount shift=0, where virtual time is the count of instructions. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,9 @@
 #if defined(NPR_TUNING_FIXED) && !defined(NETWORK_ONLY)
 #define FRONTEND /* one that streams */
 #include "npr_frontend.h"
+#endif
+#ifdef NPR_ACTIVITY
+#include "npr_activity.h"
 #endif
 
 #define FRAMES 87 /* of a clip of RAVDESS, on average */
@@ -106,6 +109,26 @@ static void time_frontend(void) {
 }
 #endif
 
+#ifdef NPR_ACTIVITY
+static npr_activity activity;
+static void run_activity(void) {
+    int16_t hop[NPR_ACTIVITY_HOP];
+    npr_decision decision;
+    uint32_t noise = 1;
+    for (int k = 0; k < NPR_ACTIVITY_HOP; k++) {
+        noise = noise * 1664525u + 1013904223u;
+        hop[k] = (int16_t)(noise >> 18);
+    }
+    start();
+    npr_activity_push(&activity, hop, NPR_ACTIVITY_HOP, &decision);
+}
+static void time_activity(void) {
+    npr_activity_init(&activity);
+    run_activity();
+    report("activity", ticks(), 1);
+}
+#endif
+
 int main(void) {
     calibrate();
     start();
@@ -118,6 +141,9 @@ int main(void) {
     time_layers();
 #ifdef FRONTEND
     time_frontend();
+#endif
+#ifdef NPR_ACTIVITY
+    time_activity();
 #endif
     return 0;
 }

@@ -18,11 +18,13 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.errors import InputError
-from npreslstm.layers.cells import check_cells
-from npreslstm.layers.lstm import LSTMCache, LSTMParams, lstm_backward, lstm_forward
-from npreslstm.layers.packing import Packing, packing
+from npreslstm.fast.lstm import LSTMCache, lstm_backward, lstm_forward
+from npreslstm.fast.packing import Packing, packing
+from npreslstm.formats.cells import check_cells
+from npreslstm.layers.lstm import LSTMParams
+from npreslstm.schema import LSTM_TENSORS
 
-PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # in the order of LSTMParams
+PARAMETERS = LSTM_TENSORS
 _NAME = re.compile(r"(weight_ih|weight_hh|bias_ih|bias_hh)_l(0|[1-9]\d*)(_reverse)?")
 
 

@@ -1,17 +1,31 @@
-"""The frames of one run, where all the time goes: (L1)-(L4) of `lstm` and their derivatives, on blocks of memory.
+"""The frames of one run, where all the time goes: (L1)-(L4) and their derivatives, on blocks of memory.
 
-A run is dense: n clips over some frames. The gates of a frame are blocks (4, n, H), each a stretch of memory on which
-NumPy does any operation in one go; a product with weights (4, K, H) makes all four. Here, and nowhere else, their order
-is o, i, f, g: the sigmoids lie together, and so do the gates through which c depends on the frame. The sigmoids' rows of
-the weights are halved, which is exact, so that one tanh serves all four gates: sigmoid(a) = 0.5 + 0.5 tanh(a / 2).
+Equals `lstm_step` and `lstm_step_backward` of `layers.lstm`, frame by frame; it is a part of `fast.lstm`,
+whose head says to how much and how many times as fast.
 
-Letters: n clips, H hidden, K = D + 1 + H inputs of the gates. Source: see `lstm`.
+A run is dense: n clips over some frames. The gates of a frame are blocks (4, n, H), each a stretch of
+memory on which NumPy does any operation in one go; a product with weights (4, K, H) makes all four. Here,
+and nowhere else, their order is o, i, f, g: the sigmoids lie together, and so do the gates through which c
+depends on the frame. The sigmoids' rows of the weights are halved, which is exact, so that one tanh serves
+all four gates: sigmoid(a) = 0.5 + 0.5 tanh(a / 2).
+
+Letters: n clips, H hidden, K = D + 1 + H inputs of the gates.
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 
 
-def go_forward(z, W, h, c, blocks, tanh_cs, hs):
+def go_forward(
+    z: np.ndarray,
+    W: np.ndarray,
+    h: np.ndarray,
+    c: np.ndarray,
+    blocks: Iterable[np.ndarray],
+    tanh_cs: Iterable[np.ndarray],
+    hs: Iterable[np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
     """(L1)-(L4) for the frames of a run.
 
     Parameters
@@ -29,11 +43,12 @@ def go_forward(z, W, h, c, blocks, tanh_cs, hs):
     h, c : (n, H) arrays
         State after the run.
     """
-    block = np.empty((5, *h.shape), dtype=h.dtype)  # of one frame: o, i, f, g, c; so (i, f) * (g, c) is one product
+    block = np.empty((5, *h.shape), dtype=h.dtype)  # o, i, f, g, c: (i, f) * (g, c) is one product
     a, sigmoids, o, i_f, g_c, c_t = block[:4], block[:3], block[0], block[1:3], block[3:], block[4]
     ig, fc = terms = np.empty_like(i_f)
-    half = np.array(0.5, dtype=h.dtype)  # an array, which NumPy need not convert in every call as it does a float
-    matmul, tanh, multiply, add = np.matmul, np.tanh, np.multiply, np.add  # `out` by position is quicker, [...] = than copyto
+    half = np.array(0.5, dtype=h.dtype)  # an array: NumPy would convert a float in every call
+    # `out` by position is quicker than by name, and [...] = than copyto
+    matmul, tanh, multiply, add = np.matmul, np.tanh, np.multiply, np.add
     c_t[...] = c
     for z_t, z_h, block_t, tanh_c, h_t in zip(z, z[:, :, -h.shape[1] :], blocks, tanh_cs, hs):
         z_h[...] = h
@@ -50,7 +65,9 @@ def go_forward(z, W, h, c, blocks, tanh_cs, hs):
     return h, c_t
 
 
-def local_derivatives(gates, c_before, tanh_c):
+def local_derivatives(
+    gates: np.ndarray, c_before: np.ndarray, tanh_c: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives within one frame, for all frames at once; s' = s(1 - s) for a sigmoid, g' = 1 - g^2.
 
     Parameters
@@ -61,9 +78,10 @@ def local_derivatives(gates, c_before, tanh_c):
     Returns
     -------
     da : (4, M, H) array
-        The factors that take dh to da_o and dc to da_i, da_f, da_g (L2): o'tanh(c), i'g, f'c, g'i.
+        The factors that take dh to da_o and dc to da_i, da_f, da_g: o'tanh(c), i'g, f'c, g'i. (L2') times
+        (L4') or (L3').
     through : (M, H) array
-        The factor that takes dh to dc (L4): o(1 - tanh(c)^2).
+        The factor that takes dh to dc (L4'): o(1 - tanh(c)^2).
     """
     o, i, _, g = gates
     da, through = np.empty_like(gates), np.empty_like(tanh_c)
@@ -78,7 +96,15 @@ def local_derivatives(gates, c_before, tanh_c):
     return da, through
 
 
-def go_back(da, through, f, W_hh, dy, dh, dc):
+def go_back(
+    da: np.ndarray,
+    through: np.ndarray,
+    f: np.ndarray,
+    W_hh: np.ndarray,
+    dy: np.ndarray,
+    dh: np.ndarray,
+    dc: np.ndarray,
+) -> None:
     """The chain rule through the frames of a run, last frame first.
 
     Parameters
@@ -99,13 +125,14 @@ def go_back(da, through, f, W_hh, dy, dh, dc):
     last_first = (each[::-1] for each in (da, *da.swapaxes(0, 1), through, f, dy))
     for da_t, da_o, da_i, da_f, da_g, through_t, f_t, dy_t in zip(*last_first):
         add(dh, dy_t, dh)
-        multiply(da_o, dh, da_o)  # (L4), (L2)
-        multiply(through_t, dh, through_t)  # (L4)
+        multiply(da_o, dh, da_o)  # (L4'), (L2')
+        multiply(through_t, dh, through_t)  # (L4')
         add(dc, through_t, dc)
-        multiply(da_i, dc, da_i)  # (L3), (L2); three calls, each on one stretch of memory, take less than one on all three
+        # (L3'), (L2'): three calls, each on one stretch of memory, take less than one on all three
+        multiply(da_i, dc, da_i)
         multiply(da_f, dc, da_f)
         multiply(da_g, dc, da_g)
-        multiply(dc, f_t, dc)  # (L3)
-        matmul(da_t, W_hh, parts)  # (4, n, H)  (L1)
+        multiply(dc, f_t, dc)  # (L3')
+        matmul(da_t, W_hh, parts)  # (4, n, H)  (L1')
         add(lower, upper, lower)  # dh is the sum of the four parts
         add(first, second, dh)

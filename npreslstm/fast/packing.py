@@ -1,13 +1,18 @@
 """Packed batches: clips of different lengths side by side, without a padded frame.
 
-A padded batch (N, T, D) of clips with lengths l_n holds only M = sum l_n frames that mean anything. Packed, those
-frames are one matrix (M, D): the clips sorted by length, longest first, and their frames laid out time-major, as in
-PyTorch's ``PackedSequence``. For lengths 3, 1, 2 the rows are
+Equals `layers.padding`, exactly: the same frames, with the padded ones left out in place of masked;
+tests/test_packing.py and tests/test_backend.py hold it. It saves what the padding would cost: of clips of
+69 to 124 frames, 87 on average, three frames in ten are padding.
+
+A padded batch (N, T, D) of clips with lengths l_n holds only M = sum l_n frames that mean anything. Packed,
+those frames are one matrix (M, D): the clips sorted by length, longest first, and their frames laid out
+time-major, as in PyTorch's ``PackedSequence``. For lengths 3, 1, 2 the rows are
 
     frame 0: clip 0, clip 2, clip 1 | frame 1: clip 0, clip 2 | frame 2: clip 0          batch_sizes = 3, 2, 1
 
-so the clips that are still running at frame t are one contiguous block, its first rows continue the block before,
-and every product over all frames is one matrix product. No layer that works on packed rows can see padding.
+so the clips that are still running at frame t are one contiguous block, its first rows continue the block
+before, and every product over all frames is one matrix product. No layer that works on packed rows can see
+padding.
 
 Frames over which the same n clips run make a run: its rows are a dense (frames, n, ...) array by themselves.
 """
@@ -15,8 +20,9 @@ Frames over which the same n clips run make a run: its rows are a dense (frames,
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from npreslstm.errors import InputError
+from npreslstm.layers.padding import check_fit, check_lengths
 
 
 class Run(NamedTuple):
@@ -26,11 +32,11 @@ class Run(NamedTuple):
     frames: int
     n: int
 
-    def dense(self, packed):
+    def dense(self, packed: np.ndarray) -> np.ndarray:
         """The run's part of packed rows (M, F), as a view (frames, n, F)."""
         return packed[self.rows].reshape(self.frames, self.n, -1)
 
-    def dense_blocks(self, packed):
+    def dense_blocks(self, packed: np.ndarray) -> np.ndarray:
         """The run's part of B blocks of packed rows (B, M, F), as a view (frames, B, n, F)."""
         return packed[:, self.rows].reshape(len(packed), self.frames, self.n, -1).swapaxes(0, 1)
 
@@ -63,28 +69,35 @@ class Packing(NamedTuple):
     runs: tuple[Run, ...]
 
     @property
-    def rows(self):
+    def rows(self) -> int:
         """M, the frames of all clips together."""
         return len(self.clip)
 
-    def pack(self, x):
-        """Gather the valid frames of padded `x` (N, T, ...) into rows (M, ...); InputError if it is of another batch."""
-        _check_fit(len(self.lengths), len(self.batch_sizes), x.shape)
-        return x.reshape(-1, *x.shape[2:]).take(self.clip * x.shape[1] + self.time, axis=0)  # twice as fast as x[clip, time]
+    def pack(self, x: np.ndarray) -> np.ndarray:
+        """Gather the valid frames of padded `x` (N, T, ...) into rows (M, ...).
 
-    def unpack(self, rows, fill=0.0):
+        Raises
+        ------
+        InputError
+            If `x` is of another batch.
+        """
+        check_fit(self.lengths, x.shape)
+        places = self.clip * x.shape[1] + self.time  # (M,); `take` is twice as fast as x[clip, time]
+        return x.reshape(-1, *x.shape[2:]).take(places, axis=0)
+
+    def unpack(self, rows: np.ndarray, fill: float = 0.0) -> np.ndarray:
         """Scatter `rows` (M, ...) into a padded array (N, T, ...) whose other entries are `fill`."""
         N, T = len(self.lengths), len(self.batch_sizes)
         padded = np.full((N * T, *rows.shape[1:]), fill, dtype=rows.dtype)
         padded[self.clip * T + self.time] = rows
         return padded.reshape(N, T, *rows.shape[1:])
 
-    def mask(self):
+    def mask(self) -> np.ndarray:
         """Valid frames, (N, T) bool."""
         return np.arange(len(self.batch_sizes)) < self.lengths[:, None]
 
 
-def packing(lengths, batch=None):
+def packing(lengths: ArrayLike, batch: tuple[int, int] | None = None) -> Packing:
     """Lay out a batch of clips.
 
     Parameters
@@ -103,11 +116,9 @@ def packing(lengths, batch=None):
         If `lengths` is not a non-empty vector of positive integers, or does not fit `batch`; nothing as long as
         they are has been made by then.
     """
-    lengths = np.asarray(lengths)
-    if lengths.ndim != 1 or lengths.size == 0 or lengths.dtype.kind not in "iu" or lengths.min() < 1:
-        raise InputError(f"lengths are {lengths!r}; expected a non-empty vector of integers >= 1: leave empty clips out of the batch")
+    lengths = check_lengths(lengths)
     if batch is not None:
-        _check_fit(len(lengths), int(lengths.max()), batch)
+        check_fit(lengths, batch)
     order = np.argsort(-lengths, kind="stable")  # (N,)
     descending = lengths[order]
     batch_sizes = (descending > np.arange(descending[0])[:, None]).sum(axis=1)  # (T,)
@@ -115,12 +126,6 @@ def packing(lengths, batch=None):
     time = np.repeat(np.arange(len(batch_sizes)), batch_sizes)  # (M,)
     position = np.arange(len(time)) - offsets[time]  # (M,) among the running clips
     return Packing(lengths, order, batch_sizes, offsets, order[position], time, _runs(descending))
-
-
-def _check_fit(N, longest, shape):
-    """Raise InputError unless N clips of up to `longest` frames fill a padded batch of a shape."""
-    if N != shape[0] or longest > shape[1]:
-        raise InputError(f"lengths are {N} up to {longest}; expected {shape[0]} up to {shape[1]}, as the input")
 
 
 def _runs(lengths):

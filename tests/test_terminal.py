@@ -1,0 +1,116 @@
+"""Nothing that comes from a file does anything to a terminal: names and notes are escaped in all text for people."""
+
+import csv
+import dataclasses
+import io
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+from samples import checkpoint, voice, write_wav
+
+from npreslstm.checkpoint import save_checkpoint
+from npreslstm.cli import main, say
+from npreslstm.commands.train import ClipLine
+from npreslstm.report.text import CLEAR_LINE, Progress, printable, show, table
+
+EVIL = "\x1b]0;x\x07\x9b2J\x7f\u202e\u2028a\rb\n~c"  # title, clear, delete, right to left, overwrite, a line more
+SAFE = r"\x1b]0;x\x07\x9b2J\x7f\u202e\u2028a\rb\n~c"
+CLASSES = ("calm", "happy", f"{EVIL}sad")  # a manifest may not have such labels, weights may
+ACTS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")  # all controls but the newline
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Weights, clips and a manifest with names that no terminal should see."""
+    weights = checkpoint(classes=CLASSES)
+    notes = {f"made{EVIL}": EVIL, "data": EVIL, "nested": {EVIL: [EVIL]}, "speakers trained on": [EVIL]}
+    save_checkpoint(tmp_path / f"w{EVIL}.npz", dataclasses.replace(weights, notes=notes))
+    with open(tmp_path / f"corpus{EVIL}.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "label", "speaker"])
+        for k in range(6):
+            write_wav(tmp_path / f"{k}{EVIL}.wav", voice(0.3, seed=k))
+            writer.writerow([f"{k}{EVIL}.wav", CLASSES[k % 2], f"s{k // 2}"])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+WEIGHTS, CLIP, CORPUS = f"w{EVIL}.npz", f"0{EVIL}.wav", f"corpus{EVIL}.csv"
+COMMANDS = {
+    "info": ["info", WEIGHTS],
+    "predict one": ["predict", CLIP, "--weights", WEIGHTS],
+    "predict several": ["predict", ".", "--weights", WEIGHTS, "--attention"],
+    "predict none": ["predict", f"none{EVIL}.wav", "--weights", WEIGHTS],
+    "predict with what is no weights": ["predict", CLIP, "--weights", CLIP],
+    "convert": ["convert", WEIGHTS, f"out{EVIL}.pt"],
+    "convert to nothing": ["convert", WEIGHTS, f"out{EVIL}"],
+    "export c": ["export", "c", WEIGHTS, "--out", f"c{EVIL}", "--config", "mcu"],
+    "export vectors": ["export", "vectors", WEIGHTS, "--out", f"v{EVIL}"],
+    "evaluate": ["evaluate", CORPUS, "--weights", WEIGHTS, "--speakers", "all"],
+    "evaluate nobody": ["evaluate", CORPUS, "--weights", WEIGHTS, "--speakers", f"{EVIL}"],
+    "features of nothing": ["features", f"none{EVIL}.wav"],
+    "features of a file with that name": ["features", CLIP, "--config", f"none{EVIL}"],
+    "train": ["train", CORPUS, "--config", "mcu", "--set", "epochs=1", "--hidden", "4", "--out", f"t{EVIL}.npz"],
+    "report": ["crossval", "--report", f"r{EVIL}"],
+    "an unknown option": ["predict", CLIP, f"--{EVIL}"],
+    "an unknown command": [EVIL],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_nothing_reaches_the_terminal(folder, capsys, name):
+    main(COMMANDS[name])
+    out, err = capsys.readouterr()
+    assert out + err and not ACTS.search(out + err)
+    for line in (out + err).splitlines():
+        assert not line.startswith("~")  # what comes after a newline in a name
+
+
+def test_scores_of_a_cross_validation(folder, capsys):
+    arguments = ["--folds", "3", "--config", "mcu", "--hidden", "4", "--set", "epochs=1", "--set", "speeds=1", "--workers", "1"]
+    assert main(["crossval", CORPUS, *arguments, "--out", f"r{EVIL}"]) == 0
+    out, err = capsys.readouterr()
+    assert not ACTS.search(out + err) and SAFE in out
+    assert main(["crossval", "--report", f"r{EVIL}"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == out.splitlines()[0]
+
+
+def test_data_keeps_the_names(folder, capsys):
+    assert main(["predict", ".", "--weights", WEIGHTS, "--format", "csv"]) == 0
+    header, *rows = csv.reader(io.StringIO(capsys.readouterr().out, newline=""))
+    assert header[3:6] == list(CLASSES) and rows[0][0].endswith(CLIP)
+    assert main(["predict", CLIP, "--weights", WEIGHTS, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["file"] == CLIP
+    assert main(["info", WEIGHTS, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["classes"] == list(CLASSES)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress(monkeypatch):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with Progress(2, "files") as progress:
+        progress.note(EVIL)
+        progress.step()
+    ClipLine()(1, 2)
+    say(f"error: {EVIL}")
+    assert not ACTS.search(stream.getvalue().replace(CLEAR_LINE, ""))
+
+
+def test_show_keeps_lines(capsys):
+    show(f"a\n{EVIL}\n")
+    assert capsys.readouterr().out == "a\n" + SAFE.replace(r"\n", "\n") + "\n\n"
+
+
+def test_letters_of_all_writings_stay():
+    for text in ("über", "سلام\u200cدنیا", "日本語\u3000", "हिन्दी\u200d", "🙂", "a\xa0b"):
+        assert printable(text) == text
+    assert table((EVIL,), [(EVIL,)]) == f"{SAFE}\n{SAFE}"
+    assert np.all([ACTS.search(printable(chr(k))) is None for k in range(0x3000)])
