@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 from npreslstm.errors import InputError
 
-SEARCHED = 1 << 18  # bytes at once
+SEARCHED = 1 << 17  # bytes at once
 TAG = 128  # bytes of an ID3v1 tag
 
 
