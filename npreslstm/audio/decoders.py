@@ -1,7 +1,7 @@
 """What turns the bytes of a file into samples: libsndfile, the standard library for PCM WAV, FFmpeg's libraries for the rest.
 
-All have ``samplerate``, ``channels``, ``frames``, ``read(count)`` and ``close()``, the part of soundfile.SoundFile's
-interface that `npreslstm.audio.reader` uses, and raise InputError for what they cannot read.
+All have ``samplerate``, ``channels``, ``frames``, ``subtype``, ``read(count)`` and ``close()``, the part of
+soundfile.SoundFile's interface that `npreslstm.audio.reader` uses, and raise InputError for what they cannot read.
 """
 
 import functools
@@ -101,6 +101,8 @@ def _forward() -> type:
 class WaveFile:
     """PCM WAV by the standard library alone."""
 
+    subtype = "PCM_"
+
     def __init__(self, data: Data, part: Part) -> None:
         pcm = part.pcm
         if pcm is None:
@@ -143,6 +145,8 @@ def _pcm_to_float(content: bytes, width: int) -> np.ndarray:
 
 class MediaFile:
     """The first sound track of whatever FFmpeg's libraries know, through PyAV; decoded twice, since only that tells the length."""
+
+    subtype = ""
 
     def __init__(self, data: Data, part: Part) -> None:
         try:
