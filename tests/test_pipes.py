@@ -12,12 +12,14 @@ import pytest
 from samples import voice, write_wav, write_weights
 
 from npreslstm import cli
+from npreslstm.audio.config import NAMED
 from npreslstm.audio.features import extract_file
 from npreslstm.audio.folder import extract_folder
 from npreslstm.audio.reader import find_audio, read_audio
 from npreslstm.errors import InputError
 from npreslstm.recognizer import Recognizer
 
+MCU = NAMED["mcu"]
 needs_fifos = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
 
 
@@ -119,7 +121,7 @@ class TestOpenFiles:
     def test_all_that_take_a_path(self, clip, weights):
         content, expected = clip.read_bytes(), read_audio(clip)[0]
         np.testing.assert_array_equal(read_audio(io.BytesIO(content))[0], expected)
-        np.testing.assert_array_equal(extract_file(io.BytesIO(content)), extract_file(clip))
+        np.testing.assert_array_equal(extract_file(io.BytesIO(content), MCU), extract_file(clip, MCU))
         recognizer = Recognizer(weights)
         prediction = recognizer.process_file(io.BytesIO(content))
         assert prediction.file == "<BytesIO>" and prediction.probabilities == recognizer.process_file(clip).probabilities

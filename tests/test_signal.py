@@ -40,6 +40,7 @@ def test_the_usual_scale(samples):
     assert not warn_of_scale(samples)
 
 
+@pytest.mark.filterwarnings("ignore::npreslstm.recognizer.RecognitionWarning")  # it is no speech either
 def test_every_way_in_warns_once(tmp_path):
     soundfile = pytest.importorskip("soundfile")
     soundfile.write(tmp_path / "a.wav", INTEGERS, 16000, "FLOAT")
@@ -62,4 +63,4 @@ def test_every_way_in_warns_once(tmp_path):
         for call in calls:
             with pytest.warns(ScaleWarning, match=words) as caught:
                 call()
-            assert len(caught) == 1
+            assert sum(warning.category is ScaleWarning for warning in caught) == 1

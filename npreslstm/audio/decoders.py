@@ -1,9 +1,10 @@
 """What turns the bytes of a file into samples: libsndfile, the standard library for PCM WAV, FFmpeg's libraries for the rest.
 
-All have ``samplerate``, ``channels``, ``frames``, ``read(count)`` and ``close()``, the part of soundfile.SoundFile's
-interface that `npreslstm.audio.reader` uses, and raise InputError for what they cannot read.
+All have ``samplerate``, ``channels``, ``frames``, ``subtype``, ``read(count)`` and ``close()``, the part of
+soundfile.SoundFile's interface that `npreslstm.audio.reader` uses, and raise InputError for what they cannot read.
 """
 
+import functools
 import io
 import os
 from collections.abc import Iterator
@@ -72,9 +73,9 @@ def open_part(data: Data, part: Part, path: str | None) -> Any:
     plain = path is not None and part.start == 0 and not part.patches and part.shown is None and not estimated
     try:
         if plain:
-            file = soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))  # as text it refuses names that are not UTF-8
+            file = _forward()(path if os.name == "nt" else os.fsencode(path))  # as text it refuses names that are not UTF-8
         else:
-            file = soundfile.SoundFile(View(data, part, estimated))
+            file = _forward()(View(data, part, estimated))
     except (soundfile.SoundFileError, TypeError):  # TypeError: a headerless format, such as .raw, needs to be described
         return MediaFile(data, part)
     if not part.known and file.format not in CHECKED:
@@ -85,8 +86,22 @@ def open_part(data: Data, part: Part, path: str | None) -> Any:
     return file
 
 
+@functools.cache
+def _forward() -> type:
+    """A SoundFile that is read from beginning to end: after every read, soundfile seeks to where it is, which decoders take their time for."""
+    import soundfile
+
+    class Forward(soundfile.SoundFile):
+        def seekable(self) -> bool:
+            return False
+
+    return Forward
+
+
 class WaveFile:
     """PCM WAV by the standard library alone."""
+
+    subtype = "PCM_"
 
     def __init__(self, data: Data, part: Part) -> None:
         pcm = part.pcm
@@ -130,6 +145,8 @@ def _pcm_to_float(content: bytes, width: int) -> np.ndarray:
 
 class MediaFile:
     """The first sound track of whatever FFmpeg's libraries know, through PyAV; decoded twice, since only that tells the length."""
+
+    subtype = ""
 
     def __init__(self, data: Data, part: Part) -> None:
         try:
@@ -175,9 +192,9 @@ class MediaFile:
                     kind = found
                     for piece in resampler.resample(frame):
                         yield piece.to_ndarray().T, frame.sample_rate
-        except self._av.error.InvalidDataError:
-            raise _not_readable(self._data, self._part, True) if kind is None else InputError(f"{self._data.name}: broken sound file") from None
         except self._av.error.FFmpegError as error:
+            if kind is None:
+                raise _not_readable(self._data, self._part, True) from None
             raise InputError(f"{self._data.name}: broken sound file: {error.strerror}") from None
 
 

@@ -50,14 +50,15 @@ def extract_features(signal, sample_rate, config=NAMED["paper"], dtype=np.float3
     ScaleWarning
         If the samples look like integers, or are of another scale than [-1, 1].
     """
+    check_sample_rate(sample_rate)
     y = as_float(signal, dtype)
     warn_of_scale(y)
-    return features_of_signal(y, sample_rate, config, dtype, stacklevel=3)
+    return features_of_signal(y, sample_rate, config, stacklevel=3)
 
 
-def features_of_signal(signal, sample_rate, config, dtype=np.float32, stacklevel=2):
-    """`extract_features` of samples whose scale has been looked at."""
-    y = prepare_signal(signal, sample_rate, config, dtype, stacklevel + 1)
+def features_of_signal(signal, sample_rate, config, stacklevel=2):
+    """`extract_features` of floats that have been checked, (n,) or (n, channels)."""
+    y = _at_rate(to_mono(signal), sample_rate, config, stacklevel + 1)
     if config.trim_db is not None:
         y = trim_silence(y, config.trim_db)
     shape = config.n_fft, config.hop_length, config.framing
@@ -67,7 +68,11 @@ def features_of_signal(signal, sample_rate, config, dtype=np.float32, stacklevel
 def prepare_signal(signal, sample_rate, config, dtype=np.float32, stacklevel=2, warn=True):
     """What comes before trimming: a signal as floats, mono, at the configuration's rate: (n,); see `extract_features`."""
     check_sample_rate(sample_rate)
-    y = to_mono(as_float(signal, dtype))
+    return _at_rate(to_mono(as_float(signal, dtype)), sample_rate, config, stacklevel + 1, warn)
+
+
+def _at_rate(y, sample_rate, config, stacklevel, warn=True):
+    """A signal (n,) at the configuration's rate."""
     if sample_rate != config.sample_rate:
         if warn:
             _warn_resampling(sample_rate, config, stacklevel)

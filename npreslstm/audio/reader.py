@@ -118,6 +118,8 @@ class Sound:
         Samples of a channel.
     size : int
         Bytes of the file.
+    integer : bool
+        Whether the samples of all parts are integers in the file.
     """
 
     def __init__(self, data: Data, parts: list[Part], path: str | None) -> None:
@@ -129,7 +131,7 @@ class Sound:
 
     def _measure(self) -> None:
         """Find the rate, the channels and the length of all parts; the first one is left open."""
-        kinds, self.frames = [], 0
+        kinds, self.frames, self.integer = [], 0, True
         for _ in self._parts:
             self._open_next()
             check_sample_rate(self._file.samplerate, self.name)
@@ -137,6 +139,7 @@ class Sound:
                 raise self._data.unreadable("it does not say how long it is")
             kinds.append((self._file.samplerate, self._file.channels))
             self.frames += self._file.frames
+            self.integer = self.integer and self._file.subtype.startswith("PCM_")
         if self.frames == 0:
             raise InputError(f"{self.name}: no samples")
         if len(set(kinds)) > 1:
@@ -193,7 +196,8 @@ def read_blocks(file: Sound, path: Source, size: int) -> Iterator[np.ndarray]:
     left = file.frames
     while left > 0:
         block = file.read(min(size, left))
-        peak = check_samples(block, file.name)
+        fits = file.integer and block.ndim == 1  # finite, and in [-1, 1)
+        peak = 1.0 if fits else check_samples(block, file.name)
         if peak > 1 and not file.scale_warned:
             file.scale_warned = warn_of_scale(block, file.name, stacklevel=3)
         left -= len(block)
@@ -233,14 +237,21 @@ def _content(path: Source, name: str) -> Iterator[tuple[BinaryIO, str | None]]:
             yield content, None
         return
     place = place_of(os.fsdecode(path))
-    if place == os.fsdecode(path):  # what came through a pipe is kept elsewhere, and known by the pipe's name
-        check_file(place)
-    with open(place, "rb") as file:
+    with _opened(place) as file:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             yield file, place
             return
+        check_file(place)
         with _spooled(file, name) as content:
             yield content, None
+
+
+def _opened(place: str) -> BinaryIO:
+    try:
+        return open(place, "rb", buffering=0)
+    except (OSError, ValueError):  # ValueError: a name with a zero byte
+        check_file(place)
+        raise
 
 
 @contextlib.contextmanager
@@ -344,13 +355,16 @@ def _give_up(error: OSError) -> None:
 
 def check_file(path: str) -> None:
     """Raise FileNotFoundError or InputError unless there is a file or a pipe, with content, that may be read."""
-    if not os.path.exists(path) or os.path.isdir(path):
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # ValueError: a name with a zero byte
+        found = None
+    if found is None or stat.S_ISDIR(found.st_mode):
         _expand(path)  # says what is wrong, unless there are sound files
         raise InputError(f"{path}: not a file, but several; expected FLAC, WAV or OGG")
-    mode = os.stat(path).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode)):
         raise InputError(f"{path}: not a file or a pipe; expected FLAC, WAV or OGG")
-    if stat.S_ISREG(mode) and os.path.getsize(path) == 0:
+    if stat.S_ISREG(found.st_mode) and found.st_size == 0:
         raise InputError(f"{path}: an empty file (0 bytes); expected FLAC, WAV or OGG")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path}: no permission to read it")

@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 from npreslstm.errors import InputError
 
-SEARCHED = 1 << 20  # bytes at once
+SEARCHED = 1 << 17  # bytes at once
 TAG = 128  # bytes of an ID3v1 tag
 
 
@@ -61,16 +61,18 @@ class Data:
     """The bytes of a file, with its name for messages, and remarks on what was odd about it."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
-        self.file, self.name = file, name
+        self._file, self.name = file, name
         self.size = file.seek(0, 2)
+        file.seek(0)
+        self._start = file.read(min(self.size, SEARCHED))  # all of a short file: to look at it here and there is then quick
         self.remarks: list[str] = []
 
     def at(self, offset: int, count: int) -> bytes:
         """`count` bytes from `offset` on, fewer at the end."""
-        if offset >= self.size:  # which may be further than a file can be
-            return b""
-        self.file.seek(offset)
-        return self.file.read(count)
+        if offset + count <= len(self._start) or offset >= self.size:  # which may be further than a file can be
+            return self._start[offset : offset + count]
+        self._file.seek(offset)
+        return self._file.read(count)
 
     def find(self, marker: bytes, start: int) -> int:
         """Where `marker` is, from `start` on; -1 if nowhere."""

@@ -19,11 +19,14 @@ def walk(data: Data, start: int) -> Part | None:
     info = data.at(head + 8, 34)
     declared = int.from_bytes(info[13:18], "big") & 0xFFFFFFFFF
     if declared:
-        ends = [count for count, _ in _last_frames(data, offset, stop, info)]
-        if ends and max(ends) < declared:
-            raise data.cut(f"{declared - max(ends)} of {declared} samples are missing")
-        if declared not in ends:
-            data.remarks.append("its last frame is not where it ends: it is damaged, or something was joined to it that is passed over")
+        counts = []
+        for count, _ in _last_frames(data, offset, stop, info):
+            if count == declared:
+                return Part(start, stop)
+            counts.append(count)
+        if counts and counts[0] < declared:
+            raise data.cut(f"{declared - counts[0]} of {declared} samples are missing")
+        data.remarks.append("its last frame is not at its end: what comes after that is no sound that can be read, and passed over")
         return Part(start, stop)
     stop = _without_tag(data, stop)
     if offset >= stop:

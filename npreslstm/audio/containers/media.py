@@ -13,7 +13,7 @@ AMR_BYTES = {  # of a frame, by its kind; kinds without a number have no more th
 
 
 def mp4(data: Data, start: int) -> Part | None:
-    """Boxes: size, name, content; the first is ``ftyp``."""
+    """Boxes: size, name, content; the first is ``ftyp``. Fragments (``moof``) are complete with an index of them, ``mfra``."""
     offset, names = start, set()
     while len(head := data.at(offset, 16)) >= 8 and head[4:8].isalnum() and not (head[4:8] == b"ftyp" and offset > start):
         size = int.from_bytes(head[:4], "big")
@@ -25,10 +25,9 @@ def mp4(data: Data, start: int) -> Part | None:
             break
         names.add(head[4:8])
         offset += size
-    complete = b"moov" in names and names & {b"mdat", b"moof"}
-    if offset > data.size or 0 < data.size - offset < 8 or not complete:
+    if offset > data.size or 0 < data.size - offset < 8 or not names >= {b"moov", b"mdat"}:
         raise data.cut("the end of its boxes, their index or the sound is missing")
-    return Part(start, offset, media=True)
+    return Part(start, offset, b"moof" in names and b"mfra" not in names, media=True)  # fragments, of which the last may be missing
 
 
 def matroska(data: Data, start: int) -> Part | None:

@@ -76,24 +76,24 @@ def sds(data: Data, start: int) -> Part | None:
     head = data.at(start, 21).ljust(21, b"\0")
     samples = head[10] | head[11] << 7 | head[12] << 14
     in_packet = 60 if head[6] < 15 else 40 if head[6] < 22 else 30
-    return _declared(data, start, start + 21 + 127 * -(-samples // in_packet))
-
-
-MAT5_SURPLUS = 8  # bytes by which libsndfile's own files declare their last matrix too long
+    part = _declared(data, start, start + 21 + 127 * -(-samples // in_packet))
+    for packet in range(start + 21, part.stop, 127):
+        if data.at(packet, 2) != b"\xf0\x7e" or data.at(packet + 126, 1) != b"\xf7":  # of which libsndfile writes to standard output
+            raise data.cut(f"the packet at byte {packet} is damaged")
+    return part
 
 
 def mat5(data: Data, start: int) -> Part | None:
-    """MATLAB 5: elements of a type and a size."""
+    """MATLAB 5: two matrices, the rate and the samples; of each the flags, the sizes, the name and the numbers."""
     order = ">" if data.at(start + 126, 2) == b"MI" else "<"
-    offset = start + 128
-    while len(head := data.at(offset, 8)) == 8:
-        kind, size = struct.unpack(order + "II", head)
-        if not 1 <= kind <= 18:
-            break
-        offset += 8 + size
-    if offset - data.size == MAT5_SURPLUS:
-        return Part(start, data.size)
-    return _declared(data, start, offset)
+    offset = stop = start + 128
+    for _ in range(2):
+        offset += 8
+        for _ in range(4):
+            kind, size = struct.unpack(order + "II", data.at(offset, 8).ljust(8, b"\0"))
+            stop = offset + 8 + (size if kind < 1 << 16 else 0)  # small numbers are beside their kind
+            offset = stop + (start - stop) % 8
+    return _declared(data, start, stop)
 
 
 def mat4(data: Data, start: int) -> Part | None:
