@@ -1,10 +1,10 @@
 """Metadata and extras. `weights/` lies at the top of the repository and is installed as `npreslstm.weights`.
 
-The network, the features and PCM WAV need NumPy alone; soundfile adds FLAC, OGG and the rest. Where there is no build of soundfile:
-`pip install --no-deps .` and `pip install numpy`.
+The network, the features and PCM WAV need NumPy alone; soundfile adds FLAC, OGG and the rest. Where there is
+no build of soundfile: `pip install --no-deps .` and `pip install numpy`.
 
-The bundled weights are CC BY-NC-SA 4.0, the code is MIT. `NPRESLSTM_WEIGHTS=none pip install .` leaves the weights out, and what is
-installed then is MIT alone.
+The bundled weights are CC BY-NC-SA 4.0, the code is MIT. `NPRESLSTM_WEIGHTS=none pip install .` leaves the
+weights out, and what is installed then is MIT alone.
 """
 
 import gzip
@@ -17,7 +17,9 @@ from setuptools import find_packages, setup
 from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).resolve().parent
-VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "npreslstm" / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE).group(1)
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (HERE / "npreslstm" / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE
+).group(1)
 
 WEIGHTS = os.environ.get("NPRESLSTM_WEIGHTS", "all")
 if WEIGHTS not in ("all", "none"):
@@ -27,7 +29,9 @@ DATE = int(os.environ.get("SOURCE_DATE_EPOCH", 315532800))  # of all files in th
 
 
 class ReproducibleSdist(sdist):
-    """An sdist of which the same tree gives the same bytes: in the order of names, without dates and owners."""
+    """An sdist of which the same tree gives the same bytes: in the order of names, without dates
+    and owners.
+    """
 
     def make_archive(self, base_name, format, root_dir=None, base_dir=None, owner=None, group=None):
         if format != "gztar":
@@ -52,13 +56,25 @@ class ReproducibleSdist(sdist):
 setup(
     name="npreslstm",
     version=VERSION,
-    description="ResLSTM-SA in NumPy: speech emotion recognition by a residual LSTM with soft attention, without a framework",
+    description=(
+        "ResLSTM-SA in NumPy: speech emotion recognition by a residual LSTM with soft attention, without a"
+        " framework"
+    ),
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="the npreslstm authors",
     license_expression="MIT AND CC-BY-NC-SA-4.0" if BUNDLED else "MIT",
     license_files=["LICENSE", *(["LICENSES/CC-BY-NC-SA-4.0.txt"] if BUNDLED else [])],
-    keywords=["speech emotion recognition", "LSTM", "attention", "NumPy", "MFCC", "chroma", "embedded", "golden vectors"],
+    keywords=[
+        "speech emotion recognition",
+        "LSTM",
+        "attention",
+        "NumPy",
+        "MFCC",
+        "chroma",
+        "embedded",
+        "golden vectors",
+    ],
     classifiers=[
         "Development Status :: 4 - Beta",
         "Environment :: Console",
@@ -85,9 +101,17 @@ setup(
         "safetensors": ["safetensors>=0.4.3"],
         "docs": ["sphinx>=7.2", "myst-parser>=3", "numpydoc>=1.6"],
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "setuptools>=77"],
-        # Plain `torch` is a CUDA build of several GB on Linux: `make oracle` installs one named version before this extra.
+        # Plain `torch` is a CUDA build of several GB on Linux: `make oracle` installs one named version
+        # before this extra.
         "oracle": [
-            "torch>=2.4", "scipy>=1.11", "librosa==0.11.*", "onnxruntime>=1.18", "onnx>=1.16", "safetensors>=0.4.3", "keras>=3", "av>=12",
+            "torch>=2.4",
+            "scipy>=1.11",
+            "librosa==0.11.*",
+            "onnxruntime>=1.18",
+            "onnx>=1.16",
+            "safetensors>=0.4.3",
+            "keras>=3",
+            "av>=12",
         ],  # fmt: skip
     },
     packages=[*find_packages(include=["npreslstm", "npreslstm.*"]), "npreslstm.weights"],

@@ -1,6 +1,7 @@
 """ResLSTM-SA in NumPy: speech emotion recognition by a residual LSTM with soft attention.
 
-Importing the package loads NumPy and nothing heavier; public names are imported from their modules on first use.
+Importing the package loads NumPy and nothing heavier; public names are imported from their modules on first
+use.
 """
 
 import importlib

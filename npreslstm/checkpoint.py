@@ -6,7 +6,8 @@ The native file is an uncompressed NumPy archive without pickles:
     mean, std       (D,) of the features over the training frames
     state/<name>    the tensors, under PyTorch's names
 
-The hash covers every array and the header itself, so that damage of any kind is found when the file is loaded.
+The hash covers every array and the header itself, so that damage of any kind is found when the file is
+loaded.
 """
 
 import hashlib
@@ -72,7 +73,9 @@ class Checkpoint:
         return model
 
     def noted(self, name, default=None):
-        """The note of a name in `NOTES`, or `default` without one; InputError if it is not what it must be."""
+        """The note of a name in `NOTES`, or `default` without one; InputError if it is not what
+        it must be.
+        """
         value = self.notes.get(name)
         if value is not None and misfit(value, NOTES[name]) is not None:
             found = f"the note {name!r} of the weights is {shown(value)}"
@@ -111,10 +114,11 @@ def load_checkpoint(path=None, key=None):
     Parameters
     ----------
     path : str or os.PathLike, optional
-        A native .npz; a file of torch.save (.pt, .pth, .ckpt, .bin), a .safetensors, or an .npz with a state dict of
-        this model; or the name of bundled weights ('robust', the default).
+        A native .npz; a file of torch.save (.pt, .pth, .ckpt, .bin), a .safetensors, or an .npz with a state
+        dict of this model; or the name of bundled weights ('robust', the default).
     key : str, optional
-        Which of several networks in a file of another project, as the error that lists them calls it (``'ema'``).
+        Which of several networks in a file of another project, as the error that lists them calls it
+        (``'ema'``).
 
     Returns
     -------
@@ -124,7 +128,8 @@ def load_checkpoint(path=None, key=None):
     Warns
     -----
     CheckpointWarning
-        Once for a file whose tensors were not simply taken as they are: what was done with them, or left aside.
+        Once for a file whose tensors were not simply taken as they are: what was done with them, or left
+        aside.
 
     Raises
     ------
@@ -136,7 +141,9 @@ def load_checkpoint(path=None, key=None):
     path = find_weights(path)
     if is_native(path):
         if key is not None:
-            raise InputError(f"{path} is a native weights file and holds one network; leave out the key {key!a:.80}")
+            raise InputError(
+                f"{path} is a native weights file and holds one network; leave out the key {key!a:.80}"
+            )
         return _load_native(path)
     from npreslstm.formats.network_state import network_state
 
@@ -149,10 +156,12 @@ def load_checkpoint(path=None, key=None):
     if remarks:
         warnings.warn(f"{path}: {'; '.join(remarks)}", CheckpointWarning, stacklevel=2)
     for name, (shape, initialiser) in config.schema.items():
-        if initialiser == "counter":  # of batches, which no result depends on; old versions of PyTorch have none
+        # of batches, which no result depends on; old versions of PyTorch have none
+        if initialiser == "counter":
             state.setdefault(name, np.zeros(shape, np.int64))
     complete = checked(path, Checkpoint(config, state))
-    return replace(complete, state={name: complete.state[name] for name in config.schema})  # in one order, whatever the file's: see `sha256`
+    # in one order, whatever the file's: see `sha256`
+    return replace(complete, state={name: complete.state[name] for name in config.schema})
 
 
 def _read_foreign(path):
@@ -185,7 +194,9 @@ def load_model(path=None, dtype=np.float32, backend="fast"):
 
 
 def find_weights(path=None):
-    """The file meant by `path` in `load_checkpoint`: bundled weights go by name, without folder or ending; None is 'robust'."""
+    """The file meant by `path` in `load_checkpoint`: bundled weights go by name, without folder or ending;
+    None is 'robust'.
+    """
     from npreslstm.assets import DEFAULT_WEIGHTS, weights_path
 
     if path is None:
@@ -194,12 +205,16 @@ def find_weights(path=None):
     if not os.path.isfile(path) and not os.path.splitext(path)[1] and os.path.basename(path) == path:
         return os.fspath(weights_path(path))
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"{path} is not a file; expected weights (.npz, .pt or .safetensors) or the name of bundled ones")
+        raise FileNotFoundError(
+            f"{path} is not a file; expected weights (.npz, .pt or .safetensors) or the name of bundled ones"
+        )
     return path
 
 
 def is_native(path):
-    """Whether a file is a native archive, whatever it is called, or an .npz so damaged that it may have been one."""
+    """Whether a file is a native archive, whatever it is called, or an .npz so damaged that it may have been
+    one.
+    """
     return _container(path) == "native"
 
 
@@ -208,7 +223,8 @@ def _container(path):
     with open(path, "rb") as file:
         start = file.read(300)
     length = int.from_bytes(start[26:28], "little")
-    first = start[30 : 30 + length] if start.startswith(b"PK\x03\x04") else b""  # the name of the first member
+    # the name of the first member
+    first = start[30 : 30 + length] if start.startswith(b"PK\x03\x04") else b""
     if not first.endswith(b".npy"):
         return "native" if path.lower().endswith(".npz") and not first.endswith(b"/data.pkl") else "other"
     try:
@@ -225,11 +241,16 @@ def _load_native(path):
         header = parse_json(str(arrays.pop("header")))
         json.dumps(header, ensure_ascii=False).encode()  # half a character could not be written anywhere
     except (ValueError, KeyError) as error:
-        raise InputError(f"{path} is not a readable weights file ({error}): it is truncated or damaged, fetch it again") from None
+        raise InputError(
+            f"{path} is not a readable weights file ({error}): it is truncated or damaged, fetch it again"
+        ) from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise InputError(f"{path} is not a weights file of this package: its header lacks format '{FORMAT}'")
     if header.get("version") != VERSION:
-        raise InputError(f"{path} has format version {header.get('version')}; this version of npreslstm reads {VERSION}: upgrade npreslstm")
+        raise InputError(
+            f"{path} has format version {header.get('version')}; this version of npreslstm reads {VERSION}:"
+            " upgrade npreslstm"
+        )
     if header.pop("sha256", None) != _digest(header, arrays):
         raise InputError(f"{path} does not match its own checksum: it was changed or damaged, fetch it again")
     try:
@@ -242,18 +263,24 @@ def _load_native(path):
 def _from_parts(header, arrays):
     from npreslstm.audio.features import FeatureConfig
 
-    state = {name.removeprefix("state/"): array for name, array in arrays.items() if name.startswith("state/")}
+    state = {
+        name.removeprefix("state/"): array for name, array in arrays.items() if name.startswith("state/")
+    }
     features = None if header["features"] is None else FeatureConfig.from_dict(header["features"])
     for name, kind in (("model", dict), ("classes", (list, type(None))), ("notes", dict)):
         if not isinstance(header[name], kind):
             raise InputError(f"{name} in its header is {shown(header[name])}")
     classes = None if header["classes"] is None else tuple(header["classes"])
     config = ModelConfig.from_dict(header["model"])
-    return Checkpoint(config, state, features, arrays.get("mean"), arrays.get("std"), classes, header["notes"])
+    return Checkpoint(
+        config, state, features, arrays.get("mean"), arrays.get("std"), classes, header["notes"]
+    )
 
 
 def checked(path, checkpoint):
-    """The checkpoint, if tensors, statistics and classes agree with its configuration; else an InputError that names `path`."""
+    """The checkpoint, if tensors, statistics and classes agree with its configuration; else an InputError
+    that names `path`.
+    """
     config = checkpoint.config
     try:
         _check_sizes(checkpoint)
@@ -262,16 +289,27 @@ def checked(path, checkpoint):
         raise InputError(f"{path}: {error}") from None
     if not all(np.isfinite(tensor).all() for tensor in model.tensors.values()):
         raise InputError(f"{path} holds NaN or infinite weights; expected finite ones")
-    if wrong := [name for name, tensor in model.tensors.items() if name.endswith(".running_var") and (tensor < 0).any()]:
+    if wrong := [
+        name for name, tensor in model.tensors.items() if name.endswith(".running_var") and (tensor < 0).any()
+    ]:
         raise InputError(f"{path}: {wrong[0]} has a negative variance")
     for name in ("mean", "std"):
         value = getattr(checkpoint, name)
-        if value is not None and (value.shape != (config.input_size,) or not np.isfinite(value).all() or (name == "std" and not (value > 0).all())):
-            raise InputError(f"{path}: {name} is not a finite vector of {config.input_size} numbers (positive for std)")
+        if value is not None and (
+            value.shape != (config.input_size,)
+            or not np.isfinite(value).all()
+            or (name == "std" and not (value > 0).all())
+        ):
+            raise InputError(
+                f"{path}: {name} is not a finite vector of {config.input_size} numbers (positive for std)"
+            )
     if checkpoint.classes is not None:
         _check_classes(path, checkpoint.classes, config.num_classes)
     if checkpoint.features is not None and checkpoint.features.n_features != config.input_size:
-        raise InputError(f"{path}: the features have {checkpoint.features.n_features} columns; its model takes {config.input_size}")
+        raise InputError(
+            f"{path}: the features have {checkpoint.features.n_features} columns; its model takes"
+            f" {config.input_size}"
+        )
     return checkpoint
 
 
@@ -310,7 +348,9 @@ def _arrays(checkpoint):
 
 
 def _digest(header, arrays):
-    """SHA-256 over the header without its own hash, then each array's name, type, shape and bytes in order of name."""
+    """SHA-256 over the header without its own hash, then each array's name, type, shape and bytes in order of
+    name.
+    """
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])

@@ -1,7 +1,7 @@
 """The command line: finds the command, runs it, and turns every failure into one line and an exit status.
 
-Exit status: 0 done; 1 done, but something was wrong that the output names; 2 bad use or bad input, nothing written;
-130 interrupted; 141 the reader of the output went away.
+Exit status: 0 done; 1 done, but something was wrong that the output names; 2 bad use or bad input, nothing
+written; 130 interrupted; 141 the reader of the output went away.
 """
 
 import argparse
@@ -66,7 +66,8 @@ def main(argv=None):
     int
         The exit status.
     """
-    if getattr(sys, "frozen", False):  # a program of PyInstaller and the like, started again as a worker of its own
+    # a program of PyInstaller and the like, started again as a worker of its own
+    if getattr(sys, "frozen", False):
         import multiprocessing
 
         multiprocessing.freeze_support()
@@ -75,14 +76,16 @@ def main(argv=None):
 
 
 def guarded(run, *arguments):
-    """Call ``run(*arguments)`` as a program's main function: its warnings and errors are one line each on standard error.
+    """Call ``run(*arguments)`` as a program's main function: its warnings and errors are one line each on
+    standard error.
 
     Returns
     -------
     int
         The exit status: what `run` returned, 2 after an error.
     """
-    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # None if closed by the caller
+    # None if closed by the caller
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))
     with _warnings_as_lines(), _terminated_like_interrupted():
         try:
             status = run(*arguments)
@@ -109,8 +112,13 @@ def guarded(run, *arguments):
 
 @contextlib.contextmanager
 def _terminated_like_interrupted():
-    """SIGTERM ends the program by an exception, so that it leaves no file half-written; who has another use for the signal keeps it."""
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    """SIGTERM ends the program by an exception, so that it leaves no file half-written; who has another use
+    for the signal keeps it.
+    """
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    ):
         yield
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -137,7 +145,9 @@ def _run(argv):
 
 
 def _parser():
-    parser = _Parser(prog="npreslstm", description="Speech emotion recognition with ResLSTM-SA, in NumPy.", epilog=EPILOG)
+    parser = _Parser(
+        prog="npreslstm", description="Speech emotion recognition with ResLSTM-SA, in NumPy.", epilog=EPILOG
+    )
     parser.add_argument("--version", action="version", version=f"npreslstm {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:

@@ -11,7 +11,8 @@ from npreslstm.formats.npy import read_npz
 
 ENDINGS = (".npz", ".pt", ".pth", ".safetensors")
 MOST_STATISTICS = 1 << 20  # bytes that a compressed file of mean and std unpacks to
-PARTS = {"features": "feature configuration", "mean": "statistics", "classes": "classes"}  # what a Recognizer needs besides tensors
+# what a Recognizer needs besides tensors
+PARTS = {"features": "feature configuration", "mean": "statistics", "classes": "classes"}
 
 
 def convert(source, target, like=None, features=None, classes=None, mean_std=None, key=None):
@@ -24,7 +25,8 @@ def convert(source, target, like=None, features=None, classes=None, mean_std=Non
     target : str or os.PathLike
         Ends in .npz, .pt, .pth or .safetensors.
     like : str or os.PathLike, optional
-        Other weights to take feature configuration, statistics and classes from; not together with the next three.
+        Other weights to take feature configuration, statistics and classes from; not together with the next
+        three.
     features : str, optional
         'paper', 'mcu' or a JSON file.
     classes : sequence of str, optional
@@ -45,12 +47,16 @@ def convert(source, target, like=None, features=None, classes=None, mean_std=Non
     FileNotFoundError
         If a file is not there.
     InputError
-        If a file cannot be read, is not weights of ResLSTM-SA or LSTM-SA, or its parts contradict each other; nothing is written.
+        If a file cannot be read, is not weights of ResLSTM-SA or LSTM-SA, or its parts contradict each other;
+        nothing is written.
     """
     target = os.fspath(target)
     check_format(target)
     if like is not None and (features, classes, mean_std) != (None, None, None):
-        raise InputError("--like gives features, classes and statistics; leave out --features, --classes and --mean-std, or --like")
+        raise InputError(
+            "--like gives features, classes and statistics; leave out --features, --classes and --mean-std,"
+            " or --like"
+        )
     checkpoint = load_checkpoint(source, key)
     given = _of_other(like, checkpoint) if like is not None else _of_options(features, classes, mean_std)
     checkpoint = checked(os.fspath(source), dataclasses.replace(checkpoint, **given))
@@ -59,10 +65,15 @@ def convert(source, target, like=None, features=None, classes=None, mean_std=Non
 
 
 def check_format(path):
-    """Raise InputError, before the work, unless the ending of a file to be written says a format that can be written here."""
+    """Raise InputError, before the work, unless the ending of a file to be written says a format that can be
+    written here.
+    """
     ending = os.path.splitext(path)[1].lower()
     if ending not in ENDINGS:
-        raise InputError(f"{path} does not end in {', '.join(ENDINGS)}; the ending says the format (ONNX: npreslstm export onnx)")
+        raise InputError(
+            f"{path} does not end in {', '.join(ENDINGS)}; the ending says the format (ONNX: npreslstm export"
+            " onnx)"
+        )
     if ending == ".safetensors":
         from npreslstm.formats.safetensors import require_library
 
@@ -80,7 +91,8 @@ def write_weights(path, checkpoint):
     Parameters
     ----------
     path : str
-        Ends in .npz, .pt, .pth or .safetensors, as `check_format` makes sure of; all but the first hold tensors alone.
+        Ends in .npz, .pt, .pth or .safetensors, as `check_format` makes sure of; all but the first hold
+        tensors alone.
     checkpoint : Checkpoint
     """
     if not holds_tensors_alone(path):
@@ -93,17 +105,24 @@ def write_weights(path, checkpoint):
 
 
 def _of_other(path, checkpoint):
-    """What `checkpoint` takes from other weights; if these are the same ones, their notes, calibration among them, and dropout too."""
+    """What `checkpoint` takes from other weights; if these are the same ones, their notes, calibration among
+    them, and dropout too.
+    """
     other = load_checkpoint(path)
     if absent := _missing(other):
-        raise InputError(f"{os.fspath(path)} has no {', no '.join(absent)} itself; expected native weights of this package that have")
+        raise InputError(
+            f"{os.fspath(path)} has no {', no '.join(absent)} itself; expected native weights of this package"
+            " that have"
+        )
     more = ("config", "notes") if same_tensors(checkpoint, other) else ()
     return {name: getattr(other, name) for name in ("features", "mean", "std", "classes", *more)}
 
 
 def same_tensors(a, b):
     """Whether two checkpoints are of the same network."""
-    return a.state.keys() == b.state.keys() and all(np.array_equal(a.state[name], b.state[name]) for name in a.state)
+    return a.state.keys() == b.state.keys() and all(
+        np.array_equal(a.state[name], b.state[name]) for name in a.state
+    )
 
 
 def _of_options(features, classes, mean_std):
@@ -114,7 +133,9 @@ def _of_options(features, classes, mean_std):
         given["features"] = load_config(features)
     if classes is not None:
         if not all(classes) or len(set(classes)) != len(classes):
-            raise InputError(f"classes are {', '.join(map(repr, classes))}; expected different names, none empty")
+            raise InputError(
+                f"classes are {', '.join(map(repr, classes))}; expected different names, none empty"
+            )
         given["classes"] = tuple(classes)
     if mean_std is not None:
         given["mean"], given["std"] = _read_statistics(mean_std)
@@ -126,7 +147,9 @@ def _read_statistics(path):
     arrays = read_npz(path, remedy, inflate=MOST_STATISTICS)
     for name in ("mean", "std"):
         if name not in arrays or arrays[name].dtype.kind not in "fiu":
-            raise InputError(f"{os.fspath(path)} does not hold the arrays `mean` and `std` of real numbers; {remedy}")
+            raise InputError(
+                f"{os.fspath(path)} does not hold the arrays `mean` and `std` of real numbers; {remedy}"
+            )
     return tuple(arrays[name].astype(np.float64) for name in ("mean", "std"))
 
 
@@ -138,8 +161,14 @@ def _notices(source, target, checkpoint):
     absent = _missing(checkpoint)
     if holds_tensors_alone(target) and len(absent) < len(PARTS):
         kept = [words for words in PARTS.values() if words not in absent] + ["notes"]
-        return [f"{target} holds tensors alone; {', '.join(kept)} stay behind: keep them with `npreslstm convert {target} OUT.npz --like {source}`"]
+        return [
+            f"{target} holds tensors alone; {', '.join(kept)} stay behind: keep them with `npreslstm convert"
+            f" {target} OUT.npz --like {source}`"
+        ]
     if absent:
         remedy = "--like OTHER.npz, or --features, --classes and --mean-std, and an OUT.npz"
-        return [f"{target} has no {', no '.join(absent)}: Recognizer will refuse it until you convert with {remedy}"]
+        return [
+            f"{target} has no {', no '.join(absent)}: Recognizer will refuse it until you convert with"
+            f" {remedy}"
+        ]
     return []

@@ -63,11 +63,15 @@ def _check_writable(option, path, folder):
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise InputError(f"{option} is {path}; nothing can be written into {folder}: {error.strerror}") from None
+        raise InputError(
+            f"{option} is {path}; nothing can be written into {folder}: {error.strerror}"
+        ) from None
 
 
 class CsvWriter:
-    """A `csv.writer` whose lines end with a newline, and that quotes carriage returns as well as newlines in names."""
+    """A `csv.writer` whose lines end with a newline, and that quotes carriage returns as well as newlines in
+    names.
+    """
 
     def __init__(self, file):
         self._file = file
@@ -90,9 +94,10 @@ class CsvWriter:
 def atomic_write(path, mode="wb", **open_options):
     """Open a temporary file beside `path` and rename it to `path` when the block ends.
 
-    An exception or an interruption inside the block leaves the old file, or none, and no temporary file; what a process
-    that was killed left behind is removed when the same file is written again. A symbolic link stays one, and the file it
-    leads to is replaced. What is no file (``/dev/stdout``, a pipe) is written to as it is.
+    An exception or an interruption inside the block leaves the old file, or none, and no temporary file; what
+    a process that was killed left behind is removed when the same file is written again. A symbolic link
+    stays one, and the file it leads to is replaced. What is no file (``/dev/stdout``, a pipe) is written to
+    as it is.
 
     Parameters
     ----------
@@ -155,7 +160,9 @@ _unfinished = set()  # temporary files of this process
 
 
 def _temporary(folder, name):
-    """A new temporary file: its descriptor, its path, and a second descriptor that keeps it locked against `sweep`."""
+    """A new temporary file: its descriptor, its path, and a second descriptor that keeps it locked against
+    `sweep`.
+    """
     while True:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{name[:LONGEST]}.", suffix=PART, dir=folder)
         _unfinished.add(temporary)
@@ -186,7 +193,8 @@ def remove_unfinished():
 
 
 def sweep(folder, name=None):
-    """Remove temporary files that `atomic_write` began in a folder and whose processes did not live to finish them.
+    """Remove temporary files that `atomic_write` began in a folder and whose processes did not live to finish
+    them.
 
     Parameters
     ----------
@@ -215,7 +223,8 @@ def _remove_if_dead(temporary):
 
 
 def write_sealed(path, data):
-    """Write bytes whole or not at all, followed by their BLAKE2b digest, by which `read_sealed` finds any damage.
+    """Write bytes whole or not at all, followed by their BLAKE2b digest, by which `read_sealed` finds any
+    damage.
 
     Temporary files are not looked for in the folder, which may hold many files: `sweep` it once.
     """

@@ -254,7 +254,9 @@ class ResLSTM:
         return self._head(head_input), alpha  # (R4)
 
     def _single_clip(self, x, lengths, padding):
-        """The frames (T, D) of a single clip that `OneClip` takes; None for others, and what `_batch` refuses."""
+        """The frames (T, D) of a single clip that `OneClip` takes; None for others, and what `_batch`
+        refuses.
+        """
         lengths = np.asarray(lengths)
         if self.backend != "fast" or not OneClip.takes(self.config) or padding not in PADDINGS:
             return None
@@ -349,7 +351,9 @@ class ResLSTM:
         return frames
 
     def _backward_lstm(self, prefix, dframes, cache, grads, need_dx):
-        """Write one stacked LSTM's gradients into `grads`; return that of its input, or None if not needed."""
+        """Write one stacked LSTM's gradients into `grads`; return that of its input, or None if
+        not needed.
+        """
         for k in reversed(range(self.config.num_layers)):
             dframes, d = cache.batch.lstm_backward(dframes, cache.lstms[prefix][k], need_dx or k > 0)
             for name, gradient in zip(lstm_names(prefix, k), d):

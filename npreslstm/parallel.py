@@ -7,7 +7,10 @@ import signal
 from npreslstm.errors import InputError
 
 # A worker of a script runs it again, up to its `if`: without one it begins the work anew and dies of that.
-DIED = "a worker process died: killed, maybe for want of memory (try fewer), or started by a script without if __name__ == '__main__'"
+DIED = (
+    "a worker process died: killed, maybe for want of memory (try fewer), or started by a script without if"
+    " __name__ == '__main__'"
+)
 ATTEMPTS = 3  # pools in a row that die before anything is done
 CLUSTER_SECONDS = 20  # to wait for a scheduler, and for its first worker
 
@@ -26,8 +29,8 @@ def open_executor(workers=1, dask=None):
     workers : int
         Processes, each with one BLAS thread.
     dask : str, optional
-        Address of a dask.distributed scheduler (``tcp://host:8786``) whose workers are used instead. They need this
-        package and the same folders; start them with ``--nthreads 1``.
+        Address of a dask.distributed scheduler (``tcp://host:8786``) whose workers are used instead. They
+        need this package and the same folders; start them with ``--nthreads 1``.
 
     Yields
     ------
@@ -71,7 +74,8 @@ def _processes(workers):
 def one_thread_each():
     """One BLAS thread in processes started meanwhile, and in this one, if it has not loaded NumPy yet.
 
-    The matrices are small, processes would fight for the cores, and the last digits depend on the number of threads.
+    The matrices are small, processes would fight for the cores, and the last digits depend on the number of
+    threads.
     """
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
@@ -85,7 +89,9 @@ def one_thread_each():
 
 @contextlib.contextmanager
 def _interrupts_held():
-    """Processes started meanwhile never hear Ctrl-C, which a terminal sends to all; this one hears it afterwards, and ends them."""
+    """Processes started meanwhile never hear Ctrl-C, which a terminal sends to all; this one hears it
+    afterwards, and ends them.
+    """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -102,7 +108,8 @@ def _interrupts_held():
 def _end_with(connection):
     """In a worker: end at once when the other end of `connection` closes.
 
-    It closes when the parent gives up and when the parent is killed: no worker is left behind that would go on writing.
+    It closes when the parent gives up and when the parent is killed: no worker is left behind that would go
+    on writing.
     """
     import threading
 
@@ -125,21 +132,32 @@ def _cluster(address):
     try:
         from distributed import Client, KilledWorker
     except ImportError:
-        raise InputError("--dask needs dask.distributed: pip install 'dask[distributed]', or npreslstm[cluster]") from None
+        raise InputError(
+            "--dask needs dask.distributed: pip install 'dask[distributed]', or npreslstm[cluster]"
+        ) from None
     try:
         client = Client(address, timeout=CLUSTER_SECONDS)
     except (OSError, ValueError) as error:
-        raise OSError(f"no dask scheduler answers at {address} ({error}); start one with: dask scheduler") from None
+        raise OSError(
+            f"no dask scheduler answers at {address} ({error}); start one with: dask scheduler"
+        ) from None
     with client, client.get_executor(pure=False) as executor:
         try:
             client.wait_for_workers(1, timeout=CLUSTER_SECONDS)
             yield executor
         except (TimeoutError, asyncio.TimeoutError):  # two things before Python 3.11
-            raise OSError(f"the dask scheduler at {address} has no workers; start some with: dask worker {address} --nthreads 1") from None
+            raise OSError(
+                f"the dask scheduler at {address} has no workers; start some with: dask worker {address}"
+                " --nthreads 1"
+            ) from None
         except KilledWorker as error:
-            raise OSError(f"workers of the cluster died again and again, maybe for want of memory: {error}") from None
+            raise OSError(
+                f"workers of the cluster died again and again, maybe for want of memory: {error}"
+            ) from None
         except ImportError as error:
-            raise OSError(f"the workers of the cluster lack a package ({error}); install npreslstm where they run") from None
+            raise OSError(
+                f"the workers of the cluster lack a package ({error}); install npreslstm where they run"
+            ) from None
 
 
 def check_cluster(address):
@@ -151,9 +169,9 @@ def check_cluster(address):
 def run_all(function, tasks, workers=1, dask=None):
     """Yield (task, result) of ``function(task)`` for every task, as they are done.
 
-    A worker of a cluster that is lost is replaced by another one. A process that is killed takes its pool with it: the
-    rest of the tasks go to a new pool, of half as many processes where nothing was done, until `ATTEMPTS` pools in a
-    row have done nothing.
+    A worker of a cluster that is lost is replaced by another one. A process that is killed takes its pool
+    with it: the rest of the tasks go to a new pool, of half as many processes where nothing was done, until
+    `ATTEMPTS` pools in a row have done nothing.
 
     Parameters
     ----------

@@ -20,15 +20,15 @@ class Prediction:
     label : str
         The most probable class; ``"silence"`` where there is no speech.
     probabilities : dict
-        {class: probability} in the order of the classes; of a clip in windows, the mean of theirs as they were heard, before
-        any smoothing. Empty where there is no speech.
+        {class: probability} in the order of the classes; of a clip in windows, the mean of theirs as they
+        were heard, before any smoothing. Empty where there is no speech.
     attention : (T,) float32 array
         Weight of each frame in the result; they add up to 1. Of several speeds, those of the clip as it is.
     times : (T,) float64 array
         Middle of each frame, in seconds from the beginning of the file. Trimmed silence has no frames.
     windows : tuple of Prediction
-        The windows of a long clip and the silence between them, in order; empty where the clip is one window, or has no
-        speech at all.
+        The windows of a long clip and the silence between them, in order; empty where the clip is one window,
+        or has no speech at all.
     """
 
     file: str | None

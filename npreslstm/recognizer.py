@@ -1,9 +1,10 @@
 """Recognizer: sound in, Prediction out.
 
-A long recording is heard in windows, which a voice-activity gate puts on speech; what no window covers is silence.
-Every clip, or window of a long one, goes the same way: features as the weights file says, z-scored by its statistics,
-the model, softmax; at several playback speeds if wanted, and then the probabilities are averaged. Windows are run through
-the model many at a time; since padding is masked, a window's result does not depend on its neighbours (1e-5 in float32).
+A long recording is heard in windows, which a voice-activity gate puts on speech; what no window covers is
+silence. Every clip, or window of a long one, goes the same way: features as the weights file says, z-scored
+by its statistics, the model, softmax; at several playback speeds if wanted, and then the probabilities are
+averaged. Windows are run through the model many at a time; since padding is masked, a window's result does
+not depend on its neighbours (1e-5 in float32).
 """
 
 import dataclasses
@@ -18,7 +19,8 @@ from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
 from npreslstm.prediction import SILENCE, Prediction, smoothed
 
-BATCH_FRAMES = 4096  # padded frames run through the model at once, some 40 clips: one by one, each takes about ten times as long
+# padded frames run through the model at once, some 40 clips: one by one, each takes about ten times as long
+BATCH_FRAMES = 4096
 FAINTEST = 1e-4  # root mean square about the mean, of full scale: -80 dB, below the noise of any microphone
 
 
@@ -34,8 +36,8 @@ class Recognizer:
     weights : str, os.PathLike or Checkpoint, optional
         As `load_checkpoint` takes them; default: the bundled ``"robust"``.
     speeds : sequence of float
-        Playback speeds at which everything is heard, pitch and tempo together; 1.0 comes first. Three of them, 1, 0.85 and
-        1.15, take three times as long and err less; docs/accuracy.md says by how much.
+        Playback speeds at which everything is heard, pitch and tempo together; 1.0 comes first. Three of
+        them, 1, 0.85 and 1.15, take three times as long and err less; docs/accuracy.md says by how much.
 
     Attributes
     ----------
@@ -49,7 +51,8 @@ class Recognizer:
     FileNotFoundError
         If there is no such file.
     InputError
-        If the file is damaged, or lacks statistics, feature configuration or classes, or the speeds are not in [0.5, 2].
+        If the file is damaged, or lacks statistics, feature configuration or classes, or the speeds are not
+        in [0.5, 2].
 
     Examples
     --------
@@ -82,14 +85,16 @@ class Recognizer:
             Hz. Another rate than the features' is resampled; a lower one leaves bands without sound, and a
             `ResamplingWarning` says so.
         window, hop : float, optional
-            Seconds. Default window: the whole clip up to 10 s, else 4 s every 2 s; default hop: half a window. The last
-            window ends with the clip.
+            Seconds. Default window: the whole clip up to 10 s, else 4 s every 2 s; default hop: half a
+            window. The last window ends with the clip.
         gate : bool
-            Put the windows of a clip that is longer than one on its speech (`VoiceActivity`), each stretch by itself with
-            a quarter of a second on either side, and call the rest silence; False: hear all of it.
+            Put the windows of a clip that is longer than one on its speech (`VoiceActivity`), each stretch by
+            itself with a quarter of a second on either side, and call the rest silence; False: hear all of
+            it.
         smooth : float
-            Seconds. The probabilities of each window are averaged with those of windows whose middles are nearer than
-            that, with weights that fall linearly to 0; the clip's own stay as they are. 0: not at all.
+            Seconds. The probabilities of each window are averaged with those of windows whose middles are
+            nearer than that, with weights that fall linearly to 0; the clip's own stay as they are. 0: not at
+            all.
 
         Returns
         -------
@@ -98,8 +103,8 @@ class Recognizer:
         Warns
         -----
         RecognitionWarning
-            If the clip, or a window, is silent or shorter than a frame; or if there is no speech in a clip that is longer
-            than a window: then its label is ``"silence"``, and there are no probabilities.
+            If the clip, or a window, is silent or shorter than a frame; or if there is no speech in a clip
+            that is longer than a window: then its label is ``"silence"``, and there are no probabilities.
 
         Raises
         ------
@@ -119,7 +124,8 @@ class Recognizer:
         Parameters
         ----------
         path : str, os.PathLike or binary file
-            Of an open file (``io.BytesIO``), what comes from its position on; its name becomes the prediction's, if it has one.
+            Of an open file (``io.BytesIO``), what comes from its position on; its name becomes the
+            prediction's, if it has one.
         window, hop, gate, smooth
             As in `process_signal`. With the gate, a long file is read twice.
 
@@ -136,7 +142,9 @@ class Recognizer:
         """
         return self.process_files([path], window, hop, gate=gate, smooth=smooth)[0]
 
-    def process_files(self, paths, window=None, hop=None, on_error=None, progress=None, *, gate=True, smooth=0.0):
+    def process_files(
+        self, paths, window=None, hop=None, on_error=None, progress=None, *, gate=True, smooth=0.0
+    ):
         """Predict several sound files.
 
         Parameters
@@ -145,8 +153,8 @@ class Recognizer:
         window, hop, gate, smooth
             As in `process_signal`.
         on_error : callable, optional
-            Called with the path and the exception for a file that cannot be used; the others are done. Without it the
-            exception is raised.
+            Called with the path and the exception for a file that cannot be used; the others are done.
+            Without it the exception is raised.
         progress : callable, optional
             Called with a line about every window that was heard: ``"talk.flac 38 s"``.
 
@@ -196,7 +204,8 @@ class Recognizer:
         return self.process_files(find_audio([folder]), window, hop, on_error, gate=gate, smooth=smooth)
 
     def _features(self, signal, sample_rate, speed=1.0):
-        """Z-scored features (T, D) float32 of one window, the middle of each frame in seconds, and what is odd about it.
+        """Z-scored features (T, D) float32 of one window, the middle of each frame in seconds, and what is
+        odd about it.
 
         Another speed takes resampling, of which there is no need to warn.
         """
@@ -206,8 +215,12 @@ class Recognizer:
         config = self.checkpoint.features
         lower = sample_rate < config.sample_rate  # from a higher rate all is there that the weights listen to
         y = prepare_signal(signal, round(sample_rate * speed), config, warn=lower and speed == 1)
-        first, last = (0, len(y)) if config.trim_db is None else trim_bounds(*trim_energies([y]), config.trim_db)
-        features = features_of_signal(y[first:last], config.sample_rate, dataclasses.replace(config, trim_db=None))
+        first, last = (
+            (0, len(y)) if config.trim_db is None else trim_bounds(*trim_energies([y]), config.trim_db)
+        )
+        features = features_of_signal(
+            y[first:last], config.sample_rate, dataclasses.replace(config, trim_db=None)
+        )
         z = ((features - self.checkpoint.mean) / self.checkpoint.std).astype(np.float32)  # (T, D)
         return z, (first + _frame_middles(len(z), config)) / config.sample_rate, _oddity(y, config)
 
@@ -224,7 +237,9 @@ class Recognizer:
 
 
 class _Window:
-    """A part on its way; `heard` gets probabilities and attention of each speed in turn, nothing without speech."""
+    """A part on its way; `heard` gets probabilities and attention of each speed in turn, nothing without
+    speech.
+    """
 
     def __init__(self, start, end, times=()):
         self.start, self.end, self.times, self.heard = start, end, np.array(times, np.float64), []
@@ -302,15 +317,24 @@ class _Queue:
         middles, probabilities = [w.middle for w in speech], [w.probabilities for w in speech]
         shown = iter(smoothed(middles, probabilities, self._smooth))
         return tuple(
-            self._labelled(file, part.start, part.end, next(shown), part.attention, part.times)
-            if part.heard
-            else Prediction(file, part.start, part.end, SILENCE, {}, np.zeros(0, np.float32), part.times)
+            (
+                self._labelled(file, part.start, part.end, next(shown), part.attention, part.times)
+                if part.heard
+                else Prediction(file, part.start, part.end, SILENCE, {}, np.zeros(0, np.float32), part.times)
+            )
             for part in parts
         )
 
     def _labelled(self, file, start, end, probabilities, *rest):
         classes = self._recognizer.classes
-        return Prediction(file, start, end, classes[int(probabilities.argmax())], dict(zip(classes, probabilities.tolist())), *rest)
+        return Prediction(
+            file,
+            start,
+            end,
+            classes[int(probabilities.argmax())],
+            dict(zip(classes, probabilities.tolist())),
+            *rest,
+        )
 
 
 def _require_all(checkpoint, name):
@@ -321,13 +345,20 @@ def _require_all(checkpoint, name):
     }
     if missing := [part for part, there in parts.items() if not there]:
         remedy = f"npreslstm convert {name} OUT.npz --like OTHER.npz"
-        raise InputError(f"{name} has no {', no '.join(missing)}; Recognizer needs them: take them from other weights with `{remedy}`")
+        raise InputError(
+            f"{name} has no {', no '.join(missing)}; Recognizer needs them: take them from other weights with"
+            f" `{remedy}`"
+        )
 
 
 def _frame_middles(T, config):
     """Sample in the middle of each frame: (T,)."""
     t = np.arange(T)
-    return t * config.hop_length if config.framing == "centered" else (t + 1) * config.hop_length - config.n_fft // 2
+    return (
+        t * config.hop_length
+        if config.framing == "centered"
+        else (t + 1) * config.hop_length - config.n_fft // 2
+    )
 
 
 def _oddity(y, config):
@@ -340,8 +371,8 @@ def _oddity(y, config):
         return f"shorter than a frame ({1000 * config.n_fft / config.sample_rate:.0f} ms)"
     if config.upper_hz >= UPPER[1] and lacks_upper_band(y, config.sample_rate):
         return (
-            f"without sound above {UPPER[0] / 1000:g} kHz, while these weights listen up to {config.upper_hz / 1000:g} kHz"
-            " (bundled weights for the speech band are robust and mcu)"
+            f"without sound above {UPPER[0] / 1000:g} kHz, while these weights listen up to"
+            f" {config.upper_hz / 1000:g} kHz (bundled weights for the speech band are robust and mcu)"
         )
     return None
 

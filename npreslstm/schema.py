@@ -17,7 +17,9 @@ SHOWN = 12  # names in a message
 
 
 class Entry(NamedTuple):
-    """One tensor of the model: its name, the letters of its shape, and the initialiser of `initialisers` that fills it."""
+    """One tensor of the model: its name, the letters of its shape, and the initialiser of `initialisers` that
+    fills it.
+    """
 
     name: str
     shape: tuple[str, ...]
@@ -25,7 +27,9 @@ class Entry(NamedTuple):
 
 
 def _lstm(prefix, inputs, hidden):
-    """Entries of one LSTM layer; {k} is the layer's number, and `inputs` holds for layer 0 (later ones take `hidden`)."""
+    """Entries of one LSTM layer; {k} is the layer's number, and `inputs` holds for layer 0 (later ones take
+    `hidden`).
+    """
     gates = "4" + hidden
     return (
         Entry(prefix + ".weight_ih_l{k}", (gates, inputs), "xavier_normal"),
@@ -45,15 +49,29 @@ def _batchnorm(prefix, features):
     )
 
 
-_ATTENTION = (Entry("attention_vector", ("H", "K"), "xavier_normal"), Entry("head_combine.weight", ("1", "K"), "xavier_uniform"))
-_HEAD = (*_batchnorm("bn", "H"), Entry("fc.weight", ("C", "H"), "xavier_uniform"), Entry("fc.bias", ("C",), "zeros"))
+_ATTENTION = (
+    Entry("attention_vector", ("H", "K"), "xavier_normal"),
+    Entry("head_combine.weight", ("1", "K"), "xavier_uniform"),
+)
+_HEAD = (
+    *_batchnorm("bn", "H"),
+    Entry("fc.weight", ("C", "H"), "xavier_uniform"),
+    Entry("fc.bias", ("C",), "zeros"),
+)
 
 SCHEMA = {
-    "reslstm-sa": (*_lstm("lstm1", "D", "D"), *_lstm("lstm2", "D", "H"), *_ATTENTION, *_batchnorm("bn_residual", "D"), *_HEAD),
+    "reslstm-sa": (
+        *_lstm("lstm1", "D", "D"),
+        *_lstm("lstm2", "D", "H"),
+        *_ATTENTION,
+        *_batchnorm("bn_residual", "D"),
+        *_HEAD,
+    ),
     "lstm-sa": (*_lstm("lstm", "D", "H"), *_ATTENTION, *_HEAD),
 }
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-LSTM_TENSORS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of one layer, in the order of `layers.lstm.LSTMParams`
+# of one layer, in the order of `layers.lstm.LSTMParams`
+LSTM_TENSORS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 NORM_TENSORS = ("weight", "bias", *BUFFERS)  # of one batch norm: gamma, beta and its statistics
 
 
@@ -111,7 +129,10 @@ class ModelConfig:
         if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise InputError(f"dropout is {shown(self.dropout)}; expected a probability in [0, 1)")
         if self.attention_vectors > 1 and not self.head_combine:
-            raise InputError(f"attention_vectors is {self.attention_vectors} without head_combine; expected head_combine=True when there are several")
+            raise InputError(
+                f"attention_vectors is {self.attention_vectors} without head_combine; expected"
+                " head_combine=True when there are several"
+            )
 
     @property
     def lstms(self) -> tuple[str, ...]:
@@ -122,7 +143,15 @@ class ModelConfig:
     def schema(self):
         """{name: (shape, initialiser)} of every tensor, in state_dict order."""
         D, H = self.input_size, self.hidden_size
-        letters = {"D": D, "4D": 4 * D, "H": H, "4H": 4 * H, "C": self.num_classes, "K": self.attention_vectors, "1": 1}
+        letters = {
+            "D": D,
+            "4D": 4 * D,
+            "H": H,
+            "4H": 4 * H,
+            "C": self.num_classes,
+            "K": self.attention_vectors,
+            "1": 1,
+        }
         entries = {}
         for entry in _stacked(SCHEMA[self.kind], self.num_layers):
             if entry.name == "head_combine.weight" and not self.head_combine:
@@ -133,7 +162,9 @@ class ModelConfig:
     @property
     def parameters(self):
         """{name: shape} of what training changes: the schema without the running statistics."""
-        return {name: shape for name, (shape, _) in self.schema.items() if name.rpartition(".")[2] not in BUFFERS}
+        return {
+            name: shape for name, (shape, _) in self.schema.items() if name.rpartition(".")[2] not in BUFFERS
+        }
 
     @property
     def num_parameters(self):
@@ -151,7 +182,9 @@ class ModelConfig:
         if not isinstance(values, dict):
             raise InputError(f"a model configuration is {type(values).__name__}; expected a table of fields")
         if set(values) != names:
-            raise InputError(f"model configuration has fields {shown(list(values), 500)}; expected {sorted(names)}")
+            raise InputError(
+                f"model configuration has fields {shown(list(values), 500)}; expected {sorted(names)}"
+            )
         return cls(**values)
 
     @classmethod
@@ -171,7 +204,10 @@ class ModelConfig:
                 raise InputError(f"{absent[0]} is {np.shape(state[absent[0]])}; expected a matrix")
             found = ", ".join(sorted(state)[:SHOWN]) or "nothing"
             found += f" and {len(state) - SHOWN} more" if len(state) > SHOWN else ""
-            raise InputError(f"state_dict lacks the matrix {absent[0]}; expected a ResLSTM-SA or LSTM-SA model; found {found}")
+            raise InputError(
+                f"state_dict lacks the matrix {absent[0]}; expected a ResLSTM-SA or LSTM-SA model; found"
+                f" {found}"
+            )
         layers = sum(name.startswith(prefix + ".weight_ih_l") for name in state)
         H, K = state["attention_vector"].shape
         D, C = state[needed[0]].shape[1], len(state["fc.weight"])
@@ -188,5 +224,10 @@ def _stacked(entries, layers):
             block = entries[entries.index(entry) : entries.index(entry) + 4]
             hidden = block[1].shape[1]
             for k in range(layers):
-                written += [Entry(e.name.format(k=k), (e.shape[0], hidden) if k and i == 0 else e.shape, e.initialiser) for i, e in enumerate(block)]
+                written += [
+                    Entry(
+                        e.name.format(k=k), (e.shape[0], hidden) if k and i == 0 else e.shape, e.initialiser
+                    )
+                    for i, e in enumerate(block)
+                ]
     return written

@@ -45,7 +45,9 @@ class StreamingResLSTM:
     def reset(self):
         """Forget the clip: the next frame is the first of another."""
         self.frames = 0
-        self._states = {lstm: [self._zero_state(params) for params in layers] for lstm, layers in self._layers.items()}
+        self._states = {
+            lstm: [self._zero_state(params) for params in layers] for lstm, layers in self._layers.items()
+        }
         self._attention = attention_start(1, self.model.config.hidden_size, self.model.dtype)
 
     def push(self, frames):
@@ -66,7 +68,9 @@ class StreamingResLSTM:
         if x.ndim not in (1, 2) or x.shape[-1] != D:
             raise InputError(f"frames are {x.shape}; expected ({D},) or (frames, {D})")
         if not np.isfinite(x).all():
-            raise InputError("frames hold NaN or infinite values; expected finite ones: check the audio and the statistics")
+            raise InputError(
+                "frames hold NaN or infinite values; expected finite ones: check the audio and the statistics"
+            )
         for row in x.reshape(-1, 1, D):
             self._push_frame(row)
 
@@ -91,7 +95,8 @@ class StreamingResLSTM:
             Before the first frame.
         """
         head_input = self._normalise("bn", self.context[None])
-        return linear_forward(head_input, self.model.tensors["fc.weight"], self.model.tensors["fc.bias"])[0]  # (R4)
+        # (R4)
+        return linear_forward(head_input, self.model.tensors["fc.weight"], self.model.tensors["fc.bias"])[0]
 
     def _push_frame(self, x):
         """One frame (1, D) through all layers."""
@@ -99,7 +104,10 @@ class StreamingResLSTM:
             x = self._normalise("bn_residual", x + self._step("lstm1", x))  # (1, D)  (R1)
         h = self._step(self.model.config.lstms[-1], x)  # (1, H)  (R2)
         tensors = self.model.tensors
-        self._attention = attention_step(h, self._attention, tensors["attention_vector"], tensors.get("head_combine.weight"))  # (R3)
+        # (R3)
+        self._attention = attention_step(
+            h, self._attention, tensors["attention_vector"], tensors.get("head_combine.weight")
+        )
         self.frames += 1
 
     def _step(self, lstm, x):

@@ -18,7 +18,9 @@ CONFIGS = {
     "h32": ModelConfig(hidden_size=32),
     "h128": ModelConfig(hidden_size=128),
     "lstm-sa": ModelConfig(kind="lstm-sa"),
-    "two layers, two vectors": ModelConfig(input_size=5, hidden_size=7, num_classes=3, num_layers=2, attention_vectors=2, head_combine=True),
+    "two layers, two vectors": ModelConfig(
+        input_size=5, hidden_size=7, num_classes=3, num_layers=2, attention_vectors=2, head_combine=True
+    ),
     "size one": ModelConfig(input_size=1, hidden_size=1, num_classes=1),
 }
 LABELS = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised")

@@ -1,7 +1,8 @@
 """What every test module shares: where the data is, markers, and a guard that no oracle test goes unrun.
 
-Data comes from outside the repository: NPRESLSTM_RAVDESS names the folder with Actor_01 ... Actor_24, NPRESLSTM_GOLDEN the folder with
-reslstm_sa_h64_golden.npz. Without them the tests that need them skip. `make test` runs what needs no oracle package, `make oracle` the rest.
+Data comes from outside the repository: NPRESLSTM_RAVDESS names the folder with Actor_01 ... Actor_24,
+NPRESLSTM_GOLDEN the folder with reslstm_sa_h64_golden.npz. Without them the tests that need them skip. `make
+test` runs what needs no oracle package, `make oracle` the rest.
 """
 
 import os
@@ -9,9 +10,11 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported; one thread a worker
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# librosa's functions are compiled on first use, and two processes that fill one cache can crash (numba issue 10128): one each.
-# Set, not by default: workers inherit what the controller has set.
-os.environ["NUMBA_CACHE_DIR"] = os.path.join(Path(__file__).parents[1], ".pytest_cache", "numba-" + os.environ.get("PYTEST_XDIST_WORKER", "main"))
+# librosa's functions are compiled on first use, and two processes that fill one cache can crash (numba issue
+# 10128): one each. Set, not by default: workers inherit what the controller has set.
+os.environ["NUMBA_CACHE_DIR"] = os.path.join(
+    Path(__file__).parents[1], ".pytest_cache", "numba-" + os.environ.get("PYTEST_XDIST_WORKER", "main")
+)
 
 import hypothesis
 import numpy as np
@@ -22,7 +25,9 @@ hypothesis.settings.load_profile("npreslstm")
 
 
 def data_folder(variable, content):
-    """The folder that an environment variable names; skips if it is unset, fails if `content` is not in it."""
+    """The folder that an environment variable names; skips if it is unset, fails if `content` is
+    not in it.
+    """
     if not os.environ.get(variable):
         pytest.skip(f"set {variable} to the folder with {content} to run this test")
     folder = Path(os.environ[variable]).resolve()
@@ -60,10 +65,20 @@ def pytest_collection_modifyitems(items):
 
 
 def fail_unmarked(report, marked):
-    """Turn a skip for a missing package into a failure unless the test carries the marker by which `make oracle` finds it."""
-    if report.skipped and isinstance(report.longrepr, tuple) and "could not import" in report.longrepr[2] and not marked:
+    """Turn a skip for a missing package into a failure unless the test carries the marker by which `make
+    oracle` finds it.
+    """
+    if (
+        report.skipped
+        and isinstance(report.longrepr, tuple)
+        and "could not import" in report.longrepr[2]
+        and not marked
+    ):
         report.outcome = "failed"
-        report.longrepr = f"{report.nodeid}: {report.longrepr[2]}; mark the test with pytest.mark.oracle, or `make oracle` will not run it"
+        report.longrepr = (
+            f"{report.nodeid}: {report.longrepr[2]}; mark the test with pytest.mark.oracle, or `make oracle`"
+            " will not run it"
+        )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,7 +9,20 @@ from npreslstm.training.dataset import load_dataset
 from npreslstm.training.recipe import Recipe, training_features
 
 RUNS, FOLDS, EPOCHS = 2, 3, 12  # epochs enough for a kill to come in between
-SMALL = ["--folds", str(FOLDS), "--config", "mcu", "--hidden", "4", "--set", f"epochs={EPOCHS}", "--set", "speeds=1", "--seed", "7"]
+SMALL = [
+    "--folds",
+    str(FOLDS),
+    "--config",
+    "mcu",
+    "--hidden",
+    "4",
+    "--set",
+    f"epochs={EPOCHS}",
+    "--set",
+    "speeds=1",
+    "--seed",
+    "7",
+]
 
 
 def make_corpus(folder):
@@ -24,13 +37,26 @@ def make_corpus(folder):
 
 def run_whole(corpus, out):
     """Folder of the results of a cross-validation that nothing interrupted."""
-    assert main(["crossval", str(corpus), *SMALL, "--runs", str(RUNS), "--workers", "1", "--out", str(out)]) == 0
+    assert (
+        main(["crossval", str(corpus), *SMALL, "--runs", str(RUNS), "--workers", "1", "--out", str(out)]) == 0
+    )
     return out
 
 
 def command(corpus, whole, out, *more):
     """Arguments of the same cross-validation into another folder, with the features that are there."""
-    return ["crossval", str(corpus), *SMALL, "--runs", str(RUNS), "--cache", str(whole / "features"), "--out", str(out), *more]
+    return [
+        "crossval",
+        str(corpus),
+        *SMALL,
+        "--runs",
+        str(RUNS),
+        "--cache",
+        str(whole / "features"),
+        "--out",
+        str(out),
+        *more,
+    ]
 
 
 def results(folder):
@@ -52,4 +78,11 @@ def quick_recipe(epochs, **options):
 
 
 def plan_of(corpus, epochs=1, folds="3", recipe=None, **options):
-    return cv.Plan.make(load_dataset(corpus), folds, training_features("mcu"), small_model(), recipe or quick_recipe(epochs), **options)
+    return cv.Plan.make(
+        load_dataset(corpus),
+        folds,
+        training_features("mcu"),
+        small_model(),
+        recipe or quick_recipe(epochs),
+        **options,
+    )

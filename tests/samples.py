@@ -14,16 +14,27 @@ FEATURES = FeatureConfig(sample_rate=16000, n_fft=1024, hop_length=512, n_mels=6
 
 
 def voice(seconds=1.0, sample_rate=16000, seed=0):
-    """Something like speech: harmonics of a gliding pitch, three syllables a second, a little noise: (n,) float32."""
+    """Something like speech: harmonics of a gliding pitch, three syllables a second, a little noise: (n,)
+    float32.
+    """
     rng = np.random.default_rng(seed)
     t = np.arange(round(seconds * sample_rate)) / sample_rate
-    phase = 2 * np.pi * np.cumsum(rng.uniform(100, 200) * (1 + 0.2 * np.sin(2 * np.pi * rng.uniform(0.3, 1) * t))) / sample_rate
+    phase = (
+        2
+        * np.pi
+        * np.cumsum(rng.uniform(100, 200) * (1 + 0.2 * np.sin(2 * np.pi * rng.uniform(0.3, 1) * t)))
+        / sample_rate
+    )
     harmonics = sum(np.sin(k * phase + rng.uniform(0, 6)) / k for k in range(1, 20))
-    return (0.05 * harmonics * (1.1 + np.sin(2 * np.pi * 3 * t)) + 1e-3 * rng.standard_normal(len(t))).astype(np.float32)
+    return (0.05 * harmonics * (1.1 + np.sin(2 * np.pi * 3 * t)) + 1e-3 * rng.standard_normal(len(t))).astype(
+        np.float32
+    )
 
 
 def write_wav(path, signal, sample_rate=16000):
-    """16-bit PCM WAV by the standard library; `signal` (n,) or (n, channels) floats or int16. Returns `path`."""
+    """16-bit PCM WAV by the standard library; `signal` (n,) or (n, channels) floats or int16.
+    Returns `path`.
+    """
     signal = np.asarray(signal)
     if signal.dtype != np.int16:
         signal = np.clip(np.round(signal * 32768), -32768, 32767).astype("<i2")
@@ -44,7 +55,15 @@ def checkpoint(features=FEATURES, classes=CLASSES, seed=0, **sizes):
     mean, std = np.zeros(46), np.full(46, 20.0)
     mean[0], std[0] = -200.0, 100.0
     mean[34:], std[34:] = 0.4, 0.3
-    return Checkpoint(config, state, features, mean, std, classes, {"seed": seed, "split": {"held out": [2, 5]}, "licence": "none"})
+    return Checkpoint(
+        config,
+        state,
+        features,
+        mean,
+        std,
+        classes,
+        {"seed": seed, "split": {"held out": [2, 5]}, "licence": "none"},
+    )
 
 
 def write_weights(path, **options):

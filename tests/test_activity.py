@@ -1,4 +1,6 @@
-"""The voice-activity gate: the same decisions however samples come, not fooled by what is steady, spans in seconds."""
+"""The voice-activity gate: the same decisions however samples come, not fooled by what is steady, spans in
+seconds.
+"""
 
 import doctest
 import tracemalloc
@@ -87,7 +89,8 @@ class TestStream:
         assert after - before < 10_000
 
     @pytest.mark.parametrize(
-        "bad, words", [([np.nan], "NaN"), (np.array([1, 2]), "audio is int64"), ([500.0], "samples up to 500")]
+        "bad, words",
+        [([np.nan], "NaN"), (np.array([1, 2]), "audio is int64"), ([500.0], "samples up to 500")],
     )
     def test_what_is_no_sound_is_refused(self, bad, words):
         with pytest.raises(InputError, match=words):
@@ -114,18 +117,28 @@ class TestArithmetic:
             assert activity._band_energies(np.rint(tone).astype(np.int16)[None])[0].argmax() == band
 
     def test_the_bands_add_up_to_the_energy(self):
-        """Haar's transform keeps energies: band b counts 2^(b + 1) times, what is below 62 Hz is left over."""
+        """Haar's transform keeps energies: band b counts 2^(b + 1) times, what is below 62 Hz is
+        left over.
+        """
         x = np.random.default_rng(0).integers(-32768, 32768, (5, HOP))
         energies = activity._band_energies(x) / 2.0 ** np.arange(1, activity.BANDS + 1)
         rest = np.square(x.reshape(5, -1, 128).sum(axis=2)).sum(axis=1) / 128
-        np.testing.assert_allclose(energies.sum(axis=1) + rest, np.square(x).sum(axis=1), rtol=1e-13)  # achieved 2e-16
+        # achieved 2e-16
+        np.testing.assert_allclose(energies.sum(axis=1) + rest, np.square(x).sum(axis=1), rtol=1e-13)
 
     def test_full_scale_does_not_overflow(self):
         x = np.where(np.arange(HOP) // 64 % 2, 32767, -32768).astype(np.int16)
         assert activity._band_energies(x[None])[0, 6] == (64 * 65535) ** 2 * 4
 
     def test_a_floor_moves_as_documented(self):
-        assert [activity._step(above, False, 4) for above in (64, 31, 0, -15, -16, -320)] == [2, 0, 0, 0, -1, -20]
+        assert [activity._step(above, False, 4) for above in (64, 31, 0, -15, -16, -320)] == [
+            2,
+            0,
+            0,
+            0,
+            -1,
+            -20,
+        ]
         assert [activity._step(above, True, 2) for above in (640, 6, 5, -320)] == [6, 6, 5, -80]
 
 
@@ -227,7 +240,9 @@ class TestParts:
     """Windows on speech, silence between them."""
 
     @settings(max_examples=200)
-    @given(st.lists(st.floats(0, 60), max_size=12, unique=True).map(sorted), st.floats(0.2, 6), st.floats(0.1, 1))
+    @given(
+        st.lists(st.floats(0, 60), max_size=12, unique=True).map(sorted), st.floats(0.2, 6), st.floats(0.1, 1)
+    )
     def test_nothing_is_left_out(self, edges, window, share):
         spans = list(zip(edges[0::2], edges[1::2]))
         parts = speech_parts(6000, 100, spans, window, window * share)

@@ -1,4 +1,6 @@
-"""The whole model on the fast layers and on the reference: logits, loss, every gradient, statistics, attention."""
+"""The whole model on the fast layers and on the reference: logits, loss, every gradient, statistics,
+attention.
+"""
 
 import copy
 import pickle

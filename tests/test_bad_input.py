@@ -1,4 +1,6 @@
-"""Bad input through the command line: one clear line, exit status 2, nothing on standard output, nothing written."""
+"""Bad input through the command line: one clear line, exit status 2, nothing on standard output, nothing
+written.
+"""
 
 import json
 import os
@@ -38,7 +40,16 @@ def wav_bytes(rate=16000, frames=100, form=1, bits=16, data=None):
     """A WAV file with any header, right or wrong."""
     data = bytes(frames * bits // 8) if data is None else data
     chunk = struct.pack("<HHIIHH", form, 1, rate, rate * bits // 8 & 0xFFFFFFFF, bits // 8, bits)
-    return b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + struct.pack("<I", 16) + chunk + b"data" + struct.pack("<I", len(data)) + data
+    return (
+        b"RIFF"
+        + struct.pack("<I", 36 + len(data))
+        + b"WAVEfmt "
+        + struct.pack("<I", 16)
+        + chunk
+        + b"data"
+        + struct.pack("<I", len(data))
+        + data
+    )
 
 
 def float_wav(samples):
@@ -87,7 +98,9 @@ class TestAudio:
         y = voice(12)
         y[-5] = np.nan
         (tmp_path / "long.wav").write_bytes(float_wav(y))
-        assert "NaN or infinite" in refused("predict", tmp_path / "long.wav", "--weights", weights, "--output", tmp_path / "r.csv")
+        assert "NaN or infinite" in refused(
+            "predict", tmp_path / "long.wav", "--weights", weights, "--output", tmp_path / "r.csv"
+        )
 
     def test_integers_kept_in_floats(self, refused, weights, tmp_path):
         (tmp_path / "loud.wav").write_bytes(float_wav(voice(0.5) * 32768))
@@ -268,17 +281,24 @@ class TestWeights:
         assert "state_dict lacks the matrix" in self.refused_by_both(refused, tmp_path / "other.npz")
         (tmp_path / "text.npz").write_text("weights")
         assert "fetch it again" in self.refused_by_both(refused, tmp_path / "text.npz")
-        assert "text.pt" in self.refused_by_both(refused, (tmp_path / "text.npz").rename(tmp_path / "text.pt"))
+        assert "text.pt" in self.refused_by_both(
+            refused, (tmp_path / "text.npz").rename(tmp_path / "text.pt")
+        )
 
     def test_no_such_file(self, refused, tmp_path):
-        assert "gone.npz is not a file; expected weights" in self.refused_by_both(refused, tmp_path / "gone.npz")
+        assert "gone.npz is not a file; expected weights" in self.refused_by_both(
+            refused, tmp_path / "gone.npz"
+        )
         assert "no bundled weights called 'gone'" in self.refused_by_both(refused, "gone")
         assert "is not a file" in self.refused_by_both(refused, tmp_path)
 
     def test_without_statistics(self, refused, weights, tmp_path):
         rewrite(weights, tmp_path / "w.npz", drop_statistics)
         line = refused("predict", self.clip, "--weights", tmp_path / "w.npz", "--output", self.output)
-        assert f"w.npz has no statistics; Recognizer needs them: take them from other weights with `npreslstm convert {tmp_path / 'w.npz'} " in line
+        assert (
+            "w.npz has no statistics; Recognizer needs them: take them from other weights with `npreslstm"
+            f" convert {tmp_path / 'w.npz'} " in line
+        )
 
 
 def test_rewriting_alone_is_accepted(weights, tmp_path, capsys):

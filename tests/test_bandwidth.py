@@ -30,7 +30,11 @@ def test_a_lost_band_is_noticed(name, level):
 
 def test_rates_without_room_for_the_band_lack_it_and_silence_does_not():
     noise = np.random.default_rng(0).normal(size=RATE)
-    assert lacks_upper_band(noise, 16000) and lacks_upper_band(noise, 22050) and not lacks_upper_band(noise, 32000)
+    assert (
+        lacks_upper_band(noise, 16000)
+        and lacks_upper_band(noise, 22050)
+        and not lacks_upper_band(noise, 32000)
+    )
     assert not lacks_upper_band(np.zeros(RATE), RATE) and not lacks_upper_band(noise[: BLOCK - 1], RATE)
 
 
@@ -46,7 +50,10 @@ def test_ravdess_has_it_until_it_is_taken_away(ravdess):
 def test_weights_for_the_whole_band_say_what_they_miss():
     noise = 0.1 * np.random.default_rng(0).normal(size=RATE)
     limited = apply(LOST["16 kHz"], noise, RATE, np.random.default_rng(1))
-    with pytest.warns(RecognitionWarning, match=r"without sound above 11.5 kHz, while these weights listen up to 24 kHz .* robust"):
+    with pytest.warns(
+        RecognitionWarning,
+        match=r"without sound above 11.5 kHz, while these weights listen up to 24 kHz .* robust",
+    ):
         Recognizer("paper").process_signal(limited, RATE)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RecognitionWarning)

@@ -30,7 +30,9 @@ def test_train_prints_milliseconds_ratios_and_the_share_of_the_products():
 def test_infer_compares_the_same_logits():
     pytest.importorskip("torch")
     rows = {row["contender"]: row for row in bench("infer", "--clips", "2", "--rounds", "1")["rows"]}
-    assert {"npreslstm", "products", "torch packed", "torch padded", "torch plain", "torch traced"} <= set(rows)
+    assert {"npreslstm", "products", "torch packed", "torch padded", "torch plain", "torch traced"} <= set(
+        rows
+    )
     assert rows["npreslstm"]["/ npreslstm"] == 1
 
 

@@ -1,6 +1,7 @@
 """No input below 1 MB costs more than 500 MB, or 10 s of processor time beyond the length of its sound.
 
-Each is used in a process of its own. The system ends one that takes more time; what it took of memory is asked afterwards.
+Each is used in a process of its own. The system ends one that takes more time; what it took of memory is
+asked afterwards.
 """
 
 import dataclasses
@@ -47,7 +48,9 @@ WEIGHTS = "import npreslstm; npreslstm.Recognizer(path).process_signal(np.zeros(
 
 
 def spend(use, path="", sound=0.0):
-    """Outcome of `use` in a process of its own, within the budget; `sound` is the length of the input in seconds."""
+    """Outcome of `use` in a process of its own, within the budget; `sound` is the length of the input in
+    seconds.
+    """
     assert not path or os.path.getsize(path) < 1_000_000
     command = [sys.executable, "-c", CHILD.format(use=use), str(SECONDS + int(sound)), str(path)]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
@@ -132,8 +135,9 @@ def test_the_largest_features_that_are_allowed(tmp_path, sizes):
     features = FeatureConfig(**{"sample_rate": 16000, "n_fft": 1024, "hop_length": 512, **sizes})
     (tmp_path / "c.json").write_text(json.dumps(features.to_dict()))
     use = (
-        "from npreslstm.audio.config import load_config; from npreslstm.audio.features import extract_features;"
-        "extract_features(np.random.default_rng(0).normal(size=160000) / 10, 16000, load_config(path))"
+        "from npreslstm.audio.config import load_config; from npreslstm.audio.features import"
+        " extract_features;extract_features(np.random.default_rng(0).normal(size=160000) / 10, 16000,"
+        " load_config(path))"
     )
     assert spend(use, tmp_path / "c.json", 10) == "used"
 
@@ -143,9 +147,15 @@ def test_lengths_beyond_the_batch(length):
     model = "import npreslstm; model = npreslstm.load_model('mcu'); x = np.zeros((1, 5, 46), np.float32)"
     assert spend(f"{model}; model.infer(x, [{length}])") == "refused"
     assert spend(f"{model}; model.forward(x, np.array([{length}]))") == "refused"
-    layer = "from npreslstm.testing import trace_lstm; W = {'weight_ih_l0': np.ones((4, 1)), 'weight_hh_l0': np.ones((4, 1))}"
+    layer = (
+        "from npreslstm.testing import trace_lstm; W = {'weight_ih_l0': np.ones((4, 1)), 'weight_hh_l0':"
+        " np.ones((4, 1))}"
+    )
     assert spend(f"{layer}; trace_lstm(W, np.zeros((1, 5, 1)), [{length}])") == "refused"
-    integers = "from npreslstm.checkpoint import load_checkpoint; from npreslstm.ports.quantize import QuantizedModel"
+    integers = (
+        "from npreslstm.checkpoint import load_checkpoint; from npreslstm.ports.quantize import"
+        " QuantizedModel"
+    )
     quantised = f"{integers}; model = QuantizedModel.from_checkpoint(load_checkpoint('mcu'))"
     assert spend(f"{quantised}; model.infer(np.zeros((1, 5, 46)), [{length}])") == "refused"
 
@@ -156,7 +166,10 @@ def bomb(path, name, count):
     np.save(stream, np.zeros(1, np.float32))
     header = stream.getvalue()[:-4].replace(b"(1,), }" + b" " * len(str(count)), b"(%d,), }" % count + b" ")
     assert len(header) == 128
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open(f"{name}.npy", "w") as file:
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(f"{name}.npy", "w") as file,
+    ):
         file.write(header)
         for _ in range(count // 2**20):
             file.write(bytes(2**22))
@@ -170,7 +183,10 @@ def test_a_zip_bomb_of_weights(tmp_path, name):
 
 def test_a_zip_bomb_of_statistics(tmp_path):
     path = bomb(tmp_path / "s.npz", "mean", 2**27)
-    use = f"from npreslstm.conversion import convert; convert('mcu', {str(tmp_path / 'out.npz')!r}, mean_std=path)"
+    use = (
+        f"from npreslstm.conversion import convert; convert('mcu', {str(tmp_path / 'out.npz')!r},"
+        " mean_std=path)"
+    )
     assert spend(use, path) == "refused"
 
 
@@ -197,14 +213,23 @@ def test_a_table_that_unpacks_to_gigabytes(tmp_path):
         file.write(b"run,fold,file,speaker,true,predicted,a\n")
         for _ in range(20):
             file.write(rows)
-    use = "import os; from npreslstm.training.packed import open_results; open_results(os.path.dirname(path)).entries()"
+    use = (
+        "import os; from npreslstm.training.packed import open_results;"
+        " open_results(os.path.dirname(path)).entries()"
+    )
     assert spend(use, tmp_path / "predictions.csv.gz") == "refused"
 
 
-@pytest.mark.parametrize("text", ["[" * 900_000, "[[]," * 200_000 + "[]]", '{"a":' * 150_000, "9" * 900_000, '"' + "\\u0041" * 150_000])
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 900_000, "[[]," * 200_000 + "[]]", '{"a":' * 150_000, "9" * 900_000, '"' + "\\u0041" * 150_000],
+)
 def test_json_of_any_kind(tmp_path, text):
     (tmp_path / "c.json").write_text(text)
-    assert spend("from npreslstm.audio.config import load_config; load_config(path)", tmp_path / "c.json") == "refused"
+    assert (
+        spend("from npreslstm.audio.config import load_config; load_config(path)", tmp_path / "c.json")
+        == "refused"
+    )
 
 
 def test_a_pt_file_that_expands_an_element(tmp_path):

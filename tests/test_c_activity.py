@@ -32,10 +32,14 @@ def expected(pcm):
 
 
 def sounds():
-    """int16 samples of every kind: voices in noise at many levels, silence, steps, full scale, single bits."""
+    """int16 samples of every kind: voices in noise at many levels, silence, steps, full scale,
+    single bits.
+    """
     rng = np.random.default_rng(4)
     noise = rng.normal(size=100_000)
-    spoken = np.concatenate((np.zeros(30000), voice(2.0), np.zeros(20000), voice(1.0, seed=1), np.zeros(2000)))
+    spoken = np.concatenate(
+        (np.zeros(30000), voice(2.0), np.zeros(20000), voice(1.0, seed=1), np.zeros(2000))
+    )
     for level in (1e-5, 1e-3, 1e-1):
         for gain in (0.06, 1.0, 10.0):
             yield gain * (spoken + level * noise[: len(spoken)])
@@ -93,7 +97,11 @@ def test_misuse_changes_nothing(c):
 
     assert lib.npr_activity_init(None) == NULL and lib.npr_activity_init(gate) == 0
     before = gate.raw
-    assert [push(None, pointer, 1, decision), push(gate, None, 1, decision), push(gate, pointer, 1, None)] == [NULL] * 3
+    assert [
+        push(None, pointer, 1, decision),
+        push(gate, None, 1, decision),
+        push(gate, pointer, 1, None),
+    ] == [NULL] * 3
     assert [push(gate, pointer, 0, decision), push(gate, pointer, HOP + 1, decision)] == [SIZE] * 2
     assert lib.npr_activity_flush(None, ctypes.byref(decision)) == lib.npr_activity_flush(gate, None) == NULL
     assert gate.raw == before and decision.value == 7
@@ -106,7 +114,10 @@ def test_misuse_changes_nothing(c):
 
 def test_the_readme_tells_its_size(c, folder, tmp_path):
     needs("cc")
-    code = '#include <stdio.h>\n#include "npr_activity.h"\nint main(void) { printf("%zu", sizeof(npr_activity)); return 0; }'
+    code = (
+        '#include <stdio.h>\n#include "npr_activity.h"\nint main(void) { printf("%zu", sizeof(npr_activity));'
+        " return 0; }"
+    )
     (tmp_path / "size.c").write_text(code)
     subprocess.run(["cc", f"-I{folder}", tmp_path / "size.c", "-o", tmp_path / "size"], check=True)
     size = int(subprocess.run([tmp_path / "size"], capture_output=True, check=True).stdout)

@@ -32,7 +32,10 @@ def emulate(folder, core, what, *variables):
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize(("core", "type"), [("m0", "int8"), ("m3", "int8"), ("m4f", "int8"), ("m7", "int8"), ("m3", "float32"), ("m4f", "float32")])
+@pytest.mark.parametrize(
+    ("core", "type"),
+    [("m0", "int8"), ("m3", "int8"), ("m4f", "int8"), ("m7", "int8"), ("m3", "float32"), ("m4f", "float32")],
+)
 def test_the_selftest_passes(folders, core, type):
     stages = ["network"] if core == "m0" else [*SOUND, "network", "activity"]
     assert_passes(emulate(folders[type], core, "test"), stages)
@@ -48,12 +51,17 @@ def test_the_page_shows_what_the_bundled_weights_print(tmp_path):
     needs(*TOOLS)
     export_c(load_checkpoint("mcu"), tmp_path, "int8")
     printed = emulate(tmp_path, "m4f", "test").stdout.splitlines()
-    shown = PAGE.read_text(encoding="utf-8").partition("make -C mcu_c/qemu CORE=m4f test\n    sound")[2].partition("\n\n")[0]
+    shown = (
+        PAGE.read_text(encoding="utf-8")
+        .partition("make -C mcu_c/qemu CORE=m4f test\n    sound")[2]
+        .partition("\n\n")[0]
+    )
     shown = [line.strip() for line in ("sound" + shown).splitlines()]
     words, figures = zip(*map(without_largest, shown))
     found, largest = zip(*map(without_largest, printed[-7:]))
     assert words == found
-    # NumPy's own features, which C is compared with, round as its BLAS does: chroma 7.7e-07 with one kernel, 8.9e-07 with another.
+    # NumPy's own features, which C is compared with, round as its BLAS does: chroma 7.7e-07 with one kernel,
+    # 8.9e-07 with another.
     np.testing.assert_allclose(largest, figures, rtol=0.5)
 
 
@@ -79,7 +87,8 @@ def test_a_failure_is_an_exit_status(folders, tmp_path):
     assert done.returncode != 0 and done.stdout.endswith("FAIL\n")
 
 
-# Instructions for 87 frames of the network and one frame of the frontend; what is achieved stands in docs/c-port.md.
+# Instructions for 87 frames of the network and one frame of the frontend; what is achieved stands in
+# docs/c-port.md.
 BUDGETS = [("m3", "int8", 25e6, None), ("m4f", "int8", 25e6, 0.3e6), ("m4f", "float32", 23e6, 0.3e6)]
 
 
@@ -98,9 +107,14 @@ def test_costs_stay_within_budget_and_within_the_ledger(folders, core, type, cli
     row = next(row for row in rows if row["core"] == c_ledger.CORES[core] and row["type"] == type)
     for name in ("constants", "state"):  # the same with any compiler
         assert figures[name] == row[name]
-    for name in ("code", "stack", "clip", "lstm1", "lstm2", "attention", "result"):  # other compilers differ a little
+    # other compilers differ a little
+    for name in ("code", "stack", "clip", "lstm1", "lstm2", "attention", "result"):
         assert figures[name] <= 1.1 * row[name], name
-    row = next(row for row in c_ledger.read_markdown(page, c_ledger.FRONTEND_COLUMNS) if row["core"] == c_ledger.CORES[core])
+    row = next(
+        row
+        for row in c_ledger.read_markdown(page, c_ledger.FRONTEND_COLUMNS)
+        if row["core"] == c_ledger.CORES[core]
+    )
     for name in list(c_ledger.FRONTEND_COLUMNS)[1:]:
         assert figures[name] <= 1.1 * row[name], name
 
@@ -111,9 +125,14 @@ def test_the_smallest_core_has_room_when_code_is_compiled_for_size(tmp_path, mon
     export_c(load_checkpoint("mcu"), tmp_path, "int8")
     figures = c_ledger.measure(tmp_path, "m0", "int8")
     assert figures["code"] <= 8192
-    assert f"{figures['code']:,} bytes and {figures['clip'] / 1e6:.1f} million" in PAGE.read_text(encoding="utf-8").replace("\n", " ")
+    assert f"{figures['code']:,} bytes and {figures['clip'] / 1e6:.1f} million" in PAGE.read_text(
+        encoding="utf-8"
+    ).replace("\n", " ")
 
 
 def test_tables_are_read_back_as_they_were_written():
     rows = [{name: (k + 1) * 1000 if k > 1 else "Cortex-M3" for k, name in enumerate(c_ledger.COLUMNS)}]
-    assert c_ledger.read_markdown("x\n" + c_ledger.markdown(rows, c_ledger.COLUMNS) + "\ny", c_ledger.COLUMNS) == rows
+    assert (
+        c_ledger.read_markdown("x\n" + c_ledger.markdown(rows, c_ledger.COLUMNS) + "\ny", c_ledger.COLUMNS)
+        == rows
+    )

@@ -1,4 +1,6 @@
-"""The frontends of the C port on the host: features of samples as NumPy has them, streaming and of whole clips."""
+"""The frontends of the C port on the host: features of samples as NumPy has them, streaming and of whole
+clips.
+"""
 
 import ctypes
 import dataclasses
@@ -33,7 +35,9 @@ def sound(rate, seconds=2.5, seed=3):
     rng = np.random.default_rng(seed)
     t = np.arange(int(rate * seconds)) / rate
     phase = 2 * np.pi * (140 * t + 30 * t**2)
-    y = sum(np.sin(k * phase) / k for k in range(1, 12)) * (0.2 + 0.6 * (t > 1)) + 0.01 * rng.normal(size=len(t))
+    y = sum(np.sin(k * phase) / k for k in range(1, 12)) * (0.2 + 0.6 * (t > 1)) + 0.01 * rng.normal(
+        size=len(t)
+    )
     y[: len(t) // 8] = 0
     return np.clip(np.rint(12000 * y), -32768, 32767).astype(np.int16)
 
@@ -51,7 +55,9 @@ def largest_differences(c, pcm, features):
 def test_the_frontend_equals_numpy(frontends, name):
     made, c = frontends(name)
     for n in (None, 5000, 1):
-        mfcc, chroma = largest_differences(c, sound(made.features.sample_rate)[-n if n else None :], made.features)
+        mfcc, chroma = largest_differences(
+            c, sound(made.features.sample_rate)[-n if n else None :], made.features
+        )
         assert mfcc < 1e-3 and chroma < 1e-5
 
 
@@ -61,7 +67,8 @@ def test_silence_and_full_scale_are_features_too(frontends, name):
     square = np.where(np.arange(9000) // 50 % 2, 32767, -32768).astype(np.int16)
     loudest = np.full(9000, -32768, np.int16)
     clicks = np.zeros(9000, np.int16)
-    clicks[[1, 510, 511, 4000, 4001, 8999]] = 1, -1, 1, 1, 1, -1  # single steps, some where the window is near 0
+    # single steps, some where the window is near 0
+    clicks[[1, 510, 511, 4000, 4001, 8999]] = 1, -1, 1, 1, 1, -1
     for pcm in (np.zeros(9000, np.int16), square, loudest, clicks):
         mfcc, chroma = largest_differences(c, pcm, made.features)
         assert mfcc < 1e-3 and chroma < 1e-5
@@ -89,7 +96,9 @@ def speech(path, rate):
 
     y, from_rate = read_audio(path)
     y = y if y.ndim == 1 else y.mean(axis=1)
-    return np.clip(np.rint(32768 * (y if from_rate == rate else resample(y, from_rate, rate))), -32768, 32767).astype(np.int16)
+    return np.clip(
+        np.rint(32768 * (y if from_rate == rate else resample(y, from_rate, rate))), -32768, 32767
+    ).astype(np.int16)
 
 
 def test_a_short_push_ends_the_clip(frontends):
@@ -99,7 +108,9 @@ def test_a_short_push_ends_the_clip(frontends):
 
     def push(samples):
         pointer, out = ctypes.c_void_p(pcm.ctypes.data), ctypes.c_void_p(row.ctypes.data)
-        return c.lib.npr_frontend_push(frontend, pointer, ctypes.c_size_t(samples), out, ctypes.c_size_t(len(row)))
+        return c.lib.npr_frontend_push(
+            frontend, pointer, ctypes.c_size_t(samples), out, ctypes.c_size_t(len(row))
+        )
 
     c.lib.npr_frontend_init(frontend)
     assert [push(hop), push(hop - 1)] == [0, 0]
@@ -114,7 +125,10 @@ def test_a_clip_takes_the_memory_that_the_page_says(frontends):
     for count in (1, 40, 75, 87, 200):
         frames, floats = ctypes.c_size_t(), ctypes.c_size_t()
         samples = (count - 1) * made.features.hop_length + 1
-        assert c.lib.npr_clip_size(ctypes.c_size_t(samples), ctypes.byref(frames), ctypes.byref(floats)) == 0 and frames.value == count
+        assert (
+            c.lib.npr_clip_size(ctypes.c_size_t(samples), ctypes.byref(frames), ctypes.byref(floats)) == 0
+            and frames.value == count
+        )
         spectrum = 3 * c.sizes["NPR_FFT"] // 2 + 1 + c.sizes["NPR_MELS"]
         needed = 4 * (spectrum + floats.value + count * c.sizes["NPR_INPUTS"])
         assert needed == pytest.approx(max(25e3 + 2e3 * count, 123e3 + 700 * count), rel=0.03)
@@ -132,8 +146,17 @@ def test_a_clip_needs_memory_and_samples(frontends):
     spectrum, rows = np.zeros(20000, np.float32), np.zeros((frames.value, 46), np.float32)
 
     def call(samples=5000, room=floats.value, capacity=frames.value, out=rows.ctypes.data):
-        pointers = ctypes.c_void_p(pcm.ctypes.data), ctypes.c_size_t(samples), ctypes.c_void_p(spectrum.ctypes.data)
-        rest = ctypes.c_void_p(memory.ctypes.data), ctypes.c_size_t(room), ctypes.c_void_p(out), ctypes.c_size_t(capacity)
+        pointers = (
+            ctypes.c_void_p(pcm.ctypes.data),
+            ctypes.c_size_t(samples),
+            ctypes.c_void_p(spectrum.ctypes.data),
+        )
+        rest = (
+            ctypes.c_void_p(memory.ctypes.data),
+            ctypes.c_size_t(room),
+            ctypes.c_void_p(out),
+            ctypes.c_size_t(capacity),
+        )
         return features(*pointers, *rest, ctypes.byref(ctypes.c_size_t()))
 
     assert call() == 0

@@ -20,10 +20,19 @@ INT8 = {
     "tanh, sign": ("return a < 0 ? -value : value", "return value"),
     "tanh, limit": ("limit = (8 << 15) - 1", "limit = (4 << 15) - 1"),
     "sigmoid, rounding": ("+ 32769) >> 1", "+ 32768) >> 1"),
-    "gate order i, f": ("i = sigmoid_of(gates[k]), f = sigmoid_of(gates[H + k])", "f = sigmoid_of(gates[k]), i = sigmoid_of(gates[H + k])"),
-    "gate order g, o": ("g = gates[2 * H + k], o = sigmoid_of(gates[3 * H + k])", "g = gates[3 * H + k], o = sigmoid_of(gates[2 * H + k])"),
+    "gate order i, f": (
+        "i = sigmoid_of(gates[k]), f = sigmoid_of(gates[H + k])",
+        "f = sigmoid_of(gates[k]), i = sigmoid_of(gates[H + k])",
+    ),
+    "gate order g, o": (
+        "g = gates[2 * H + k], o = sigmoid_of(gates[3 * H + k])",
+        "g = gates[3 * H + k], o = sigmoid_of(gates[2 * H + k])",
+    ),
     "cell, shift of i g": ("round_shift(i * g, up)", "round_shift(i * g, up + 1)"),
-    "cell, tanh of the old state": ("o * table_tanh(c[k] * (1 << up))", "o * table_tanh(c[k] * (1 << up) / 2)"),
+    "cell, tanh of the old state": (
+        "o * table_tanh(c[k] * (1 << up))",
+        "o * table_tanh(c[k] * (1 << up) / 2)",
+    ),
     "recurrent sum not shifted": ("round_shift(sum[k], lstm->recurrent_shift[row + k])", "sum[k]"),
     "one column left out": ("panel_sum(w, x, lstm->inputs, sum)", "panel_sum(w, x, lstm->inputs - 1u, sum)"),
     "residual left out": ("saturate16(x[k] + round_shift(h[k], 15u - model->x_bits))", "x[k]"),
@@ -61,7 +70,10 @@ MATH = {
     "exp2, nearest": ("x + 126.5f) - 126", "x + 126.0f) - 126"),
 }
 SPECTRUM = {
-    "window": ("return ONE - cosine(k <= HALF ? k : NPR_FFT - k)", "return ONE + cosine(k <= HALF ? k : NPR_FFT - k)"),
+    "window": (
+        "return ONE - cosine(k <= HALF ? k : NPR_FFT - k)",
+        "return ONE + cosine(k <= HALF ? k : NPR_FFT - k)",
+    ),
     "window, asymmetric": ("k <= HALF ? k : NPR_FFT - k)", "k <= HALF ? k : NPR_FFT - 1 - k)"),
     "window, shift": ("+ (1 << 16)) >> 17", "+ (1 << 17)) >> 18"),
     "window, faint frames": ("while (up < 31", "while (up < 15"),
@@ -83,16 +95,25 @@ FEATURES = {
     "mel, last bin": ("k < npr_mel_count[m]", "k + 1 < npr_mel_count[m]"),
     "decibels": ("3.01029996f", "3.0103f + 1e-4f"),
     "decibels, fixed point": ("decibels * 32768.0f", "decibels * 32767.0f"),
-    "cosine transform, parity": ("left + right, folded[1][m] = left - right", "left - right, folded[1][m] = left + right"),
+    "cosine transform, parity": (
+        "left + right, folded[1][m] = left - right",
+        "left - right, folded[1][m] = left + right",
+    ),
     "cosine transform, angle": ("angle += 2 * step", "angle += step"),
     "cosine transform, period": ("NPR_FFT - a]", "NPR_FFT - a + 1]"),
     "cosine transform, first": ("k == 0 ? NPR_DCT_FIRST", "k == 1 ? NPR_DCT_FIRST"),
-    "chroma, largest": ("chroma[p] > largest ? chroma[p] : largest", "chroma[p] > largest ? largest : chroma[p]"),
+    "chroma, largest": (
+        "chroma[p] > largest ? chroma[p] : largest",
+        "chroma[p] > largest ? largest : chroma[p]",
+    ),
 }
 STREAM = {
     "mel, floor": ("sum > NPR_FLOOR ? sum : NPR_FLOOR", "sum > 2 * NPR_FLOOR ? sum : 2 * NPR_FLOOR"),
     "chroma, cycle": ("p + 1 == NPR_CHROMA ? 0", "p + 1 == NPR_CHROMA ? 1"),
-    "chroma, one class too few": ("left = npr_chroma_count[k]; left > 0", "left = npr_chroma_count[k]; left > 1"),
+    "chroma, one class too few": (
+        "left = npr_chroma_count[k]; left > 0",
+        "left = npr_chroma_count[k]; left > 1",
+    ),
     "samples, history": ("kept + NPR_HOP, (NPR_FFT", "kept + NPR_HOP - 1, (NPR_FFT"),
     "samples, end of the clip": ("memset(kept + NPR_FFT - NPR_HOP, 0", "memset(kept + NPR_FFT - NPR_HOP, 1"),
     "samples, place": ("memcpy(kept + NPR_FFT - NPR_HOP, pcm", "memcpy(kept + NPR_FFT - NPR_HOP - 1, pcm"),
@@ -113,7 +134,10 @@ ACTIVITY = {
     "below the floor": ("above < 0 ? 0 : above", "above"),
     "faint": ("#define FAINT 1024u", "#define FAINT 512u"),
     "silent": ("energy < SILENT ? 0", "energy < 0 * SILENT ? 0"),
-    "energies of the last hop": ("activity->energy, 0, sizeof activity->energy);\n    act", "activity->energy, 0, 8);\n    act"),
+    "energies of the last hop": (
+        "activity->energy, 0, sizeof activity->energy);\n    act",
+        "activity->energy, 0, 8);\n    act",
+    ),
     "mean": ("k < SMOOTHED; k++) total", "k < SMOOTHED - 1; k++) total"),
     "threshold": ("RELEASE : THRESHOLD)", "RELEASE : THRESHOLD / 2)"),
     "release": ("RELEASE : THRESHOLD)", "THRESHOLD : THRESHOLD)"),
@@ -125,7 +149,10 @@ ACTIVITY = {
 CLIP = {
     "trimming, energy": ("run_energy(clip, k) + run_energy(clip, k + 1)", "run_energy(clip, k)"),
     "trimming, threshold": ("loudest * NPR_TRIM_RATIO", "loudest * NPR_TRIM_RATIO * 100"),
-    "trimming, stop": ("(last + 1) * TRIM_HOP < clip.samples ? (last + 1)", "last * TRIM_HOP < clip.samples ? last"),
+    "trimming, stop": (
+        "(last + 1) * TRIM_HOP < clip.samples ? (last + 1)",
+        "last * TRIM_HOP < clip.samples ? last",
+    ),
     "frames, centre": ("t * NPR_HOP + k;", "t * NPR_HOP + k + 1;"),
     "peaks, threshold": ("middle > 0.1f * loudest", "middle > 0.5f * loudest"),
     "peaks, first": ("middle > left && middle >= right", "middle > left && middle <= right"),
@@ -138,15 +165,47 @@ CLIP = {
     "chroma, octave": ("0.5f * (octave - 5.0f)", "0.5f * (octave - 4.0f)"),
     "chroma, norm": ("norm += weights[p] * weights[p]", "norm += weights[p]"),
     "loudest band": ("- NPR_TOP_DB", "- NPR_TOP_DB + 1.0f"),
-    "chroma of another frame": ("transform(clip, t, spectrum);\n        chroma_of", "transform(clip, 0, spectrum);\n        chroma_of"),
+    "chroma of another frame": (
+        "transform(clip, t, spectrum);\n        chroma_of",
+        "transform(clip, 0, spectrum);\n        chroma_of",
+    ),
 }
 ARRAYS = {
-    "int8": ["weights_0", "weights_1", "bias_0", "multiplier_1", "shift_0", "recurrent_shift_1", "attention", "head_weights", "head_bias"]
-    + ["head_multiplier", "head_shift", "npr_tanh_table", "npr_exp2_table", "mean", "inverse_std"],
-    "float32": ["weights_0", "weights_1", "bias_1", "attention", "head_weights", "head_bias", "mean", "inverse_std"],
+    "int8": (
+        [
+            "weights_0",
+            "weights_1",
+            "bias_0",
+            "multiplier_1",
+            "shift_0",
+            "recurrent_shift_1",
+            "attention",
+            "head_weights",
+            "head_bias",
+        ]
+        + ["head_multiplier", "head_shift", "npr_tanh_table", "npr_exp2_table", "mean", "inverse_std"]
+    ),
+    "float32": [
+        "weights_0",
+        "weights_1",
+        "bias_1",
+        "attention",
+        "head_weights",
+        "head_bias",
+        "mean",
+        "inverse_std",
+    ],
 }
 TABLES = {
-    "int8": ["npr_cosine", "npr_mel_start", "npr_mel_count", "npr_mel_weights", "npr_chroma_start", "npr_chroma_count", "npr_chroma_weights"],
+    "int8": [
+        "npr_cosine",
+        "npr_mel_start",
+        "npr_mel_count",
+        "npr_mel_weights",
+        "npr_chroma_start",
+        "npr_chroma_count",
+        "npr_chroma_weights",
+    ],
     "paper": ["npr_cosine", "npr_mel_start", "npr_mel_count", "npr_mel_weights", "npr_pitch"],
 }
 # (exported folder, file): {what: (text, its replacement)}
@@ -163,7 +222,9 @@ MUTATIONS = {
 
 
 class Folder:
-    """An exported folder with every object compiled once; `run` compiles what a changed file concerns and runs the self-test."""
+    """An exported folder with every object compiled once; `run` compiles what a changed file concerns and
+    runs the self-test.
+    """
 
     def __init__(self, folder, type, features):
         self.folder = folder
@@ -176,17 +237,35 @@ class Folder:
             self.compile(source)
 
     def compile(self, source, *flags):
-        subprocess.run(["gcc", "-std=c99", "-O0", "-w", *flags, f"-I{self.folder}", "-c", source, "-o", source.with_suffix(".o")], check=True)
+        subprocess.run(
+            [
+                "gcc",
+                "-std=c99",
+                "-O0",
+                "-w",
+                *flags,
+                f"-I{self.folder}",
+                "-c",
+                source,
+                "-o",
+                source.with_suffix(".o"),
+            ],
+            check=True,
+        )
 
     def run(self, name, text, tmp_path):
         """The self-test with `text` in place of the file `name`: (exit status, standard output)."""
         (tmp_path / name).write_text(text)
-        changed = [source for source in self.sources if source.name == name or f'"{name}"' in source.read_text()]
+        changed = [
+            source for source in self.sources if source.name == name or f'"{name}"' in source.read_text()
+        ]
         for source in changed:
             if source.name != name:
                 (tmp_path / source.name).write_text(source.read_text())
             self.compile(tmp_path / source.name, f"-I{tmp_path}")
-        objects = [(tmp_path if source in changed else self.folder) / f"{source.stem}.o" for source in self.sources]
+        objects = [
+            (tmp_path if source in changed else self.folder) / f"{source.stem}.o" for source in self.sources
+        ]
         subprocess.run(["gcc", *objects, "-o", tmp_path / "selftest"], check=True)
         done = subprocess.run([tmp_path / "selftest"], capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout
@@ -202,16 +281,24 @@ def folders(tmp_path_factory):
 def assert_caught(status, output):
     """The exit status is not 0, and it is the vectors that notice, not only the checksum."""
     assert status != 0 and output.endswith("FAIL\n")
-    assert any(int(count) > 0 for count in re.findall(r"(\d+) differ", output)) or "a count is not the model's" in output
+    assert (
+        any(int(count) > 0 for count in re.findall(r"(\d+) differ", output))
+        or "a count is not the model's" in output
+    )
 
 
 @pytest.mark.parametrize("name", ["float32", "int8", "paper"])
 def test_the_unchanged_code_passes(folders, tmp_path, name):
-    status, output = folders[name].run("npr_model.c", (folders[name].folder / "npr_model.c").read_text(), tmp_path)
+    status, output = folders[name].run(
+        "npr_model.c", (folders[name].folder / "npr_model.c").read_text(), tmp_path
+    )
     assert status == 0 and output.endswith("PASS\n")
 
 
-@pytest.mark.parametrize(("folder", "file", "what"), [(*where, what) for where, mutations in MUTATIONS.items() for what in mutations])
+@pytest.mark.parametrize(
+    ("folder", "file", "what"),
+    [(*where, what) for where, mutations in MUTATIONS.items() for what in mutations],
+)
 def test_changed_arithmetic_is_caught(folders, tmp_path, folder, file, what):
     old, new = MUTATIONS[folder, file][what]
     text = (folders[folder].folder / file).read_text()
@@ -221,32 +308,42 @@ def test_changed_arithmetic_is_caught(folders, tmp_path, folder, file, what):
 
 def run_with_changed_entries(folder, name, array, tmp_path):
     """The self-test with some numbers of an array of the file `name` changed."""
-    before, values, after = re.fullmatch(rf"(.*\b{array}\[\d+\] = {{)([^}}]*)(}}.*)", (folder.folder / name).read_text(), re.DOTALL).groups()
+    before, values, after = re.fullmatch(
+        rf"(.*\b{array}\[\d+\] = {{)([^}}]*)(}}.*)", (folder.folder / name).read_text(), re.DOTALL
+    ).groups()
     numbers = [number.strip() for number in values.split(",")]
     for k in entries_to_change(array, numbers):
         numbers[k] = changed(numbers[k])
     return folder.run(name, before + ", ".join(numbers) + after, tmp_path)
 
 
-@pytest.mark.parametrize(("type", "array"), [(type, array) for type, arrays in ARRAYS.items() for array in arrays])
+@pytest.mark.parametrize(
+    ("type", "array"), [(type, array) for type, arrays in ARRAYS.items() for array in arrays]
+)
 def test_a_changed_entry_is_caught(folders, tmp_path, type, array):
     status, output = run_with_changed_entries(folders[type], "npr_weights.c", array, tmp_path)
     assert "checksum: the weights do not match" in output
     assert_caught(status, output)
 
 
-@pytest.mark.parametrize(("folder", "array"), [(folder, array) for folder, arrays in TABLES.items() for array in arrays])
+@pytest.mark.parametrize(
+    ("folder", "array"), [(folder, array) for folder, arrays in TABLES.items() for array in arrays]
+)
 def test_a_changed_entry_of_the_frontend_is_caught(folders, tmp_path, folder, array):
     assert_caught(*run_with_changed_entries(folders[folder], "npr_tables.c", array, tmp_path))
 
 
 def test_the_page_says_how_many_changes():
     total = sum(map(len, [*MUTATIONS.values(), *ARRAYS.values(), *TABLES.values()]))
-    assert f"{total} changes in all" in (Path(__file__).parent.parent / "docs" / "c-port.md").read_text(encoding="utf-8")
+    assert f"{total} changes in all" in (Path(__file__).parent.parent / "docs" / "c-port.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def entries_to_change(array, numbers):
-    """Of weights and indices one in the middle; of the network's tables every second, as 24 frames do not come by all; otherwise the largest."""
+    """Of weights and indices one in the middle; of the network's tables every second, as 24 frames do not
+    come by all; otherwise the largest.
+    """
     if array in ("npr_tanh_table", "npr_exp2_table"):
         return range(0, len(numbers), 2)
     if array.startswith("weights_") or array.endswith(("_start", "_count")):
@@ -255,7 +352,9 @@ def entries_to_change(array, numbers):
 
 
 def changed(number):
-    """One less in size, or by one part in a hundred: the unit of a bias or multiplier is below that of what it makes."""
+    """One less in size, or by one part in a hundred: the unit of a bias or multiplier is below that of what
+    it makes.
+    """
     if number.endswith("f"):
         return c_text.literal(np.float32(float(number[:-1]) * 1.01))
     value = int(number)

@@ -1,4 +1,6 @@
-"""The C port on the host: the same numbers as NumPy at every frame, strict compilers, bad input, the exporter's files."""
+"""The C port on the host: the same numbers as NumPy at every frame, strict compilers, bad input, the
+exporter's files.
+"""
 
 import ctypes
 import dataclasses
@@ -45,12 +47,21 @@ def test_every_frame_equals_numpy(exported, name, type):
     for t, frame in enumerate(trace["x"]):
         c.push(frame)
         logits, context = c.logits()
-        ours = {"h": np.array(c.state.h), "c": np.array(c.state.c), "total": np.array([c.state.total]), "context": context, "logits": logits}
+        ours = {
+            "h": np.array(c.state.h),
+            "c": np.array(c.state.c),
+            "total": np.array([c.state.total]),
+            "context": context,
+            "logits": logits,
+        }
         for key, value in ours.items():
             if type == "int8":
                 assert np.array_equal(value, trace[key][t]), (key, t)
             else:  # achieved 2.2e-6 at logits of size 20
-                assert np.abs(value - trace[key][t]).max() <= 1e-6 * max(10, np.abs(trace[key][t]).max()), (key, t)
+                assert np.abs(value - trace[key][t]).max() <= 1e-6 * max(10, np.abs(trace[key][t]).max()), (
+                    key,
+                    t,
+                )
     assert np.array_equal(c.infer(trace["x"]), logits)  # frame by frame or all at once
 
 
@@ -122,7 +133,9 @@ def test_other_flags_compile_everything_again(tmp_path):
     export_c(checkpoint("h32"), tmp_path, "int8")
 
     def compiled(flags):
-        done = subprocess.run(["make", "-C", tmp_path, "test", f"CFLAGS={flags}"], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["make", "-C", tmp_path, "test", f"CFLAGS={flags}"], capture_output=True, text=True, check=True
+        )
         return done.stdout.count(" -c -o ")
 
     files = len(list(tmp_path.glob("npr*.c")))
@@ -145,7 +158,9 @@ def test_ten_minutes_of_silence_lose_what_the_page_says(tmp_path):
 def test_strict_compilers_accept_the_code_and_the_selftest_passes(tmp_path, cc, type):
     needs(cc, "make")
     export_c(checkpoint("h64", "mcu" if type == "int8" else "paper"), tmp_path, type)
-    done = subprocess.run(["make", "-s", "-C", tmp_path, f"CC={cc}", "CFLAGS=-O1", "test"], capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "-s", "-C", tmp_path, f"CC={cc}", "CFLAGS=-O1", "test"], capture_output=True, text=True
+    )
     assert done.returncode == 0 and "PASS" in done.stdout and not done.stderr, done.stderr
 
 
@@ -153,9 +168,15 @@ def test_headers_are_safe_in_cpp(exported, tmp_path):
     needs("g++")
     folder = exported("h64", "int8")[2]
     source = tmp_path / "user.cpp"
-    source.write_text('#include "npr.h"\n#include "npr_frontend.h"\nint main() { npr_state s; return npr_init(&npr_weights, &s); }\n')
+    source.write_text(
+        '#include "npr.h"\n#include "npr_frontend.h"\nint main() { npr_state s; return npr_init(&npr_weights,'
+        " &s); }\n"
+    )
     flags = ["-std=c++11", "-Wall", "-Wextra", "-pedantic", "-Werror", f"-I{folder}"]
-    subprocess.run(["g++", *flags, source, "-o", tmp_path / "user", f"-L{folder}", "-lnpr", f"-Wl,-rpath,{folder}"], check=True)
+    subprocess.run(
+        ["g++", *flags, source, "-o", tmp_path / "user", f"-L{folder}", "-lnpr", f"-Wl,-rpath,{folder}"],
+        check=True,
+    )
     subprocess.run([tmp_path / "user"], check=True)
 
 
@@ -163,7 +184,9 @@ def test_headers_are_safe_in_cpp(exported, tmp_path):
 def test_symbols_are_prefixed_and_nothing_is_allocated(exported, type):
     needs("nm")
     folder = exported("h64", type)[2]
-    listing = subprocess.run(["nm", "-D", folder / "libnpr.so"], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(
+        ["nm", "-D", folder / "libnpr.so"], capture_output=True, text=True, check=True
+    ).stdout
     symbols = [line.split() for line in listing.splitlines()]
     defined = [words[2] for words in symbols if len(words) == 3 and words[1] in "TDRB"]
     needed = {words[1].split("@")[0] for words in symbols if words[0] == "U"}
@@ -195,7 +218,17 @@ void run(int f, const float *x, float *y, size_t n) {
 def test_elementary_functions_are_as_exact_as_their_header_says(tmp_path, flags):
     needs("cc")
     (tmp_path / "m.c").write_text(MATH_PROGRAM)
-    command = ["cc", "-std=c99", *flags.split(), "-fPIC", "-shared", f"-I{SOURCES}", tmp_path / "m.c", "-o", tmp_path / "m.so"]
+    command = [
+        "cc",
+        "-std=c99",
+        *flags.split(),
+        "-fPIC",
+        "-shared",
+        f"-I{SOURCES}",
+        tmp_path / "m.c",
+        "-o",
+        tmp_path / "m.so",
+    ]
     subprocess.run(command, check=True)
     lib = ctypes.CDLL(tmp_path / "m.so")
 
@@ -215,15 +248,27 @@ def test_elementary_functions_are_as_exact_as_their_header_says(tmp_path, flags)
     x, e = error(3, np.exp2(120 * grid), np.log2)
     assert (e <= 1.2e-7 + 6.2e-8 * np.abs(np.log2(x))).all()
     for f, least, most in ((0, 0, 1.8e38), (2, -1, 1)):
-        assert all(least <= value[0] <= most for value in (error(f, [v], np.zeros_like)[1] for v in (np.nan, np.inf))), f
+        assert all(
+            least <= value[0] <= most for value in (error(f, [v], np.zeros_like)[1] for v in (np.nan, np.inf))
+        ), f
 
 
 def run_under_sanitizers(folder, program, tmp_path, *arguments):
     """Build tests/c/`program` with an exported folder's library and run it; fails on any report."""
     needs("gcc")
     sources = [p for p in folder.glob("*.c") if p.name not in ("npr_selftest.c", "npr_vectors.c")]
-    flags = ["-std=c99", "-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all", f"-I{folder}"]
-    subprocess.run(["gcc", *flags, Path(__file__).parent / "c" / program, *sources, "-o", tmp_path / "program"], check=True)
+    flags = [
+        "-std=c99",
+        "-O1",
+        "-g",
+        "-fsanitize=address,undefined,float-cast-overflow",
+        "-fno-sanitize-recover=all",
+        f"-I{folder}",
+    ]
+    subprocess.run(
+        ["gcc", *flags, Path(__file__).parent / "c" / program, *sources, "-o", tmp_path / "program"],
+        check=True,
+    )
     done = subprocess.run([tmp_path / "program", *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -245,20 +290,32 @@ def test_literals_give_the_same_bits_back():
     values = rng.integers(0, 1 << 32, 2000, dtype=np.uint64).astype(np.uint32).view(np.float32)
     values = np.concatenate([values[np.isfinite(values)], np.float32([0.0, -0.0, 1, 1e20, 16777216])])
     texts = [c_text.literal(value) for value in values]
-    assert all(re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d+)?f", text) and re.search(r"[.e]", text) for text in texts)
-    assert np.array_equal(np.array([text[:-1] for text in texts], dtype=np.float32).view(np.uint32), values.view(np.uint32))
+    assert all(
+        re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d+)?f", text) and re.search(r"[.e]", text) for text in texts
+    )
+    assert np.array_equal(
+        np.array([text[:-1] for text in texts], dtype=np.float32).view(np.uint32), values.view(np.uint32)
+    )
     assert c_text.literal(np.int32(-(1 << 31))) == "(-2147483647 - 1)"
 
 
 def test_weights_in_c_are_numpys_bit_for_bit(exported):
     for type in ("float32", "int8"):
         _, c, _ = exported("h128", type)
-        c.call("npr_verify", state=False)  # the checksum was computed from NumPy's arrays, here it is from the compiled ones
+        # the checksum was computed from NumPy's arrays, here it is from the compiled ones
+        c.call("npr_verify", state=False)
 
 
 def test_generated_files_name_the_weights_and_the_licence(exported):
     made, _, folder = exported("h64", "int8")
-    for name in ("npr_sizes.h", "npr_weights.c", "npr_vectors.h", "npr_vectors.c", "npr_tables.c", "README.md"):
+    for name in (
+        "npr_sizes.h",
+        "npr_weights.c",
+        "npr_vectors.h",
+        "npr_vectors.c",
+        "npr_tables.c",
+        "README.md",
+    ):
         text = (folder / name).read_text()
         assert made.sha256 in text and "MIT" in text, name
     assert "CC0" in (folder / "README.md").read_text()
@@ -267,7 +324,10 @@ def test_generated_files_name_the_weights_and_the_licence(exported):
             assert (folder / path.name).read_text() == path.read_text()
 
 
-@pytest.mark.parametrize(("name", "type"), [("h64", "float32"), ("h64", "int8"), ("size one", "int8"), ("two layers, two vectors", "float32")])
+@pytest.mark.parametrize(
+    ("name", "type"),
+    [("h64", "float32"), ("h64", "int8"), ("size one", "int8"), ("two layers, two vectors", "float32")],
+)
 def test_the_readme_tells_the_size_of_the_state(exported, name, type):
     _, c, folder = exported(name, type)
     assert f"| `npr_state` | {ctypes.sizeof(c.state):,} |" in (folder / "README.md").read_text()
@@ -276,7 +336,10 @@ def test_the_readme_tells_the_size_of_the_state(exported, name, type):
 def test_the_readme_tells_the_size_of_the_frontend(exported, tmp_path):
     needs("cc")
     folder = exported("h64", "int8")[2]
-    code = '#include <stdio.h>\n#include "npr_frontend.h"\nint main(void) { printf("%zu", sizeof(npr_frontend)); return 0; }'
+    code = (
+        '#include <stdio.h>\n#include "npr_frontend.h"\nint main(void) { printf("%zu", sizeof(npr_frontend));'
+        " return 0; }"
+    )
     (tmp_path / "size.c").write_text(code)
     subprocess.run(["cc", f"-I{folder}", tmp_path / "size.c", "-o", tmp_path / "size"], check=True)
     size = int(subprocess.run([tmp_path / "size"], capture_output=True, check=True).stdout)
@@ -287,11 +350,17 @@ def test_labels_survive_any_text(tmp_path):
     names = ('quo"te', "back\\slash", "trigraph??/", "naïve", "new\nline", "f", "g", "9")
     made = dataclasses.replace(checkpoint("h32"), classes=names)
     library(made, "int8", tmp_path, cflags="-O0")
-    program = '#include <stdio.h>\n#include "npr.h"\nint main(void) { for (int k = 0; k < 8; k++) puts(npr_weights.labels[k]); return 0; }\n'
+    program = (
+        '#include <stdio.h>\n#include "npr.h"\nint main(void) { for (int k = 0; k < 8; k++)'
+        " puts(npr_weights.labels[k]); return 0; }\n"
+    )
     (tmp_path / "labels.c").write_text(program)
     flags = [f"-I{tmp_path}", f"-L{tmp_path}", "-lnpr", f"-Wl,-rpath,{tmp_path}"]
     subprocess.run(["cc", tmp_path / "labels.c", "-o", tmp_path / "labels", *flags], check=True)
-    assert subprocess.run([tmp_path / "labels"], capture_output=True, check=True).stdout.decode() == "\n".join(names) + "\n"
+    assert (
+        subprocess.run([tmp_path / "labels"], capture_output=True, check=True).stdout.decode()
+        == "\n".join(names) + "\n"
+    )
 
 
 def test_what_cannot_be_exported_is_refused(tmp_path):
@@ -319,20 +388,31 @@ def test_what_cannot_be_exported_is_refused(tmp_path):
 def test_bundled_weights_may_be_exported_with_the_name_of_their_features(tmp_path, name):
     export_c(load_checkpoint(name), tmp_path / "with", "int8", config=name)
     export_c(load_checkpoint(name), tmp_path / "without", "int8")
-    assert all(file.read_bytes() == (tmp_path / "without" / file.name).read_bytes() for file in (tmp_path / "with").glob("npr*"))
+    assert all(
+        file.read_bytes() == (tmp_path / "without" / file.name).read_bytes()
+        for file in (tmp_path / "with").glob("npr*")
+    )
     assert ("NPR_TRIM_RATIO" in (tmp_path / "with" / "npr_sizes.h").read_text()) == (name == "paper")
 
 
 def test_an_export_takes_the_place_of_another(tmp_path):
     library(checkpoint("h32", "paper"), "float32", tmp_path, cflags="-O0")
     c = library(checkpoint("h32", "mcu"), "int8", tmp_path, cflags="-O0")
-    assert c.sizes["NPR_INT8"] == 1 and not (tmp_path / "npr_float.c").exists() and not (tmp_path / "npr_clip.c").exists()
+    assert (
+        c.sizes["NPR_INT8"] == 1
+        and not (tmp_path / "npr_float.c").exists()
+        and not (tmp_path / "npr_clip.c").exists()
+    )
 
 
 def test_cmake_builds_and_tests_it(tmp_path):
     needs("cmake", "cc")
     export_c(checkpoint("h32"), tmp_path, "int8")
-    for command in (["cmake", "-S", tmp_path, "-B", tmp_path / "b"], ["cmake", "--build", tmp_path / "b"], ["ctest", "--test-dir", tmp_path / "b"]):
+    for command in (
+        ["cmake", "-S", tmp_path, "-B", tmp_path / "b"],
+        ["cmake", "--build", tmp_path / "b"],
+        ["ctest", "--test-dir", tmp_path / "b"],
+    ):
         subprocess.run(command, check=True, capture_output=True)
 
 
@@ -348,7 +428,9 @@ def test_the_command_exports_and_says_so(tmp_path, capsys):
     from npreslstm.checkpoint import save_checkpoint
 
     save_checkpoint(tmp_path / "w.npz", checkpoint("h32"))
-    assert main(["export", "c", str(tmp_path / "w.npz"), "--out", str(tmp_path / "out"), "--type", "int8"]) == 0
+    assert (
+        main(["export", "c", str(tmp_path / "w.npz"), "--out", str(tmp_path / "out"), "--type", "int8"]) == 0
+    )
     assert "make -C" in capsys.readouterr().out
     assert (tmp_path / "out" / "npr_int8.c").is_file() and not (tmp_path / "out" / "npr_float.c").exists()
     assert main(["export", "c", str(tmp_path / "absent.npz"), "--out", str(tmp_path / "x")]) == 2

@@ -222,7 +222,9 @@ def test_the_page_has_the_figures_of_the_ways_to_calibrate(capsys):
 
 @pytest.mark.parametrize("clips, expected", [(300, 0.065), (1440, 0.03)])
 def test_chance_alone_makes_some_calibration_error(clips, expected):
-    """As docs/protocol.md says: labels drawn by the probabilities, which are like those of the bundled weights."""
+    """As docs/protocol.md says: labels drawn by the probabilities, which are like those of the bundled
+    weights.
+    """
     rng = np.random.default_rng(0)
     errors = []
     for _ in range(50):

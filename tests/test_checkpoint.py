@@ -23,7 +23,9 @@ def make_checkpoint(**changes):
     rng = np.random.default_rng(0)
     state = ResLSTM(SMALL, rng).state_dict()
     mean, std = rng.normal(size=6), 1 + rng.random(6)
-    return replace(Checkpoint(SMALL, state, FEATURES, mean, std, ("sad", "glad", "mad"), {"seed": 0}), **changes)
+    return replace(
+        Checkpoint(SMALL, state, FEATURES, mean, std, ("sad", "glad", "mad"), {"seed": 0}), **changes
+    )
 
 
 @pytest.fixture
@@ -49,8 +51,17 @@ def resave(path, **changes):
 
 def test_round_trip_is_exact(saved):
     before, after = make_checkpoint(), load_checkpoint(saved)
-    assert (after.config, after.features, after.classes, after.notes) == (before.config, before.features, before.classes, before.notes)
-    for a, b in [(after.mean, before.mean), (after.std, before.std), *((after.state[name], before.state[name]) for name in before.state)]:
+    assert (after.config, after.features, after.classes, after.notes) == (
+        before.config,
+        before.features,
+        before.classes,
+        before.notes,
+    )
+    for a, b in [
+        (after.mean, before.mean),
+        (after.std, before.std),
+        *((after.state[name], before.state[name]) for name in before.state),
+    ]:
         np.testing.assert_array_equal(a, b)
         assert np.asarray(a).dtype == np.asarray(b).dtype
     assert after.sha256 == before.sha256 and len(after.sha256) == 64
@@ -103,7 +114,8 @@ def test_a_folder_of_the_same_name_hides_no_bundled_weights(saved, tmp_path, mon
     (tmp_path / "mcu").mkdir()
     (tmp_path / "paper").write_bytes(saved.read_bytes())
     assert load_checkpoint("mcu").features.sample_rate == 16000
-    assert load_checkpoint("paper").sha256 == load_checkpoint(saved).sha256  # a file that is asked for by its name is that file
+    # a file that is asked for by its name is that file
+    assert load_checkpoint("paper").sha256 == load_checkpoint(saved).sha256
     assert load_checkpoint().sha256 == load_checkpoint(DEFAULT_WEIGHTS).sha256
 
 
@@ -146,13 +158,17 @@ def test_tampering_is_refused(saved, header, arrays):
 
 def test_newer_versions_and_foreign_archives_are_refused(saved, tmp_path):
     rewrite(saved, lambda h: h.update(version=2))
-    with pytest.raises(InputError, match="has format version 2; this version of npreslstm reads 1: upgrade npreslstm"):
+    with pytest.raises(
+        InputError, match="has format version 2; this version of npreslstm reads 1: upgrade npreslstm"
+    ):
         load_checkpoint(saved)
     rewrite(saved, lambda h: h.update(format="other"))
     with pytest.raises(InputError, match="not a weights file of this package"):
         load_checkpoint(saved)
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
-    with pytest.raises(InputError, match=r"other\.npz: state_dict lacks the matrix lstm.weight_ih_l0; .* found x$"):
+    with pytest.raises(
+        InputError, match=r"other\.npz: state_dict lacks the matrix lstm.weight_ih_l0; .* found x$"
+    ):
         load_checkpoint(tmp_path / "other.npz")
 
 
@@ -209,7 +225,11 @@ def test_compressed_files_are_not_unpacked(saved, tmp_path, method):
 
 
 def test_counters_that_old_versions_of_pytorch_do_not_have_are_zero(tmp_path):
-    state = {name: tensor for name, tensor in make_checkpoint().state.items() if not name.endswith("num_batches_tracked")}
+    state = {
+        name: tensor
+        for name, tensor in make_checkpoint().state.items()
+        if not name.endswith("num_batches_tracked")
+    }
     write_state_dict(tmp_path / "a.pt", state)
     found = load_checkpoint(tmp_path / "a.pt").state
     assert all(found[name] == 0 for name in found.keys() - state.keys()) and len(found) > len(state)

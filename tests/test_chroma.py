@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from npreslstm.audio.chroma import chroma, chroma_filter_bank, estimate_tuning, spectral_peaks, tuning_of_peaks
+from npreslstm.audio.chroma import (
+    chroma,
+    chroma_filter_bank,
+    estimate_tuning,
+    spectral_peaks,
+    tuning_of_peaks,
+)
 from npreslstm.audio.config import PITCH_NAMES
 from npreslstm.audio.spectrum import frame_blocks, power_spectrum
 
@@ -29,7 +35,8 @@ def test_each_pitch_is_in_its_class(semitone, octave):
 @pytest.mark.parametrize("cents", [-45, -20, 0, 13, 44])
 def test_tuning_of_a_detuned_chord(cents):
     chord = 440 * 2.0 ** ((np.array([0, 4, 7]) + cents / 100) / 12)
-    assert estimate_tuning(power_of(chord)[1:-1], RATE) == pytest.approx(cents / 100, abs=0.035)  # the parabola's bias: achieved 0.03
+    # the parabola's bias: achieved 0.03
+    assert estimate_tuning(power_of(chord)[1:-1], RATE) == pytest.approx(cents / 100, abs=0.035)
 
 
 def test_peaks_the_slow_way():
@@ -51,7 +58,8 @@ def test_plateaus_count_once():
     power = np.zeros((1, 65))
     power[0, 20:23] = 1.0
     hz, height = spectral_peaks(power, 8000)
-    np.testing.assert_array_equal(hz, [20.5 * 62.5])  # the first of the equal bins, the parabola's summit half a bin above
+    # the first of the equal bins, the parabola's summit half a bin above
+    np.testing.assert_array_equal(hz, [20.5 * 62.5])
     np.testing.assert_array_equal(height, [1.125])
 
 
@@ -91,4 +99,6 @@ def test_bank_columns_have_unit_length_but_for_the_octave_weight():
     bank = chroma_filter_bank(RATE, N_FFT, 12, 0.0).astype(np.float64)
     hz = np.fft.rfftfreq(N_FFT, 1 / RATE)[1:]
     octave = np.log2(hz / 27.5)
-    np.testing.assert_allclose(np.sqrt((bank[:, 1:] ** 2).sum(axis=0)), np.exp(-0.5 * ((octave - 5) / 2) ** 2), rtol=1e-6)
+    np.testing.assert_allclose(
+        np.sqrt((bank[:, 1:] ** 2).sum(axis=0)), np.exp(-0.5 * ((octave - 5) / 2) ** 2), rtol=1e-6
+    )

@@ -72,7 +72,11 @@ class TestMain:
     @pytest.mark.parametrize("name", cli.COMMANDS)
     def test_every_command_has_help_with_examples(self, run, name):
         status, out, err = run(name, "--help")
-        assert (status, err) == (0, []) and "examples:" in out and f"npreslstm {name}" in out.partition("examples:")[2]
+        assert (
+            (status, err) == (0, [])
+            and "examples:" in out
+            and f"npreslstm {name}" in out.partition("examples:")[2]
+        )
 
     @pytest.mark.parametrize("name", cli.COMMANDS)
     def test_examples_are_understood(self, name):
@@ -135,14 +139,25 @@ class TestMain:
         assert run("gradcheck") == (0, "", ["npreslstm: warning: number 1", "npreslstm: warning: number 2"])
 
     def test_python_m_and_the_short_form(self, weights, clips, run):
-        done = subprocess.run([sys.executable, "-m", "npreslstm", clips / "a.wav", "--weights", weights], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "npreslstm", clips / "a.wav", "--weights", weights],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert done.stderr == ""
         assert run(clips / "a.wav", "--weights", weights) == (0, done.stdout, [])
         assert run("predict", clips / "a.wav", "--weights", weights) == (0, done.stdout, [])
 
     def test_a_closed_pipe_is_quiet(self):
-        command = [sys.executable, "-c", "import sys, npreslstm.cli as c; sys.exit(c.main(['gradcheck', '--help']))"]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        command = [
+            sys.executable,
+            "-c",
+            "import sys, npreslstm.cli as c; sys.exit(c.main(['gradcheck', '--help']))",
+        ]
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         process.stdout.close()
         assert process.stderr.read() == b"" and process.wait() == 141
         process.stderr.close()
@@ -163,7 +178,10 @@ class TestMain:
         assert done.returncode == 0
 
     def test_help_loads_nothing_heavy(self):
-        script = "import sys, npreslstm.cli as c\nc.main(['--help'])\nc.main(['predict', '--help'])\nprint('numpy' in sys.modules, file=sys.stderr)"
+        script = (
+            "import sys, npreslstm.cli as c\nc.main(['--help'])\nc.main(['predict', '--help'])\nprint('numpy'"
+            " in sys.modules, file=sys.stderr)"
+        )
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         assert done.stderr == "False\n"
 
@@ -181,14 +199,24 @@ class TestPredict:
             assert all(abs(float(row[name]) - p.probabilities[name]) <= 1e-6 for name in CLASSES)
 
     def test_json(self, run, weights, clips):
-        status, out, _ = run("predict", clips / "a.wav", "--weights", weights, "--format", "json", "--attention")
+        status, out, _ = run(
+            "predict", clips / "a.wav", "--weights", weights, "--format", "json", "--attention"
+        )
         (record,) = json.loads(out)
         p = Recognizer(weights).process_file(clips / "a.wav")
-        assert (record["file"], record["start"], record["end"], record["predicted"]) == (p.file, 0, p.end, p.label)
+        assert (record["file"], record["start"], record["end"], record["predicted"]) == (
+            p.file,
+            0,
+            p.end,
+            p.label,
+        )
         assert list(record["probabilities"]) == list(CLASSES)
         assert np.allclose(record["attention"]["weights"], p.attention, rtol=1e-5)
         assert np.allclose(record["attention"]["times"], p.times, atol=1e-4)
-        assert "attention" not in json.loads(run("predict", clips / "a.wav", "--weights", weights, "--format", "json")[1])[0]
+        assert (
+            "attention"
+            not in json.loads(run("predict", clips / "a.wav", "--weights", weights, "--format", "json")[1])[0]
+        )
 
     def test_table_of_one_clip(self, run, weights, clips):
         status, out, _ = run("predict", clips / "a.wav", "--weights", weights, "--attention")
@@ -197,7 +225,11 @@ class TestPredict:
         assert status == 0 and lines[0] == f"{clips / 'a.wav'}  0.00-0.50 s  {p.label}"
         ranked = sorted(p.probabilities, key=p.probabilities.get, reverse=True)
         assert [line.split()[0] for line in lines[2:5]] == ranked
-        assert "█" in lines[2] and lines[-1].startswith("  attention over time: |") and set(lines[-1]) & set(text.LEVELS)
+        assert (
+            "█" in lines[2]
+            and lines[-1].startswith("  attention over time: |")
+            and set(lines[-1]) & set(text.LEVELS)
+        )
 
     def test_table_of_several(self, run, weights, clips):
         _, out, _ = run("predict", clips, "--weights", weights)
@@ -217,9 +249,24 @@ class TestPredict:
 
     def test_windows(self, run, weights, clips):
         write_wav(clips / "long.wav", voice(5))
-        _, out, _ = run("predict", clips / "long.wav", "--weights", weights, "--format", "csv", "--window", "2", "--hop", "2")
+        _, out, _ = run(
+            "predict",
+            clips / "long.wav",
+            "--weights",
+            weights,
+            "--format",
+            "csv",
+            "--window",
+            "2",
+            "--hop",
+            "2",
+        )
         rows = list(csv.DictReader(io.StringIO(out)))
-        assert [(row["start"], row["end"]) for row in rows] == [("0.000", "2.000"), ("2.000", "4.000"), ("3.000", "5.000")]
+        assert [(row["start"], row["end"]) for row in rows] == [
+            ("0.000", "2.000"),
+            ("2.000", "4.000"),
+            ("3.000", "5.000"),
+        ]
 
     def test_silence_in_every_format(self, run, weights, clips):
         y = 1e-4 * np.random.default_rng(0).standard_normal(13 * 16000)
@@ -232,13 +279,17 @@ class TestPredict:
         assert [row["predicted"] == "silence" for row in (first, second, third)] == [True, False, True]
         assert [row["happy"] == "" for row in (first, second, third)] == [True, False, True]
         records = json.loads(run("predict", path, "--weights", weights, "--format", "json", "--attention")[1])
-        assert [len(record["probabilities"]) for record in records] == [0, 3, 0] and records[0]["predicted"] == "silence"
+        assert [len(record["probabilities"]) for record in records] == [0, 3, 0] and records[0][
+            "predicted"
+        ] == "silence"
         assert records[2]["attention"] == {"times": [], "weights": []} and "error" not in records[0]
         shown = run("predict", path, "--weights", weights, "--attention")[1].splitlines()
         assert len(shown) == 4 and shown[1].split() == [str(path), "0.00", first["end"][:-1], "silence"]
 
     def test_gate_and_smoothing(self, run, weights, clips):
-        y = np.concatenate((voice(4), 1e-4 * np.random.default_rng(0).standard_normal(9 * 16000), voice(8, seed=1)))
+        y = np.concatenate(
+            (voice(4), 1e-4 * np.random.default_rng(0).standard_normal(9 * 16000), voice(8, seed=1))
+        )
         path = write_wav(clips / "talk.wav", y)
 
         def rows(*options):
@@ -258,7 +309,9 @@ class TestPredict:
         assert err == [f"npreslstm: warning: {said}"]
 
     def test_patterns_and_order(self, run, weights, clips):
-        _, out, _ = run("predict", clips / "c.wav", clips / "[ab].wav", clips, "--weights", weights, "--format", "csv")
+        _, out, _ = run(
+            "predict", clips / "c.wav", clips / "[ab].wav", clips, "--weights", weights, "--format", "csv"
+        )
         assert [row["file"][-5:] for row in csv.DictReader(io.StringIO(out))] == ["c.wav", "a.wav", "b.wav"]
 
     def test_output_file(self, run, weights, clips, tmp_path):
@@ -270,7 +323,12 @@ class TestPredict:
         assert sorted(os.listdir(tmp_path)) == ["clips", "r.csv", "r.json"]
 
     @pytest.mark.parametrize(
-        "output, words", [("none/r.csv", "there is no folder"), (".", "a folder; expected a file"), ("clips/a.wav", "also to be read")]
+        "output, words",
+        [
+            ("none/r.csv", "there is no folder"),
+            (".", "a folder; expected a file"),
+            ("clips/a.wav", "also to be read"),
+        ],
     )
     def test_bad_output_is_found_before_the_work(self, run, weights, clips, tmp_path, output, words):
         before = (clips / "a.wav").read_bytes()
@@ -282,7 +340,10 @@ class TestPredict:
         (tmp_path / "r.csv").write_text("old")
         monkeypatch.setattr("npreslstm.files.os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert run("predict", clips, "--weights", weights, "--output", tmp_path / "r.csv")[0] == 130
-        assert (tmp_path / "r.csv").read_text() == "old" and sorted(os.listdir(tmp_path)) == ["clips", "r.csv"]
+        assert (tmp_path / "r.csv").read_text() == "old" and sorted(os.listdir(tmp_path)) == [
+            "clips",
+            "r.csv",
+        ]
 
     def test_one_bad_file_among_a_hundred(self, run, weights, clips, tmp_path):
         for k in range(100):
@@ -293,20 +354,31 @@ class TestPredict:
         assert status == 1 and len(rows) == 103
         assert len(err) == 1 and str(clips / "n050.wav") in err[0]
         empty = [row for row in rows if not row["predicted"]]
-        assert [row["file"] for row in empty] == [str(clips / "n050.wav")] and set(empty[0].values()) == {empty[0]["file"], ""}
+        assert [row["file"] for row in empty] == [str(clips / "n050.wav")] and set(empty[0].values()) == {
+            empty[0]["file"],
+            "",
+        }
 
     def test_a_bad_file_in_the_other_formats(self, run, weights, clips):
-        status, out, err = run("predict", clips / "a.wav", "gone.wav", "--weights", weights, "--format", "json")
+        status, out, err = run(
+            "predict", clips / "a.wav", "gone.wav", "--weights", weights, "--format", "json"
+        )
         assert status == 1 and json.loads(out)[1] == {
             **dict.fromkeys(("start", "end", "probabilities", "predicted")),
             "file": "gone.wav",
             "error": "gone.wav: no such file",
         }
         status, out, err = run("predict", clips / "a.wav", "gone.wav", "--weights", weights, "--attention")
-        assert status == 1 and out.splitlines()[2] == "gone.wav" and err == ["npreslstm: error: gone.wav: no such file"]
+        assert (
+            status == 1
+            and out.splitlines()[2] == "gone.wav"
+            and err == ["npreslstm: error: gone.wav: no such file"]
+        )
 
     def test_all_bad(self, run, weights, tmp_path):
-        status, out, err = run("predict", "gone.wav", "lost.wav", "--weights", weights, "--output", tmp_path / "r.csv")
+        status, out, err = run(
+            "predict", "gone.wav", "lost.wav", "--weights", weights, "--output", tmp_path / "r.csv"
+        )
         assert (status, out) == (2, "") and os.listdir(tmp_path) == []
         assert err == ["npreslstm: error: gone.wav: no such file", "npreslstm: error: lost.wav: no such file"]
 
@@ -320,9 +392,14 @@ class TestPredict:
         assert run("predict", clips, "--weights", weights, "--format", "csv", "--jobs", "2") == alone
         slower = ["--speeds", "1,0.8"]
         both = run("predict", clips, "--weights", weights, "--format", "csv", *slower)
-        assert both[1] != alone[1] and run("predict", clips, "--weights", weights, "--format", "csv", "--jobs", "2", *slower) == both
+        assert (
+            both[1] != alone[1]
+            and run("predict", clips, "--weights", weights, "--format", "csv", "--jobs", "2", *slower) == both
+        )
         assert dict(os.environ) == environment
-        assert not hasattr(signal, "pthread_sigmask") or signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        assert not hasattr(signal, "pthread_sigmask") or signal.SIGINT not in signal.pthread_sigmask(
+            signal.SIG_BLOCK, ()
+        )
         assert alone[0] == 1 and [line.split(": ")[1] for line in alone[2]] == ["warning", "error"]
 
     def test_a_killed_worker(self, run, weights, clips, tmp_path, monkeypatch):
@@ -331,7 +408,9 @@ class TestPredict:
 
         monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor.submit", broken)
         monkeypatch.setattr("npreslstm.commands.predict.FILES_AT_ONCE", 1)
-        status, out, err = run("predict", clips, "--weights", weights, "--jobs", "2", "--output", tmp_path / "r.csv")
+        status, out, err = run(
+            "predict", clips, "--weights", weights, "--jobs", "2", "--output", tmp_path / "r.csv"
+        )
         assert (status, out, os.listdir(tmp_path)) == (2, "", ["clips"])
         assert err == [f"npreslstm: error: {DIED}"]
 
@@ -352,7 +431,12 @@ class TestPredict:
         with contextlib.redirect_stdout(io.StringIO()):
             assert cli.main(["predict", str(clips), "--weights", weights]) == 0
         shown = stream.getvalue()
-        assert "0/3 files" in shown and "a.wav" in shown and "3/3 files" in shown and shown.endswith(text.CLEAR_LINE)
+        assert (
+            "0/3 files" in shown
+            and "a.wav" in shown
+            and "3/3 files" in shown
+            and shown.endswith(text.CLEAR_LINE)
+        )
 
     def test_silence_is_warned_of(self, run, weights, clips):
         path = write_wav(clips / "still.wav", np.zeros(16000))
@@ -369,7 +453,14 @@ class TestPredict:
 class TestGradcheck:
     """The command; the arithmetic is tested in test_gradcheck.py."""
 
-    @pytest.mark.parametrize("options", [[], ["--kind", "lstm-sa", "--vectors", "2"], ["--layers", "2", "--padding", "original", "--seed", "3"]])
+    @pytest.mark.parametrize(
+        "options",
+        [
+            [],
+            ["--kind", "lstm-sa", "--vectors", "2"],
+            ["--layers", "2", "--padding", "original", "--seed", "3"],
+        ],
+    )
     def test_passes(self, run, options):
         status, out, _ = run("gradcheck", "--input", "2", "--hidden", "1", *options)
         assert status == 0 and "tolerance 4e-07: passed" in out
@@ -394,21 +485,36 @@ class TestGradcheck:
     def test_shows_one_entry(self, run, backend):
         status, out, _ = run("gradcheck", "--backend", backend, "--show", "lstm1.weight_hh_l0[3,2]")
         lines = out.splitlines()
-        assert status == 0 and lines[0].startswith("lstm1.weight_hh_l0[3,2] = ") and lines[-1].endswith(": passed")
+        assert (
+            status == 0
+            and lines[0].startswith("lstm1.weight_hh_l0[3,2] = ")
+            and lines[-1].endswith(": passed")
+        )
         losses = {line[8:11].strip(): float(line.split()[-1]) for line in lines if line.startswith("loss at")}
-        numeric, analytic = (float(line.split()[1]) for line in lines if line.startswith(("numeric", "analytic")))
+        numeric, analytic = (
+            float(line.split()[1]) for line in lines if line.startswith(("numeric", "analytic"))
+        )
         slope = 8 * (losses["+d"] - losses["-d"]) - (losses["+2d"] - losses["-2d"])
-        assert numeric == pytest.approx(slope / (12 * 3e-4), abs=1e-11) and analytic == pytest.approx(numeric, abs=1e-9)
+        assert numeric == pytest.approx(slope / (12 * 3e-4), abs=1e-11) and analytic == pytest.approx(
+            numeric, abs=1e-9
+        )
         assert "dW_hh = da.T @ h_before  in npreslstm/layers/lstm.py" in out
 
     def test_leaves_a_term_out(self, run):
         small = "--input", "2", "--hidden", "1", "--kind", "lstm-sa"
         status, out, _ = run("gradcheck", *small, "--break", "dc")
-        assert status == 1 and "- dc = dc + dh * o * (1 - tanh_c**2)\n+ dc = dh * o * (1 - tanh_c**2)\n" in out
+        assert (
+            status == 1 and "- dc = dc + dh * o * (1 - tanh_c**2)\n+ dc = dh * o * (1 - tanh_c**2)\n" in out
+        )
         failed = [line.split()[0] for line in out.splitlines() if line.endswith("FAILED")]
-        assert failed == ["x", *(f"lstm.{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))]
+        assert failed == [
+            "x",
+            *(f"lstm.{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
+        ]
         status, out, _ = run("gradcheck", *small, "--break", "dc", "--show", "lstm.weight_hh_l0[0,0]")
-        assert status == 1 and out.startswith("without the gradient of the cell") and out.endswith(": FAILED\n")
+        assert (
+            status == 1 and out.startswith("without the gradient of the cell") and out.endswith(": FAILED\n")
+        )
         assert run("gradcheck", *small)[0] == 0
 
     @pytest.mark.parametrize(
@@ -417,7 +523,10 @@ class TestGradcheck:
             (["--backend", "slow"], "backend is 'slow'; expected one of fast, reference"),
             (["--break", "da"], "there is no term 'da' to leave out; expected one of dc, dh, tanh"),
             (["--break", "dc", "--backend", "fast"], "--break with --backend fast; expected reference"),
-            (["--show", "fc.bias[6]"], "'fc.bias[6]' is not in fc.bias, which is (6,); expected up to fc.bias[5]"),
+            (
+                ["--show", "fc.bias[6]"],
+                "'fc.bias[6]' is not in fc.bias, which is (6,); expected up to fc.bias[5]",
+            ),
             (["--show", "fc.bias"], "'fc.bias' is no entry of a tensor"),
         ],
     )
@@ -430,7 +539,12 @@ class TestText:
     """Bars and sparklines."""
 
     def test_bar(self):
-        assert (text.bar(0, 4), text.bar(1, 4), text.bar(0.5, 4), text.bar(0.53125, 4)) == ("", "████", "██", "██▏")
+        assert (text.bar(0, 4), text.bar(1, 4), text.bar(0.5, 4), text.bar(0.53125, 4)) == (
+            "",
+            "████",
+            "██",
+            "██▏",
+        )
         assert text.bar(0.5, 4, blocks=False) == "##"
 
     def test_sparkline(self):
@@ -445,7 +559,10 @@ class TestText:
 def test_without_numpy_it_says_so(tmp_path):
     code = "import sys; sys.modules['numpy'] = None; import npreslstm.cli as c; sys.exit(c.main(['info']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (2, "npreslstm: error: npreslstm needs NumPy: pip install numpy\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "npreslstm: error: npreslstm needs NumPy: pip install numpy\n",
+    )
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGTERM") or os.name == "nt", reason="signals of POSIX")
@@ -462,7 +579,9 @@ def run():
         time.sleep(60)
 sys.exit(guarded(run))
 """
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "out")], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "out")], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout.readline() == "writing\n"
         process.terminate()
     assert process.returncode == 143 and list(tmp_path.iterdir()) == []

@@ -60,7 +60,9 @@ def test_damaged_entries_are_made_anew(clips, tmp_path):
     first = prepare_conditioned(paths, speakers, DRAWS, cache=str(tmp_path))
     for entry, content in zip(sorted(tmp_path.iterdir()), (b"", b"PK\x03\x04", b"no archive")):
         entry.write_bytes(content)
-    assert all(same(a, b) for a, b in zip(first, prepare_conditioned(paths, speakers, DRAWS, cache=str(tmp_path))))
+    assert all(
+        same(a, b) for a, b in zip(first, prepare_conditioned(paths, speakers, DRAWS, cache=str(tmp_path)))
+    )
 
 
 def test_other_speakers_do_not_matter(clips, tmp_path):
@@ -80,7 +82,10 @@ def test_seeds_and_backgrounds_make_a_difference(clips, tmp_path, monkeypatch):
     background = str(write_wav(tmp_path / "hum.wav", 0.1 * np.sin(np.arange(8000))))
     monkeypatch.setattr(conditioned, "draw", lambda rng, kinds: Condition(noise=kinds[-1], noise_db=0))
     cache = str(tmp_path / "cache")
-    first, second = (prepare_conditioned(paths, speakers, DRAWS._replace(backgrounds=b), cache=cache)[0] for b in ((), (background,)))
+    first, second = (
+        prepare_conditioned(paths, speakers, DRAWS._replace(backgrounds=b), cache=cache)[0]
+        for b in ((), (background,))
+    )
     assert not same(first, second)  # pink, since nobody else is there to babble, and the hum
 
 
@@ -88,13 +93,17 @@ def test_a_speed_is_the_speed(clips, monkeypatch):
     monkeypatch.setattr(conditioned, "draw", lambda rng, kinds: Condition())
     plain, slow = prepare_conditioned(clips[0][:1], clips[1][:1], DRAWS._replace(count=2))[0]
     y = np.round(voice(0.4) * 32768) / 32768
-    assert np.abs(plain - extract_features(y.astype(np.float32), 16000, FEATURES))[:, :34].max() < 2.0  # of hundreds: `played` pads
+    # of hundreds: `played` pads
+    assert np.abs(plain - extract_features(y.astype(np.float32), 16000, FEATURES))[:, :34].max() < 2.0
     assert len(slow) == pytest.approx(len(plain) / 0.9, abs=1)
 
 
 def examples(corpora=None, heard=None, variants=3):
     rng = np.random.default_rng(3)
-    clips = [[rng.normal(size=(int(rng.integers(8, 14)), 46)).astype(np.float32) for _ in range(variants)] for _ in range(40)]
+    clips = [
+        [rng.normal(size=(int(rng.integers(8, 14)), 46)).astype(np.float32) for _ in range(variants)]
+        for _ in range(40)
+    ]
     labels = np.arange(40) % 4
     if corpora is not None:
         labels = np.where(corpora == 1, labels % 2, labels)
@@ -109,10 +118,18 @@ SMALL = with_settings(Recipe(), ["epochs=2", "speeds=1,0.9", "batch_size=8"])
 
 
 def test_a_share_of_the_clips_is_heard_under_conditions():
-    trainer = Trainer(ModelConfig(num_classes=4), with_settings(SMALL, ["conditions=3", "conditioned=0.25"]), [[None]] * 2, [0, 1], 0)
+    trainer = Trainer(
+        ModelConfig(num_classes=4),
+        with_settings(SMALL, ["conditions=3", "conditioned=0.25"]),
+        [[None]] * 2,
+        [0, 1],
+        0,
+    )
     chosen = trainer._variants(40_000, np.random.default_rng(0))
     assert np.mean(chosen >= 2) == pytest.approx(0.25, abs=0.01) and set(chosen) == {0, 1, 2, 3, 4}
-    plain = Trainer(ModelConfig(num_classes=4), SMALL, [[None]] * 2, [0, 1], 0)._variants(40_000, np.random.default_rng(0))
+    plain = Trainer(ModelConfig(num_classes=4), SMALL, [[None]] * 2, [0, 1], 0)._variants(
+        40_000, np.random.default_rng(0)
+    )
     assert np.array_equal(plain, np.random.default_rng(0).integers(2, size=40_000))  # as ever
 
 
@@ -121,7 +138,9 @@ def test_statistics_are_of_clips_as_they_are_and_under_conditions():
     split = split_by_speaker(data.speakers, test=("s0",))
     found = fit(data, split, ModelConfig(hidden_size=4), with_settings(SMALL, ["conditions=2"]), 0)
     rows = np.concatenate([data.variants[n][k] for n in split.train for k in (0, 2, 3)])
-    assert found.mean == pytest.approx(rows.mean(axis=0), abs=1e-6) and found.std == pytest.approx(rows.std(axis=0), rel=1e-6)
+    assert found.mean == pytest.approx(rows.mean(axis=0), abs=1e-6) and found.std == pytest.approx(
+        rows.std(axis=0), rel=1e-6
+    )
     for n in split.test:  # who is held out has no part
         data.variants[n][:] = [rng.normal(size=(9, 46)).astype(np.float32) for _ in range(4)]
     again = fit(data, split, ModelConfig(hidden_size=4), with_settings(SMALL, ["conditions=2"]), 0)
@@ -143,29 +162,55 @@ def test_priors_of_corpora():
     labels, corpora = np.array([0, 0, 0, 1, 2, 3, 0, 1]), np.array([0, 0, 0, 0, 0, 0, 1, 1])
     priors = class_priors(labels, corpora, HEARD, "uniform")
     assert priors == pytest.approx(np.array([[3 / 6, 1 / 6, 1 / 6, 1 / 6], [0.5, 0.5, RAREST, RAREST]]))
-    assert class_priors(labels, corpora, HEARD, "training") == pytest.approx(np.array([[0.25] * 4, [0.5, 0.5, RAREST, RAREST]]))
+    assert class_priors(labels, corpora, HEARD, "training") == pytest.approx(
+        np.array([[0.25] * 4, [0.5, 0.5, RAREST, RAREST]])
+    )
 
 
 def test_classes_that_a_corpus_lacks_have_no_say():
     """The loss of its clips does not push the logits of classes that it cannot tell anything about."""
     recipe = with_settings(SMALL, ["mixup=0"])
     data = examples(TWO, HEARD)
-    trainer = Trainer(ModelConfig(num_classes=4, hidden_size=4), recipe, data.variants, data.labels, 0, corpora=TWO, heard=HEARD)
+    trainer = Trainer(
+        ModelConfig(num_classes=4, hidden_size=4),
+        recipe,
+        data.variants,
+        data.labels,
+        0,
+        corpora=TWO,
+        heard=HEARD,
+    )
     before = trainer.model.state_dict()["fc.bias"].copy()
     trainer._step(np.arange(20, 28), 1e-2, np.random.default_rng(0))
     moved = trainer.model.state_dict()["fc.bias"] - before
     assert np.abs(moved[2:]).max() < 1e-6 < np.abs(moved[:2]).max()
     x, lengths, targets, priors = trainer._distorted(np.arange(20, 28), np.random.default_rng(1))
-    assert targets.sum(axis=1) == pytest.approx(1, abs=1e-6) and not targets[:, 2:].any() and (priors[:, 2:] < 1e-20).all()
+    assert (
+        targets.sum(axis=1) == pytest.approx(1, abs=1e-6)
+        and not targets[:, 2:].any()
+        and (priors[:, 2:] < 1e-20).all()
+    )
 
 
 def test_mixed_clips_of_two_corpora_have_mixed_priors():
     data = examples(TWO, HEARD)
-    trainer = Trainer(ModelConfig(num_classes=4, hidden_size=4), SMALL, data.variants, data.labels, 0, corpora=TWO, heard=HEARD)
+    trainer = Trainer(
+        ModelConfig(num_classes=4, hidden_size=4),
+        SMALL,
+        data.variants,
+        data.labels,
+        0,
+        corpora=TWO,
+        heard=HEARD,
+    )
     *_, targets, priors = trainer._distorted(np.arange(12, 28), np.random.default_rng(1))
-    assert targets.sum(axis=1) == pytest.approx(1, abs=1e-5) and priors.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert targets.sum(axis=1) == pytest.approx(1, abs=1e-5) and priors.sum(axis=1) == pytest.approx(
+        1, abs=1e-5
+    )
     possible = priors > 1e-20
-    assert (targets[~possible] == 0).all() and np.isfinite(trainer._step(np.arange(40), 1e-3, np.random.default_rng(0)))
+    assert (targets[~possible] == 0).all() and np.isfinite(
+        trainer._step(np.arange(40), 1e-3, np.random.default_rng(0))
+    )
 
 
 def test_two_corpora_are_learnt_together():
@@ -176,7 +221,9 @@ def test_two_corpora_are_learnt_together():
     corpora = np.repeat([0, 1], [60, 40])
     clips = [[(centres[k] + rng.normal(size=(12, 46))).astype(np.float32)] for k in labels]
     speakers = np.array([f"s{k % 5}" for k in range(100)])
-    data = Examples("x", tuple("abcd"), FEATURES, clips, labels, speakers, corpora, HEARD, ("first", "second"))
+    data = Examples(
+        "x", tuple("abcd"), FEATURES, clips, labels, speakers, corpora, HEARD, ("first", "second")
+    )
     recipe = with_settings(SMALL, ["epochs=15", "speeds=1", "ema=0.9", "corpus_shares=1,0.5"])
     found = fit(data, split_by_speaker(speakers, test=("s0",)), ModelConfig(hidden_size=8), recipe, 0)
     assert found.notes["scores held out"]["uar"] > 0.95  # achieved 1.0
@@ -189,7 +236,9 @@ def test_recipes_of_before_read_the_same():
     assert shares.corpus_shares == (1.0, 0.5) and Recipe.from_dict(shares.to_dict()) == shares
 
 
-@pytest.mark.parametrize("setting", ["conditions=-1", "conditioned=1.5", "corpus_shares=1,0", "corpus_shares=1,x"])
+@pytest.mark.parametrize(
+    "setting", ["conditions=-1", "conditioned=1.5", "corpus_shares=1,0", "corpus_shares=1,x"]
+)
 def test_bad_settings_are_named(setting):
     with pytest.raises(InputError, match=setting.split("=")[0]):
         with_settings(Recipe(), [setting])

@@ -1,4 +1,6 @@
-"""Recording conditions: each does what it says, all are seeded, and none leaves full scale or turns silence into sound."""
+"""Recording conditions: each does what it says, all are seeded, and none leaves full scale or turns silence
+into sound.
+"""
 
 import numpy as np
 import pytest
@@ -44,7 +46,8 @@ def test_as_recorded_is_the_same_samples():
 
 def test_levels_are_what_they_say():
     assert np.abs(heard(peak=0.9)).max() == pytest.approx(0.9, abs=2e-5)
-    assert decibels(active_level(heard(level_db=-26), RATE)) == pytest.approx(-26, abs=0.01)  # achieved 0.0003
+    # achieved 0.0003
+    assert decibels(active_level(heard(level_db=-26), RATE)) == pytest.approx(-26, abs=0.01)
     quieter = active_level(heard(gain_db=-20), RATE) / active_level(heard(), RATE)
     assert decibels(quieter) == pytest.approx(-20, abs=0.01)
     assert heard(gain_db=60).max() == 32767 / 32768 and heard(gain_db=60).min() == -1
@@ -54,9 +57,14 @@ def test_levels_are_what_they_say():
 @pytest.mark.parametrize("kind", KINDS)
 def test_noise_lies_below_the_voice_by_what_was_asked(kind):
     y = speech()
-    noise = apply(Condition(noise=kind, noise_db=12), y, RATE, rng(), SOURCES) - apply(Condition(), y, RATE, rng())
-    assert decibels(active_level(y, RATE) / rms(noise)) == pytest.approx(12, abs=0.02)  # 16 bits; achieved 0.004
-    assert not np.array_equal(make_noise(kind, 999, rng(1), SOURCES[0]), make_noise(kind, 999, rng(2), SOURCES[0]))
+    noise = apply(Condition(noise=kind, noise_db=12), y, RATE, rng(), SOURCES) - apply(
+        Condition(), y, RATE, rng()
+    )
+    # 16 bits; achieved 0.004
+    assert decibels(active_level(y, RATE) / rms(noise)) == pytest.approx(12, abs=0.02)
+    assert not np.array_equal(
+        make_noise(kind, 999, rng(1), SOURCES[0]), make_noise(kind, 999, rng(2), SOURCES[0])
+    )
 
 
 def test_spectra_of_noises():
@@ -80,7 +88,9 @@ def test_ends_are_cut_and_put():
     assert RATE < len(trimmed) < RATE + 2 * 2048 + 512 < len(y)
     padded = heard(pad=(0.5, 0.25))
     assert len(padded) == len(y) + 8000 + 4000 and not padded[:8000].any() and not padded[-4000:].any()
-    noisy = apply(Condition(pad=(0.5, 0), pad_noisy=True), y + 0.001 * rng(9).normal(size=len(y)), RATE, rng())
+    noisy = apply(
+        Condition(pad=(0.5, 0), pad_noisy=True), y + 0.001 * rng(9).normal(size=len(y)), RATE, rng()
+    )
     assert rms(noisy[:8000]) == pytest.approx(0.001, rel=0.1)
 
 
@@ -158,10 +168,15 @@ def test_draws_cover_the_ranges_and_none_is_of_the_table():
     drawn = [draw(rng(k)) for k in range(2000)]
     assert {c.noise for c in drawn} == {None, "white", "pink", "speech", "babble"}
     assert {c.telephone for c in drawn} == {None, "mu-law", "a-law"}
-    assert {c.codec[0] for c in drawn if c.codec} == set(CODECS) and {c.file_rate for c in drawn} == {None, *RATES}
+    assert {c.codec[0] for c in drawn if c.codec} == set(CODECS) and {c.file_rate for c in drawn} == {
+        None,
+        *RATES,
+    }
     gains = [c.gain_db for c in drawn]
     assert min(gains) < -23 and max(gains) > 19
-    assert not {("mp3", 32), ("opus", 15)} & {("mp3", kbps) for kbps in MP3} | {("opus", kbps) for kbps in OPUS} & {("opus", 15)}
+    assert not {("mp3", 32), ("opus", 15)} & {("mp3", kbps) for kbps in MP3} | {
+        ("opus", kbps) for kbps in OPUS
+    } & {("opus", 15)}
     assert not set(drawn) & set(TABLE.values())
 
 
@@ -174,14 +189,21 @@ def test_drawn_conditions_stay_in_range(seed):
     assert np.isfinite(y).all() and np.abs(y).max() <= 1 and len(y) > 0
 
 
-@pytest.mark.parametrize("condition", [TABLE["telephone"], Condition(room=(0.3, 0)), Condition(high_pass=100), Condition(peak=0.9)])
+@pytest.mark.parametrize(
+    "condition", [TABLE["telephone"], Condition(room=(0.3, 0)), Condition(high_pass=100), Condition(peak=0.9)]
+)
 def test_digital_silence_stays_silence(condition):
     assert not apply(condition, np.zeros(RATE), RATE, rng()).any()
 
 
 def test_very_short_sound():
     for y in (np.full(1, 0.5), np.full(10, 0.5)):
-        for condition in (Condition(noise="white"), Condition(room=(0.5, 0)), Condition(trim_db=30), Condition(pad=(0.1, 0.1), pad_noisy=True)):
+        for condition in (
+            Condition(noise="white"),
+            Condition(room=(0.5, 0)),
+            Condition(trim_db=30),
+            Condition(pad=(0.1, 0.1), pad_noisy=True),
+        ):
             assert np.isfinite(apply(condition, y, RATE, rng())).all()
 
 

@@ -1,4 +1,6 @@
-"""The guard of conftest.py: a test that needs an oracle package must carry the marker by which `make oracle` finds it."""
+"""The guard of conftest.py: a test that needs an oracle package must carry the marker by which `make oracle`
+finds it.
+"""
 
 import shutil
 import subprocess
@@ -8,8 +10,12 @@ from pathlib import Path
 SAMPLES = {
     "test_module.py": "import pytest\npytest.importorskip('absent')\ndef test_x(): pass\n",
     "test_function.py": "import pytest\ndef test_x(): pytest.importorskip('absent')\n",
-    "test_marked_module.py": "import pytest\npytestmark = pytest.mark.oracle\npytest.importorskip('absent')\ndef test_x(): pass\n",
-    "test_marked_function.py": "import pytest\n@pytest.mark.oracle\ndef test_x(): pytest.importorskip('absent')\n",
+    "test_marked_module.py": (
+        "import pytest\npytestmark = pytest.mark.oracle\npytest.importorskip('absent')\ndef test_x(): pass\n"
+    ),
+    "test_marked_function.py": (
+        "import pytest\n@pytest.mark.oracle\ndef test_x(): pytest.importorskip('absent')\n"
+    ),
 }
 
 
@@ -18,7 +24,15 @@ def test_a_skip_for_a_missing_package_needs_the_marker(tmp_path):
     for name, source in SAMPLES.items():
         (tmp_path / name).write_text(source)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    oracle: -\n    ravdess: -\n")
-    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-rA",
+        "-p",
+        "no:cacheprovider",
+        "--continue-on-collection-errors",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     lines = done.stdout.splitlines()
     assert [line.split()[:2] for line in lines if line.startswith(("ERROR ", "FAILED "))] == [

@@ -1,4 +1,6 @@
-"""Sound that is cut, joined or put in another wrapping: the whole of it, an error, or a part with a warning; never a part in silence."""
+"""Sound that is cut, joined or put in another wrapping: the whole of it, an error, or a part with a warning;
+never a part in silence.
+"""
 
 import io
 import struct
@@ -17,8 +19,10 @@ from npreslstm.errors import InputError
 soundfile = pytest.importorskip("soundfile")
 
 SECONDS = 0.7
-UNWRITABLE = "AIFF/DWVW MP3/MPEG_LAYER_I WAV/MPEG SD2/ RAW/"  # which libsndfile does not write, or not into one file that it reads again
-NO_LENGTH = {"IRCAM", "PAF", "PVF", "XI"}  # formats whose files do not say how long they are, or not as libsndfile writes them
+# which libsndfile does not write, or not into one file that it reads again
+UNWRITABLE = "AIFF/DWVW MP3/MPEG_LAYER_I WAV/MPEG SD2/ RAW/"
+# formats whose files do not say how long they are, or not as libsndfile writes them
+NO_LENGTH = {"IRCAM", "PAF", "PVF", "XI"}
 
 
 def encode(kind, subtype, signal=None):
@@ -26,7 +30,9 @@ def encode(kind, subtype, signal=None):
     for rate in (16000, 8000, 44100):
         buffer = io.BytesIO()
         try:
-            soundfile.write(buffer, voice(SECONDS, rate) if signal is None else signal, rate, subtype, format=kind)
+            soundfile.write(
+                buffer, voice(SECONDS, rate) if signal is None else signal, rate, subtype, format=kind
+            )
         except (soundfile.SoundFileError, ValueError):
             continue
         return buffer.getvalue()
@@ -34,7 +40,11 @@ def encode(kind, subtype, signal=None):
 
 
 def formats():
-    names = [(kind, subtype) for kind in soundfile.available_formats() for subtype in soundfile.available_subtypes(kind)]
+    names = [
+        (kind, subtype)
+        for kind in soundfile.available_formats()
+        for subtype in soundfile.available_subtypes(kind)
+    ]
     return [pair for pair in names if not "/".join(pair).startswith(tuple(UNWRITABLE.split()))]
 
 
@@ -64,13 +74,21 @@ class TestEveryFormat:
         signal, warned = read(content)
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             np.testing.assert_array_equal(signal, file.read(file.frames, dtype="float32"))
-        assert warned == (kind in NO_LENGTH or (kind == "VOC" and subtype != "PCM_16" and subtype != "PCM_U8"))
+        assert warned == (
+            kind in NO_LENGTH or (kind == "VOC" and subtype != "PCM_16" and subtype != "PCM_U8")
+        )
 
     def test_cut(self, kind, subtype):
         content = encode(kind, subtype)
         whole, _ = read(content)
         rng = np.random.default_rng(0)
-        for stop in {*rng.integers(1, len(content), 25), len(content) * 3 // 5, len(content) - 1, len(content) - 2, len(content) - 4}:
+        for stop in {
+            *rng.integers(1, len(content), 25),
+            len(content) * 3 // 5,
+            len(content) - 1,
+            len(content) - 2,
+            len(content) - 4,
+        }:
             signal, warned = read(content[:stop])
             assert signal is None or warned or len(signal) == len(whole), f"cut at {stop} of {len(content)}"
 
@@ -93,7 +111,9 @@ class TestEveryFormat:
         whole, _ = read(content)
         for stop in np.random.default_rng(1).integers(len(content) // 2, len(content), 5):
             signal, warned = read(content[:stop] + content)
-            assert signal is None or warned or len(signal) == 2 * len(whole), f"cut at {stop} of {len(content)}"
+            assert signal is None or warned or len(signal) == 2 * len(whole), (
+                f"cut at {stop} of {len(content)}"
+            )
 
 
 @pytest.mark.parametrize(
@@ -108,14 +128,17 @@ def test_joined_files_are_read_one_after_the_other(kind, subtype):
 
 def test_joined_files_of_different_formats_and_rates():
     wav, flac = encode("WAV", "PCM_16"), encode("FLAC", "PCM_16")
-    np.testing.assert_array_equal(read_quietly(wav + flac), np.concatenate([read_quietly(wav), read_quietly(flac)]))
+    np.testing.assert_array_equal(
+        read_quietly(wav + flac), np.concatenate([read_quietly(wav), read_quietly(flac)])
+    )
     buffer = io.BytesIO()
     soundfile.write(buffer, voice(0.2, 8000), 8000, format="WAV")
     with pytest.raises(InputError, match="2 files joined, of different .*8000, 1.*16000, 1"):
         read_audio(io.BytesIO(wav + buffer.getvalue()))
 
 
-# What a program leaves that cannot go back to the beginning to write the length there: (kind, subtype): [(marker, offset from it, bytes)].
+# What a program leaves that cannot go back to the beginning to write the length there: (kind, subtype):
+# [(marker, offset from it, bytes)].
 UNKNOWN = {
     "RIFF, zero": ("WAV", "PCM_16", [(b"RIFF", 4, bytes(4)), (b"data", 4, bytes(4))]),
     "RIFF, ones": ("WAV", "PCM_16", [(b"RIFF", 4, b"\xff" * 4), (b"data", 4, b"\xff" * 4)]),
@@ -168,7 +191,9 @@ def test_flac_of_unknown_length(subtype):
 
 
 def without_first_frame(mp3):
-    """As an encoder leaves it that writes to a pipe: no frame with information. Of a kind that has 24-byte frames or longer."""
+    """As an encoder leaves it that writes to a pipe: no frame with information. Of a kind that has 24-byte
+    frames or longer.
+    """
     return mp3[mp3.index(mp3[:2], 48) :]
 
 
@@ -176,13 +201,16 @@ def without_first_frame(mp3):
 @pytest.mark.parametrize("rate", [16000, 44100, 11025])
 def test_mp3_without_information(mode, rate):
     buffer = io.BytesIO()
-    soundfile.write(buffer, np.tile(voice(1.0, rate), 3), rate, format="MP3", bitrate_mode=mode, compression_level=0.5)
+    soundfile.write(
+        buffer, np.tile(voice(1.0, rate), 3), rate, format="MP3", bitrate_mode=mode, compression_level=0.5
+    )
     content = buffer.getvalue()
     bare = without_first_frame(content)
     signal, warned = read(bare)
     samples = 1152 if rate == 44100 else 576
     assert warned and len(signal) % samples == 0
-    assert 0 < len(signal) - len(read_quietly(content)) < 4 * samples  # the encoder's delay and padding are heard as well
+    # the encoder's delay and padding are heard as well
+    assert 0 < len(signal) - len(read_quietly(content)) < 4 * samples
     twice, warned = read(bare + bare)
     assert warned and len(twice) == 2 * len(signal)
     assert read(bare[:-1])[0] is None
@@ -232,7 +260,9 @@ class TestOgg:
     def test_a_damaged_page(self, content):
         damaged = bytearray(content)
         damaged[pages(content)[-1] - 10] ^= 1
-        with pytest.raises(InputError, match="damaged: the Ogg page at byte .* write it anew: ffmpeg -i IN OUT.wav"):
+        with pytest.raises(
+            InputError, match="damaged: the Ogg page at byte .* write it anew: ffmpeg -i IN OUT.wav"
+        ):
             read_audio(io.BytesIO(damaged))
 
 
@@ -267,7 +297,9 @@ class TestWithoutSoundfile:
 
     def test_others_need_it(self):
         content = encode("FLAC", "PCM_16")
-        with pytest.raises(InputError, match="without soundfile only PCM WAV can be read: pip install soundfile"):
+        with pytest.raises(
+            InputError, match="without soundfile only PCM WAV can be read: pip install soundfile"
+        ):
             read_audio(io.BytesIO(content))
 
 
@@ -281,7 +313,9 @@ class TestWav:
 
     def test_chunks_after_the_sound(self):
         content = encode("WAV", "PCM_16")
-        np.testing.assert_array_equal(read_quietly(content + self.chunk(b"LIST", b"INFO")), read_quietly(content))
+        np.testing.assert_array_equal(
+            read_quietly(content + self.chunk(b"LIST", b"INFO")), read_quietly(content)
+        )
 
     def test_padding_that_was_forgotten(self):
         head = b"WAVE" + self.chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 16000, 16000, 1, 8))
@@ -306,7 +340,9 @@ class TestWav:
         assert warned and len(signal) == 4000
 
     def test_an_empty_one_with_chunks_after_it(self):
-        content = patched(encode("WAV", "PCM_16")[:44], [(b"data", 4, bytes(4))]) + self.chunk(b"LIST", b"INFO")
+        content = patched(encode("WAV", "PCM_16")[:44], [(b"data", 4, bytes(4))]) + self.chunk(
+            b"LIST", b"INFO"
+        )
         with pytest.raises(InputError, match="no samples"):
             read_audio(io.BytesIO(content))
 
@@ -354,11 +390,20 @@ CLUSTERS = element(CLUSTER, element(BLOCK, bytes(50)), LIVE) * 2
 ADTS_FRAME = bytes([0xFF, 0xF1, 0x50, 0x80, 0x03, 0x1F, 0xFC]) + bytes(17)  # 24 bytes by its head
 MEDIA = {
     "mp4": (box(b"ftyp", b"isom") + box(b"moov", bytes(20)) + box(b"mdat", bytes(100)), False),
-    "mp4, large": (box(b"ftyp", b"isom") + box(b"moov") + struct.pack(">I4sQ", 1, b"mdat", 66) + bytes(50), False),
+    "mp4, large": (
+        box(b"ftyp", b"isom") + box(b"moov") + struct.pack(">I4sQ", 1, b"mdat", 66) + bytes(50),
+        False,
+    ),
     "webm": (element(EBML, bytes(5)) + element(SEGMENT, element(CLUSTER, element(BLOCK, bytes(50)))), False),
     "webm, live": (element(EBML, bytes(5)) + element(SEGMENT, CLUSTERS, LIVE), True),
-    "mp4, fragments": (box(b"ftyp", b"isom") + box(b"moov") + 2 * (box(b"moof", bytes(20)) + box(b"mdat", bytes(30))), True),
-    "mp4, indexed": (box(b"ftyp", b"isom") + box(b"moov") + box(b"moof") + box(b"mdat", bytes(30)) + box(b"mfra"), False),
+    "mp4, fragments": (
+        box(b"ftyp", b"isom") + box(b"moov") + 2 * (box(b"moof", bytes(20)) + box(b"mdat", bytes(30))),
+        True,
+    ),
+    "mp4, indexed": (
+        box(b"ftyp", b"isom") + box(b"moov") + box(b"moof") + box(b"mdat", bytes(30)) + box(b"mfra"),
+        False,
+    ),
     "asf": (asf_object("30", bytes(30)) + asf_object("36", bytes(200)), False),
     "adts": (ADTS_FRAME * 5, True),
     "amr": (b"#!AMR\n" + (b"\x3c" + bytes(31)) * 5 + b"\x7c", True),
@@ -368,13 +413,17 @@ MEDIA = {
 
 @pytest.mark.parametrize("name", MEDIA)
 def test_containers_of_phones(name):
-    """Complete, joined, and cut at every byte: cut ones are refused, unless they end with a frame and their kind says no length."""
+    """Complete, joined, and cut at every byte: cut ones are refused, unless they end with a frame and their
+    kind says no length.
+    """
     content, endless = MEDIA[name]
     (part,) = find_parts(Data(io.BytesIO(content), "x"))
     assert (part.start, part.stop, part.endless, part.media) == (0, len(content), endless, True)
     data = Data(io.BytesIO(content * 2), "x")
     spans = [(part.start, part.stop) for part in find_parts(data)]
-    assert spans == ([(0, 2 * len(content))] if name == "adts" else [(0, len(content)), (len(content), 2 * len(content))])
+    assert spans == (
+        [(0, 2 * len(content))] if name == "adts" else [(0, len(content)), (len(content), 2 * len(content))]
+    )
     for stop in range(20, len(content)):
         data = Data(io.BytesIO(content[:stop]), "x")
         try:

@@ -8,7 +8,18 @@ import sys
 
 import numpy as np
 import pytest
-from crossval_runs import EPOCHS, FOLDS, RUNS, SMALL, command, finished, plan_of, quick_recipe, results, small_model
+from crossval_runs import (
+    EPOCHS,
+    FOLDS,
+    RUNS,
+    SMALL,
+    command,
+    finished,
+    plan_of,
+    quick_recipe,
+    results,
+    small_model,
+)
 from samples import voice, write_wav
 
 from npreslstm.checkpoint import load_checkpoint
@@ -48,14 +59,20 @@ def predictions_with(examples, names, plan, changed, monkeypatch):
     return cv.run_fold(cv.FoldTask(0, 0, 1, "", split, plan.model, plan.recipe, None)).predictions
 
 
-@pytest.mark.parametrize("options", [{}, {"hold_validation": True}, {"recipe": quick_recipe(1, keep="best")}], ids=["last", "validation", "best"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"hold_validation": True}, {"recipe": quick_recipe(1, keep="best")}],
+    ids=["last", "validation", "best"],
+)
 def test_test_speakers_have_no_part_in_what_predicts_them(corpus, whole, monkeypatch, options):
     plan = plan_of(corpus, **options)
     examples, names = open_examples(str(next(whole.glob("features/corpus-*"))))
     tested = plan.split(plan.folds[0], examples.speakers).test
     plain = predictions_with(examples, names, plan, (), monkeypatch)
     others = predictions_with(examples, names, plan, tested[1:], monkeypatch)
-    assert (plain.probabilities[0] == others.probabilities[0]).all() and (plain.probabilities[1:] != others.probabilities[1:]).any()
+    assert (plain.probabilities[0] == others.probabilities[0]).all() and (
+        plain.probabilities[1:] != others.probabilities[1:]
+    ).any()
 
 
 def test_inner_scores_never_see_a_test_speaker(corpus, whole, monkeypatch):
@@ -64,7 +81,9 @@ def test_inner_scores_never_see_a_test_speaker(corpus, whole, monkeypatch):
     tested = np.flatnonzero(np.isin(examples.speakers, plan.folds[0].test))
     plain = predictions_with(examples, names, plan, (), monkeypatch)
     assert set(plain.speakers) == set(plan.folds[0].validation)
-    assert (plain.probabilities == predictions_with(examples, names, plan, tested, monkeypatch).probabilities).all()
+    assert (
+        plain.probabilities == predictions_with(examples, names, plan, tested, monkeypatch).probabilities
+    ).all()
 
 
 def test_statistics_of_all_speakers_only_where_the_recipe_asks(corpus, whole, monkeypatch):
@@ -111,7 +130,10 @@ def test_the_report_follows_from_config_and_predictions_alone(whole, tmp_path, c
     assert summary == json.loads((whole / "summary.json").read_text())
     assert main(["crossval", "--report", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert f"UAR {summary['UAR']['mean']:.4f} +- {summary['UAR']['std']:.4f}" in printed and "true / predicted, %" in printed
+    assert (
+        f"UAR {summary['UAR']['mean']:.4f} +- {summary['UAR']['std']:.4f}" in printed
+        and "true / predicted, %" in printed
+    )
     for key, words in (("ECE", "expected calibration error"), ("NLL", "negative log-likelihood")):
         assert f"{words} {summary[key]['mean']:.4f} +- {summary[key]['std']:.4f}\n" in printed
     assert "the 6 trainings took" not in printed  # where the history is not there
@@ -125,7 +147,9 @@ def test_the_summary_by_hand():
 
     def entry(names, labels, predicted):
         speakers = np.array([name[0] for name in names])
-        return cv.Predictions(tuple(names), speakers, np.array(labels), np.array(predicted), np.eye(2)[predicted])
+        return cv.Predictions(
+            tuple(names), speakers, np.array(labels), np.array(predicted), np.eye(2)[predicted]
+        )
 
     entries = {
         (0, 0): entry(["x1", "x2"], [0, 1], [0, 1]),
@@ -136,21 +160,43 @@ def test_the_summary_by_hand():
     }
     summary = cv.summarise(config, entries)
     assert (summary["runs"], summary["unfinished"], summary["clips"]) == ([0, 1], [[2, 1]], 4)
-    assert summary["UAR by run"] == [0.75, 1.0] and summary["UAR"] == {"mean": 0.875, "std": np.std([0.75, 1.0], ddof=1)}
+    assert summary["UAR by run"] == [0.75, 1.0] and summary["UAR"] == {
+        "mean": 0.875,
+        "std": np.std([0.75, 1.0], ddof=1),
+    }
     assert summary["recalls"]["a"]["mean"] == 0.75 and summary["recalls"]["b"] == {"mean": 1.0, "std": 0.0}
     assert summary["UAR by fold"] == [1.0, 0.75] and summary["confusion"] == [[3, 1], [0, 4]]
     assert summary["UAR interval"] == [0.75, 1.0]  # twice y, twice x
-    assert summary["ECE"] == {"mean": 0.125, "std": np.std([0.25, 0.0], ddof=1)}  # sure of all, wrong once of four
+    # sure of all, wrong once of four
+    assert summary["ECE"] == {"mean": 0.125, "std": np.std([0.25, 0.0], ddof=1)}
     np.testing.assert_allclose(summary["NLL"]["mean"], -np.log(5e-6) / 8, rtol=2e-16)
     assert summary["ensemble UAR"] == 1.0  # the tie of y1 goes to the first class
-    assert cv.summarise(config, {key: entry for key, entry in entries.items() if key[0] == 0})["ensemble UAR"] is None
+    assert (
+        cv.summarise(config, {key: entry for key, entry in entries.items() if key[0] == 0})["ensemble UAR"]
+        is None
+    )
 
 
 def test_a_folder_of_another_configuration_is_refused_before_any_work(corpus, whole, capsys):
-    arguments = ["crossval", str(corpus), *SMALL, "--runs", "3", "--out", str(whole), "--set", "lr=0.5", "--hidden", "5"]
+    arguments = [
+        "crossval",
+        str(corpus),
+        *SMALL,
+        "--runs",
+        "3",
+        "--out",
+        str(whole),
+        "--set",
+        "lr=0.5",
+        "--hidden",
+        "5",
+    ]
     assert main(arguments) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert "holds results of another configuration: model.hidden_size is 4 there and 5 here; recipe.lr is 0.002 there and 0.5 here" in error
+    assert (
+        "holds results of another configuration: model.hidden_size is 4 there and 5 here; recipe.lr is 0.002"
+        " there and 0.5 here" in error
+    )
     assert finished(whole) == RUNS * FOLDS
 
 
@@ -160,15 +206,24 @@ def test_a_clip_that_changed_is_another_configuration(corpus, tmp_path):
     assert before == corpus_digest(load_dataset(corpus))
     write_wav(tmp_path / "c/3.wav", voice(0.3, seed=99))
     assert before != corpus_digest(load_dataset(tmp_path / "c/corpus.csv"))
-    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}, "d": 3}) == ["a.c is 2 there and null here", "d is null there and 3 here"]
+    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}, "d": 3}) == [
+        "a.c is 2 there and null here",
+        "d is null there and 3 here",
+    ]
 
 
 @pytest.mark.parametrize(
     "change, message",
     [
         (lambda text: text[: len(text) // 2], "is damaged"),
-        (lambda text: text.replace("file,", "name,"), "is damaged .*expected the columns file, speaker, true, predicted"),
-        (lambda text: "\n".join(text.splitlines()[:-1]), "is not of the speakers .* with all their clips: delete it, and run again"),
+        (
+            lambda text: text.replace("file,", "name,"),
+            "is damaged .*expected the columns file, speaker, true, predicted",
+        ),
+        (
+            lambda text: "\n".join(text.splitlines()[:-1]),
+            "is not of the speakers .* with all their clips: delete it, and run again",
+        ),
         (lambda text: text.replace(",a,", ",z,"), "is damaged"),
     ],
 )
@@ -196,14 +251,29 @@ def test_bad_input_is_one_line_before_any_work(corpus, tmp_path, capsys):
     assert "runs is 0" in error(corpus, "--folds", 3, "--runs", 0, "--out", out)
     assert "workers is 0" in error(corpus, *SMALL, "--workers", 0, "--out", out)
     assert "seed is -1" in error(corpus, "--folds", 3, "--seed", -1, "--out", out)
-    assert "recipe is 'mine.json'; expected default, student, robust, original or a JSON file" in error(corpus, "--recipe", "mine.json", "--out", out)
+    assert "recipe is 'mine.json'; expected default, student, robust, original or a JSON file" in error(
+        corpus, "--recipe", "mine.json", "--out", out
+    )
 
 
 def test_unreadable_clips_are_listed_before_training(corpus, tmp_path, capsys):
     shutil.copytree(corpus.parent, tmp_path / "c")
     for name in ("5.wav", "6.wav"):
         (tmp_path / "c" / name).write_bytes(b"not audio")
-    assert main(["crossval", str(tmp_path / "c/corpus.csv"), *SMALL, "--workers", "1", "--out", str(tmp_path / "out")]) == 2
+    assert (
+        main(
+            [
+                "crossval",
+                str(tmp_path / "c/corpus.csv"),
+                *SMALL,
+                "--workers",
+                "1",
+                "--out",
+                str(tmp_path / "out"),
+            ]
+        )
+        == 2
+    )
     error = capsys.readouterr().err.splitlines()[-1]
     assert "2 of 24 clips cannot be used" in error and "5.wav" in error and "6.wav" in error
 
@@ -213,10 +283,23 @@ def test_students_learn_from_the_networks_of_their_own_fold(corpus, whole, tmp_p
     more.mkdir(parents=True)
     for fold in range(FOLDS):
         shutil.copy(whole / "weights" / f"run-01-fold-{fold}.npz", more)
-    arguments = command(corpus, whole, tmp_path / "out", "--teachers", str(whole), "--teachers", str(more.parent), "--workers", "1")
+    arguments = command(
+        corpus,
+        whole,
+        tmp_path / "out",
+        "--teachers",
+        str(whole),
+        "--teachers",
+        str(more.parent),
+        "--workers",
+        "1",
+    )
     assert main(arguments) == 0
     journal = Journal(str(tmp_path / "out"))
-    teachers = [[load_checkpoint(whole / "weights" / f"run-{run:02}-fold-{fold}.npz").sha256 for run in (0, 1, 1)] for fold in range(FOLDS)]
+    teachers = [
+        [load_checkpoint(whole / "weights" / f"run-{run:02}-fold-{fold}.npz").sha256 for run in (0, 1, 1)]
+        for fold in range(FOLDS)
+    ]
     assert journal.config["teachers"] == teachers
     assert "learnt from networks of the same folds: 3 3 3 of folds 0 to 2" in capsys.readouterr().out
     student = load_checkpoint(tmp_path / "out" / "weights" / "run-01-fold-2.npz")
@@ -224,24 +307,49 @@ def test_students_learn_from_the_networks_of_their_own_fold(corpus, whole, tmp_p
     entry = journal.entries()[1, 2]
     assert student.notes["scores held out"]["accuracy"] == (entry.predicted == entry.labels).mean()
     (more / "run-01-fold-1.npz").unlink()
-    assert main(command(corpus, whole, tmp_path / "none", "--teachers", str(whole), "--teachers", str(more.parent))) == 2
+    assert (
+        main(
+            command(
+                corpus, whole, tmp_path / "none", "--teachers", str(whole), "--teachers", str(more.parent)
+            )
+        )
+        == 2
+    )
     assert "has no networks of fold 1" in capsys.readouterr().err and not (tmp_path / "none").exists()
 
 
 def test_what_is_no_folder_of_results_is_one_line(whole, tmp_path, capsys):
     (tmp_path / "config.json").write_text('{"what": "else"}')
     assert main(["crossval", "--report", str(tmp_path)]) == 2
-    assert "is not that of a cross-validation; expected a folder that npreslstm crossval --out wrote" in capsys.readouterr().err
+    assert (
+        "is not that of a cross-validation; expected a folder that npreslstm crossval --out wrote"
+        in capsys.readouterr().err
+    )
     (tmp_path / "config.json").write_text("[" * 100_000)
     assert main(["crossval", "--report", str(tmp_path)]) == 2 and "is damaged" in capsys.readouterr().err
     config = json.loads((whole / "config.json").read_text())
-    for change in ({"folds": 5}, {"classes": 5}, {"classes": [1]}, {"scored speakers": []}, {"scored speakers": [[1], ["a"], []]}, {"clips": {}}):
+    for change in (
+        {"folds": 5},
+        {"classes": 5},
+        {"classes": [1]},
+        {"scored speakers": []},
+        {"scored speakers": [[1], ["a"], []]},
+        {"clips": {}},
+    ):
         (tmp_path / "config.json").write_text(json.dumps(config | change))
-        assert main(["crossval", "--report", str(tmp_path)]) == 2 and "is not that of a cross-validation" in capsys.readouterr().err
+        assert (
+            main(["crossval", "--report", str(tmp_path)]) == 2
+            and "is not that of a cross-validation" in capsys.readouterr().err
+        )
     shutil.copytree(whole, tmp_path / "out")
-    shutil.copy(whole / "predictions" / "run-00-fold-0.csv", tmp_path / "out" / "predictions" / "run-00-fold-7.csv")
+    shutil.copy(
+        whole / "predictions" / "run-00-fold-0.csv", tmp_path / "out" / "predictions" / "run-00-fold-7.csv"
+    )
     assert main(["crossval", "--report", str(tmp_path / "out")]) == 2
-    assert "run-00-fold-7.csv in " in (said := capsys.readouterr().err) and "is of no fold: there are 3, from 0" in said
+    assert (
+        "run-00-fold-7.csv in " in (said := capsys.readouterr().err)
+        and "is of no fold: there are 3, from 0" in said
+    )
 
 
 def test_two_processes_cannot_work_on_one_folder(corpus, whole):
@@ -293,7 +401,9 @@ def test_of_all_who_come_at_once_one_works(tmp_path):
 
 def test_the_store_gives_back_what_was_stored(corpus, whole):
     data = load_dataset(corpus)
-    store = store_examples(str(whole / "features"), data, corpus_digest(data), training_features("mcu"), (1.0,))
+    store = store_examples(
+        str(whole / "features"), data, corpus_digest(data), training_features("mcu"), (1.0,)
+    )
     examples, names = open_examples(store)
     assert isinstance(examples, Examples) and len(names) == 24 and examples.classes == ("a", "b")
     from npreslstm.audio.features import extract_file
@@ -320,7 +430,9 @@ def test_a_store_with_any_bit_flipped_is_refused_and_made_anew(corpus, whole, tm
                 continue
             assert name == "rows.npy" and at < 8 * 128  # a blank of the header of rows.npy
         assert store_examples(*arguments) == str(store)
-        assert (store / "rows.npy").read_bytes() == next((whole / "features").glob("corpus-*/rows.npy")).read_bytes()
+        assert (store / "rows.npy").read_bytes() == next(
+            (whole / "features").glob("corpus-*/rows.npy")
+        ).read_bytes()
         open_examples(str(store))
 
 
@@ -333,10 +445,26 @@ def test_a_damaged_store_is_one_line(whole, tmp_path, name):
 
 
 def test_the_original_recipe_runs(corpus, tmp_path, capsys):
-    arguments = ["--folds", "3", "--config", "mcu", "--hidden", "4", "--recipe", "original", "--set", "epochs=1", "--workers", "1"]
+    arguments = [
+        "--folds",
+        "3",
+        "--config",
+        "mcu",
+        "--hidden",
+        "4",
+        "--recipe",
+        "original",
+        "--set",
+        "epochs=1",
+        "--workers",
+        "1",
+    ]
     assert main(["crossval", str(corpus), *arguments, "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr()
-    assert "validation speakers are kept out of training" in printed.err and "not an honest protocol" in printed.out
+    assert (
+        "validation speakers are kept out of training" in printed.err
+        and "not an honest protocol" in printed.out
+    )
     config = json.loads((tmp_path / "out/config.json").read_text())
     assert config["recipe"]["padding"] == "original" and config["recipe"]["optimizer"] == "adam"
 

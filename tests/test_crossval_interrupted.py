@@ -24,9 +24,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def start(arguments):
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
-    # A shell starts background jobs with SIGINT ignored, which children inherit: have it back, it is under test.
+    # A shell starts background jobs with SIGINT ignored, which children inherit: have it back, it is under
+    # test.
     restore = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    return subprocess.Popen([sys.executable, "-m", "npreslstm", *arguments], env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=restore)
+    return subprocess.Popen(
+        [sys.executable, "-m", "npreslstm", *arguments],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=restore,
+    )
 
 
 def wait_for(condition, seconds=60):
@@ -60,7 +67,9 @@ def test_interrupted_it_stops_at_once_and_says_so(corpus, whole, tmp_path):
     wait_for(lambda: (tmp_path / "out" / "config.json").exists())
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30)[1].strip() == "npreslstm: interrupted" and process.returncode == 130
+    assert (
+        process.communicate(timeout=30)[1].strip() == "npreslstm: interrupted" and process.returncode == 130
+    )
 
 
 def test_a_fold_under_way_goes_on_from_its_snapshot(corpus, whole, tmp_path, monkeypatch):
@@ -90,7 +99,9 @@ def test_a_fold_under_way_goes_on_from_its_snapshot(corpus, whole, tmp_path, mon
 
 
 def test_a_snapshot_that_does_not_fit_is_begun_anew(corpus, whole, tmp_path):
-    """The folder's settings vouch for all that decides the result; such a snapshot is of an earlier version, or damaged."""
+    """The folder's settings vouch for all that decides the result; such a snapshot is of an earlier version,
+    or damaged.
+    """
     store, plan = next(whole.glob("features/corpus-*")), plan_of(corpus, epochs=2)
     journal = Journal(str(tmp_path / "j"), plan.config(""))
     task = cv._task(plan, journal, str(store), 0, 0)
@@ -159,7 +170,12 @@ def test_workers_that_are_ended_leave_no_file_and_no_process(tmp_path, number):
     restore = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
     command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "out")]
     process = subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=restore, start_new_session=True
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=restore,
+        start_new_session=True,
     )
     wait_for(lambda: len(list((tmp_path / "out").iterdir())) == 2)
     started = children(process)
@@ -183,7 +199,9 @@ def test_processes_that_are_killed_again_and_again_are_an_error():
 def test_on_a_cluster_that_loses_a_worker_the_bits_are_the_same(corpus, whole, tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
         processes = [worker.pid for worker in cluster.workers.values()]
         assert len(processes) == 2
         done = []
@@ -195,7 +213,14 @@ def test_on_a_cluster_that_loses_a_worker_the_bits_are_the_same(corpus, whole, t
 
         data = load_dataset(corpus)
         plan = cv.Plan.make(data, "3", training_features("mcu"), small_model(), quick_recipe(EPOCHS), seed=7)
-        cv.crossval(plan, RUNS, str(tmp_path / "out"), str(whole / "features"), dask=cluster.scheduler_address, on_entry=kill_one)
+        cv.crossval(
+            plan,
+            RUNS,
+            str(tmp_path / "out"),
+            str(whole / "features"),
+            dask=cluster.scheduler_address,
+            on_entry=kill_one,
+        )
     assert results(tmp_path / "out") == results(whole) and len(done) == RUNS * FOLDS
 
 
@@ -205,6 +230,8 @@ def test_no_scheduler_or_no_workers_at_the_address_is_one_line(corpus, whole, tm
     monkeypatch.setattr("npreslstm.parallel.CLUSTER_SECONDS", 0.5)
     assert main(command(corpus, whole, tmp_path / "out", "--dask", "tcp://127.0.0.1:1")) == 2
     assert "no dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err.splitlines()[-1]
-    with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None, protocol="tcp") as cluster:
+    with distributed.LocalCluster(
+        n_workers=0, processes=False, dashboard_address=None, protocol="tcp"
+    ) as cluster:
         assert main(command(corpus, whole, tmp_path / "out", "--dask", cluster.scheduler_address)) == 2
     assert "has no workers; start some with: dask worker tcp://" in capsys.readouterr().err.splitlines()[-1]

@@ -1,4 +1,6 @@
-"""Every field of every JSON file that is read: missing, or anything else, it is an InputError or makes no difference."""
+"""Every field of every JSON file that is read: missing, or anything else, it is an InputError or makes no
+difference.
+"""
 
 import copy
 import dataclasses
@@ -69,7 +71,9 @@ def paths(value, above=()):
 
 
 def check_all(value, read):
-    """Read every change of a value; anything but success and InputError fails. Returns how many were refused."""
+    """Read every change of a value; anything but success and InputError fails. Returns how many
+    were refused.
+    """
     refused = 0
     for where, other in changed(value):
         try:

@@ -20,7 +20,13 @@ def manifest(folder, text, *files):
 
 
 def test_ravdess_names_say_label_and_actor(tmp_path):
-    touch(tmp_path, "Actor_02/03-01-08-02-02-01-02.wav", "Actor_01/03-01-01-01-01-01-01.flac", "Actor_01/03-01-05-01-01-01-01.flac", "notes.txt")
+    touch(
+        tmp_path,
+        "Actor_02/03-01-08-02-02-01-02.wav",
+        "Actor_01/03-01-01-01-01-01-01.flac",
+        "Actor_01/03-01-05-01-01-01-01.flac",
+        "notes.txt",
+    )
     dataset = load_dataset(tmp_path)
     assert dataset.classes == RAVDESS_CLASSES
     assert [(clip.label, clip.speaker) for clip in dataset.clips] == [(0, "1"), (4, "1"), (7, "2")]
@@ -36,7 +42,10 @@ def test_ravdess_names_say_label_and_actor(tmp_path):
         (["03-02-01-01-01-01-01.wav"], "not named as RAVDESS speech"),  # song
         (["03-01-09-01-01-01-01.wav"], "not named as RAVDESS speech"),
         (["03-01-01-01-01-01-25.wav"], "not named as RAVDESS speech"),
-        (["a/03-01-01-01-01-01-01.wav", "b/03-01-01-01-01-01-01.flac"], "holds clips twice; leave one of each: .* = "),
+        (
+            ["a/03-01-01-01-01-01-01.wav", "b/03-01-01-01-01-01-01.flac"],
+            "holds clips twice; leave one of each: .* = ",
+        ),
     ],
 )
 def test_wrong_ravdess_folders_are_refused(tmp_path, names, message):
@@ -46,7 +55,13 @@ def test_wrong_ravdess_folders_are_refused(tmp_path, names, message):
 
 
 def test_manifest_gives_sorted_classes_and_clips_in_order_of_path(tmp_path):
-    path = manifest(tmp_path, "speaker,file,label,note\nann,b.wav,sad,x\nben,sub/a.wav,glad,y\nann,a.wav,glad,\n", "a.wav", "b.wav", "sub/a.wav")
+    path = manifest(
+        tmp_path,
+        "speaker,file,label,note\nann,b.wav,sad,x\nben,sub/a.wav,glad,y\nann,a.wav,glad,\n",
+        "a.wav",
+        "b.wav",
+        "sub/a.wav",
+    )
     dataset = load_dataset(path)
     assert dataset.classes == ("glad", "sad")
     assert [(clip.path.removeprefix(str(tmp_path)), clip.label, clip.speaker) for clip in dataset.clips] == [
@@ -81,7 +96,15 @@ def test_wrong_manifests_are_refused(tmp_path, text, message):
 
 
 def test_blanks_make_no_other_speakers_and_labels(tmp_path):
-    data = load_dataset(manifest(tmp_path, "file,label,speaker\na.wav,x, anna\nb.wav, y,anna \nc.wav,y ,²\n", "a.wav", "b.wav", "c.wav"))
+    data = load_dataset(
+        manifest(
+            tmp_path,
+            "file,label,speaker\na.wav,x, anna\nb.wav, y,anna \nc.wav,y ,²\n",
+            "a.wav",
+            "b.wav",
+            "c.wav",
+        )
+    )
     assert data.classes == ("x", "y") and data.speakers == ["anna", "²"]
 
 
@@ -103,7 +126,9 @@ def test_binary_file_is_no_manifest(tmp_path):
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match="does not exist; expected a RAVDESS folder or a manifest CSV"):
+    with pytest.raises(
+        FileNotFoundError, match="does not exist; expected a RAVDESS folder or a manifest CSV"
+    ):
         load_dataset(tmp_path / "nothing")
 
 

@@ -1,4 +1,6 @@
-"""Evaluation: who is scored, every number by hand, the integer model, warnings about speakers that are known, pictures."""
+"""Evaluation: who is scored, every number by hand, the integer model, warnings about speakers that are known,
+pictures.
+"""
 
 import csv
 import io
@@ -18,7 +20,12 @@ from npreslstm.training.calibration import reliability
 from npreslstm.training.dataset import RAVDESS, RAVDESS_CLASSES, load_dataset
 from npreslstm.training.evaluate import choose_speakers, evaluate, scores, seen_speakers
 
-NOTES = {"data": RAVDESS, "speakers trained on": ["1", "3"], "speakers of validation": ["4"], "speakers held out": ["2", "5"]}
+NOTES = {
+    "data": RAVDESS,
+    "speakers trained on": ["1", "3"],
+    "speakers of validation": ["4"],
+    "speakers held out": ["2", "5"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +35,10 @@ def ravdess_like(tmp_path_factory):
     for actor in range(1, 6):
         (folder / f"Actor_{actor:02}").mkdir()
         for k, (emotion, intensity) in enumerate([(1, 1), (2, 1), (3, 1), (3, 2), (8, 1), (8, 2)]):
-            write_wav(folder / f"Actor_{actor:02}" / f"03-01-{emotion:02}-{intensity:02}-01-01-{actor:02}.wav", voice(0.4, seed=10 * actor + k))
+            write_wav(
+                folder / f"Actor_{actor:02}" / f"03-01-{emotion:02}-{intensity:02}-01-01-{actor:02}.wav",
+                voice(0.4, seed=10 * actor + k),
+            )
     return folder
 
 
@@ -48,21 +58,30 @@ def run(capsys, *arguments):
     return capsys.readouterr()
 
 
-def test_held_out_speakers_by_default_and_predictions_as_the_recognizer_makes_them(ravdess_like, weights, capsys):
+def test_held_out_speakers_by_default_and_predictions_as_the_recognizer_makes_them(
+    ravdess_like, weights, capsys
+):
     printed = run(capsys, ravdess_like, "--weights", weights, "--format", "csv")
     assert printed.err == ""
     rows = list(csv.DictReader(io.StringIO(printed.out)))
-    assert [row["speaker"] for row in rows] == ["2", "5"] * 6  # in the order of the names: emotion, intensity, ..., actor
+    # in the order of the names: emotion, intensity, ..., actor
+    assert [row["speaker"] for row in rows] == ["2", "5"] * 6
     recognizer = Recognizer(weights)
     for row in rows:
-        expected = recognizer.process_file(str(ravdess_like / f"Actor_{int(row['speaker']):02}" / f"{row['file']}.wav"))
-        assert row["predicted"] == expected.label and row["true"] == RAVDESS_CLASSES[int(row["file"][6:8]) - 1]
+        expected = recognizer.process_file(
+            str(ravdess_like / f"Actor_{int(row['speaker']):02}" / f"{row['file']}.wav")
+        )
+        assert (
+            row["predicted"] == expected.label and row["true"] == RAVDESS_CLASSES[int(row["file"][6:8]) - 1]
+        )
         for name, probability in expected.probabilities.items():
             assert abs(float(row[name]) - probability) < 1e-5  # achieved 5e-6, by rounding to five decimals
 
 
 def test_scores_by_hand(ravdess_like, weights, capsys):
-    rows = list(csv.DictReader(io.StringIO(run(capsys, ravdess_like, "--weights", weights, "--format", "csv").out)))
+    rows = list(
+        csv.DictReader(io.StringIO(run(capsys, ravdess_like, "--weights", weights, "--format", "csv").out))
+    )
     found = json.loads(run(capsys, ravdess_like, "--weights", weights, "--format", "json").out)
 
     def uar(rows):
@@ -75,7 +94,10 @@ def test_scores_by_hand(ravdess_like, weights, capsys):
     np.testing.assert_allclose(found["UAR"], uar(rows), rtol=0, atol=1e-15)  # achieved 0
     assert found["recalls"]["angry"] is None and set(found["groups"]) == {"sex", "intensity", "speaker"}
     chosen = {"female": lambda row: row["speaker"] == "2", "male": lambda row: row["speaker"] == "5"}
-    chosen |= {"normal": lambda row: row["file"][9:11] == "01", "strong": lambda row: row["file"][9:11] == "02"}
+    chosen |= {
+        "normal": lambda row: row["file"][9:11] == "01",
+        "strong": lambda row: row["file"][9:11] == "02",
+    }
     for group, members in (("sex", ("female", "male")), ("intensity", ("normal", "strong"))):
         for member in members:
             of = [row for row in rows if chosen[member](row)]
@@ -116,14 +138,20 @@ def test_speakers_that_were_trained_on_are_said_loudly(ravdess_like, weights, ca
 
 def own_corpus(ravdess_like, folder):
     """A manifest of the same clips."""
-    rows = [f"{path},{RAVDESS_CLASSES[int(path.name[6:8]) - 1]},{path.parent.name}" for path in sorted(ravdess_like.glob("*/*.wav"))]
+    rows = [
+        f"{path},{RAVDESS_CLASSES[int(path.name[6:8]) - 1]},{path.parent.name}"
+        for path in sorted(ravdess_like.glob("*/*.wav"))
+    ]
     (folder / "mine.csv").write_text("\n".join(["file,label,speaker", *rows]))
     return folder / "mine.csv"
 
 
 def test_another_corpus_is_said_to_be_one(ravdess_like, weights, tmp_path, capsys):
     said = run(capsys, own_corpus(ravdess_like, tmp_path), "--weights", weights).err
-    assert f"the weights were trained on {RAVDESS}; whether they know speakers of mine.csv cannot be told" in said
+    assert (
+        f"the weights were trained on {RAVDESS}; whether they know speakers of mine.csv cannot be told"
+        in said
+    )
 
 
 def test_what_is_read_is_not_overwritten(ravdess_like, weights, tmp_path, capsys):
@@ -141,8 +169,19 @@ def test_pictures_of_a_single_clip_of_a_class_with_dollars(ravdess_like, tmp_pat
     clips = [f"{path},$\\x{k}$,s{k}" for k, path in enumerate(sorted(ravdess_like.glob("*/*.wav"))[:3])]
     (tmp_path / "c.csv").write_text("\n".join(["file,label,speaker", *clips]))
     save_checkpoint(tmp_path / "w.npz", checkpoint(classes=tuple(f"$\\x{k}$" for k in range(3))))
-    run(capsys, tmp_path / "c.csv", "--weights", tmp_path / "w.npz", "--speakers", "s1", "--plots", tmp_path / "p")
-    assert (tmp_path / "p" / "embeddings.png").stat().st_size > 1000 and (tmp_path / "p" / "confusion.png").exists()
+    run(
+        capsys,
+        tmp_path / "c.csv",
+        "--weights",
+        tmp_path / "w.npz",
+        "--speakers",
+        "s1",
+        "--plots",
+        tmp_path / "p",
+    )
+    assert (tmp_path / "p" / "embeddings.png").stat().st_size > 1000 and (
+        tmp_path / "p" / "confusion.png"
+    ).exists()
 
 
 def test_one_speaker_has_no_interval(ravdess_like, weights, capsys):
@@ -157,7 +196,9 @@ def test_networks_that_learnt_with_padding_are_scored_with_it(ravdess_like, tmp_
     held_out = ["--validation", "Actor_01", "--test", "Actor_02,Actor_05"]
     assert main(["train", str(data), "--recipe", "original", *few, *held_out, "--out", str(out)]) == 0
     capsys.readouterr()
-    found = json.loads(run(capsys, data, "--weights", out, "--format", "json", "--cache", tmp_path / "cache").out)
+    found = json.loads(
+        run(capsys, data, "--weights", out, "--format", "json", "--cache", tmp_path / "cache").out
+    )
     noted = load_checkpoint(out).notes["scores held out"]
     assert found["confusion"] == noted["confusion"] and found["UAR"] == noted["uar"]
 
@@ -169,7 +210,9 @@ def test_who_is_chosen_and_who_is_known(ravdess_like):
     assert choose_speakers(weights, other) == other.speakers and seen_speakers(weights, other) == []
     silent = replace(weights, notes={})
     assert seen_speakers(silent, data) is None
-    with pytest.raises(InputError, match="do not say which speakers were held out; name some with --speakers"):
+    with pytest.raises(
+        InputError, match="do not say which speakers were held out; name some with --speakers"
+    ):
         choose_speakers(silent, data)
     for nobody in ("", ","):
         with pytest.raises(InputError, match="expected held-out, all, or names with commas"):
@@ -182,7 +225,10 @@ def test_who_is_chosen_and_who_is_known(ravdess_like):
 
 def test_weights_that_do_not_say_who_was_trained_on(ravdess_like, tmp_path, capsys):
     save_checkpoint(tmp_path / "w.npz", replace(checkpoint(classes=RAVDESS_CLASSES), notes={}))
-    assert "do not say whom they were trained on" in run(capsys, ravdess_like, "--weights", tmp_path / "w.npz", "--speakers", "all").err
+    assert (
+        "do not say whom they were trained on"
+        in run(capsys, ravdess_like, "--weights", tmp_path / "w.npz", "--speakers", "all").err
+    )
 
 
 def test_the_integer_model_is_that_of_the_port(ravdess_like, weights, capsys):
@@ -192,7 +238,10 @@ def test_the_integer_model_is_that_of_the_port(ravdess_like, weights, capsys):
     integer, real = (evaluate(loaded, data, ["2", "5"], number_type) for number_type in ("int8", "float32"))
     error = np.abs(integer.predictions.probabilities - real.predictions.probabilities).max()
     assert 0 < error < 0.05  # achieved 0.010
-    assert integer.agreement == np.mean(integer.predictions.predicted == real.predictions.predicted) and real.agreement == 1
+    assert (
+        integer.agreement == np.mean(integer.predictions.predicted == real.predictions.predicted)
+        and real.agreement == 1
+    )
     assert scores(integer)["agreement with float32"] == integer.agreement
 
 
@@ -200,11 +249,15 @@ def test_several_speeds_are_averaged_as_the_recognizer_does(ravdess_like, weight
     text = run(capsys, ravdess_like, "--weights", weights, "--speeds", "1,0.85,1.15").out
     assert "mean of the probabilities at the speeds 1,0.85,1.15\n" in text
     loaded, data, speeds = Recognizer(weights).checkpoint, load_dataset(ravdess_like), (1.0, 0.85, 1.15)
-    evaluation, integer = (evaluate(loaded, data, ["2"], number_type, speeds) for number_type in ("float32", "int8"))
+    evaluation, integer = (
+        evaluate(loaded, data, ["2"], number_type, speeds) for number_type in ("float32", "int8")
+    )
     expected = Recognizer(loaded, speeds).process_files([clip.path for clip in evaluation.dataset.clips])
     for clip, (found, one) in enumerate(zip(evaluation.predictions.probabilities, expected)):
-        np.testing.assert_allclose(found, list(one.probabilities.values()), rtol=0, atol=9e-7)  # achieved 9e-8
-        np.testing.assert_allclose(evaluation.attention[clip], one.attention, rtol=0, atol=1.5e-7)  # achieved 1.5e-8
+        # achieved 9e-8
+        np.testing.assert_allclose(found, list(one.probabilities.values()), rtol=0, atol=9e-7)
+        # achieved 1.5e-8
+        np.testing.assert_allclose(evaluation.attention[clip], one.attention, rtol=0, atol=1.5e-7)
     error = np.abs(integer.predictions.probabilities - evaluation.predictions.probabilities).max()
     assert 0 < error < 0.05  # achieved 0.008
     assert main(["evaluate", str(ravdess_like), "--weights", str(weights), "--speeds", "0.9"]) == 2
@@ -217,7 +270,9 @@ def test_own_corpus_with_the_labels_in_another_order(ravdess_like, weights, tmp_
         lines.append(f"{clip.path},{RAVDESS_CLASSES[clip.label]},p{clip.speaker}")
     (tmp_path / "own.csv").write_text("\n".join(lines))
     own = json.loads(run(capsys, tmp_path / "own.csv", "--weights", weights, "--format", "json").out)
-    same = json.loads(run(capsys, ravdess_like, "--weights", weights, "--speakers", "all", "--format", "json").out)
+    same = json.loads(
+        run(capsys, ravdess_like, "--weights", weights, "--speakers", "all", "--format", "json").out
+    )
     assert own["confusion"] == same["confusion"] and set(own["groups"]) == {"speaker"}
     (tmp_path / "own.csv").write_text("\n".join(lines).replace(",calm,", ",bored,"))
     assert main(["evaluate", str(tmp_path / "own.csv"), "--weights", str(weights)]) == 2
@@ -235,11 +290,24 @@ def test_embedding_and_attention_are_the_models(ravdess_like, weights):
     head = (evaluation.contexts - model.tensors["bn.running_mean"]) * scale + model.tensors["bn.bias"]
     logits = head @ model.tensors["fc.weight"].T + model.tensors["fc.bias"]
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(probabilities, evaluation.predictions.probabilities, rtol=0, atol=6e-7)  # achieved 6e-8
+    # achieved 6e-8
+    np.testing.assert_allclose(probabilities, evaluation.predictions.probabilities, rtol=0, atol=6e-7)
 
 
 def test_bad_output_is_found_before_the_work(ravdess_like, weights, capsys, tmp_path):
-    assert main(["evaluate", str(ravdess_like), "--weights", str(weights), "--output", str(tmp_path / "no" / "x.txt")]) == 2
+    assert (
+        main(
+            [
+                "evaluate",
+                str(ravdess_like),
+                "--weights",
+                str(weights),
+                "--output",
+                str(tmp_path / "no" / "x.txt"),
+            ]
+        )
+        == 2
+    )
     assert "make it first" in capsys.readouterr().err
 
 
@@ -274,7 +342,9 @@ def test_what_pictures_show():
     assert [text.get_text() for text in confusion.axes[0].texts] == ["75", "3", "25", "1", "0", "0", "0", "0"]
     attention = plots.attention_figure([np.full(4, 0.25), np.full(9, 1 / 9)], np.array([0, 0]), ("a", "b"))
     np.testing.assert_allclose(attention.axes[0].lines[1].get_ydata(), 1)
-    bins = plots.reliability_figure(reliability([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]], [0, 1, 1], bins=4), "title")
+    bins = plots.reliability_figure(
+        reliability([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]], [0, 1, 1], bins=4), "title"
+    )
     axes = bins.axes[0]
     assert [bar.get_height() for bar in axes.patches] == [0, 0, 1, 0.5] and axes.get_title() == "title"
     assert [text.get_text() for text in axes.texts] == ["", "", "1", "2"]
@@ -289,5 +359,7 @@ def test_what_pictures_show():
 def test_without_matplotlib_it_says_so_before_the_work(ravdess_like, weights, capsys, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.backends.backend_agg", None)
-    assert main(["evaluate", str(ravdess_like), "--weights", str(weights), "--plots", str(tmp_path / "p")]) == 2
+    assert (
+        main(["evaluate", str(ravdess_like), "--weights", str(weights), "--plots", str(tmp_path / "p")]) == 2
+    )
     assert "pictures need matplotlib: pip install matplotlib" in capsys.readouterr().err

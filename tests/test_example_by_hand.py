@@ -21,12 +21,16 @@ def sections():
         rows = {}
         for name, numbers in ROW.findall(part):
             rows.setdefault(name, []).append([float(number) for number in numbers.split()])
-        tables[part.splitlines()[0]] = {name: np.array(values[0] if len(values) == 1 else values) for name, values in rows.items()}
+        tables[part.splitlines()[0]] = {
+            name: np.array(values[0] if len(values) == 1 else values) for name, values in rows.items()
+        }
     return tables
 
 
 def arguments(given):
-    return {f"{name}_l0": given[name] for name in PARAMETERS}, np.array([given[f"x{t}"] for t in (1, 2, 3)])[None]
+    return {f"{name}_l0": given[name] for name in PARAMETERS}, np.array([given[f"x{t}"] for t in (1, 2, 3)])[
+        None
+    ]
 
 
 def assert_printed(printed, computed, name):
@@ -41,7 +45,16 @@ def test_forward():
     h = np.zeros(2)
     for t in range(3):
         rows = tables[f"Frame {t + 1}"]
-        assert rows.keys() == {"x", "h_before", "c_before", *(f"a_{gate}" for gate in GATES), *GATES, "c", "tanh_c", "h"}
+        assert rows.keys() == {
+            "x",
+            "h_before",
+            "c_before",
+            *(f"a_{gate}" for gate in GATES),
+            *GATES,
+            "c",
+            "tanh_c",
+            "h",
+        }
         a = weights["weight_ih_l0"] @ x[0, t] + weights["weight_hh_l0"] @ h + bias
         before = tensors["l0.c"][0, t - 1] if t else np.zeros(2)
         expected = {"x": x[0, t], "h_before": h, "c_before": before, "tanh_c": np.tanh(tensors["l0.c"][0, t])}
@@ -50,11 +63,16 @@ def test_forward():
         for name, printed in rows.items():
             assert_printed(printed, expected[name], f"frame {t + 1}: {name}")
         h = tensors["l0.h"][0, t]
-    np.testing.assert_allclose(tensors["y"][0], reference_lstm(x[0], *weights.values())[0], rtol=0, atol=1e-15)  # achieved 1e-16
+    # achieved 1e-16
+    np.testing.assert_allclose(
+        tensors["y"][0], reference_lstm(x[0], *weights.values())[0], rtol=0, atol=1e-15
+    )
 
 
 def reference_frames(weights, x):
-    """The reference's cache of each frame, and {frame: (dh, dc_after, what lstm_step_backward makes of them)}."""
+    """The reference's cache of each frame, and {frame: (dh, dc_after, what lstm_step_backward makes of
+    them)}.
+    """
     params = LSTMParams(*weights.values())
     h, c, caches = np.zeros((1, 2)), np.zeros((1, 2)), {}
     for frame in (1, 2, 3):
@@ -67,7 +85,9 @@ def reference_frames(weights, x):
 
 
 def test_backward_frame_by_frame():
-    """da is what one clip adds to the biases' gradients; the lines before it are written out here once more."""
+    """da is what one clip adds to the biases' gradients; the lines before it are written out here
+    once more.
+    """
     tables = sections()
     caches, backward = reference_frames(*arguments(tables["Given"]))
     for frame, (dh, dc_after, (dx, dh_before, dc_before, grads)) in backward.items():
@@ -103,7 +123,10 @@ def test_the_page_says_what_it_shows():
     page = PAGE.read_text(encoding="utf-8")
     assert "0.218132 + 0.020608 * 0.697578 * (1 - 0.228548^2) = 0.231757" in page
     assert round(0.218132 + 0.020608 * 0.697578 * (1 - 0.228548**2), 6) == 0.231757
-    assert "the part through h, 0.013625," in page and round(0.020608 * 0.697578 * (1 - 0.228548**2), 6) == 0.013625
+    assert (
+        "the part through h, 0.013625," in page
+        and round(0.020608 * 0.697578 * (1 - 0.228548**2), 6) == 0.013625
+    )
     assert round(0.218132 / 0.013625) == 16
 
 

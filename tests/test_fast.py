@@ -195,7 +195,8 @@ def test_attention(K, masked):
     assert not masked or not cache.alpha[~mask].any()
     dh, dV, dw = attention_backward(dcontext, cache)
     expected_dh, expected_dV, expected_dw = attention.attention_backward(dcontext, reference)
-    np.testing.assert_allclose(dh, expected_dh.swapaxes(0, 1), rtol=0, atol=8e-15)  # achieved 5.6e-16 to 8.9e-16
+    # achieved 5.6e-16 to 8.9e-16
+    np.testing.assert_allclose(dh, expected_dh.swapaxes(0, 1), rtol=0, atol=8e-15)
     np.testing.assert_allclose(dV, expected_dV, rtol=0, atol=8e-15)
     assert (dw is None) == (w is None) == (expected_dw is None)
     if w is not None:
@@ -217,7 +218,8 @@ def test_attention_of_one_clip_by_one_vector(K, scale):
     for n in range(3):
         context, alpha = attention_infer(h[:, n], one_vector(V, w))
         np.testing.assert_allclose(alpha, cache.alpha[:, n], rtol=0, atol=1e-15)  # achieved 1.1e-16
-        np.testing.assert_allclose(context, contexts[n], rtol=0, atol=2e-15 * scale)  # achieved 2.2e-16 * scale
+        # achieved 2.2e-16 * scale
+        np.testing.assert_allclose(context, contexts[n], rtol=0, atol=2e-15 * scale)
 
 
 # --- batch norm ---

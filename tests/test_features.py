@@ -1,4 +1,6 @@
-"""FeatureConfig and extract_features: shapes, bad configurations, odd signals, equality of types and channels."""
+"""FeatureConfig and extract_features: shapes, bad configurations, odd signals, equality of types and
+channels.
+"""
 
 import json
 import warnings
@@ -20,7 +22,9 @@ def speech_like(seconds=1.0, sample_rate=48000, seed=0):
     rng = np.random.default_rng(seed)
     t = np.arange(int(seconds * sample_rate)) / sample_rate
     voice = sum(np.sin(2 * np.pi * 140 * k * t + rng.uniform(0, 6)) / k for k in range(1, 20))
-    return (0.05 * voice * (1 + np.sin(2 * np.pi * 3 * t)) + 1e-4 * rng.standard_normal(len(t))).astype(np.float32)
+    return (0.05 * voice * (1 + np.sin(2 * np.pi * 3 * t)) + 1e-4 * rng.standard_normal(len(t))).astype(
+        np.float32
+    )
 
 
 def test_defaults_are_the_paper():
@@ -127,11 +131,16 @@ def test_integer_samples_equal_floats():
 
 def test_channels_are_averaged():
     y = speech_like()
-    np.testing.assert_array_equal(extract_features(np.stack([y, y, y, y], axis=1), 48000), extract_features(y, 48000))
+    np.testing.assert_array_equal(
+        extract_features(np.stack([y, y, y, y], axis=1), 48000), extract_features(y, 48000)
+    )
 
 
 def test_resampling_warns_and_names_empty_bands():
-    message = "16000 Hz is resampled to 48000 Hz: nothing is above 8000 Hz, so the upper 32 of 128 mel bands are empty"
+    message = (
+        "16000 Hz is resampled to 48000 Hz: nothing is above 8000 Hz, so the upper 32 of 128 mel bands are"
+        " empty"
+    )
     with pytest.warns(ResamplingWarning, match=message):
         extract_features(speech_like(0.2, 16000), 16000)
     with pytest.warns(ResamplingWarning, match="above 22050 Hz, so the upper 1 of 128 mel bands is empty"):
@@ -160,7 +169,9 @@ def test_trimming_cuts_silence_only():
 
 
 def mel_db(y):
-    power = power_spectrum(np.concatenate(list(frame_blocks(y.astype(np.float32), 1024, 512, "causal", 1000)))[2:-1])
+    power = power_spectrum(
+        np.concatenate(list(frame_blocks(y.astype(np.float32), 1024, 512, "causal", 1000)))[2:-1]
+    )
     return 10 * np.log10(mel_spectrogram(power, 16000, 64, 0.0, 8000.0))
 
 

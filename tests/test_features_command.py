@@ -21,7 +21,9 @@ MCU = FeatureConfig.named("mcu")
 def clips(tmp_path):
     folder = tmp_path / "clips"
     folder.mkdir()
-    return [str(write_wav(folder / name, voice(0.3 + k / 5, seed=k))) for k, name in enumerate(("a.wav", "b.wav"))]
+    return [
+        str(write_wav(folder / name, voice(0.3 + k / 5, seed=k))) for k, name in enumerate(("a.wav", "b.wav"))
+    ]
 
 
 def features(path, config=MCU):
@@ -31,15 +33,35 @@ def features(path, config=MCU):
 def test_csv_on_standard_output(clips, capsys):
     assert main(["features", *clips, "--config", "mcu"]) == 0
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
-    assert rows[0][:4] == ["file", "start", "end", "mfcc_0"] and rows[0][-1] == "chroma_B" and len(rows[0]) == 49
+    assert (
+        rows[0][:4] == ["file", "start", "end", "mfcc_0"] and rows[0][-1] == "chroma_B" and len(rows[0]) == 49
+    )
     expected = np.concatenate([features(path) for path in clips])
     np.testing.assert_allclose(np.array([row[3:] for row in rows[1:]], float), expected, rtol=1e-6, atol=1e-9)
     assert [row[0] for row in rows[1:]] == [path for path in clips for _ in features(path)]
-    assert rows[1][1:3] == ["0.000", "0.032"] and rows[2][1:3] == ["0.000", "0.064"] and rows[3][1:3] == ["0.032", "0.096"]
+    assert (
+        rows[1][1:3] == ["0.000", "0.032"]
+        and rows[2][1:3] == ["0.000", "0.064"]
+        and rows[3][1:3] == ["0.032", "0.096"]
+    )
 
 
 def test_npz(clips, tmp_path, capsys):
-    assert main(["features", str(tmp_path / "clips"), "--config", "mcu", "--output", str(tmp_path / "f.npz"), "--jobs", "2"]) == 0
+    assert (
+        main(
+            [
+                "features",
+                str(tmp_path / "clips"),
+                "--config",
+                "mcu",
+                "--output",
+                str(tmp_path / "f.npz"),
+                "--jobs",
+                "2",
+            ]
+        )
+        == 0
+    )
     with np.load(tmp_path / "f.npz", allow_pickle=False) as file:
         assert file["files"].tolist() == clips and file["columns"].tolist() == MCU.columns
         assert FeatureConfig.from_dict(json.loads(str(file["config"]))) == MCU
@@ -56,8 +78,22 @@ def test_json_gives_the_same_float32(clips, tmp_path):
 
 
 def test_configuration_file(clips, tmp_path):
-    (tmp_path / "mine.json").write_text('{"sample_rate": 16000, "n_fft": 512, "hop_length": 256, "n_mels": 40, "n_mfcc": 13}')
-    assert main(["features", clips[0], "--config", str(tmp_path / "mine.json"), "--output", str(tmp_path / "f.npz")]) == 0
+    (tmp_path / "mine.json").write_text(
+        '{"sample_rate": 16000, "n_fft": 512, "hop_length": 256, "n_mels": 40, "n_mfcc": 13}'
+    )
+    assert (
+        main(
+            [
+                "features",
+                clips[0],
+                "--config",
+                str(tmp_path / "mine.json"),
+                "--output",
+                str(tmp_path / "f.npz"),
+            ]
+        )
+        == 0
+    )
     with np.load(tmp_path / "f.npz", allow_pickle=False) as file:
         assert file["features"].shape == (1 + 4800 // 256, 25)
 
@@ -75,7 +111,9 @@ def test_a_bad_file_has_an_empty_row(clips, tmp_path, capsys, kind):
     assert main(["features", str(tmp_path / "clips"), "--config", "mcu", "--output", str(output)]) == 1
     assert "aa.wav: not a sound file" in capsys.readouterr().err
     if kind == "csv":
-        assert [line for line in output.read_text().split("\n") if "aa.wav" in line] == [str(tmp_path / "clips" / "aa.wav") + 48 * ","]
+        assert [line for line in output.read_text().split("\n") if "aa.wav" in line] == [
+            str(tmp_path / "clips" / "aa.wav") + 48 * ","
+        ]
     elif kind == "json":
         clip = json.loads(output.read_text())["clips"][1]
         assert clip["features"] is None and "not a sound file" in clip["error"]
@@ -92,7 +130,10 @@ def test_a_bad_file_has_an_empty_row(clips, tmp_path, capsys, kind):
         (["{clip}", "--config", "phone"], "phone"),
         (["{clip}", "--config", "{clip}"], "a.wav is damaged"),
         (["{clip}", "--jobs", "0"], "jobs is 0"),
-        (["{clip}", "--output", "f.txt"], "--output is f.txt; expected a name that ends in .npz, .csv, .json"),
+        (
+            ["{clip}", "--output", "f.txt"],
+            "--output is f.txt; expected a name that ends in .npz, .csv, .json",
+        ),
         (["{clip}", "--output", "none/f.csv"], "there is no folder none"),
         (["{clip}", "--output", "{clip}"], "expected a name that ends in"),
         (["{clip}", "--plot", "f.gif"], "--plot is f.gif; expected"),
@@ -111,7 +152,12 @@ def test_bad_use(clips, tmp_path, capsys, monkeypatch, arguments, words):
 
 
 def test_bad_configuration_file(clips, tmp_path, capsys):
-    for text, words in [('{"n_fft": 4095}', "n_fft is 4095"), ('{"n_ftt": 1}', "unknown field 'n_ftt'"), ("[1]", "is list"), ("{", "mine.json")]:
+    for text, words in [
+        ('{"n_fft": 4095}', "n_fft is 4095"),
+        ('{"n_ftt": 1}', "unknown field 'n_ftt'"),
+        ("[1]", "is list"),
+        ("{", "mine.json"),
+    ]:
         (tmp_path / "mine.json").write_text(text)
         assert main(["features", clips[0], "--config", str(tmp_path / "mine.json")]) == 2
         assert words in capsys.readouterr().err
@@ -155,7 +201,9 @@ def test_picture_shows_all_four_on_one_time_axis():
 def test_picture_and_output_together(clips, tmp_path):
     pytest.importorskip("matplotlib")
     output, picture = tmp_path / "f.csv", tmp_path / "f.png"
-    assert main(["features", clips[0], "--config", "mcu", "--plot", str(picture), "--output", str(output)]) == 0
+    assert (
+        main(["features", clips[0], "--config", "mcu", "--plot", str(picture), "--output", str(output)]) == 0
+    )
     assert output.exists() and picture.exists()
 
 
@@ -163,4 +211,7 @@ def test_without_matplotlib(clips, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.backends.backend_agg", None)
     assert main(["features", clips[0], "--plot", str(tmp_path / "f.png")]) == 2
-    assert "pictures need matplotlib: pip install matplotlib" in capsys.readouterr().err and not (tmp_path / "f.png").exists()
+    assert (
+        "pictures need matplotlib: pip install matplotlib" in capsys.readouterr().err
+        and not (tmp_path / "f.png").exists()
+    )

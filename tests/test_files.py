@@ -127,7 +127,10 @@ def test_a_name_as_long_as_the_system_takes(tmp_path):
     assert content(tmp_path) == {"n" * 250: b"new"}
 
 
-@pytest.mark.parametrize("name, words", [("", "expected the name of a file"), ("no/x", "there is no folder"), (".", "a folder; expected a file")])
+@pytest.mark.parametrize(
+    "name, words",
+    [("", "expected the name of a file"), ("no/x", "there is no folder"), (".", "a folder; expected a file")],
+)
 def test_output_that_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch, name, words):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=words):
@@ -234,13 +237,19 @@ except OSError as error:
 @pytest.mark.parametrize("mode", ["w", "wb"])
 def test_a_full_disk_is_named_by_the_file(tmp_path, mode):
     pytest.importorskip("resource")
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path / "a"), mode], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path / "a"), mode], capture_output=True, text=True
+    )
     assert done.stdout == f"{tmp_path / 'a'} File too large\n" and done.stderr == ""
     assert content(tmp_path) == {}
 
 
 def test_a_folder_that_cannot_be_written_into_is_found_before_the_work(tmp_path):
-    for check, path in ((check_output, "/proc/result"), (check_folder, "/proc"), (check_folder, "/proc/new/folder")):
+    for check, path in (
+        (check_output, "/proc/result"),
+        (check_folder, "/proc"),
+        (check_folder, "/proc/new/folder"),
+    ):
         with pytest.raises(InputError, match=f"--output is {path}"):
             check("--output", path)
     check_output("--output", "/dev/stdout")

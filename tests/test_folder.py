@@ -28,7 +28,10 @@ PAPER16 = dataclasses.replace(FeatureConfig(), sample_rate=16000, n_fft=1024, ho
 @pytest.fixture
 def clips(tmp_path):
     """Four clips of different lengths, as paths in no sorted order."""
-    return [str(write_wav(tmp_path / name, voice(0.3 + k / 5, seed=k))) for k, name in enumerate(("d.wav", "a.wav", "c.wav", "b.wav"))]
+    return [
+        str(write_wav(tmp_path / name, voice(0.3 + k / 5, seed=k)))
+        for k, name in enumerate(("d.wav", "a.wav", "c.wav", "b.wav"))
+    ]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -59,7 +62,9 @@ def test_warnings_of_workers_are_passed_on(clips, jobs):
 
 def count_extractions(monkeypatch):
     calls = []
-    monkeypatch.setattr(folder, "extract_file", lambda path, config: calls.append(path) or extract_file(path, config))
+    monkeypatch.setattr(
+        folder, "extract_file", lambda path, config: calls.append(path) or extract_file(path, config)
+    )
     return calls
 
 
@@ -88,7 +93,9 @@ def test_damaged_cache_entries_are_made_anew(clips, tmp_path, monkeypatch, damag
     (entry,) = (tmp_path / "cache").iterdir()
     entry.write_bytes(damage(entry.read_bytes()))
     calls = count_extractions(monkeypatch)
-    np.testing.assert_array_equal(extract_folder(clips[:1], MCU, cache_dir=tmp_path / "cache")[0].features, expected)
+    np.testing.assert_array_equal(
+        extract_folder(clips[:1], MCU, cache_dir=tmp_path / "cache")[0].features, expected
+    )
     assert len(calls) == 1
 
 
@@ -98,14 +105,18 @@ def test_entries_with_an_absurd_header_are_made_anew(clips, tmp_path, header):
     (entry,) = (tmp_path / "cache").iterdir()
     text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {header}, }}".encode()
     entry.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
-    np.testing.assert_array_equal(extract_folder(clips[:1], MCU, cache_dir=tmp_path / "cache")[0].features, expected)
+    np.testing.assert_array_equal(
+        extract_folder(clips[:1], MCU, cache_dir=tmp_path / "cache")[0].features, expected
+    )
 
 
 def test_entries_of_another_shape_are_not_taken(clips, tmp_path):
     expected = extract_folder(clips[:1], MCU, cache_dir=tmp_path / "cache")[0].features
     (entry,) = (tmp_path / "cache").iterdir()
     np.save(entry, np.zeros((3, 7), np.float32))
-    np.testing.assert_array_equal(extract_folder(clips[:1], MCU, cache_dir=tmp_path / "cache")[0].features, expected)
+    np.testing.assert_array_equal(
+        extract_folder(clips[:1], MCU, cache_dir=tmp_path / "cache")[0].features, expected
+    )
 
 
 CHILD = """
@@ -161,7 +172,9 @@ def test_statistics_lack_no_file_silently(clips, tmp_path):
 @pytest.mark.parametrize("trim_db", [None, 30.0])
 @pytest.mark.parametrize("rate", [16000, 11025, 48000])
 def test_long_files_in_blocks_are_the_whole(tmp_path, monkeypatch, framing, trim_db, rate):
-    """With blocks of 20 frames a clip of two seconds is a long one: its tuning and top_db must be those of the whole."""
+    """With blocks of 20 frames a clip of two seconds is a long one: its tuning and top_db must be those of
+    the whole.
+    """
     config = dataclasses.replace(PAPER16, framing=framing, trim_db=trim_db)
     y = np.concatenate((np.zeros(rate // 3), voice(2.0, rate), np.zeros(rate // 2)))
     path = write_wav(tmp_path / "long.wav", np.stack((y, 0.5 * y), axis=1), rate)

@@ -18,7 +18,8 @@ from npreslstm.schema import ModelConfig
 
 def test_numeric_gradient_of_a_known_function():
     p = np.array([[0.5, -1.0], [2.0, 0.0]])
-    np.testing.assert_allclose(numeric_gradient(lambda: np.sin(p).sum(), p), np.cos(p), rtol=0, atol=1e-12)  # achieved 3e-13
+    # achieved 3e-13
+    np.testing.assert_allclose(numeric_gradient(lambda: np.sin(p).sum(), p), np.cos(p), rtol=0, atol=1e-12)
     np.testing.assert_array_equal(p, [[0.5, -1.0], [2.0, 0.0]])
 
 
@@ -27,7 +28,9 @@ def test_relative_error():
     assert relative_error(np.zeros(2), np.zeros(2)) == 0.0
 
 
-@pytest.mark.parametrize("seed, sizes", [(34, {}), (1, {"config": ModelConfig("reslstm-sa", 3, 4, 3), "N": 2, "T": 3})])
+@pytest.mark.parametrize(
+    "seed, sizes", [(34, {}), (1, {"config": ModelConfig("reslstm-sa", 3, 4, 3), "N": 2, "T": 3})]
+)
 def test_a_batch_norm_of_few_rows_is_no_failure(seed, sizes):
     errors = gradcheck(rng=np.random.default_rng(seed), **sizes)
     assert max(errors.values()) < TOLERANCE  # achieved 4e-8
@@ -59,7 +62,9 @@ TINY = ModelConfig("reslstm-sa", 2, 2, 3)
 
 
 def failed(config, **options):
-    return {name for name, error in gradcheck(config, backend="reference", **options).items() if error > TOLERANCE}
+    return {
+        name for name, error in gradcheck(config, backend="reference", **options).items() if error > TOLERANCE
+    }
 
 
 @pytest.mark.parametrize("padding", ["masked", "original"])
@@ -136,7 +141,9 @@ def test_entries_that_are_not_there_are_refused(entry, message):
     "name", ["broken_terms", "folding", "gradient_check", "layers.lstm", "layers.padding", "model"]
 )
 def test_examples_of_docstrings(name):
-    found = doctest.testmod(importlib.import_module(f"npreslstm.{name}"), optionflags=doctest.NORMALIZE_WHITESPACE)
+    found = doctest.testmod(
+        importlib.import_module(f"npreslstm.{name}"), optionflags=doctest.NORMALIZE_WHITESPACE
+    )
     assert found.attempted and not found.failed
 
 
@@ -145,5 +152,8 @@ def test_the_lines_that_are_named_are_in_the_sources():
     for file, line in LINES.values():
         assert f"{line}  #" in (layers / file).read_text(encoding="utf-8")
     config = ModelConfig("reslstm-sa", 2, 2, 3, 2, 2, True)
-    named = {name.split(".")[1].rpartition("_l")[0] if name.startswith("lstm") else name for name in config.parameters}
+    named = {
+        name.split(".")[1].rpartition("_l")[0] if name.startswith("lstm") else name
+        for name in config.parameters
+    }
     assert named | {"x"} == set(LINES)

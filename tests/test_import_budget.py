@@ -1,4 +1,6 @@
-"""Importing the package loads NumPy and nothing heavier. What it costs in time is printed by tools/bench_import.py."""
+"""Importing the package loads NumPy and nothing heavier. What it costs in time is printed by
+tools/bench_import.py.
+"""
 
 import subprocess
 import sys
@@ -8,13 +10,19 @@ import pytest
 import npreslstm
 
 HEAVY = set(
-    "scipy soundfile torch librosa sklearn numba matplotlib onnx onnxruntime safetensors optuna dask distributed multiprocessing".split()
+    "scipy soundfile torch librosa sklearn numba matplotlib onnx onnxruntime safetensors optuna dask"
+    " distributed multiprocessing".split()
 )
 
 
 def heavy_modules(code):
-    """Top-level names of the heavy modules that a fresh interpreter holds after running `code`, beyond those that NumPy loads."""
-    script = f"import sys, numpy\nbefore = set(sys.modules)\n{code}\nprint(*{{name.split('.')[0] for name in set(sys.modules) - before}})"
+    """Top-level names of the heavy modules that a fresh interpreter holds after running `code`, beyond those
+    that NumPy loads.
+    """
+    script = (
+        f"import sys, numpy\nbefore = set(sys.modules)\n{code}\nprint(*{{name.split('.')[0] for name in"
+        " set(sys.modules) - before})"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split()) & HEAVY

@@ -29,11 +29,23 @@ def test_json_holds_everything(tmp_path, info):
     weights, facts = load_checkpoint(path), json.loads(info(path, "--format", "json"))
     assert facts["file"] == str(path) and facts["bytes"] == path.stat().st_size
     assert facts["format"] == "npreslstm 1" and facts["sha256"] == weights.sha256
-    assert facts["model"] == weights.config.to_dict() and facts["num_parameters"] == weights.config.num_parameters
-    assert facts["features"] == FEATURES.to_dict() and facts["classes"] == list(weights.classes) and facts["notes"] == weights.notes
+    assert (
+        facts["model"] == weights.config.to_dict()
+        and facts["num_parameters"] == weights.config.num_parameters
+    )
+    assert (
+        facts["features"] == FEATURES.to_dict()
+        and facts["classes"] == list(weights.classes)
+        and facts["notes"] == weights.notes
+    )
     assert np.array_equal(facts["mean"], weights.mean) and np.array_equal(facts["std"], weights.std)
-    assert {tensor["name"]: tuple(tensor["shape"]) for tensor in facts["tensors"]} == {name: a.shape for name, a in weights.state.items()}
-    assert sum(np.prod(tensor["shape"], dtype=int) for tensor in facts["tensors"] if tensor["trained"]) == facts["num_parameters"]
+    assert {tensor["name"]: tuple(tensor["shape"]) for tensor in facts["tensors"]} == {
+        name: a.shape for name, a in weights.state.items()
+    }
+    assert (
+        sum(np.prod(tensor["shape"], dtype=int) for tensor in facts["tensors"] if tensor["trained"])
+        == facts["num_parameters"]
+    )
 
 
 def test_text_holds_everything(tmp_path, info):
@@ -44,7 +56,16 @@ def test_text_holds_everything(tmp_path, info):
         assert name in words and (" x ".join(map(str, tensor.shape)) or "number") in out
     for name, value in FeatureConfig.to_dict(FEATURES).items():
         assert name in words and ("none" if value is None else str(value)) in words
-    for expected in (weights.sha256, "46,772", "reslstm-sa", "a, b, c, d, e, f, g, h", "npreslstm 1", "split.held out", "[2, 5]", "licence"):
+    for expected in (
+        weights.sha256,
+        "46,772",
+        "reslstm-sa",
+        "a, b, c, d, e, f, g, h",
+        "npreslstm 1",
+        "split.held out",
+        "[2, 5]",
+        "licence",
+    ):
         assert expected in out
     assert all(f"mfcc {k} " in out for k in range(34)) and all(f"chroma {k} " in out for k in range(12))
     assert words.count(f"{weights.mean[0]:.4g}") == 1 and words.count("0.3") >= 12

@@ -1,4 +1,6 @@
-"""The reference's attention, batch normalisation, linear layer, dropout and loss: by numeric gradients and by hand."""
+"""The reference's attention, batch normalisation, linear layer, dropout and loss: by numeric gradients and by
+hand.
+"""
 
 import math
 
@@ -24,7 +26,9 @@ GRADIENT = 1e-10  # achieved 4e-11
 
 def assert_gradients(loss, **pairs):
     """Each keyword is (array that `loss` reads, its analytic gradient)."""
-    errors = {name: relative_error(analytic, numeric_gradient(loss, p)) for name, (p, analytic) in pairs.items()}
+    errors = {
+        name: relative_error(analytic, numeric_gradient(loss, p)) for name, (p, analytic) in pairs.items()
+    }
     assert max(errors.values()) < GRADIENT, errors
 
 
@@ -55,7 +59,9 @@ def test_attention_is_a_weighted_mean_of_a_clips_frames(attention_case, masked):
     h, V, w, mask = attention_case
     context, cache = attention_forward(h, V, w, mask if masked else None)
     for n, T in enumerate(mask.sum(axis=0)):
-        e = [math.fsum((h[t, n] @ V) * (1 if w is None else w[0])) for t in range(T)] + [0.0] * (0 if masked else 4 - T)
+        e = [math.fsum((h[t, n] @ V) * (1 if w is None else w[0])) for t in range(T)] + [0.0] * (
+            0 if masked else 4 - T
+        )
         weights = np.exp(e) / math.fsum(np.exp(e))
         np.testing.assert_allclose(cache.alpha[: len(e), n], weights, rtol=0, atol=1e-15)  # achieved 1.1e-16
         np.testing.assert_allclose(context[n], weights[:T] @ h[:T, n], rtol=0, atol=2e-15)  # achieved 2.2e-16
@@ -78,7 +84,9 @@ def test_attention_step_by_step_equals_the_sum(attention_case):
     state = attention_start(3, 5, np.float64)
     for t in range(4):
         state = attention_step(h[t], state, V, w)
-    np.testing.assert_allclose(state.weighted / state.total[:, None], attention_forward(h, V, w)[0], rtol=4e-15, atol=0)
+    np.testing.assert_allclose(
+        state.weighted / state.total[:, None], attention_forward(h, V, w)[0], rtol=4e-15, atol=0
+    )
 
 
 def test_batchnorm_centres_and_scales_each_feature():
@@ -88,7 +96,8 @@ def test_batchnorm_centres_and_scales_each_feature():
     for k in range(4):
         centre = math.fsum(x[:, k]) / 6
         spread = math.fsum((x[:, k] - centre) ** 2) / 6
-        np.testing.assert_allclose([mean[k], var[k]], [centre, spread], rtol=2e-15, atol=0)  # achieved 2.5e-16
+        # achieved 2.5e-16
+        np.testing.assert_allclose([mean[k], var[k]], [centre, spread], rtol=2e-15, atol=0)
         expected = gamma[k] * (x[:, k] - centre) / math.sqrt(spread + 1e-5) + beta[k]
         np.testing.assert_allclose(y[:, k], expected, rtol=0, atol=4e-15)  # achieved 4.4e-16
     np.testing.assert_allclose(batchnorm_frozen(x, gamma, beta, mean, var)[0], y, rtol=0, atol=8e-15)
@@ -97,7 +106,12 @@ def test_batchnorm_centres_and_scales_each_feature():
 
 def test_batchnorm_gradients():
     rng = np.random.default_rng(3)
-    x, gamma, beta, dy = rng.normal(1, 2, (6, 4)), rng.normal(size=4), rng.normal(size=4), rng.normal(size=(6, 4))
+    x, gamma, beta, dy = (
+        rng.normal(1, 2, (6, 4)),
+        rng.normal(size=4),
+        rng.normal(size=4),
+        rng.normal(size=(6, 4)),
+    )
     dx, dgamma, dbeta = batchnorm_backward(dy, batchnorm_forward(x, gamma, beta)[2])
     loss = lambda: (batchnorm_forward(x, gamma, beta)[0] * dy).sum()  # noqa: E731
     assert_gradients(loss, x=(x, dx), gamma=(gamma, dgamma), beta=(beta, dbeta))
@@ -105,7 +119,12 @@ def test_batchnorm_gradients():
 
 def test_frozen_batchnorm_gradients():
     rng = np.random.default_rng(4)
-    x, gamma, beta, dy = rng.normal(1, 2, (6, 4)), rng.normal(size=4), rng.normal(size=4), rng.normal(size=(6, 4))
+    x, gamma, beta, dy = (
+        rng.normal(1, 2, (6, 4)),
+        rng.normal(size=4),
+        rng.normal(size=4),
+        rng.normal(size=(6, 4)),
+    )
     mean, var = rng.normal(size=4), 1 + rng.random(4)
     dx, dgamma, dbeta = batchnorm_backward(dy, batchnorm_frozen(x, gamma, beta, mean, var)[1])
     loss = lambda: (batchnorm_frozen(x, gamma, beta, mean, var)[0] * dy).sum()  # noqa: E731
@@ -128,7 +147,12 @@ def test_batchnorm_of_one_row_is_refused():
 
 def test_linear_gradients():
     rng = np.random.default_rng(6)
-    x, W, b, dy = rng.normal(size=(2, 3)), rng.normal(size=(4, 3)), rng.normal(size=4), rng.normal(size=(2, 4))
+    x, W, b, dy = (
+        rng.normal(size=(2, 3)),
+        rng.normal(size=(4, 3)),
+        rng.normal(size=4),
+        rng.normal(size=(2, 4)),
+    )
     dx, dW, db = linear_backward(dy, x, W)
     assert_gradients(lambda: (linear_forward(x, W, b) * dy).sum(), x=(x, dx), W=(W, dW), b=(b, db))
 

@@ -1,8 +1,9 @@
-"""The frontend beside librosa: frozen values always, live librosa over random configurations, the corpus where it is.
+"""The frontend beside librosa: frozen values always, live librosa over random configurations, the corpus
+where it is.
 
-Achieved, as printed by tools/frontend_parity.py: MFCC 1.2e-4 in float32, one unit in the last place of MFCC 0 at -1100, and
-1.4e-12 in float64; chroma equal in every bit, and the tuning of every clip. Other processors and builds of BLAS round sums
-otherwise, hence a few units more in the tolerances.
+Achieved, as printed by tools/frontend_parity.py: MFCC 1.2e-4 in float32, one unit in the last place of MFCC 0
+at -1100, and 1.4e-12 in float64; chroma equal in every bit, and the tuning of every clip. Other processors
+and builds of BLAS round sums otherwise, hence a few units more in the tolerances.
 """
 
 import json
@@ -32,8 +33,12 @@ def golden_cases():
 
 def assert_equal_features(ours, theirs, config, dtype):
     assert ours.shape == theirs.shape and ours.dtype == dtype
-    np.testing.assert_allclose(ours[:, : config.n_mfcc], theirs[:, : config.n_mfcc], rtol=0, atol=MFCC_TOLERANCE[dtype])
-    np.testing.assert_allclose(ours[:, config.n_mfcc :], theirs[:, config.n_mfcc :], rtol=0, atol=CHROMA_TOLERANCE[dtype])
+    np.testing.assert_allclose(
+        ours[:, : config.n_mfcc], theirs[:, : config.n_mfcc], rtol=0, atol=MFCC_TOLERANCE[dtype]
+    )
+    np.testing.assert_allclose(
+        ours[:, config.n_mfcc :], theirs[:, config.n_mfcc :], rtol=0, atol=CHROMA_TOLERANCE[dtype]
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -42,7 +47,12 @@ def test_goldens(name, dtype):
     with np.load(GOLDENS, allow_pickle=False) as file:
         config = FeatureConfig.from_dict(json.loads(str(file[f"{name}/config"])))
         pcm, expected = file[f"signals/{file[f'{name}/signal']}"], file[f"{name}/{np.dtype(dtype).name}"]
-    assert_equal_features(extract_features((pcm / 32768).astype(dtype), config.sample_rate, config, dtype), expected, config, dtype)
+    assert_equal_features(
+        extract_features((pcm / 32768).astype(dtype), config.sample_rate, config, dtype),
+        expected,
+        config,
+        dtype,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +95,9 @@ def configurations(draw):
 
 @st.composite
 def sounds(draw):
-    """float64 signals of 1 to 20,000 samples: noise, tones, bursts, clipping, offset, silence, from full scale to nearly nothing."""
+    """float64 signals of 1 to 20,000 samples: noise, tones, bursts, clipping, offset, silence, from full
+    scale to nearly nothing.
+    """
     n = draw(st.integers(1, 20000))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     t = np.arange(n)
@@ -115,7 +127,13 @@ def test_any_configuration_and_sound(librosa_features, config, sound, dtype):
 
 @pytest.mark.oracle
 @settings(max_examples=50)
-@given(st.integers(8000, 192000), st.integers(2, 1024), st.integers(1, 128), st.integers(1, 40), st.integers(-50, 49))
+@given(
+    st.integers(8000, 192000),
+    st.integers(2, 1024),
+    st.integers(1, 128),
+    st.integers(1, 40),
+    st.integers(-50, 49),
+)
 def test_filter_banks_in_every_bit(librosa, rate, half_fft, n_mels, n_chroma, cents):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -123,7 +141,9 @@ def test_filter_banks_in_every_bit(librosa, rate, half_fft, n_mels, n_chroma, ce
         theirs = librosa.filters.mel(sr=rate, n_fft=2 * half_fft, n_mels=n_mels)
     np.testing.assert_array_equal(ours, theirs)
     theirs = librosa.filters.chroma(sr=rate, n_fft=2 * half_fft, n_chroma=n_chroma, tuning=cents / 100)
-    np.testing.assert_array_equal(chroma.chroma_filter_bank(rate, 2 * half_fft, n_chroma, cents / 100), theirs)
+    np.testing.assert_array_equal(
+        chroma.chroma_filter_bank(rate, 2 * half_fft, n_chroma, cents / 100), theirs
+    )
 
 
 @pytest.mark.oracle
@@ -157,4 +177,6 @@ def test_corpus(ravdess, librosa_features, actor):
     for path in sorted((ravdess / f"Actor_{actor:02d}").iterdir()):
         signal, rate = read_audio(path)
         y = to_mono(signal)
-        assert_equal_features(extract_features(signal, rate, config), librosa_features(y, config), config, np.float32)
+        assert_equal_features(
+            extract_features(signal, rate, config), librosa_features(y, config), config, np.float32
+        )

@@ -1,4 +1,6 @@
-"""The reference LSTM: its order of gates, its gradients by numeric differences, and padding that cannot matter."""
+"""The reference LSTM: its order of gates, its gradients by numeric differences, and padding that cannot
+matter.
+"""
 
 import numpy as np
 import pytest
@@ -67,7 +69,9 @@ def test_gradients_of_one_frame():
 
 @pytest.mark.parametrize("T, N, D, H", [(3, 2, 4, 5), (4, 3, 5, 2), (1, 1, 1, 1), (3, 1, 1, 2)])
 def test_gradients_of_everything(T, N, D, H):
-    """Input, initial states and all weights, with gradients coming in through the outputs and the final states."""
+    """Input, initial states and all weights, with gradients coming in through the outputs and the final
+    states.
+    """
     rng = np.random.default_rng(3)
     params, x = random_params(rng, D, H), rng.normal(size=(T, N, D))
     h0, c0, dh_n, dc_n = rng.normal(size=(4, N, H))
@@ -99,7 +103,9 @@ def test_the_cache_holds_every_frame():
 
 
 def test_frames_past_a_clips_end_have_no_part_in_any_gradient():
-    """Where no gradient comes in after its last frame, a clip's gradients are those of the clip without what follows."""
+    """Where no gradient comes in after its last frame, a clip's gradients are those of the clip without what
+    follows.
+    """
     rng = np.random.default_rng(5)
     params, x, dy = random_params(rng, 3, 2), rng.normal(size=(6, 1, 3)), rng.normal(size=(6, 1, 2))
     dy[4:] = 0

@@ -26,7 +26,9 @@ def test_equals_one_after_the_other(T, D, H):
             variance = name.endswith("running_var")
             tensor[...] = rng.uniform(0.5, 2, tensor.shape) if variance else rng.normal(0, 0.5, tensor.shape)
     state, x = model.state_dict(), rng.normal(size=(T, D))
-    first, second = (LSTMParams(*(state[name] for name in lstm_names(lstm, 0))) for lstm in ("lstm1", "lstm2"))
+    first, second = (
+        LSTMParams(*(state[name] for name in lstm_names(lstm, 0))) for lstm in ("lstm1", "lstm2")
+    )
     hidden, _, _ = lstm_forward(x[:, None], first)
     y, _ = batchnorm_frozen(x + hidden[:, 0], *(state[name] for name in norm_names("bn_residual")[:4]))
     expected, _, _ = lstm_forward(y[:, None], second)
@@ -35,7 +37,8 @@ def test_equals_one_after_the_other(T, D, H):
     np.testing.assert_allclose(hidden, expected[:, 0], rtol=0, atol=2e-14)  # achieved 2e-15
 
 
-@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-6), (np.float64, 2e-15)])  # achieved 1e-7 and 2e-16
+# achieved 1e-7 and 2e-16
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-6), (np.float64, 2e-15)])
 def test_a_clip_alone_equals_the_same_clip_in_a_batch(dtype, tolerance):
     rng = np.random.default_rng(1)
     model = ResLSTM(rng=rng, dtype=dtype)
@@ -49,14 +52,19 @@ def test_a_clip_alone_equals_the_same_clip_in_a_batch(dtype, tolerance):
 
 
 def test_clips_of_any_length_in_any_order_and_from_several_threads():
-    """The memory of one clip is used for the next: nothing of the first may be left in it, and no two threads may share it."""
+    """The memory of one clip is used for the next: nothing of the first may be left in it, and no two threads
+    may share it.
+    """
     rng = np.random.default_rng(3)
     model = ResLSTM(ModelConfig(input_size=4, hidden_size=5, num_classes=6), rng, np.float64)
     lengths = [9, 70, 1, KEPT_FRAMES + 1, 64, 65, 9] * 8
     clips = [rng.normal(size=(1, T, 4)) for T in lengths]
     expected = [model.forward(x, [T])[0] for x, T in zip(clips, lengths)]
     with ThreadPoolExecutor(4) as threads:
-        for found in (map(model.infer, clips, ([T] for T in lengths)), threads.map(model.infer, clips, ([T] for T in lengths))):
+        for found in (
+            map(model.infer, clips, ([T] for T in lengths)),
+            threads.map(model.infer, clips, ([T] for T in lengths)),
+        ):
             for (logits, _), wanted in zip(found, expected):
                 np.testing.assert_allclose(logits, wanted, rtol=0, atol=2e-15)  # achieved 2e-16
     spare = model._one_clip.workspaces.spare
@@ -65,7 +73,13 @@ def test_clips_of_any_length_in_any_order_and_from_several_threads():
 
 @pytest.mark.parametrize(
     "name",
-    ["lstm1.weight_hh_l0", "lstm2.bias_ih_l0", "bn_residual.weight", "bn_residual.running_mean", "bn_residual.running_var"]
+    [
+        "lstm1.weight_hh_l0",
+        "lstm2.bias_ih_l0",
+        "bn_residual.weight",
+        "bn_residual.running_mean",
+        "bn_residual.running_var",
+    ]
     + ["bn.bias", "bn.running_mean", "bn.running_var", "fc.weight"],
 )
 def test_weights_changed_in_place_are_used(name):

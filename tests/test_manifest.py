@@ -1,4 +1,6 @@
-"""Manifests as spreadsheets and people write them: what is meant without doubt is read, and said; the rest is refused by line."""
+"""Manifests as spreadsheets and people write them: what is meant without doubt is read, and said; the rest is
+refused by line.
+"""
 
 import warnings
 
@@ -20,7 +22,9 @@ PLAIN = "file,label,speaker\na.wav,x,01\nb.wav,y,01\nc.wav,x,2\n"
 
 @pytest.fixture
 def read(tmp_path):
-    """Reads a manifest of text or bytes, beside the files a.wav, b.wav and c.wav: (file, label, speaker) of its clips."""
+    """Reads a manifest of text or bytes, beside the files a.wav, b.wav and c.wav: (file, label, speaker) of
+    its clips.
+    """
 
     def load(content):
         for name in FILES:
@@ -50,8 +54,10 @@ EXPECTED = [("a.wav", "x", "01"), ("b.wav", "y", "01"), ("c.wav", "x", "2")]
         '"file","label","speaker"\n"a.wav","x","01"\n"b.wav","y","01"\n"c.wav","x","2"\n',
         'file,text,label,speaker\na.wav,"well, yes",x,01\nb.wav,"two\nlines",y,01\nc.wav,"a ""quote""",x,2\n',
         "speaker,note,label,file\n01,,x,a.wav\n01,?,y,b.wav\n2,,x,c.wav\n",
-        "file,label,speaker,note\na.wav,x,01\nb.wav,y,01,\nc.wav,x,2,hm\n",  # short of columns that nobody needs
-        "file,note,note,label,speaker,,\na.wav,,,x,01,,\nb.wav,,,y,01,,\nc.wav,,,x,2,,\n",  # others may be there twice
+        # short of columns that nobody needs
+        "file,label,speaker,note\na.wav,x,01\nb.wav,y,01,\nc.wav,x,2,hm\n",
+        # others may be there twice
+        "file,note,note,label,speaker,,\na.wav,,,x,01,,\nb.wav,,,y,01,,\nc.wav,,,x,2,,\n",
     ],
 )
 def test_ordinary_files_are_read_without_a_word(read, content):
@@ -65,10 +71,19 @@ def test_ordinary_files_are_read_without_a_word(read, content):
         (PLAIN.replace(",", "\t"), "is separated by tabs, and read so"),
         ("sep=;\r\n" + PLAIN.replace(",", ";"), "is separated by semicolons"),
         (PLAIN.replace(",", ", "), "has the columns ' label', ' speaker', read as label, speaker"),
-        (PLAIN.replace("file,label,speaker", "File,LABEL,speaker"), "has the columns 'File', 'LABEL', read as file, label"),
+        (
+            PLAIN.replace("file,label,speaker", "File,LABEL,speaker"),
+            "has the columns 'File', 'LABEL', read as file, label",
+        ),
         (PLAIN.replace("label", "label\u00a0"), r"has the columns 'label\\xa0', read as label"),
-        (PLAIN.replace("speaker", "speaker,caf\xe9").encode("latin-1"), "is not in UTF-8, and read as Latin-1$"),
-        (PLAIN.replace("a.wav", ".\\a.wav"), r"has backslashes in names of files, read as slashes, e.g. '.\\\\a.wav'"),
+        (
+            PLAIN.replace("speaker", "speaker,caf\xe9").encode("latin-1"),
+            "is not in UTF-8, and read as Latin-1$",
+        ),
+        (
+            PLAIN.replace("a.wav", ".\\a.wav"),
+            r"has backslashes in names of files, read as slashes, e.g. '.\\\\a.wav'",
+        ),
     ],
 )
 def test_what_is_meant_without_doubt_is_read_and_said_once(read, content, said):
@@ -89,12 +104,20 @@ def test_names_with_accents_in_latin_1(read):
     assert found == [("a.wav", "fröhlich", "Zoë"), ("b.wav", "traurig", "Zoë")]
 
 
-ELSEWHERE = [("cp1251", "грусть"), ("gb2312", "生气"), ("shift_jis", "怒り"), ("cp1250", "złość"), ("cp850", "fröhlich")]
+ELSEWHERE = [
+    ("cp1251", "грусть"),
+    ("gb2312", "生气"),
+    ("shift_jis", "怒り"),
+    ("cp1250", "złość"),
+    ("cp850", "fröhlich"),
+]
 
 
 @pytest.mark.parametrize("encoding, label", ELSEWHERE)
 def test_other_encodings_are_not_taken_for_latin_1(read, encoding, label):
-    with pytest.raises(InputError, match="is not a CSV file in UTF-8, nor in Latin-1: save it as CSV in UTF-8; see: line 2 "):
+    with pytest.raises(
+        InputError, match="is not a CSV file in UTF-8, nor in Latin-1: save it as CSV in UTF-8; see: line 2 "
+    ):
         read(f"file,label,speaker\na.wav,{label},s\nb.wav,y,s\n".encode(encoding))
 
 
@@ -104,24 +127,52 @@ def test_other_encodings_are_not_taken_for_latin_1(read, encoding, label):
         (PLAIN.encode("utf-16"), "is not a CSV file in UTF-8 but in UTF-16: save it as CSV in UTF-8"),
         (PLAIN.encode("utf-32-be"), "is not a CSV file in UTF-8: it has NUL bytes"),
         (b"RIFF\x24\x00\x00\x00WAVEfmt ", "it has NUL bytes; expected text, a line a clip"),
-        ("file,text,label,speaker\na.wav,hm,x,1\nb.wav,well, yes,y,1\n", "line 3 has 5 fields, expected 4; a text with commas in it needs quotation"),
-        ("file,text,label,speaker\na.wav,a,b,x,1\n\nb.wav,a, b,y,1\n", r"line 2 has 5 fields, expected 4 \(and 1 more such\)"),
-        ("file;text;label;speaker\na.wav;a;b;x;1\nb.wav;a;y;1\n", "line 2 has 5 fields, expected 4; a text with semicolons"),
-        ("file,label,speaker\na.wav,x,1,\nb.wav,y,1\n", "line 2 has 4 fields, expected 3"),  # an empty column that the header lacks
+        (
+            "file,text,label,speaker\na.wav,hm,x,1\nb.wav,well, yes,y,1\n",
+            "line 3 has 5 fields, expected 4; a text with commas in it needs quotation",
+        ),
+        (
+            "file,text,label,speaker\na.wav,a,b,x,1\n\nb.wav,a, b,y,1\n",
+            r"line 2 has 5 fields, expected 4 \(and 1 more such\)",
+        ),
+        (
+            "file;text;label;speaker\na.wav;a;b;x;1\nb.wav;a;y;1\n",
+            "line 2 has 5 fields, expected 4; a text with semicolons",
+        ),
+        # an empty column that the header lacks
+        ("file,label,speaker\na.wav,x,1,\nb.wav,y,1\n", "line 2 has 4 fields, expected 3"),
         ('file,text,label,speaker\na.wav,"two\nlines",x,1\nb.wav,a,b,y,1\n', "line 4 has 5 fields"),
         ("file,text,label,speaker\na.wav,x,1\nb.wav,t,y,1\n", "has empty fields: line 2"),
-        ('file,text,label,speaker\na.wav,"well,x,1\nb.wav,t,y,1\n', "unexpected end of data, in what begins in line 2; are"),
+        (
+            'file,text,label,speaker\na.wav,"well,x,1\nb.wav,t,y,1\n',
+            "unexpected end of data, in what begins in line 2; are",
+        ),
         ('file,label,speaker\na.wav,"x"y,1\nb.wav,y,1\n', "in what begins in line 2"),
-        ("file,label,label,speaker\na.wav,x,z,1\nb.wav,y,z,1\n", "has the column label twice; leave one of each"),
+        (
+            "file,label,label,speaker\na.wav,x,z,1\nb.wav,y,z,1\n",
+            "has the column label twice; leave one of each",
+        ),
         ("file,label,Label,speaker\na.wav,x,z,1\nb.wav,y,z,1\n", "has the column label twice"),
-        ("a.wav,x,1\nb.wav,y,1\n", "lacks the column file, label, speaker; expected .* in its first line, which has 'a.wav', 'x', '1'"),
+        (
+            "a.wav,x,1\nb.wav,y,1\n",
+            (
+                "lacks the column file, label, speaker; expected .* in its first line, which has 'a.wav',"
+                " 'x', '1'"
+            ),
+        ),
         ("file|label|speaker\na.wav|x|1\n", r"in its first line, which has 'file\|label\|speaker'"),
-        ("path,emotion,speaker\na.wav,x,1\n", "lacks the column file, label; expected .*, which has 'path', 'emotion', 'speaker'"),
+        (
+            "path,emotion,speaker\na.wav,x,1\n",
+            "lacks the column file, label; expected .*, which has 'path', 'emotion', 'speaker'",
+        ),
         ("file;label;speaker\na.wav,x,1\nb.wav,y,1\n", "has empty fields: line 2, line 3"),
         ("", "in its first line, which has nothing"),
         ("\n\n", "in its first line, which has nothing"),
         ("file,label,speaker\n,,\n", "lists no clips"),
-        ('file,label,speaker\na.wav,"x\ny",1\nb.wav,y,1\n', "a label or a speaker with a line break or another control character in it: line 2"),
+        (
+            'file,label,speaker\na.wav,"x\ny",1\nb.wav,y,1\n',
+            "a label or a speaker with a line break or another control character in it: line 2",
+        ),
         ("file,label,speaker\na.wav,x,1\x0b1\nb.wav,y,1\n", "control character in it: line 2"),
         ("file,label,speaker\nC:\\sounds\\a.wav,x,1\nb.wav,y,1\n", "names files that do not exist: C:"),
         ("file,label,speaker\n" + "a" * 200_000 + ",x,1\n", "field larger than field limit"),
@@ -143,17 +194,28 @@ def test_blanks_around_names_of_files_are_not_meant_unless_they_are_there(read, 
 @pytest.mark.parametrize(
     "column, names, said",
     [
-        ("label", ["Angry", "angry", "sad"], r"case or blanks only: 'Angry' \(clips: 1\) and 'angry' .* --label 'Angry=angry'"),
+        (
+            "label",
+            ["Angry", "angry", "sad"],
+            r"case or blanks only: 'Angry' \(clips: 1\) and 'angry' .* --label 'Angry=angry'",
+        ),
         ("label", ["SAD", "Sad", "sad"], "--label 'SAD=sad' --label 'Sad=sad'"),
         ("label", ["very sad", "verysad", "x"], "'very sad' .* and 'verysad'"),
         ("label", ["sad", "sad\u200b", "x"], r"'sad' .* and 'sad\\u200b'"),
-        ("speaker", ["Anna", "anna", "ben"], r"speakers that differ in case, blanks or leading zeros only: 'Anna' \(clips: 1\) and 'anna'"),
+        (
+            "speaker",
+            ["Anna", "anna", "ben"],
+            r"speakers that differ in case, blanks or leading zeros only: 'Anna' \(clips: 1\) and 'anna'",
+        ),
         ("speaker", ["01", "1", "2"], r"'01' \(clips: 1\) and '1'"),
     ],
 )
 def test_names_that_may_be_one_are_told_apart_and_named(read, column, names, said):
     others = ["x", "y", "x"] if column == "speaker" else ["1", "2", "3"]
-    lines = [f"{file},{name},{other}" if column == "label" else f"{file},{other},{name}" for file, name, other in zip(FILES, names, others)]
+    lines = [
+        f"{file},{name},{other}" if column == "label" else f"{file},{other},{name}"
+        for file, name, other in zip(FILES, names, others)
+    ]
     with pytest.warns(UserWarning, match=said):
         found = read("file,label,speaker\n" + "\n".join(lines))
     assert [clip[1 if column == "label" else 2] for clip in found] == names
@@ -166,10 +228,14 @@ def test_labels_that_will_be_given_a_meaning_are_not_warned_of(read, tmp_path):
 
 
 def test_speaker_numbers_keep_their_leading_zeros(read):
-    assert [speaker for *_, speaker in read("file,label,speaker\na.wav,x,007\nb.wav,y,00\nc.wav,x,1e3\n")] == ["007", "00", "1e3"]
+    assert [
+        speaker for *_, speaker in read("file,label,speaker\na.wav,x,007\nb.wav,y,00\nc.wav,x,1e3\n")
+    ] == ["007", "00", "1e3"]
 
 
-words = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Cf", "Zl", "Zp", "Zs")), min_size=1, max_size=8)
+words = st.text(
+    st.characters(blacklist_categories=("Cs", "Cc", "Cf", "Zl", "Zp", "Zs")), min_size=1, max_size=8
+)
 
 
 tables = st.lists(st.tuples(words, words, words), min_size=1, max_size=6)
@@ -190,7 +256,10 @@ def test_what_a_csv_writer_writes_is_what_is_read(tmp_path_factory, rows, separa
     assert [row.line for row in found] == list(range(2, 2 + len(rows)))
 
 
-@given(fields=st.lists(st.sampled_from(["a.wav", "x", "y y", "1", "", " "]), min_size=5, max_size=8), at=st.integers(0, 3))
+@given(
+    fields=st.lists(st.sampled_from(["a.wav", "x", "y y", "1", "", " "]), min_size=5, max_size=8),
+    at=st.integers(0, 3),
+)
 def test_no_row_with_too_many_fields_is_ever_read(tmp_path_factory, fields, at):
     lines = ["a.wav,t,x,1", "b.wav,t,y,1", "c.wav,t,x,1"]
     lines.insert(at, ",".join(fields))
@@ -219,15 +288,22 @@ def sounds(folder):
 def test_train_warns_of_spelling_and_evaluate_refuses_it(tmp_path, capsys):
     data, out = sounds(tmp_path), str(tmp_path / "w.npz")
     assert main(["train", data, *FEW, "--out", out]) == 0
-    assert "warning: corpus.csv has labels that differ in case or blanks only: 'Angry' (clips: 1) and 'angry'" in capsys.readouterr().err.replace(
-        str(tmp_path) + "/", ""
+    assert (
+        "warning: corpus.csv has labels that differ in case or blanks only: 'Angry' (clips: 1) and 'angry'"
+        in capsys.readouterr().err.replace(str(tmp_path) + "/", "")
     )
     assert load_checkpoint(out).classes == ("Angry", "angry", "sad")
     assert main(["train", data, *FEW, "--label", "Angry=angry", "--out", out]) == 0
-    assert "differ in case" not in capsys.readouterr().err and load_checkpoint(out).classes == ("angry", "sad")
+    assert "differ in case" not in capsys.readouterr().err and load_checkpoint(out).classes == (
+        "angry",
+        "sad",
+    )
     assert main(["evaluate", data, "--weights", out, "--speakers", "all"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert "has the labels Angry; the model knows angry, sad; the spelling differs in case or blanks only: --label 'Angry=angry'" in error
+    assert (
+        "has the labels Angry; the model knows angry, sad; the spelling differs in case or blanks only:"
+        " --label 'Angry=angry'" in error
+    )
     assert main(["evaluate", data, "--weights", out, "--speakers", "all", "--label", "Angry=angry"]) == 0
 
 
@@ -237,14 +313,24 @@ def test_copies_and_silence_are_named(tmp_path, capsys):
     (tmp_path / "5.wav").write_bytes((tmp_path / "2.wav").read_bytes())
     crossval = ["crossval", data, *FEW, "--label", "Angry=angry", "--folds", "2", "--workers", "1"]
     runs = [["train", data, *FEW, "--label", "Angry=angry", "--out", out]]
-    runs += [[*crossval, "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / name)] for name in ("1", "2")]  # the second finds them stored
+    # the second finds them stored
+    runs += [
+        [*crossval, "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / name)] for name in ("1", "2")
+    ]
     for arguments in runs:
         assert main(arguments) == 0
         said = capsys.readouterr().err.replace(str(tmp_path) + "/", "")
-        copies = "warning: corpus.csv has the same sound under several names: 2.wav = 5.wav (with different labels and speakers); leave one of each"
+        copies = (
+            "warning: corpus.csv has the same sound under several names: 2.wav = 5.wav (with different labels"
+            " and speakers); leave one of each"
+        )
         assert copies in said and said.count("same sound") == 1
         assert "warning: 1 clip is silent: 1.wav; take them out" in said and said.count("silent") == 1
     write_wav(tmp_path / "4.wav", np.zeros(0))
-    assert main(runs[0]) == 2 and "1 of 6 clips cannot be used" in (said := capsys.readouterr().err) and "4.wav: no samples" in said
+    assert (
+        main(runs[0]) == 2
+        and "1 of 6 clips cannot be used" in (said := capsys.readouterr().err)
+        and "4.wav: no samples" in said
+    )
     (tmp_path / "4.wav").write_bytes(b"")
     assert main(runs[0]) == 2 and "4.wav" in capsys.readouterr().err.splitlines()[-1]

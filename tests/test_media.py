@@ -1,4 +1,6 @@
-"""m4a, 3gp, amr, aac, webm, as phones and browsers write them: read where PyAV is, and otherwise refused with the remedy."""
+"""m4a, 3gp, amr, aac, webm, as phones and browsers write them: read where PyAV is, and otherwise refused with
+the remedy.
+"""
 
 import sys
 from pathlib import Path
@@ -19,7 +21,10 @@ NAMES = ("a.3gp", "a.aac", "a.amr", "a.m4a", "a.webm")
 def test_without_a_decoder(monkeypatch, tmp_path, name):
     monkeypatch.setitem(sys.modules, "av", None)
     path = SOUNDS / name
-    remedy = f"not a sound file that can be read without FFmpeg: pip install 'npreslstm\\[media\\]', or ffmpeg -i {path} {path.with_suffix('.wav')}"
+    remedy = (
+        "not a sound file that can be read without FFmpeg: pip install 'npreslstm\\[media\\]', or ffmpeg -i"
+        f" {path} {path.with_suffix('.wav')}"
+    )
     with pytest.raises(InputError, match=remedy):
         read_audio(path)
     monkeypatch.setitem(sys.modules, "soundfile", None)
@@ -30,7 +35,9 @@ def test_without_a_decoder(monkeypatch, tmp_path, name):
 def test_an_ending_that_only_a_decoder_knows(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "av", None)
     (tmp_path / "my clip.avi").write_bytes(b"RIFF\x00\x00\x00\x00AVI LIST")
-    with pytest.raises(InputError, match=r"pip install 'npreslstm\[media\]', or ffmpeg -i '.*my clip.avi' '.*my clip.wav'"):
+    with pytest.raises(
+        InputError, match=r"pip install 'npreslstm\[media\]', or ffmpeg -i '.*my clip.avi' '.*my clip.wav'"
+    ):
         read_audio(tmp_path / "my clip.avi")
 
 
@@ -41,10 +48,18 @@ def test_in_a_folder(monkeypatch, tmp_path, capsys):
     for name in ("a.3gp", "a.m4a", "._a.m4a", "cover.jpg"):
         (tmp_path / "clips" / name).write_bytes((SOUNDS / "a.3gp").read_bytes())
     demo = Path(cli.__file__).parent / "data" / "demo.wav"
-    assert cli.main(["predict", "--weights", str(weights), "--format", "csv", str(demo), str(tmp_path / "clips")]) == 1
+    assert (
+        cli.main(
+            ["predict", "--weights", str(weights), "--format", "csv", str(demo), str(tmp_path / "clips")]
+        )
+        == 1
+    )
     out, err = capsys.readouterr()
     assert out.count("\n") == 4
-    assert [line.split(": ")[2].split("/")[-1] for line in err.splitlines() if "error" in line] == ["a.3gp", "a.m4a"]
+    assert [line.split(": ")[2].split("/")[-1] for line in err.splitlines() if "error" in line] == [
+        "a.3gp",
+        "a.m4a",
+    ]
 
 
 @pytest.mark.oracle
@@ -83,7 +98,11 @@ class TestWithPyAV:
         assert len(twice) == 2 * len(once)
 
     def test_no_sound(self, tmp_path):
-        for content in (b"To be or not to be", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/a.ts\n", b"ffconcat version 1.0\nfile a.wav\n"):
+        for content in (
+            b"To be or not to be",
+            b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/a.ts\n",
+            b"ffconcat version 1.0\nfile a.wav\n",
+        ):
             (tmp_path / "a.mp4").write_bytes(content)
             with pytest.raises(InputError, match="not a sound file that can be read|broken sound file"):
                 read_audio(tmp_path / "a.mp4")

@@ -25,8 +25,13 @@ def naive_bootstrap(labels, hits, speakers, C, resamples, rng):
     """The same draws, clip by clip."""
     names, means = np.unique(speakers), []
     for drawn in rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples):
-        clips = np.concatenate([np.tile(np.flatnonzero(speakers == name), count) for name, count in zip(names, drawn)])
-        by_run = [np.mean([run[clips][labels[clips] == c].mean() for c in range(C) if (labels[clips] == c).any()]) for run in hits]
+        clips = np.concatenate(
+            [np.tile(np.flatnonzero(speakers == name), count) for name, count in zip(names, drawn)]
+        )
+        by_run = [
+            np.mean([run[clips][labels[clips] == c].mean() for c in range(C) if (labels[clips] == c).any()])
+            for run in hits
+        ]
         means.append(np.mean(by_run))
     return np.quantile(means, [0.025, 0.975])
 
@@ -35,7 +40,10 @@ def naive_bootstrap(labels, hits, speakers, C, resamples, rng):
 def test_bootstrap_equals_its_naive_twin(clips):
     data = answers(clips=clips)
     fast = bootstrap_uar(*data, 4, 200, np.random.default_rng(5))
-    np.testing.assert_allclose(fast, naive_bootstrap(*data, 4, 200, np.random.default_rng(5)), rtol=0, atol=5e-16)  # achieved 6e-17
+    # achieved 6e-17
+    np.testing.assert_allclose(
+        fast, naive_bootstrap(*data, 4, 200, np.random.default_rng(5)), rtol=0, atol=5e-16
+    )
 
 
 def test_bootstrap_is_seeded_and_holds_the_mean():

@@ -3,11 +3,20 @@
 import numpy as np
 import pytest
 
-from npreslstm.audio.mfcc import hz_to_mel, mel_edges, mel_filter_bank, mel_spectrogram, mel_to_hz, mfcc, power_to_db
+from npreslstm.audio.mfcc import (
+    hz_to_mel,
+    mel_edges,
+    mel_filter_bank,
+    mel_spectrogram,
+    mel_to_hz,
+    mfcc,
+    power_to_db,
+)
 
 
 def test_mel_scale():
-    np.testing.assert_allclose(hz_to_mel([0, 200, 1000, 6400]), [0, 3, 15, 42])  # Slaney: 3 mel a 200 Hz, then 27 a factor of 6.4
+    # Slaney: 3 mel a 200 Hz, then 27 a factor of 6.4
+    np.testing.assert_allclose(hz_to_mel([0, 200, 1000, 6400]), [0, 3, 15, 42])
     hz = np.linspace(0, 24000, 100)
     np.testing.assert_allclose(mel_to_hz(hz_to_mel(hz)), hz, rtol=1e-14, atol=1e-12)
 
@@ -16,12 +25,15 @@ def test_bands_are_triangles_of_unit_area():
     bank, edges = mel_filter_bank(48000, 65536, 40, 100.0, 20000.0), mel_edges(40, 100.0, 20000.0)
     hz = np.fft.rfftfreq(65536, 1 / 48000)
     for m in range(40):
-        np.testing.assert_allclose(bank[m], np.interp(hz, edges[m : m + 3], [0, 2 / (edges[m + 2] - edges[m]), 0]), rtol=0, atol=2e-9)
+        np.testing.assert_allclose(
+            bank[m], np.interp(hz, edges[m : m + 3], [0, 2 / (edges[m + 2] - edges[m]), 0]), rtol=0, atol=2e-9
+        )
     np.testing.assert_allclose(bank.sum(axis=1) * 48000 / 65536, 1, rtol=2e-3)
 
 
 @pytest.mark.parametrize("n_mels, fmin, fmax", [(128, 0.0, 24000.0), (5, 0.0, 24000.0), (33, 300.0, 7000.0)])
-@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 3e-6), (np.float64, 2e-14)])  # achieved: 7e-7, 3e-15
+# achieved: 7e-7, 3e-15
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 3e-6), (np.float64, 2e-14)])
 def test_sparse_product_is_the_dense_one(n_mels, fmin, fmax, dtype, tolerance):
     power = np.random.default_rng(0).random((9, 2049)).astype(dtype)
     dense = power.astype(np.float64) @ mel_filter_bank(48000, 4096, n_mels, fmin, fmax).T.astype(np.float64)
@@ -43,7 +55,9 @@ def test_all_bands_empty():
 
 
 def test_decibels_and_their_floor():
-    np.testing.assert_allclose(power_to_db(np.array([100.0, 1.0, 1e-9, 0.0]), -80.0), [20, 0, -80, -80], atol=1e-12)
+    np.testing.assert_allclose(
+        power_to_db(np.array([100.0, 1.0, 1e-9, 0.0]), -80.0), [20, 0, -80, -80], atol=1e-12
+    )
     assert power_to_db(np.ones(3, np.float32), -80.0).dtype == np.float32
 
 

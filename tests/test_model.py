@@ -39,7 +39,8 @@ def random_clips(config, lengths=LENGTHS, seed=1):
 
 
 def pad(clips):
-    x = np.full((len(clips), max(map(len, clips)), clips[0].shape[1]), np.nan)  # NaN past the ends: nothing may read it
+    # NaN past the ends: nothing may read it
+    x = np.full((len(clips), max(map(len, clips)), clips[0].shape[1]), np.nan)
     for row, clip in zip(x, clips):
         row[: len(clip)] = clip
     return x, [len(clip) for clip in clips]
@@ -108,7 +109,12 @@ def test_impossible_configurations_are_refused(fields, message):
 
 
 def test_foreign_state_is_refused_by_name():
-    with pytest.raises(InputError, match=r"lacks the matrix lstm.weight_ih_l0; expected a ResLSTM-SA or LSTM-SA model; found conv.weight"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"lacks the matrix lstm.weight_ih_l0; expected a ResLSTM-SA or LSTM-SA model; found conv.weight"
+        ),
+    ):
         ModelConfig.from_state({"conv.weight": np.zeros((2, 3, 3))})
 
 
@@ -117,7 +123,9 @@ def test_initialisation_is_seeded_and_as_the_paper_says():
     assert all((a[name] == b[name]).all() for name in a)
     assert a["lstm1.weight_ih_l0"].std() == pytest.approx(np.sqrt(2 / (184 + 46)), rel=0.05)
     assert np.abs(a["fc.weight"]).max() <= np.sqrt(6 / 72)
-    np.testing.assert_allclose(a["lstm2.weight_hh_l0"].T @ a["lstm2.weight_hh_l0"], np.eye(64), rtol=0, atol=2e-6)
+    np.testing.assert_allclose(
+        a["lstm2.weight_hh_l0"].T @ a["lstm2.weight_hh_l0"], np.eye(64), rtol=0, atol=2e-6
+    )
     for bias in (a["lstm2.bias_ih_l0"], a["lstm2.bias_hh_l0"]):
         np.testing.assert_array_equal(bias, np.repeat([0, 1, 0, 0], 64))
     assert (a["bn.running_var"] == 1).all() and (a["bn.running_mean"] == 0).all() and not a["fc.bias"].any()
@@ -187,7 +195,11 @@ def test_gradients_can_be_written_into_a_vector():
         np.testing.assert_array_equal(view, grads[name])
 
 
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, copy.copy, lambda model: pickle.loads(pickle.dumps(model))], ids=["deepcopy", "copy", "pickle"])
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.deepcopy, copy.copy, lambda model: pickle.loads(pickle.dumps(model))],
+    ids=["deepcopy", "copy", "pickle"],
+)
 def test_a_copy_is_a_model_of_its_own(duplicate):
     model, (x, lengths) = random_model(SMALL["residual"]), pad(random_clips(SMALL["residual"], [6]))
     before, _ = model.infer(x, lengths)
@@ -205,7 +217,10 @@ def test_state_dict_round_trip_and_refusals():
     for change, message in [
         (lambda s: s.pop("fc.bias"), "state_dict lacks fc.bias"),
         (lambda s: s.update({"fc.extra": 1}), "state_dict has unexpected fc.extra"),
-        (lambda s: s.update({"fc.bias": np.zeros(3)}), r"fc.bias is \(3,\); the configuration expects \(6,\)"),
+        (
+            lambda s: s.update({"fc.bias": np.zeros(3)}),
+            r"fc.bias is \(3,\); the configuration expects \(6,\)",
+        ),
     ]:
         broken = dict(state)
         change(broken)
@@ -236,7 +251,9 @@ def test_what_is_assigned_to_a_tensor_is_written_into_it():
     before = model.infer(x, [5])[0]
     model.tensors["fc.bias"] = model.tensors["fc.bias"] + 9
     model.tensors["fc.bias"] *= 1
-    assert np.allclose(model.infer(x, [5])[0], before + 9, atol=1e-5) and np.allclose(model.forward(x, [5])[0], before + 9, atol=1e-5)
+    assert np.allclose(model.infer(x, [5])[0], before + 9, atol=1e-5) and np.allclose(
+        model.forward(x, [5])[0], before + 9, atol=1e-5
+    )
     model.tensors.update({"fc.bias": np.zeros(6)})
     model.tensors |= {"fc.weight": model.tensors["fc.weight"] + 1}
     assert all(np.shares_memory(model.tensors[name], model.vector) for name in ("fc.bias", "fc.weight"))
@@ -253,7 +270,8 @@ def test_training_on_a_single_clip_is_refused():
     before = model.state_dict()
     with pytest.raises(InputError, match="a training batch has 1 clip; expected at least 2"):
         model.forward(np.zeros((1, 3, 4)), [3], training=True)
-    assert all((model.tensors[name] == tensor).all() for name, tensor in before.items())  # no running statistics have moved
+    # no running statistics have moved
+    assert all((model.tensors[name] == tensor).all() for name, tensor in before.items())
 
 
 def test_kinds_have_a_schema():
@@ -261,7 +279,9 @@ def test_kinds_have_a_schema():
 
 
 def test_memory_is_a_known_multiple_of_frames_and_hidden_units():
-    """docs/speed.md: 15.3 numbers a frame and hidden unit are kept for the backward pass, 23.1 held at most, 4.5 in inference."""
+    """docs/speed.md: 15.3 numbers a frame and hidden unit are kept for the backward pass, 23.1 held at most,
+    4.5 in inference.
+    """
     N, T, H = 16, 150, 64
     model, x, lengths = ResLSTM(rng=np.random.default_rng(0)), np.zeros((N, T, 46), np.float32), np.full(N, T)
     held = []

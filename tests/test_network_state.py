@@ -1,4 +1,6 @@
-"""Networks in other projects' checkpoints: under any prefix, beside anything, in parts, and what is refused by what it is."""
+"""Networks in other projects' checkpoints: under any prefix, beside anything, in parts, and what is refused
+by what it is.
+"""
 
 import re
 from pathlib import Path
@@ -42,12 +44,27 @@ def assert_same(found, wanted):
 
 # --- prefixes and companions ---
 
-PREFIXES = ("model.", "net._orig_mod.", "reslstm.", "module.", "module.module.", "a.b.c.d.e.f.", "lstm.", "fc.", "bn.model.", "_orig_mod.")
+PREFIXES = (
+    "model.",
+    "net._orig_mod.",
+    "reslstm.",
+    "module.",
+    "module.module.",
+    "a.b.c.d.e.f.",
+    "lstm.",
+    "fc.",
+    "bn.model.",
+    "_orig_mod.",
+)
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("state", [W, BASE], ids=["reslstm-sa", "lstm-sa"])
-@pytest.mark.parametrize("place", [(), ("state_dict",), ("checkpoint", "model_state_dict")], ids=lambda place: ".".join(place) or "top")
+@pytest.mark.parametrize(
+    "place",
+    [(), ("state_dict",), ("checkpoint", "model_state_dict")],
+    ids=lambda place: ".".join(place) or "top",
+)
 def test_any_one_prefix_is_removed_and_said_once(prefix, state, place):
     value = under(prefix, state)
     for name in reversed(place):
@@ -87,7 +104,12 @@ COMPANIONS = {
     "averages": {"n_averaged": np.array(7)},
     "metrics": {"val_metrics.f1.tp": np.zeros(3, np.float32)},
     "counters": {"steps": np.array(12), "seen": np.array([3, 4])},
-    "a nested optimizer": {"optimizer": {"param_groups": [{"lr": np.array(0.1, np.float32)}], "state": {0: {"exp_avg": np.ones(2)}}}},
+    "a nested optimizer": {
+        "optimizer": {
+            "param_groups": [{"lr": np.array(0.1, np.float32)}],
+            "state": {0: {"exp_avg": np.ones(2)}},
+        }
+    },
     "not tensors": {"epoch": 3, "args": {"lr": 0.1}, "history": [1.0, 2.0]},
 }
 
@@ -102,14 +124,18 @@ def test_companions_do_not_stop_it(companions, prefix):
     assert notes == [*([f"the prefix {prefix!r} is removed from the names"] if prefix else []), *aside]
 
 
-@pytest.mark.parametrize("name, size", [("fc2.bias", 3), ("temperature", ()), ("mean", 6), ("conv.weight", (3, 3))])
+@pytest.mark.parametrize(
+    "name, size", [("fc2.bias", 3), ("temperature", ()), ("mean", 6), ("conv.weight", (3, 3))]
+)
 def test_what_may_be_part_of_the_network_is_not_left_aside(name, size):
     with pytest.raises(InputError, match=rf"unexpected {name}: no tensors of a reslstm-sa network"):
         network_state({**W, name: np.ones(size, np.float32)})
 
 
 PYTORCH = {  # files that PyTorch wrote from one network, and what is said of each
-    "averaged.pt": r"the prefix 'module\.' is removed from the names; left aside, as no part of the network: n_averaged",
+    "averaged.pt": (
+        r"the prefix 'module\.' is removed from the names; left aside, as no part of the network: n_averaged"
+    ),
     "averaged_parallel.pt": r"the prefix 'module\.module\.' is removed from the names; .* n_averaged",
     "class_weights.ckpt": r"left aside, as no part of the network: criterion\.weight",
     "lightning.ckpt": r"the prefix 'model\.' is removed from the names",
@@ -130,8 +156,14 @@ def test_pytorchs_own_files(file, tmp_path, capsys):
 
 SEVERAL = {
     "model and ema": ({"model": W, "ema": {"module": OTHER}}, "ema"),
-    "state_dict and an average": ({"state_dict": W, "ema_state_dict": under("module.", OTHER)}, "ema_state_dict"),
-    "two in one dictionary": ({"state_dict": {**under("model."), **under("ema_model.module.", OTHER)}}, "state_dict.ema_model"),
+    "state_dict and an average": (
+        {"state_dict": W, "ema_state_dict": under("module.", OTHER)},
+        "ema_state_dict",
+    ),
+    "two in one dictionary": (
+        {"state_dict": {**under("model."), **under("ema_model.module.", OTHER)}},
+        "state_dict.ema_model",
+    ),
     "a shadow inside": ({**W, **under("ema.", OTHER)}, "ema"),
     "deepspeed": ({"module": W, "averages": OTHER}, "averages"),
 }
@@ -141,18 +173,27 @@ SEVERAL = {
 def test_the_usual_one_is_taken_and_said_and_a_key_chooses_another(value, key):
     found, notes = network_state(value)
     assert_same(found, W)
-    assert re.search(rf"the network at '.*' .*is taken, --key chooses another: '{re.escape(key)}", "; ".join(notes))
+    assert re.search(
+        rf"the network at '.*' .*is taken, --key chooses another: '{re.escape(key)}", "; ".join(notes)
+    )
     assert_same(network_state(value, key)[0], OTHER)
 
 
 def test_without_a_usual_one_the_error_lists_the_keys():
     value = {"student": W, "teacher": {"net_a": OTHER, "net_b": OTHER}}
-    with pytest.raises(InputError, match=r"holds 3 networks, at 'student', 'teacher\.net_a', 'teacher\.net_b'; choose one by --key"):
+    with pytest.raises(
+        InputError,
+        match=r"holds 3 networks, at 'student', 'teacher\.net_a', 'teacher\.net_b'; choose one by --key",
+    ):
         network_state(value)
     assert_same(network_state(value, "student")[0], W)
-    with pytest.raises(InputError, match=r"2 networks at the key 'teacher'; there are 'teacher\.net_a', 'teacher\.net_b'$"):
+    with pytest.raises(
+        InputError, match=r"2 networks at the key 'teacher'; there are 'teacher\.net_a', 'teacher\.net_b'$"
+    ):
         network_state(value, "teacher")
-    with pytest.raises(InputError, match=r"no ResLSTM-SA or LSTM-SA at the key 'best'; there are 'student', "):
+    with pytest.raises(
+        InputError, match=r"no ResLSTM-SA or LSTM-SA at the key 'best'; there are 'student', "
+    ):
         network_state(value, "best")
     assert_same(network_state([W, OTHER], "1")[0], OTHER)
     assert_same(network_state({0: W, 1: OTHER}, "1")[0], OTHER)
@@ -168,12 +209,19 @@ def test_an_optimizers_averages_are_no_network():
 # --- tensors in parts, as PyTorch saved them ---
 
 
-@pytest.mark.parametrize("file, tolerance", [("pruned", 0), ("weight_norm", 7.1e-7), ("parametrized", 7.1e-7)])  # achieved 0, 7.04e-8
+# achieved 0, 7.04e-8
+@pytest.mark.parametrize(
+    "file, tolerance", [("pruned", 0), ("weight_norm", 7.1e-7), ("parametrized", 7.1e-7)]
+)
 def test_tensors_in_parts_are_what_pytorch_computes(file, tolerance):
-    with pytest.warns(CheckpointWarning, match="pruned, the product" if file == "pruned" else "weight-normed, g v/|v|"):
+    with pytest.warns(
+        CheckpointWarning, match="pruned, the product" if file == "pruned" else "weight-normed, g v/|v|"
+    ):
         state = load_checkpoint(GOLDENS / f"checkpoint_{file}.pt").state
     with np.load(GOLDENS / "checkpoint_values.npz", allow_pickle=False) as values:
-        wanted = {name.partition("/")[2]: values[name] for name in values.files if name.startswith(file + "/")}
+        wanted = {
+            name.partition("/")[2]: values[name] for name in values.files if name.startswith(file + "/")
+        }
     assert len(wanted) == 4
     for name, array in wanted.items():
         assert state[name].dtype == array.dtype
@@ -182,8 +230,13 @@ def test_tensors_in_parts_are_what_pytorch_computes(file, tolerance):
 
 def test_weight_norm_is_rounded_once():
     v, g = W["fc.weight"], np.array([[0.5], [2.0], [-1.0]], np.float32)
-    wanted = (g.astype(np.float64) * v / np.linalg.norm(v.astype(np.float64), axis=1, keepdims=True)).astype(np.float32)
-    parts = {name: array for name, array in W.items() if name != "fc.weight"} | {"fc.weight_v": v, "fc.weight_g": g}
+    wanted = (g.astype(np.float64) * v / np.linalg.norm(v.astype(np.float64), axis=1, keepdims=True)).astype(
+        np.float32
+    )
+    parts = {name: array for name, array in W.items() if name != "fc.weight"} | {
+        "fc.weight_v": v,
+        "fc.weight_g": g,
+    }
     assert network_state(parts)[0]["fc.weight"].tobytes() == wanted.tobytes()
 
 
@@ -194,17 +247,26 @@ def test_pruned_after_weight_norm_and_of_half_precision():
     found, _ = network_state({**parts, "fc.weight_orig": v, "fc.weight_mask": mask.astype(bool)})
     assert found["fc.weight"].tobytes() == (v * mask.astype(np.float16)).tobytes()
     g = np.ones((3, 1), np.float16)
-    found, notes = network_state({**parts, "fc.weight_v_orig": v, "fc.weight_v_mask": mask.astype(np.float32), "fc.weight_g": g})
+    found, notes = network_state(
+        {**parts, "fc.weight_v_orig": v, "fc.weight_v_mask": mask.astype(np.float32), "fc.weight_g": g}
+    )
     assert ((found["fc.weight"] == 0) == (mask == 0)).all() and len(notes) == 2
-    np.testing.assert_allclose(np.linalg.norm(found["fc.weight"].astype(float), axis=1), 1, atol=5e-3)  # achieved 5e-4
+    # achieved 5e-4
+    np.testing.assert_allclose(np.linalg.norm(found["fc.weight"].astype(float), axis=1), 1, atol=5e-3)
 
 
 # --- modules made without something ---
 
 FILLED = {
-    "lstm biases": (without("bias_ih_l0", "bias_hh_l0"), {"lstm1 has no biases (bias=False): zeros", "lstm2 has no biases (bias=False): zeros"}),
+    "lstm biases": (
+        without("bias_ih_l0", "bias_hh_l0"),
+        {"lstm1 has no biases (bias=False): zeros", "lstm2 has no biases (bias=False): zeros"},
+    ),
     "head": (without("fc.bias"), {"fc has no biases (bias=False): zeros"}),
-    "batch norm": (without("bn.weight", "bn.bias"), {"bn has no weight and bias (affine=False): ones and zeros"}),
+    "batch norm": (
+        without("bn.weight", "bn.bias"),
+        {"bn has no weight and bias (affine=False): ones and zeros"},
+    ),
     "counters": (without("num_batches_tracked"), set()),
 }
 
@@ -228,19 +290,56 @@ def test_an_attention_vector_of_another_shape(shape):
 
 INT8 = (100 * W["fc.weight"]).astype(np.int8)
 REFUSED = {
-    "integers": ({**W, "fc.weight": INT8}, "fc.weight is of type int8; expected floats: quantised weights are not read"),
-    "observers": ({**W, "fc.weight_fake_quant.scale": np.ones(1, np.float32)}, "fc.weight_fake_quant.scale belongs to a quantised network"),
+    "integers": (
+        {**W, "fc.weight": INT8},
+        "fc.weight is of type int8; expected floats: quantised weights are not read",
+    ),
+    "observers": (
+        {**W, "fc.weight_fake_quant.scale": np.ones(1, np.float32)},
+        "fc.weight_fake_quant.scale belongs to a quantised network",
+    ),
     "scales": ({**W, "fc.zero_point": np.array(0)}, "fc.zero_point belongs to a quantised network"),
-    "no mask": ({**without("fc.weight"), "fc.weight_orig": W["fc.weight"]}, "fc.weight_orig has no fc.weight_mask"),
-    "both": ({**W, "fc.weight_orig": W["fc.weight"], "fc.weight_mask": W["fc.weight"]}, "there are both fc.weight and fc.weight_orig"),
-    "another mask": ({**without("fc.weight"), "fc.weight_orig": W["fc.weight"], "fc.weight_mask": ONE.reshape(1)}, r"\(3, 8\) and its mask \(1,\)"),
-    "another g": ({**without("fc.weight"), "fc.weight_v": W["fc.weight"], "fc.weight_g": np.ones((2, 1), np.float32)}, r"g \(2, 1\) and v \(3, 8\)"),
-    "complex parts": ({**without("fc.weight"), "fc.weight_v": 1j * W["fc.weight"], "fc.weight_g": ONE}, "fc.weight has a part of type complex64"),
-    "a mask of texts": ({**without("fc.weight"), "fc.weight_orig": W["fc.weight"], "fc.weight_mask": np.array("x")}, "a part of type <U1"),
-    "no direction": ({**without("fc.weight"), "fc.weight_v": 0 * W["fc.weight"], "fc.weight_g": np.ones((3, 1), np.float32)}, "a v of length 0"),
-    "no statistics": (without("bn.running_mean", "bn.running_var"), r"bn has no running statistics, .*track_running_stats=False, or a moving"),
+    "no mask": (
+        {**without("fc.weight"), "fc.weight_orig": W["fc.weight"]},
+        "fc.weight_orig has no fc.weight_mask",
+    ),
+    "both": (
+        {**W, "fc.weight_orig": W["fc.weight"], "fc.weight_mask": W["fc.weight"]},
+        "there are both fc.weight and fc.weight_orig",
+    ),
+    "another mask": (
+        {**without("fc.weight"), "fc.weight_orig": W["fc.weight"], "fc.weight_mask": ONE.reshape(1)},
+        r"\(3, 8\) and its mask \(1,\)",
+    ),
+    "another g": (
+        {**without("fc.weight"), "fc.weight_v": W["fc.weight"], "fc.weight_g": np.ones((2, 1), np.float32)},
+        r"g \(2, 1\) and v \(3, 8\)",
+    ),
+    "complex parts": (
+        {**without("fc.weight"), "fc.weight_v": 1j * W["fc.weight"], "fc.weight_g": ONE},
+        "fc.weight has a part of type complex64",
+    ),
+    "a mask of texts": (
+        {**without("fc.weight"), "fc.weight_orig": W["fc.weight"], "fc.weight_mask": np.array("x")},
+        "a part of type <U1",
+    ),
+    "no direction": (
+        {
+            **without("fc.weight"),
+            "fc.weight_v": 0 * W["fc.weight"],
+            "fc.weight_g": np.ones((3, 1), np.float32),
+        },
+        "a v of length 0",
+    ),
+    "no statistics": (
+        without("bn.running_mean", "bn.running_var"),
+        r"bn has no running statistics, .*track_running_stats=False, or a moving",
+    ),
     "half a bias": (without("lstm1.bias_hh_l0"), r"lacks lstm1\.bias_hh_l0"),
-    "another attention": ({**W, "attention_vector": np.ones(5, np.float32)}, r"attention_vector is \(5,\); expected a matrix"),
+    "another attention": (
+        {**W, "attention_vector": np.ones(5, np.float32)},
+        r"attention_vector is \(5,\); expected a matrix",
+    ),
     "nothing": ({"epoch": 3}, r"no state dict \(names with tensors\) in it; found \{'epoch': int\}"),
 }
 
@@ -254,11 +353,22 @@ def test_refused_with_what_it_is(case):
 
 
 FOREIGN = {
-    "dynamic": r"'torch\.ScriptObject': an object of compiled code, as quantised layers have; use the network as it was before quantisation",
-    "dynamic_head": r"'torch\.qint8': a type of quantised numbers; use the network as it was before quantisation",
-    "quantised": r"a quantised tensor; use the network as it was before quantisation, or in PyTorch save x\.dequantize\(\) instead",
+    "dynamic": (
+        r"'torch\.ScriptObject': an object of compiled code, as quantised layers have; use the network as it"
+        r" was before quantisation"
+    ),
+    "dynamic_head": (
+        r"'torch\.qint8': a type of quantised numbers; use the network as it was before quantisation"
+    ),
+    "quantised": (
+        r"a quantised tensor; use the network as it was before quantisation, or in PyTorch save"
+        r" x\.dequantize\(\) instead"
+    ),
     "spectral": r"fc\.weight is spectral-normed; .* torch\.nn\.utils\.remove_spectral_norm\(module\)",
-    "orthogonal": r"lstm1\.weight_hh_l0 is computed from original by code .*\.remove_parametrizations\(module, 'weight_hh_l0'\)",
+    "orthogonal": (
+        r"lstm1\.weight_hh_l0 is computed from original by code .*\.remove_parametrizations\(module,"
+        r" 'weight_hh_l0'\)"
+    ),
 }
 
 
@@ -286,14 +396,26 @@ def test_every_format_and_info_says_the_same(tmp_path, capsys, ending):
         pytest.importorskip("safetensors")
     source, target = tmp_path / f"a{ending}", tmp_path / "b.npz"
     write = FORMATS.get(ending, safetensors.write_state_dict)
-    write(source, {**under("net.student."), **under("net.teacher.", OTHER), "criterion.weight": np.ones(3, np.float32)})
+    write(
+        source,
+        {**under("net.student."), **under("net.teacher.", OTHER), "criterion.weight": np.ones(3, np.float32)},
+    )
     for command in (["info", source], ["convert", source, target]):
         assert main([str(word) for word in command]) == 2
-        assert f"{source}: it holds 2 networks, at 'net.student', 'net.teacher'; choose one by --key" in capsys.readouterr().err
+        assert (
+            f"{source}: it holds 2 networks, at 'net.student', 'net.teacher'; choose one by --key"
+            in capsys.readouterr().err
+        )
     assert not target.exists()
     assert main(["convert", str(source), str(target), "--key", "net.teacher"]) == 0
     said = capsys.readouterr().err
-    assert said.count("the prefix 'net.teacher.' is removed from the names; left aside, as no part of the network: criterion.weight") == 1
+    assert (
+        said.count(
+            "the prefix 'net.teacher.' is removed from the names; left aside, as no part of the network:"
+            " criterion.weight"
+        )
+        == 1
+    )
     assert_same(load_checkpoint(target).state, OTHER)
     assert main(["info", str(source), "--key", "net.student"]) == 0
     assert "reslstm-sa" in capsys.readouterr().out
@@ -309,7 +431,10 @@ def test_numpy_archives(tmp_path):
     with pytest.warns(CheckpointWarning, match="left aside, as no part of the network: epoch, classes"):
         assert_same(load_checkpoint(tmp_path / "a.npz").state, W)
     np.savez(tmp_path / "b.npz", W)
-    with pytest.raises(InputError, match=r"b\.npz is not .* \(arr_0\.npy: it is Python objects, .* np\.savez\(path, \*\*state_dict\)"):
+    with pytest.raises(
+        InputError,
+        match=r"b\.npz is not .* \(arr_0\.npy: it is Python objects, .* np\.savez\(path, \*\*state_dict\)",
+    ):
         load_checkpoint(tmp_path / "b.npz")
     (tmp_path / "c.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:-100])
     with pytest.raises(InputError, match=r"c\.npz is not a readable \.npz file \(.*\): fetch it again"):

@@ -1,4 +1,6 @@
-"""npy: NumPy's files read as NumPy reads them, and every other file refused by an InputError, in whatever reads them."""
+"""npy: NumPy's files read as NumPy reads them, and every other file refused by an InputError, in whatever
+reads them.
+"""
 
 import io
 import json

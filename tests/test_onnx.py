@@ -46,7 +46,9 @@ def random_statistics(weights, seed=0):
 
 
 def deviations(net, weights, lengths, T, seed=0):
-    """Largest deviations of logits and attention from the float64 model, on a batch of the given lengths in T frames."""
+    """Largest deviations of logits and attention from the float64 model, on a batch of the given lengths in T
+    frames.
+    """
     x = np.random.default_rng(seed).normal(size=(len(lengths), T, 46)).astype(np.float32)
     logits, attention = net.run(None, {"features": x, "lengths": np.array(lengths)})
     ours, alpha = weights.model(np.float64).infer(x, np.array(lengths))
@@ -79,7 +81,9 @@ def test_a_clip_does_not_depend_on_its_neighbours_or_on_padding(tmp_path):
     lengths = np.array([8, 3, 5])
     together = net.run(None, {"features": x, "lengths": lengths})[0]
     x[1, 3:], x[2, 5:] = 1e6, np.nan
-    np.testing.assert_allclose(net.run(None, {"features": x, "lengths": lengths})[0], together, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        net.run(None, {"features": x, "lengths": lengths})[0], together, rtol=0, atol=TOLERANCE
+    )
     for n, T in enumerate(lengths):
         alone = net.run(None, {"features": x[n : n + 1, :T], "lengths": lengths[n : n + 1]})[0]
         np.testing.assert_allclose(alone[0], together[n], rtol=0, atol=TOLERANCE)
@@ -97,7 +101,10 @@ def test_metadata_and_interface(tmp_path):
         ("features", ["clips", "frames", 46], "tensor(float)"),
         ("lengths", ["clips"], "tensor(int64)"),
     ]
-    assert [(o.name, o.shape) for o in net.get_outputs()] == [("logits", ["clips", 3]), ("attention", ["clips", "frames"])]
+    assert [(o.name, o.shape) for o in net.get_outputs()] == [
+        ("logits", ["clips", 3]),
+        ("attention", ["clips", "frames"]),
+    ]
 
 
 @pytest.mark.oracle
@@ -105,7 +112,9 @@ def test_the_command(tmp_path, capsys):
     pytest.importorskip("onnx")
     source, target = write_weights(tmp_path / "a.npz"), tmp_path / "a.onnx"
     assert main(["export", "onnx", str(source), "--out", str(target)]) == 0
-    assert capsys.readouterr().out.startswith(f"{target}: features (clips, frames, 46) and lengths (clips,) to logits (clips, 3)")
+    assert capsys.readouterr().out.startswith(
+        f"{target}: features (clips, frames, 46) and lengths (clips,) to logits (clips, 3)"
+    )
     deviations(session(target), load_checkpoint(source), [2, 3], 3)
 
 

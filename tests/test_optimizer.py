@@ -1,4 +1,6 @@
-"""Adam, AdamW, schedules, clipping; live against torch where it is installed, and the golden five steps of the original."""
+"""Adam, AdamW, schedules, clipping; live against torch where it is installed, and the golden five steps of
+the original.
+"""
 
 import math
 
@@ -24,17 +26,22 @@ def test_weight_decay_pulls_towards_zero(decoupled):
     optimizer = Adam(1, 0.5, decoupled, np.float64)
     for _ in range(3):
         optimizer.update(p, np.zeros(1), 0.1)
-    assert p[0] == pytest.approx(0.95**3 if decoupled else 0.7, abs=2e-3)  # coupled: Adam makes a nearly steady gradient steps of lr
+    # coupled: Adam makes a nearly steady gradient steps of lr
+    assert p[0] == pytest.approx(0.95**3 if decoupled else 0.7, abs=2e-3)
 
 
 def test_schedules():
     assert [learning_rate("constant", 2.0, epoch, 4) for epoch in range(4)] == [2.0] * 4
     cosine = [learning_rate("cosine", 2.0, epoch, 4, floor=0.1) for epoch in range(4)]
-    np.testing.assert_allclose(cosine, [0.2 + 0.9 * (1 + math.cos(math.pi * k / 4)) for k in range(4)], rtol=1e-15)
+    np.testing.assert_allclose(
+        cosine, [0.2 + 0.9 * (1 + math.cos(math.pi * k / 4)) for k in range(4)], rtol=1e-15
+    )
     restarts = [learning_rate("warm-restarts", 2.0, epoch, 6, period=3) for epoch in range(6)]
     assert restarts[:3] == restarts[3:] and restarts[0] == 2.0
     assert [learning_rate("warm-restarts", 2.0, epoch, 6, period=1) for epoch in range(3)] == [2.0] * 3
-    with pytest.raises(InputError, match="schedule is 'linear'; expected one of constant, cosine, warm-restarts"):
+    with pytest.raises(
+        InputError, match="schedule is 'linear'; expected one of constant, cosine, warm-restarts"
+    ):
         learning_rate("linear", 1.0, 0, 1)
 
 
@@ -50,10 +57,14 @@ def test_clipping():
 def test_five_steps_of_the_original(golden_npz, padding, dtype, losses, weights):
     """Losses, rates and every tensor after five coupled-decay steps.
 
-    Achieved: losses 1.8e-15 and 2.9e-7; tensors, over the largest entry of each, 5.1e-14 and 1.6e-5, since Adam divides by
-    small numbers, which magnifies rounding.
+    Achieved: losses 1.8e-15 and 2.9e-7; tensors, over the largest entry of each, 5.1e-14 and 1.6e-5, since
+    Adam divides by small numbers, which magnifies rounding.
     """
-    state = {name.removeprefix("state/"): tensor for name, tensor in golden_npz.items() if name.startswith("state/")}
+    state = {
+        name.removeprefix("state/"): tensor
+        for name, tensor in golden_npz.items()
+        if name.startswith("state/")
+    }
     model = ResLSTM(ModelConfig.from_state(state), dtype=dtype)
     model.load_state_dict(state)
     optimizer, gradient = Adam(len(model.vector), 1.6e-3, dtype=dtype), np.empty_like(model.vector)
@@ -68,7 +79,9 @@ def test_five_steps_of_the_original(golden_npz, padding, dtype, losses, weights)
         optimizer.update(model.vector, gradient, lr)
     for name, tensor in model.tensors.items():
         expected = golden_npz[f"{padding}64/adam_after5/{name}"]
-        np.testing.assert_allclose(tensor, expected, rtol=0, atol=weights * np.abs(expected).max(), err_msg=name)
+        np.testing.assert_allclose(
+            tensor, expected, rtol=0, atol=weights * np.abs(expected).max(), err_msg=name
+        )
 
 
 @pytest.mark.oracle
@@ -78,7 +91,9 @@ def test_a_hundred_steps_beside_torch(decoupled):
     rng = np.random.default_rng(0)
     p = rng.normal(size=50)
     theirs = torch.nn.Parameter(torch.tensor(p.copy()))
-    torch_optimizer = (torch.optim.AdamW if decoupled else torch.optim.Adam)([theirs], lr=1e-2, weight_decay=0.1)
+    torch_optimizer = (torch.optim.AdamW if decoupled else torch.optim.Adam)(
+        [theirs], lr=1e-2, weight_decay=0.1
+    )
     schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(torch_optimizer, T_0=7, eta_min=1e-4)
     ours = Adam(50, 0.1, decoupled, np.float64)
     for step in range(100):

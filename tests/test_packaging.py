@@ -1,4 +1,6 @@
-"""The package finds its weights and demo clip however it was installed; everything is built offline from a copy of the tree."""
+"""The package finds its weights and demo clip however it was installed; everything is built offline from a
+copy of the tree.
+"""
 
 import json
 import os
@@ -33,7 +35,14 @@ with numpy.load(weights, allow_pickle=False) as file, wave.open(str(assets.demo_
 def run(*command, cwd, **environment):
     """Run a command away from the checkout and return its stdout; its output is the failure message."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_"))}
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env=clean | environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout
 
@@ -52,7 +61,10 @@ def tree(tmp_path_factory):
 def built(tree, tmp_path_factory):
     """Folder with the wheel and the sdist of the tree."""
     out = tmp_path_factory.mktemp("dist")
-    build = f"from setuptools.build_meta import build_sdist, build_wheel; build_sdist({str(out)!r}); build_wheel({str(out)!r})"
+    build = (
+        f"from setuptools.build_meta import build_sdist, build_wheel; build_sdist({str(out)!r});"
+        f" build_wheel({str(out)!r})"
+    )
     run(sys.executable, "-c", build, cwd=tree)
     shutil.rmtree(tree / "build")
     return out
@@ -73,14 +85,33 @@ def environment(tmp_path):
     """Folder of a virtual environment that sees the packages of the running one, after its own."""
     folder = tmp_path / "venv"
     venv.create(folder, symlinks=True, with_pip=False)
-    site = run(folder / "bin" / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip()
+    site = run(
+        folder / "bin" / "python",
+        "-c",
+        "import sysconfig; print(sysconfig.get_path('purelib'))",
+        cwd=tmp_path,
+    ).strip()
     (Path(site) / "zz_outer.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return folder
 
 
 def install(environment, *arguments):
-    pip = [sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "--disable-pip-version-check", "-q"]
-    flags = ["--no-index", "--no-deps", "--no-build-isolation", "--ignore-installed", "--no-warn-script-location"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        environment / "bin" / "python",
+        "--disable-pip-version-check",
+        "-q",
+    ]
+    flags = [
+        "--no-index",
+        "--no-deps",
+        "--no-build-isolation",
+        "--ignore-installed",
+        "--no-warn-script-location",
+    ]
     run(*pip, "install", *flags, *arguments, cwd=environment)
 
 
@@ -144,7 +175,10 @@ def clips(tree, tmp_path_factory):
 def outputs(path, clips, temporary):
     """What each command prints, and the C sources, with the package at `path`, which is not installed."""
     command = [sys.executable, "-B", "-m", "npreslstm"]
-    texts = {name: run(*command, *words, cwd=clips, PYTHONPATH=path, TMPDIR=temporary) for name, words in ARCHIVED.items()}
+    texts = {
+        name: run(*command, *words, cwd=clips, PYTHONPATH=path, TMPDIR=temporary)
+        for name, words in ARCHIVED.items()
+    }
     sources = {file.name: file.read_bytes() for file in (clips / "c").rglob("*.[ch]")}
     shutil.rmtree(clips / "c")
     return texts, sources
@@ -157,7 +191,9 @@ def from_checkout(tree, clips, tmp_path_factory):
 
 @pytest.mark.parametrize("kind", ["wheel", "zip"])
 def test_from_an_archive_on_the_path(tree, built, clips, from_checkout, tmp_path, kind):
-    """Weights, clip and C sources come out of the archive, in worker processes too, and copies go when these end."""
+    """Weights, clip and C sources come out of the archive, in worker processes too, and copies go when these
+    end.
+    """
     archive = next(built.glob("*.whl")) if kind == "wheel" else zipped(tree, tmp_path / "npreslstm.zip")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -165,17 +201,27 @@ def test_from_an_archive_on_the_path(tree, built, clips, from_checkout, tmp_path
     assert not list(temporary.iterdir())
     found = probe(sys.executable, clips, PYTHONPATH=str(archive))
     assert Path(found["package"]) == archive / "npreslstm" / "__init__.py"
-    assert found["answer"] == [4, 2] and found["rate"] == 48000 and Path(found["weights"]).name == "standin.npz"
+    assert (
+        found["answer"] == [4, 2] and found["rate"] == 48000 and Path(found["weights"]).name == "standin.npz"
+    )
 
 
 def test_the_hook_for_pyinstaller_has_every_module_and_every_file(tree, built):
     names, _ = wheel_content(built)
     hook = runpy.run_path(str(ROOT / "npreslstm" / "freezing" / "hook-npreslstm.py"))
     sources = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "npreslstm").rglob("*.py")]
-    modules = {".".join(path.parts).removesuffix(".__init__") for path in sources if "freezing" not in path.parts}
+    modules = {
+        ".".join(path.parts).removesuffix(".__init__") for path in sources if "freezing" not in path.parts
+    }
     assert set(hook["hiddenimports"]) | {"npreslstm"} == modules
-    wanted = {name for name in names if name.startswith("npreslstm/") and not name.endswith((".py", "/README.md", "standin.npz"))}
-    assert {f"{folder}/{Path(source).name}" for source, folder in hook["datas"]} - {"npreslstm/ports/c/README.md"} == wanted
+    wanted = {
+        name
+        for name in names
+        if name.startswith("npreslstm/") and not name.endswith((".py", "/README.md", "standin.npz"))
+    }
+    assert {f"{folder}/{Path(source).name}" for source, folder in hook["datas"]} - {
+        "npreslstm/ports/c/README.md"
+    } == wanted
     assert all(Path(source).is_file() for source, _ in hook["datas"])
 
 
@@ -186,7 +232,9 @@ def test_pyinstaller_is_told_where_the_hook_is(built):
         assert "[pyinstaller40]\nhook-dirs = npreslstm.freezing:hook_folders\n" in archive.read(name).decode()
     from npreslstm.freezing import hook_folders
 
-    assert [path.name for folder in hook_folders() for path in Path(folder).glob("hook-*.py")] == ["hook-npreslstm.py"]
+    assert [path.name for folder in hook_folders() for path in Path(folder).glob("hook-*.py")] == [
+        "hook-npreslstm.py"
+    ]
 
 
 def test_a_frozen_program_can_be_its_own_worker(monkeypatch):
@@ -215,8 +263,13 @@ def test_wheel_holds_the_package_and_nothing_else(tree, built):
     names, metadata = wheel_content(built)
     information = f"npreslstm-{metadata['Version']}.dist-info"
     assert {name.split("/")[0] for name in names} == {"npreslstm", information}
-    assert f"{information}/licenses/LICENSE" in names and f"{information}/licenses/LICENSES/CC-BY-NC-SA-4.0.txt" in names
-    files = [path for path in (tree / "npreslstm").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert (
+        f"{information}/licenses/LICENSE" in names
+        and f"{information}/licenses/LICENSES/CC-BY-NC-SA-4.0.txt" in names
+    )
+    files = [
+        path for path in (tree / "npreslstm").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
     files += [path for path in (tree / "weights").iterdir() if path.suffix in {".py", ".npz", ".md"}]
     wanted = [path.relative_to(tree).as_posix().replace("weights/", "npreslstm/weights/") for path in files]
     assert sorted(name for name in names if name.startswith("npreslstm/")) == sorted(wanted)
@@ -235,19 +288,30 @@ def test_metadata(built):
 
 def test_a_wheel_without_weights_is_mit_alone_and_says_so(without_weights, tmp_path):
     names, metadata = wheel_content(without_weights)
-    assert metadata["License-Expression"] == "MIT" and not any("CC-BY" in name or name.endswith(".npz") for name in names)
+    assert metadata["License-Expression"] == "MIT" and not any(
+        "CC-BY" in name or name.endswith(".npz") for name in names
+    )
     [wheel] = without_weights.glob("*.whl")
     code = "import npreslstm\ntry: npreslstm.Recognizer()\nexcept FileNotFoundError as error: print(error)"
     site = {"PYTHONPATH": os.pathsep.join([str(wheel), sysconfig.get_path("purelib")])}
     said = run(sys.executable, "-c", code, cwd=tmp_path, **site)
-    assert "none came with this installation; give a weights file, or train one: npreslstm train CORPUS" in said
+    assert (
+        "none came with this installation; give a weights file, or train one: npreslstm train CORPUS" in said
+    )
 
 
 def test_sdist_holds_what_the_tests_need(built):
     [path] = built.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"LICENSE", "CHANGELOG.md", "Makefile", "tests/conftest.py", "tools/make_demo_clip.sh", "weights/standin.npz"} <= names
+    assert {
+        "LICENSE",
+        "CHANGELOG.md",
+        "Makefile",
+        "tests/conftest.py",
+        "tools/make_demo_clip.sh",
+        "weights/standin.npz",
+    } <= names
     assert not [name for name in names if name.endswith(".pyc") or name.startswith("docs/results")]
 
 

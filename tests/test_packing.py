@@ -23,7 +23,9 @@ def test_the_example_of_the_docstring():
 def test_pack_and_unpack_are_inverse(lengths):
     layout = packing(lengths)
     assert layout.rows == sum(lengths)
-    padded = np.arange(1, len(lengths) * max(lengths) * 2 + 1, dtype=np.float64).reshape(len(lengths), max(lengths), 2)
+    padded = np.arange(1, len(lengths) * max(lengths) * 2 + 1, dtype=np.float64).reshape(
+        len(lengths), max(lengths), 2
+    )
     back = layout.unpack(layout.pack(padded), fill=-1)
     mask = layout.mask()
     np.testing.assert_array_equal(back[mask], padded[mask])

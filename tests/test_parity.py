@@ -1,4 +1,6 @@
-"""LSTM layers against committed results of PyTorch, Keras and ONNX Runtime; live where these are installed."""
+"""LSTM layers against committed results of PyTorch, Keras and ONNX Runtime; live where these are
+installed.
+"""
 
 from pathlib import Path
 
@@ -17,7 +19,9 @@ KINDS = ("forward", "bidirectional")
 def golden(framework, kind):
     """Arrays of one layer, and the lengths."""
     with np.load(GOLDENS / f"lstm_{framework}.npz", allow_pickle=False) as file:
-        return {name.removeprefix(kind + "/"): file[name] for name in file.files if name.startswith(kind)}, file["lengths"]
+        return {
+            name.removeprefix(kind + "/"): file[name] for name in file.files if name.startswith(kind)
+        }, file["lengths"]
 
 
 def part(arrays, prefix):
@@ -43,7 +47,9 @@ def onnx_deviation(kind):
     """Over everything: the operator gives zeros past a clip's length, as we do."""
     arrays, lengths = golden("onnx", kind)
     state = from_onnx(arrays["W"], arrays["R"], arrays["B"])
-    y, (h_n, c_n), _ = recurrent_forward(arrays["X"].swapaxes(0, 1), lengths, state, arrays["initial_h"], arrays["initial_c"])
+    y, (h_n, c_n), _ = recurrent_forward(
+        arrays["X"].swapaxes(0, 1), lengths, state, arrays["initial_h"], arrays["initial_c"]
+    )
     theirs = np.concatenate([arrays["Y"][:, k] for k in range(arrays["Y"].shape[1])], axis=2).swapaxes(0, 1)
     return max(deviation(y, theirs), deviation(h_n, arrays["Y_h"]), deviation(c_n, arrays["Y_c"]))
 
@@ -51,12 +57,16 @@ def onnx_deviation(kind):
 def torch_deviations(kind):
     """Forward and backward."""
     arrays, lengths = golden("torch", kind)
-    y, (h_n, c_n), cache = recurrent_forward(arrays["x"], lengths, part(arrays, "state/"), arrays["h0"], arrays["c0"])
+    y, (h_n, c_n), cache = recurrent_forward(
+        arrays["x"], lengths, part(arrays, "state/"), arrays["h0"], arrays["c0"]
+    )
     dx, _, grads = recurrent_backward(arrays["dy"], cache)
     forward = max(deviation(y, arrays["y"]), deviation(h_n, arrays["h_n"]), deviation(c_n, arrays["c_n"]))
     theirs = part(arrays, "grad/") | {"x": arrays["dx"]}
     assert theirs.keys() == grads.keys() | {"x"}
-    return forward, max(np.abs((grads | {"x": dx})[name] - g).max() / max(1, np.abs(g).max()) for name, g in theirs.items())
+    return forward, max(
+        np.abs((grads | {"x": dx})[name] - g).max() / max(1, np.abs(g).max()) for name, g in theirs.items()
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -78,7 +88,10 @@ def test_the_golden_layers_of_onnx_runtime(kind):
 
 @pytest.mark.oracle
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
-@pytest.mark.parametrize("framework, modules", [("torch", ["torch"]), ("keras", ["torch", "keras"]), ("onnx", ["onnx", "onnxruntime"])])
+@pytest.mark.parametrize(
+    "framework, modules",
+    [("torch", ["torch"]), ("keras", ["torch", "keras"]), ("onnx", ["onnx", "onnxruntime"])],
+)
 def test_the_goldens_are_what_the_frameworks_give(framework, modules, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     for module in modules:
@@ -107,7 +120,11 @@ def test_the_page_repeats_what_other_tests_hold(dtype):
 @pytest.mark.parametrize("directions", [1, 2])
 def test_to_onnx_is_the_inverse_of_from_onnx(directions):
     rng = np.random.default_rng(0)
-    W, R, B = rng.normal(size=(directions, 12, 2)), rng.normal(size=(directions, 12, 3)), rng.normal(size=(directions, 24))
+    W, R, B = (
+        rng.normal(size=(directions, 12, 2)),
+        rng.normal(size=(directions, 12, 3)),
+        rng.normal(size=(directions, 24)),
+    )
     state = from_onnx(W, R, B, P=np.zeros((directions, 9)))
     for k, direction in enumerate(("", "_reverse")[:directions]):
         parts = to_onnx(*(state[f"{name}_l0{direction}"] for name in PARAMETERS))
@@ -130,7 +147,10 @@ def test_keras_without_biases_has_none():
     [
         ([np.ones((3, 8))], r"Keras weights are \[\(3, 8\)\]; expected layer.get_weights\(\)"),
         ([np.ones((3, 6)), np.ones((2, 6)), np.ones((2, 6))], "Keras weights are"),
-        ([np.ones((3, 6)), np.ones((2, 6)), np.ones(6)], r"Keras kernels are \(3, 6\) and \(2, 6\); expected \(D, 4H\)"),
+        (
+            [np.ones((3, 6)), np.ones((2, 6)), np.ones(6)],
+            r"Keras kernels are \(3, 6\) and \(2, 6\); expected \(D, 4H\)",
+        ),
         ([np.ones((3, 8)), np.ones((2, 8)), np.ones(4)], "Keras kernels are"),
     ],
 )

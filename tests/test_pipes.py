@@ -1,4 +1,6 @@
-"""Sound from standard input, pipes and open files, results to standard output; what is no file among several arguments."""
+"""Sound from standard input, pipes and open files, results to standard output; what is no file among several
+arguments.
+"""
 
 import io
 import os
@@ -71,28 +73,50 @@ class TestCommands:
         assert not os.path.exists("-")
 
     def test_something_that_is_no_sound(self, capsys, weights, monkeypatch):
-        for content, words in ((b"", "-: an empty file (0 bytes)"), (b"To be or not to be", "-: not a sound file")):
+        for content, words in (
+            (b"", "-: an empty file (0 bytes)"),
+            (b"To be or not to be", "-: not a sound file"),
+        ):
             monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
             assert cli.main(["predict", "-", "--weights", weights]) == 2
             out, err = capsys.readouterr()
             assert out == "" and words in err and err.count("\n") == 1
 
-    @pytest.mark.skipif(shutil.which("bash") is None or not os.path.exists("/dev/fd"), reason="there is no bash, or no /dev/fd")
-    @pytest.mark.parametrize("line", ["$P - < $C", "cat $C | $P -", "cat $C | $P /dev/stdin", "$P <(cat $C)", "$P /dev/stdin < $C"])
+    @pytest.mark.skipif(
+        shutil.which("bash") is None or not os.path.exists("/dev/fd"),
+        reason="there is no bash, or no /dev/fd",
+    )
+    @pytest.mark.parametrize(
+        "line", ["$P - < $C", "cat $C | $P -", "cat $C | $P /dev/stdin", "$P <(cat $C)", "$P /dev/stdin < $C"]
+    )
     def test_from_a_shell(self, weights, clip, line):
-        variables = {"P": f"{sys.executable} -m npreslstm predict --weights {weights} --format csv", "C": str(clip)}
-        run = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env={**os.environ, **variables})
-        assert run.returncode == 0 and run.stdout.count("\n") == 2 and ",0.000,0.500," in run.stdout, run.stderr
+        variables = {
+            "P": f"{sys.executable} -m npreslstm predict --weights {weights} --format csv",
+            "C": str(clip),
+        }
+        run = subprocess.run(
+            ["bash", "-c", line], capture_output=True, text=True, env={**os.environ, **variables}
+        )
+        assert run.returncode == 0 and run.stdout.count("\n") == 2 and ",0.000,0.500," in run.stdout, (
+            run.stderr
+        )
 
     @pytest.mark.parametrize("other", ["notes", "*.flac"])
     def test_what_leads_to_no_file_costs_its_own_row(self, capsys, weights, clip, other):
         (clip.parent / "notes").mkdir()
         other = str(clip.parent / other)
-        for command in (["predict", "--weights", weights, "--format", "csv"], ["features", "--config", "mcu"]):
+        for command in (
+            ["predict", "--weights", weights, "--format", "csv"],
+            ["features", "--config", "mcu"],
+        ):
             assert cli.main([*command, str(clip), other]) == 1
             out, err = capsys.readouterr()
-            assert out.splitlines()[1].startswith(f"{clip},0.000,") and out.splitlines()[-1].startswith(f"{other},,")
-            assert f"error: {other}: " in err and ("a folder without sound files" in err or "no file matches this pattern" in err)
+            assert out.splitlines()[1].startswith(f"{clip},0.000,") and out.splitlines()[-1].startswith(
+                f"{other},,"
+            )
+            assert f"error: {other}: " in err and (
+                "a folder without sound files" in err or "no file matches this pattern" in err
+            )
 
 
 @needs_fifos
@@ -124,7 +148,10 @@ class TestOpenFiles:
         np.testing.assert_array_equal(extract_file(io.BytesIO(content), MCU), extract_file(clip, MCU))
         recognizer = Recognizer(weights)
         prediction = recognizer.process_file(io.BytesIO(content))
-        assert prediction.file == "<BytesIO>" and prediction.probabilities == recognizer.process_file(clip).probabilities
+        assert (
+            prediction.file == "<BytesIO>"
+            and prediction.probabilities == recognizer.process_file(clip).probabilities
+        )
         with open(clip, "rb") as file:
             assert recognizer.process_file(file).file == str(clip)
 
@@ -134,7 +161,10 @@ class TestOpenFiles:
         np.testing.assert_array_equal(read_audio(file)[0], read_audio(clip)[0])
 
     def test_text(self, clip):
-        with open(clip, encoding="latin-1") as file, pytest.raises(InputError, match="opened as text; expected a binary file"):
+        with (
+            open(clip, encoding="latin-1") as file,
+            pytest.raises(InputError, match="opened as text; expected a binary file"),
+        ):
             read_audio(file)
 
     def test_something_else(self):

@@ -46,7 +46,12 @@ def test_json(clips, weights, capsys):
 def test_table(clips, weights, capsys):
     assert cli.main(["predict", "--weights", weights, *clips]) == 0
     out = capsys.readouterr().out
-    assert out.count("\n") == 5 and "line\\nbreak.wav" in out and "tab\\tand \\x1b[2Jescape.wav" in out and "\x1b" not in out
+    assert (
+        out.count("\n") == 5
+        and "line\\nbreak.wav" in out
+        and "tab\\tand \\x1b[2Jescape.wav" in out
+        and "\x1b" not in out
+    )
     assert cli.main(["predict", "--weights", weights, clips[1]]) == 0
     assert "carriage\\rreturn.wav  0.00-0.20 s" in capsys.readouterr().out
 

@@ -14,15 +14,27 @@ ACTORS = [str(actor) for actor in range(1, 25)]
 
 def dataset_of(counts, classes=("a", "b"), name="mine"):
     """A dataset of `counts` {speaker: clips}, the classes in turn."""
-    clips = [Clip(f"{speaker}-{k}.wav", k % len(classes), speaker) for speaker, count in counts.items() for k in range(count)]
+    clips = [
+        Clip(f"{speaker}-{k}.wav", k % len(classes), speaker)
+        for speaker, count in counts.items()
+        for k in range(count)
+    ]
     return Dataset(name, classes, tuple(clips))
 
 
 def ravdess():
     """RAVDESS by its names."""
     emotions = [(e, i) for e in range(1, 9) for i in (1, 2) if (e, i) != (1, 2)]
-    names = [(e, f"03-01-{e:02}-{i:02}-{s:02}-{r:02}-{a:02}", str(a)) for a in range(1, 25) for e, i in emotions for s in (1, 2) for r in (1, 2)]
-    return Dataset(RAVDESS, RAVDESS_CLASSES, tuple(Clip(f"x/{stem}.flac", e - 1, actor) for e, stem, actor in names))
+    names = [
+        (e, f"03-01-{e:02}-{i:02}-{s:02}-{r:02}-{a:02}", str(a))
+        for a in range(1, 25)
+        for e, i in emotions
+        for s in (1, 2)
+        for r in (1, 2)
+    ]
+    return Dataset(
+        RAVDESS, RAVDESS_CLASSES, tuple(Clip(f"x/{stem}.flac", e - 1, actor) for e, stem, actor in names)
+    )
 
 
 @pytest.mark.parametrize("name, folds", [("paper", 5), ("emobox", 6)])
@@ -57,7 +69,10 @@ def test_groups_of_any_corpus_balance_clips_and_are_always_the_same():
 
 
 def test_groups_of_ravdess_mix_men_and_women():
-    men = [sum(int(actor) % 2 for actor in fold.test) for fold in make_folds("4", dataset_of(dict.fromkeys(ACTORS, 4)))]
+    men = [
+        sum(int(actor) % 2 for actor in fold.test)
+        for fold in make_folds("4", dataset_of(dict.fromkeys(ACTORS, 4)))
+    ]
     assert all(1 <= count <= 5 for count in men)  # in order they would be 6, 0, 6, 0
 
 
@@ -70,7 +85,11 @@ def test_missing_clips_of_ravdess_are_named():
 @pytest.mark.parametrize(
     "name, counts, message",
     [
-        ("paper", dict.fromkeys(set(ACTORS) - {"3", "17"}, 4), "need RAVDESS's actors 1 to 24, but of mine it lacks 3, 17; take a number"),
+        (
+            "paper",
+            dict.fromkeys(set(ACTORS) - {"3", "17"}, 4),
+            "need RAVDESS's actors 1 to 24, but of mine it lacks 3, 17; take a number",
+        ),
         ("emobox", dict.fromkeys([*ACTORS, "anna"], 4), "also has anna"),
         ("five", {"x": 2, "y": 2}, "folds are 'five'; expected paper, emobox or a number of at least 2"),
         ("1", {"x": 2, "y": 2}, "a number of at least 2"),
@@ -86,5 +105,7 @@ def test_folds_that_cannot_be_made_are_one_clear_error(name, counts, message):
 def test_a_class_that_nobody_is_left_to_train_on():
     data = dataset_of({"x": 2, "y": 1})
     check_classes(data, {"y"})
-    with pytest.raises(InputError, match="fold 3: nobody but the speakers held out of training speaks b; hold out others"):
+    with pytest.raises(
+        InputError, match="fold 3: nobody but the speakers held out of training speaks b; hold out others"
+    ):
         check_classes(data, {"x"}, "fold 3: ")

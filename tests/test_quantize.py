@@ -57,7 +57,9 @@ def test_features_are_rounded_half_up_and_saturate():
 
 
 class PythonIntegers:
-    """(Q2)-(Q12) for one clip with Python's integers, one neuron at a time; every 32-bit intermediate is checked to be one."""
+    """(Q2)-(Q12) for one clip with Python's integers, one neuron at a time; every 32-bit intermediate is
+    checked to be one.
+    """
 
     def __init__(self, model):
         self.model = model
@@ -90,12 +92,19 @@ class PythonIntegers:
 
     def attend(self, h):
         head = self.model.head
-        e = shift(int64(sum(int(v) * u for v, u in zip(head.attention, h)) * head.score_multiplier), head.score_shift)
+        e = shift(
+            int64(sum(int(v) * u for v, u in zip(head.attention, h)) * head.score_multiplier),
+            head.score_shift,
+        )
         E, p = e >> 16, int(fp.exp2_fraction(np.int64(e & 0xFFFF))) << 9
         m, total, weighted = self.sums or (E, 0, [0] * len(h))
         top = max(m, E)
         weight = shift(p, top - E)
-        self.sums = top, int64(shift(total, top - m) + weight), [int64(shift(s, top - m) + weight * v) for s, v in zip(weighted, h)]
+        self.sums = (
+            top,
+            int64(shift(total, top - m) + weight),
+            [int64(shift(s, top - m) + weight * v) for s, v in zip(weighted, h)],
+        )
 
     def context(self):
         _, total, weighted = self.sums
@@ -103,7 +112,10 @@ class PythonIntegers:
 
     def logits(self):
         head, context = self.model.head, self.context()
-        sums = [int64(sum(int(w) * v for w, v in zip(row, context)) * int(M)) for row, M in zip(head.W, head.multiplier)]
+        sums = [
+            int64(sum(int(w) * v for w, v in zip(row, context)) * int(M))
+            for row, M in zip(head.W, head.multiplier)
+        ]
         return [shift(v, int(s)) + int(b) for v, s, b in zip(sums, head.shift, head.bias)]
 
 
@@ -153,7 +165,14 @@ def test_a_batch_equals_its_clips_frame_by_frame(name):
 
 
 # Largest difference of a probability over four clips that was achieved; int8 weights cause nearly all of it.
-ACHIEVED = {"h64": 0.0121, "h32": 0.0378, "h128": 0.0091, "lstm-sa": 0.0092, "two layers, two vectors": 0.0033, "size one": 0.0}
+ACHIEVED = {
+    "h64": 0.0121,
+    "h32": 0.0378,
+    "h128": 0.0091,
+    "lstm-sa": 0.0092,
+    "two layers, two vectors": 0.0033,
+    "size one": 0.0,
+}
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -167,7 +186,10 @@ def test_probabilities_are_near_those_of_the_float_model(name):
 
 def test_folding_leaves_the_model_as_it_was():
     made = checkpoint("two layers, two vectors")
-    folded, x = halve_sigmoids(fold(made.config, made.state)), random_clips(made.config, [9])[0].astype(np.float64)
+    folded, x = (
+        halve_sigmoids(fold(made.config, made.state)),
+        random_clips(made.config, [9])[0].astype(np.float64),
+    )
     rows = x
     for k, lstm in enumerate(folded.lstms):
         rows = _run(lstm, rows)
@@ -175,7 +197,8 @@ def test_folding_leaves_the_model_as_it_was():
             rows = x + rows
     alpha = softmax(rows @ folded.attention)
     logits = folded.head_W @ (alpha @ rows) + folded.head_b
-    np.testing.assert_allclose(logits, made.model(np.float64).infer(x[None], [9])[0][0], rtol=0, atol=1e-13)  # achieved 3e-15
+    # achieved 3e-15
+    np.testing.assert_allclose(logits, made.model(np.float64).infer(x[None], [9])[0][0], rtol=0, atol=1e-13)
 
 
 def _run(lstm, x):
@@ -198,11 +221,26 @@ def test_calibration_is_kept_in_the_notes(tmp_path):
     limits = calibrate(made, x, LENGTHS)
     assert limits["input"] == pytest.approx(np.abs(x[3]).max() + 1, rel=0.2)
     assert len(limits["cell"]) == 2
-    assert np.array_equal(QuantizedModel.from_checkpoint(again).infer(x, LENGTHS), QuantizedModel.from_checkpoint(made).infer(x, LENGTHS))
+    assert np.array_equal(
+        QuantizedModel.from_checkpoint(again).infer(x, LENGTHS),
+        QuantizedModel.from_checkpoint(made).infer(x, LENGTHS),
+    )
 
 
-BAD = [[1], {}, {"input": 1.0}, {"input": 0.0, "cell": [1.0, 1.0]}, {"input": 1.0, "cell": [1.0]}, {"input": math.nan, "cell": [1.0, 1.0]}]
-BAD += [{"input": 1, "cell": 3}, {"input": "a", "cell": [1.0, 1.0]}, {"input": 10**400, "cell": [1.0, 1.0]}, {"input": None, "cell": [1.0, None]}]
+BAD = [
+    [1],
+    {},
+    {"input": 1.0},
+    {"input": 0.0, "cell": [1.0, 1.0]},
+    {"input": 1.0, "cell": [1.0]},
+    {"input": math.nan, "cell": [1.0, 1.0]},
+]
+BAD += [
+    {"input": 1, "cell": 3},
+    {"input": "a", "cell": [1.0, 1.0]},
+    {"input": 10**400, "cell": [1.0, 1.0]},
+    {"input": None, "cell": [1.0, None]},
+]
 
 
 @pytest.mark.parametrize("bad", BAD)
@@ -232,8 +270,14 @@ def adversarial(**tensors):
 @pytest.mark.parametrize(
     "tensors, message",
     [
-        ({"attention_vector": 1.0, "sizes": {"hidden_size": 800}}, r"a product of attention can reach .*; expected less than 2\^63"),
-        ({"fc__weight": 0.9, "sizes": {"hidden_size": 800}}, r"a product of the head can reach .*; expected less than 2\^63"),
+        (
+            {"attention_vector": 1.0, "sizes": {"hidden_size": 800}},
+            r"a product of attention can reach .*; expected less than 2\^63",
+        ),
+        (
+            {"fc__weight": 0.9, "sizes": {"hidden_size": 800}},
+            r"a product of the head can reach .*; expected less than 2\^63",
+        ),
         ({"fc__weight": 1e12}, "the weights of the head need a shift of -"),
         ({"attention_vector": 1e12}, "the weights of attention need a shift of -"),
         ({"fc__bias": [40000.0, 0.0]}, "a bias of the head is 40000; expected less than 32768"),
@@ -250,10 +294,16 @@ def test_logits_saturate_at_32_bits():
 
 
 def test_half_of_the_last_bit_has_room_in_the_accumulator_too():
-    """Sums over h just fit 32 bits where they are a few million less than 2^31; rounding them by a shift of 24 adds 2^23."""
+    """Sums over h just fit 32 bits where they are a few million less than 2^31; rounding them by a shift of
+    24 adds 2^23.
+    """
     largest = 0
     for hidden in range(505, 520):
-        made = adversarial(lstm__weight_hh_l0=30.0 / (1 << 22), lstm__weight_ih_l0=30.0, sizes={"input_size": 1, "hidden_size": hidden})
+        made = adversarial(
+            lstm__weight_hh_l0=30.0 / (1 << 22),
+            lstm__weight_ih_l0=30.0,
+            sizes={"input_size": 1, "hidden_size": hidden},
+        )
         try:
             lstm = QuantizedModel.from_checkpoint(made).lstms[0]
         except InputError as error:
@@ -274,7 +324,13 @@ def test_rows_that_are_all_bias_saturate_as_they_should(bias):
     made.state["lstm2.bias_ih_l0"][:] = bias
     x = random_clips(made.config, LENGTHS)
     exact = softmax(made.model(np.float64).infer(x, LENGTHS)[0])
-    assert np.abs(softmax(QuantizedModel.from_checkpoint(made).infer(x, LENGTHS).astype(np.float64)) - exact).max() < 2e-3  # achieved 4.5e-4
+    # achieved 4.5e-4
+    assert (
+        np.abs(
+            softmax(QuantizedModel.from_checkpoint(made).infer(x, LENGTHS).astype(np.float64)) - exact
+        ).max()
+        < 2e-3
+    )
 
 
 def test_bad_features_are_refused():
@@ -294,8 +350,8 @@ def test_bad_features_are_refused():
     model.infer(x, [2])  # past the clip's end
 
 
-# Achieved on all 300 clips of both: largest change of a clip's probabilities 2.6e-3 (mcu) and 2.2e-3 (paper) in the median, every label
-# the same, hence the same UAR.
+# Achieved on all 300 clips of both: largest change of a clip's probabilities 2.6e-3 (mcu) and 2.2e-3 (paper)
+# in the median, every label the same, hence the same UAR.
 @pytest.mark.parametrize(("name", "every"), [("mcu", 1), ("paper", 3)])
 def test_bundled_weights_keep_their_labels_on_held_out_speakers(ravdess, name, every):
     made = load_checkpoint(name)
@@ -320,4 +376,6 @@ def z_scored(made, path):
     y, rate = read_audio(path)
     y = y if y.ndim == 1 else y.mean(axis=1)
     y = y if rate == made.features.sample_rate else resample(y, rate, made.features.sample_rate)
-    return ((extract_features(y, made.features.sample_rate, made.features) - made.mean) / made.std).astype(np.float32)
+    return ((extract_features(y, made.features.sample_rate, made.features) - made.mean) / made.std).astype(
+        np.float32
+    )

@@ -65,7 +65,10 @@ def test_eight_channels(tmp_path, reader):
     assert signal.shape == (500, 8)
 
 
-@pytest.mark.parametrize("kind, subtype", [("flac", "PCM_16"), ("flac", "PCM_24"), ("ogg", "VORBIS"), ("wav", "FLOAT"), ("wav", "DOUBLE")])
+@pytest.mark.parametrize(
+    "kind, subtype",
+    [("flac", "PCM_16"), ("flac", "PCM_24"), ("ogg", "VORBIS"), ("wav", "FLOAT"), ("wav", "DOUBLE")],
+)
 def test_formats_of_soundfile(tmp_path, kind, subtype):
     soundfile = pytest.importorskip("soundfile")
     tone = 0.5 * np.sin(np.arange(4000) / 20)
@@ -127,7 +130,9 @@ def test_folder_is_no_file(tmp_path, reader):
         read_audio(tmp_path)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything"
+)
 def test_no_permission(tmp_path, reader):
     path = write_wave(tmp_path / "a.wav", SIGNAL, 2)
     path.chmod(0)
@@ -185,7 +190,10 @@ def test_find_audio(tmp_path):
         (tmp_path / name).touch()
     inside = [str(tmp_path / name) for name in ("a.FLAC", "b.wav", "sub/c.ogg")]
     assert find_audio([tmp_path]) == inside
-    assert find_audio([tmp_path / "x.dat", tmp_path, tmp_path / "b.wav"]) == [str(tmp_path / "x.dat"), *inside]
+    assert find_audio([tmp_path / "x.dat", tmp_path, tmp_path / "b.wav"]) == [
+        str(tmp_path / "x.dat"),
+        *inside,
+    ]
     assert find_audio([str(tmp_path / "*.wav")]) == [str(tmp_path / "b.wav")]
     with pytest.raises(FileNotFoundError, match="none.wav: no such file"):
         find_audio([tmp_path / "none.wav"])
@@ -197,13 +205,40 @@ def test_find_audio(tmp_path):
 
 
 def test_find_audio_by_one_list_of_endings(tmp_path):
-    taken = ["a.aifc", "a.bwf", "a.wave", "a.snd", "a.SPH", "a.nist", "a.rf64", "a.mp2", "a.voc", "a.ircam", "a.iff", "a.paf", "a.sf", "a.htk"]
+    taken = [
+        "a.aifc",
+        "a.bwf",
+        "a.wave",
+        "a.snd",
+        "a.SPH",
+        "a.nist",
+        "a.rf64",
+        "a.mp2",
+        "a.voc",
+        "a.ircam",
+        "a.iff",
+        "a.paf",
+        "a.sf",
+        "a.htk",
+    ]
     taken += ["a.m4a", "a.mp4", "a.3gp", "a.amr", "a.webm", "a.wma", "a.mov"]
-    passed = ["README.txt", "cover.jpg", "._a.wav", ".DS_Store", ".a.wav", "__MACOSX/a.wav", ".ipynb_checkpoints/a.wav", "x/.git/a.wav"]
+    passed = [
+        "README.txt",
+        "cover.jpg",
+        "._a.wav",
+        ".DS_Store",
+        ".a.wav",
+        "__MACOSX/a.wav",
+        ".ipynb_checkpoints/a.wav",
+        "x/.git/a.wav",
+    ]
     for name in [*taken, *passed]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert find_audio([tmp_path]) == sorted(str(tmp_path / name) for name in taken)
     with pytest.raises(InputError, match="no file matches"):
         find_audio([str(tmp_path / "**" / "*.wav")])
-    assert find_audio([tmp_path / "._a.wav", str(tmp_path / "__MACOSX" / "*")]) == [str(tmp_path / "._a.wav"), str(tmp_path / "__MACOSX" / "a.wav")]
+    assert find_audio([tmp_path / "._a.wav", str(tmp_path / "__MACOSX" / "*")]) == [
+        str(tmp_path / "._a.wav"),
+        str(tmp_path / "__MACOSX" / "a.wav"),
+    ]

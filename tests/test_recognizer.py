@@ -42,7 +42,11 @@ def same(a, b, tolerance=0.0):
     )
 
 
-@pytest.mark.parametrize("features", [FEATURES, FeatureConfig.named("mcu"), FeatureConfig.named("paper")], ids=["trimmed", "mcu", "paper"])
+@pytest.mark.parametrize(
+    "features",
+    [FEATURES, FeatureConfig.named("mcu"), FeatureConfig.named("paper")],
+    ids=["trimmed", "mcu", "paper"],
+)
 def test_equals_its_parts(features):
     weights = checkpoint(features)
     y = voice(sample_rate=features.sample_rate)
@@ -63,7 +67,8 @@ def test_several_speeds_are_averaged(rec, monkeypatch, frames):
     y, speeds = voice(3.0), (1.0, 0.85, 1.15)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # resampling is how a speed is made, and no news
-        monkeypatch.setattr(warnings, "catch_warnings", None)  # which would change them for other threads as well
+        # which would change them for other threads as well
+        monkeypatch.setattr(warnings, "catch_warnings", None)
         together = Recognizer(checkpoint(), speeds).process_signal(y, 16000, window=1.0)
         monkeypatch.undo()
     with pytest.warns(ResamplingWarning):
@@ -71,7 +76,10 @@ def test_several_speeds_are_averaged(rec, monkeypatch, frames):
         alone = [[rec.process_signal(part, round(16000 * speed)) for speed in speeds] for part in windows]
     assert len(together.windows) == 5
     for window, heard in zip(together.windows, alone):
-        np.testing.assert_allclose(values(window), np.mean([values(one) for one in heard], axis=0), rtol=0, atol=1e-6)  # achieved 1e-7
+        # achieved 1e-7
+        np.testing.assert_allclose(
+            values(window), np.mean([values(one) for one in heard], axis=0), rtol=0, atol=1e-6
+        )
         np.testing.assert_allclose(window.attention, heard[0].attention, rtol=0, atol=1e-7)  # achieved 1.1e-8
     assert np.abs(values(together) - values(rec.process_signal(y, 16000, window=1.0))).max() > 1e-3
 
@@ -90,11 +98,19 @@ def test_probabilities_and_attention_add_up(rec):
 
 def test_weights_by_path(tmp_path, rec):
     y = voice()
-    assert same(Recognizer(write_weights(tmp_path / "w.npz")).process_signal(y, 16000), rec.process_signal(y, 16000))
+    assert same(
+        Recognizer(write_weights(tmp_path / "w.npz")).process_signal(y, 16000), rec.process_signal(y, 16000)
+    )
 
 
 def test_different_sounds_differ(rec):
-    assert np.abs(values(rec.process_signal(voice(seed=1), 16000)) - values(rec.process_signal(voice(seed=2), 16000))).max() > 1e-3
+    assert (
+        np.abs(
+            values(rec.process_signal(voice(seed=1), 16000))
+            - values(rec.process_signal(voice(seed=2), 16000))
+        ).max()
+        > 1e-3
+    )
 
 
 @pytest.mark.parametrize("seconds", [1.0, 10.5])
@@ -183,7 +199,9 @@ class TestWindows:
         path = write_wav(tmp_path / "long.wav", np.tile(spoken, 8))
         next(file_windows(path, gate=gate))  # soundfile's own set-up
         tracemalloc.start()
-        total = sum(len(window.samples) for window in file_windows(path, gate=gate) if window.samples is not None)
+        total = sum(
+            len(window.samples) for window in file_windows(path, gate=gate) if window.samples is not None
+        )
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         window = 4 * 16000 * 4  # bytes; the file is 60
@@ -222,7 +240,16 @@ class TestGate:
         p = rec.process_signal(talk, 16000)
         labels = [w.label if w.label == "silence" else "" for w in p.windows]
         assert labels == ["silence", "", "silence", "", "", "", "", "silence"]
-        near = [(0, 4.7), (4.7, 8.3), (8.3, 14.7), (14.7, 18.7), (16.7, 20.7), (18.7, 22.7), (20.3, 24.3), (24.3, 30)]
+        near = [
+            (0, 4.7),
+            (4.7, 8.3),
+            (8.3, 14.7),
+            (14.7, 18.7),
+            (16.7, 20.7),
+            (18.7, 22.7),
+            (20.3, 24.3),
+            (24.3, 30),
+        ]
         np.testing.assert_allclose([(w.start, w.end) for w in p.windows], near, rtol=0, atol=0.15)
         assert (p.start, p.end) == (0, 30) and p.label in CLASSES
 
@@ -246,7 +273,9 @@ class TestGate:
     def test_files_as_signals(self, rec, talk, tmp_path):
         pcm = np.round(talk * 32768).astype(np.int16)
         p, q = rec.process_file(write_wav(tmp_path / "a.wav", pcm)), rec.process_signal(pcm, 16000)
-        assert same(p, q) and [(w.start, w.end, w.label) for w in p.windows] == [(w.start, w.end, w.label) for w in q.windows]
+        assert same(p, q) and [(w.start, w.end, w.label) for w in p.windows] == [
+            (w.start, w.end, w.label) for w in q.windows
+        ]
 
     @pytest.mark.parametrize("rate", [8000, 48000])
     def test_at_other_rates(self, rec, rate):
@@ -255,7 +284,9 @@ class TestGate:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResamplingWarning)
             p = rec.process_signal(y, rate)
-        assert [w.speech for w in p.windows] == [False, True, True, False] and abs(p.windows[1].start - 5.7) < 0.15
+        assert [w.speech for w in p.windows] == [False, True, True, False] and abs(
+            p.windows[1].start - 5.7
+        ) < 0.15
 
     def test_without_it_all_is_heard(self, rec, talk, tmp_path):
         p = rec.process_signal(talk, 16000, gate=False)
@@ -272,15 +303,27 @@ class TestGate:
 
     def test_no_speech_is_silence_with_a_warning(self, rec, tmp_path):
         path = write_wav(tmp_path / "still.wav", np.zeros(11 * 16000))
-        with pytest.warns(RecognitionWarning, match="no speech was heard in .*still.wav: it is called silence"):
+        with pytest.warns(
+            RecognitionWarning, match="no speech was heard in .*still.wav: it is called silence"
+        ):
             p = rec.process_file(path)
-        assert (p.label, p.probabilities, p.start, p.end, p.windows, p.speech) == ("silence", {}, 0, 11, (), False)
+        assert (p.label, p.probabilities, p.start, p.end, p.windows, p.speech) == (
+            "silence",
+            {},
+            0,
+            11,
+            (),
+            False,
+        )
         assert len(p.attention) == len(p.times) == 0
         with pytest.warns(RecognitionWarning, match="5 windows of .* are silent"):
             assert rec.process_file(path, gate=False).label in CLASSES
 
     def test_company_does_not_matter(self, rec, talk, tmp_path):
-        still, spoken = write_wav(tmp_path / "a.wav", np.zeros(11 * 16000)), write_wav(tmp_path / "b.wav", talk)
+        still, spoken = (
+            write_wav(tmp_path / "a.wav", np.zeros(11 * 16000)),
+            write_wav(tmp_path / "b.wav", talk),
+        )
         with pytest.warns(RecognitionWarning, match="no speech"):
             together = rec.process_files([still, spoken, write_wav(tmp_path / "c.wav", voice(1))])
         assert [p.speech for p in together] == [False, True, True]
@@ -297,7 +340,9 @@ class TestSmoothing:
         for k, w in enumerate(p.windows):
             weights = np.array([max(0, 1 - abs(2 * (j - k)) / 3) for j in range(len(rows))])
             assert np.allclose(values(w), weights @ rows / weights.sum(), rtol=0, atol=1e-6)  # achieved 1e-7
-            assert w.label == CLASSES[values(w).argmax()] and np.array_equal(w.attention, raw.windows[k].attention)
+            assert w.label == CLASSES[values(w).argmax()] and np.array_equal(
+                w.attention, raw.windows[k].attention
+            )
         assert same(p, raw) and np.abs(values(p.windows[0]) - rows[0]).max() > 1e-3
 
     def test_not_across_long_silence(self, rec):
@@ -332,7 +377,8 @@ class TestTimes:
 
     def test_causal(self):
         p = Recognizer(checkpoint(FeatureConfig.named("mcu"))).process_signal(voice(1), 16000)
-        assert np.allclose(p.times, (np.arange(32) * 512) / 16000)  # frame t spans samples 512 (t - 1) to 512 (t + 1)
+        # frame t spans samples 512 (t - 1) to 512 (t + 1)
+        assert np.allclose(p.times, (np.arange(32) * 512) / 16000)
 
     def test_trimmed_silence_has_no_frames(self, rec):
         y = np.concatenate([np.zeros(16000), voice(1), np.zeros(8000)]).astype(np.float32)
@@ -349,7 +395,11 @@ class TestOddSounds:
             warnings.simplefilter("error")
             return rec.process_signal(y, rate)
 
-    @pytest.mark.parametrize("y", [np.zeros(16000), np.full(16000, 0.5), np.full(16000, -1.0), 5e-5 * np.ones(16000)], ids=["0", "dc", "-1", "tiny"])
+    @pytest.mark.parametrize(
+        "y",
+        [np.zeros(16000), np.full(16000, 0.5), np.full(16000, -1.0), 5e-5 * np.ones(16000)],
+        ids=["0", "dc", "-1", "tiny"],
+    )
     def test_silence_and_dc(self, rec, y):
         with pytest.warns(RecognitionWarning, match="the signal is silent: the label means little"):
             p = rec.process_signal(y.astype(np.float32), 16000)
@@ -392,20 +442,31 @@ class TestOddSounds:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             p = rec.process_signal(y, rate)
-        assert [warning.category for warning in caught] == [ResamplingWarning] * (rate == 8000)  # where bands are left empty
+        # where bands are left empty
+        assert [warning.category for warning in caught] == [ResamplingWarning] * (rate == 8000)
         with pytest.warns(ResamplingWarning):
             x = (extract_features(y, rate, FEATURES) - rec.checkpoint.mean) / rec.checkpoint.std
         assert np.array_equal(values(p), softmax(rec.model.infer(x[None], [len(x)])[0])[0])
         assert p.end == 1.0
 
-    @pytest.mark.parametrize("rate, words", [(0, "sample rate 0"), (2_000_000, "sample rate 2000000"), ("fast", "sample rate 'fast'")])
+    @pytest.mark.parametrize(
+        "rate, words",
+        [(0, "sample rate 0"), (2_000_000, "sample rate 2000000"), ("fast", "sample rate 'fast'")],
+    )
     def test_impossible_rate(self, rec, rate, words):
         with pytest.raises(InputError, match=words):
             rec.process_signal(voice(), rate)
 
     @pytest.mark.parametrize(
         "y, words",
-        [([], "no samples"), ([0.0, np.nan], "NaN"), ([np.inf], "infinite"), (np.zeros((2, 2, 2)), "shape"), (3.0, "shape"), (["a"], "audio is")],
+        [
+            ([], "no samples"),
+            ([0.0, np.nan], "NaN"),
+            ([np.inf], "infinite"),
+            (np.zeros((2, 2, 2)), "shape"),
+            (3.0, "shape"),
+            (["a"], "audio is"),
+        ],
     )
     def test_unusable_signal(self, rec, y, words):
         with pytest.raises(InputError, match=words):
@@ -424,7 +485,9 @@ class TestFiles:
         good = write_wav(tmp_path / "good.wav", voice())
         (tmp_path / "text.wav").write_text("not audio")
         errors = {}
-        predictions = rec.process_files([tmp_path / "text.wav", good, "gone.wav"], on_error=errors.__setitem__)
+        predictions = rec.process_files(
+            [tmp_path / "text.wav", good, "gone.wav"], on_error=errors.__setitem__
+        )
         assert predictions[0] is predictions[2] is None
         assert same(predictions[1], rec.process_file(good))
         assert list(errors) == [str(tmp_path / "text.wav"), "gone.wav"]
@@ -435,7 +498,9 @@ class TestFiles:
         for name in ("c.wav", "b/a.wav", "a.WAV"):
             write_wav(tmp_path / name, voice(0.2))
         (tmp_path / "notes.txt").write_text("not audio")
-        assert [p.file for p in rec.process_folder(tmp_path)] == [str(tmp_path / name) for name in ("a.WAV", "b/a.wav", "c.wav")]
+        assert [p.file for p in rec.process_folder(tmp_path)] == [
+            str(tmp_path / name) for name in ("a.WAV", "b/a.wav", "c.wav")
+        ]
 
     def test_folder_without_audio(self, rec, tmp_path):
         with pytest.raises(InputError, match="without sound files"):
@@ -448,17 +513,27 @@ class TestFiles:
 
 
 @pytest.mark.parametrize(
-    "lacking, words", [("mean", "statistics"), ("std", "statistics"), ("features", "feature configuration"), ("classes", "classes")]
+    "lacking, words",
+    [
+        ("mean", "statistics"),
+        ("std", "statistics"),
+        ("features", "feature configuration"),
+        ("classes", "classes"),
+    ],
 )
 def test_incomplete_weights_name_the_remedy(lacking, words):
     parts = {**vars(checkpoint()), lacking: None}
-    with pytest.raises(InputError, match=rf"the checkpoint has no {words}; .*npreslstm convert .* --like OTHER.npz"):
+    with pytest.raises(
+        InputError, match=rf"the checkpoint has no {words}; .*npreslstm convert .* --like OTHER.npz"
+    ):
         Recognizer(Checkpoint(**parts))
 
 
 def test_pytorch_weights_name_the_remedy(golden):
     path = golden / "reslstm_sa_h64.pt"
-    with pytest.raises(InputError, match="has no statistics, no feature configuration, no classes; .*--like OTHER.npz"):
+    with pytest.raises(
+        InputError, match="has no statistics, no feature configuration, no classes; .*--like OTHER.npz"
+    ):
         Recognizer(path)
     assert load_model(path).config.hidden_size == 64
 

@@ -1,4 +1,6 @@
-"""Stacks of LSTM layers, both directions: against the reference clip by clip, numeric gradients, and what is refused."""
+"""Stacks of LSTM layers, both directions: against the reference clip by clip, numeric gradients, and what is
+refused.
+"""
 
 import numpy as np
 import pytest
@@ -61,13 +63,19 @@ def test_a_stack_equals_the_reference(layers, bidirectional, bias):
 
 @pytest.mark.parametrize("layers, bidirectional, bias", [(1, False, True), (2, True, True), (2, True, False)])
 def test_gradients_of_everything(layers, bidirectional, bias):
-    """Over every weight, the input and the initial states; the loss weighs all outputs and final states at random."""
+    """Over every weight, the input and the initial states; the loss weighs all outputs and final states at
+    random.
+    """
     rng = np.random.default_rng(1)
     N, T, D, H, L = 2, 3, 1, 2, layers * (1 + bidirectional)
     lengths = np.array([2, 3])
     state = random_state(rng, D, H, layers, bidirectional, bias)
     x, h0, c0 = rng.normal(size=(N, T, D)), rng.normal(size=(L, N, H)), rng.normal(size=(L, N, H))
-    dy, dh, dc = rng.normal(size=(N, T, H * (1 + bidirectional))), rng.normal(size=(L, N, H)), rng.normal(size=(L, N, H))
+    dy, dh, dc = (
+        rng.normal(size=(N, T, H * (1 + bidirectional))),
+        rng.normal(size=(L, N, H)),
+        rng.normal(size=(L, N, H)),
+    )
 
     def run():
         return recurrent_forward(x, lengths, state, h0, c0)
@@ -78,8 +86,12 @@ def test_gradients_of_everything(layers, bidirectional, bias):
 
     dx, (dh0, dc0), grads = recurrent_backward(dy, run()[2], dh, dc)
     assert list(grads) == list(state)
-    checked = {"x": (x, dx), "h0": (h0, dh0), "c0": (c0, dc0)} | {name: (state[name], grad) for name, grad in grads.items()}
-    errors = {name: relative_error(analytic, numeric_gradient(loss, p)) for name, (p, analytic) in checked.items()}
+    checked = {"x": (x, dx), "h0": (h0, dh0), "c0": (c0, dc0)} | {
+        name: (state[name], grad) for name, grad in grads.items()
+    }
+    errors = {
+        name: relative_error(analytic, numeric_gradient(loss, p)) for name, (p, analytic) in checked.items()
+    }
     assert max(errors.values()) < 8e-11, errors  # achieved 9e-12
 
 
@@ -115,7 +127,9 @@ def test_padding_has_no_part_in_either_direction():
 def test_without_lengths_all_frames_count():
     rng = np.random.default_rng(3)
     state, x = random_state(rng, 2, 3, 1, True), rng.normal(size=(2, 4, 2))
-    np.testing.assert_array_equal(recurrent_forward(x, None, state)[0], recurrent_forward(x, np.array([4, 4]), state)[0])
+    np.testing.assert_array_equal(
+        recurrent_forward(x, None, state)[0], recurrent_forward(x, np.array([4, 4]), state)[0]
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -138,14 +152,35 @@ REFUSED = {
     "nothing": ({}, "the matrix weight_ih_l0 is missing.*found nothing"),
     "no recurrent weights": ({"weight_ih_l0": np.ones((12, 2))}, "the matrix weight_hh_l0 is missing"),
     "a missing tensor": (without("bias_hh_l1_reverse"), r"bias_hh_l1_reverse is missing; expected \(12,\)"),
-    "a missing direction": ({k: v for k, v in GOOD.items() if not k.endswith("_l1_reverse")}, r"weight_ih_l1_reverse is missing"),
-    "a gap in the layers": ({k.replace("_l1", "_l2"): v for k, v in GOOD.items()}, r"weight_ih_l1 is missing; expected \(12, 6\)"),
-    "a bias too many": ({**random_state(np.random.default_rng(0), 2, 3, 1, False, bias=False), "bias_ih_l1": np.ones(12)}, "expected the same four"),
+    "a missing direction": (
+        {k: v for k, v in GOOD.items() if not k.endswith("_l1_reverse")},
+        r"weight_ih_l1_reverse is missing",
+    ),
+    "a gap in the layers": (
+        {k.replace("_l1", "_l2"): v for k, v in GOOD.items()},
+        r"weight_ih_l1 is missing; expected \(12, 6\)",
+    ),
+    "a bias too many": (
+        {**random_state(np.random.default_rng(0), 2, 3, 1, False, bias=False), "bias_ih_l1": np.ones(12)},
+        "expected the same four",
+    ),
     "a shape": ({**SMALL, "bias_ih_l0": np.ones(3)}, r"bias_ih_l0 is \(3,\); expected \(12,\)"),
-    "another module's names": ({f"lstm.{name}": w for name, w in SMALL.items()}, r"'lstm\.weight_ih_l0' is not a weight of torch\.nn\.LSTM"),
-    "projections": ({**SMALL, "weight_hr_l0": np.ones((2, 3))}, r"weight_hr_l0 is a projection \(proj_size=2\)"),
-    "a GRU": ({"weight_ih_l0": np.ones((9, 2)), "weight_hh_l0": np.ones((9, 3))}, r"weight_hh_l0 is \(9, 3\), the shape of a GRU"),
-    "a plain RNN": ({"weight_ih_l0": np.ones((3, 2)), "weight_hh_l0": np.ones((3, 3))}, "the shape of a plain RNN"),
+    "another module's names": (
+        {f"lstm.{name}": w for name, w in SMALL.items()},
+        r"'lstm\.weight_ih_l0' is not a weight of torch\.nn\.LSTM",
+    ),
+    "projections": (
+        {**SMALL, "weight_hr_l0": np.ones((2, 3))},
+        r"weight_hr_l0 is a projection \(proj_size=2\)",
+    ),
+    "a GRU": (
+        {"weight_ih_l0": np.ones((9, 2)), "weight_hh_l0": np.ones((9, 3))},
+        r"weight_hh_l0 is \(9, 3\), the shape of a GRU",
+    ),
+    "a plain RNN": (
+        {"weight_ih_l0": np.ones((3, 2)), "weight_hh_l0": np.ones((3, 3))},
+        "the shape of a plain RNN",
+    ),
     "peepholes": ({**SMALL, "weight_peephole_l0": np.ones(9)}, "weight_peephole_l0 is a peephole connection"),
 }
 

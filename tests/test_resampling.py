@@ -64,14 +64,20 @@ def test_same_rate_is_untouched():
 
 
 @settings(max_examples=40)
-@given(st.sampled_from([*PAIRS, (40800, 16000), (55200, 48000)]), st.integers(1, 5000), st.lists(st.integers(0, 5000), max_size=6).map(sorted))
+@given(
+    st.sampled_from([*PAIRS, (40800, 16000), (55200, 48000)]),
+    st.integers(1, 5000),
+    st.lists(st.integers(0, 5000), max_size=6).map(sorted),
+)
 def test_pieces_make_the_whole(pair, n, cuts):
     y = np.random.default_rng(n).standard_normal(n)
     pieces = np.concatenate(list(resample_blocks(np.split(y, cuts), *pair)))
     np.testing.assert_allclose(pieces, resample(y, *pair), rtol=0, atol=1e-13)  # achieved: 2e-14
 
 
-@pytest.mark.parametrize("from_rate, to_rate", [(999983, 48000), (882008, 44100), (47999, 48000), (44056, 48000)])
+@pytest.mark.parametrize(
+    "from_rate, to_rate", [(999983, 48000), (882008, 44100), (47999, 48000), (44056, 48000)]
+)
 def test_rates_without_a_common_divisor(from_rate, to_rate):
     up, down = _ratio(from_rate, to_rate)
     assert max(up, down) <= 20_000 or min(up, down) == 1

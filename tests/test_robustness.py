@@ -18,7 +18,11 @@ from npreslstm.training.conditioned import entropy_of
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.robustness import SEED, _other_voices, features_under, robustness
 
-SOME = {"as recorded": Condition(), "white": Condition(noise="white", noise_db=5), "babble": Condition(noise="babble", noise_db=5)}
+SOME = {
+    "as recorded": Condition(),
+    "white": Condition(noise="white", noise_db=5),
+    "babble": Condition(noise="babble", noise_db=5),
+}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,8 @@ def test_scores_are_those_of_the_recognizer(clips, tmp_path):
             y, rate = read_audio(clip.path)
             heard = apply(SOME[name], y, rate, np.random.default_rng([SEED, entropy_of(clip.path), k]))
             p = recognizer.process_signal(heard, rate).probabilities
-            assert list(p.values()) == pytest.approx(found[name].probabilities[n].tolist(), abs=1e-5)  # achieved 6e-8
+            # achieved 6e-8
+            assert list(p.values()) == pytest.approx(found[name].probabilities[n].tolist(), abs=1e-5)
     labels = np.array([clip.label for clip in clips.clips])
     hits = [np.mean(found["white"].predicted[labels == label] == label) for label in range(3)]
     assert found["white"].uar == pytest.approx(np.mean(hits)) and 0 <= found["white"].calibration_error <= 1

@@ -23,9 +23,14 @@ def library():
 def awkward_state():
     """Arrays of every dtype, shape and layout."""
     state = {name: np.arange(6).reshape(2, 3).astype(name) for name in DTYPES}
-    state |= {"big_endian": np.arange(3, dtype=">f8"), "transposed": np.arange(6.0).reshape(2, 3).T, "steps": np.arange(10.0)[::-3]}
+    state |= {
+        "big_endian": np.arange(3, dtype=">f8"),
+        "transposed": np.arange(6.0).reshape(2, 3).T,
+        "steps": np.arange(10.0)[::-3],
+    }
     state |= {"scalar": np.array(2.5), "numpy scalar": np.int64(7), "empty": np.zeros((0, 4), np.float32)}
-    state["special"] = np.array([0x7FC12345, 0xFF800001, 0x80000000, 1], np.uint32).view(np.float32)  # NaN payloads, -0, a subnormal
+    # NaN payloads, -0, a subnormal
+    state["special"] = np.array([0x7FC12345, 0xFF800001, 0x80000000, 1], np.uint32).view(np.float32)
     return state
 
 
@@ -75,12 +80,21 @@ def test_torch_and_we_read_each_other(library, tmp_path):
     torch = pytest.importorskip("torch")
     from safetensors.torch import load_file, save_file
 
-    state = {"w": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1.0, -2.5, float("nan")]).to(torch.bfloat16), "n": torch.tensor(3)}
+    state = {
+        "w": torch.arange(6.0).reshape(2, 3),
+        "b": torch.tensor([1.0, -2.5, float("nan")]).to(torch.bfloat16),
+        "n": torch.tensor(3),
+    }
     save_file(state, tmp_path / "t.safetensors")
-    wanted = {name: (value.float() if value.dtype == torch.bfloat16 else value).numpy() for name, value in state.items()}
+    wanted = {
+        name: (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+        for name, value in state.items()
+    }
     assert_same(ours.read_state_dict(tmp_path / "t.safetensors"), wanted)
     ours.write_state_dict(tmp_path / "o.safetensors", wanted)
-    assert_same({name: value.numpy() for name, value in load_file(tmp_path / "o.safetensors").items()}, wanted)
+    assert_same(
+        {name: value.numpy() for name, value in load_file(tmp_path / "o.safetensors").items()}, wanted
+    )
 
 
 @pytest.mark.oracle
@@ -126,7 +140,10 @@ def test_every_truncation_is_refused(library, tmp_path):
         ({"w": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 8]}}, "not a whole safetensors file"),
         ({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 2**40]}}, "not a whole safetensors file"),
         ({"w": {"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}}, "not a whole safetensors file"),
-        ({"w": {"dtype": "F8_E4M3", "shape": [8], "data_offsets": [0, 8]}}, "dtype F8_E4M3; expected one of F64, F32"),
+        (
+            {"w": {"dtype": "F8_E4M3", "shape": [8], "data_offsets": [0, 8]}},
+            "dtype F8_E4M3; expected one of F64, F32",
+        ),
         (["w"], "not a whole safetensors file"),
     ],
     ids=["shape", "offsets", "negative", "float8", "no object"],
@@ -147,7 +164,11 @@ def test_a_missing_file(library, tmp_path, read):
 def test_without_the_library_the_remedy_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "safetensors", None)
     monkeypatch.delitem(sys.modules, "safetensors.numpy", raising=False)
-    calls = [lambda path: ours.write_state_dict(path, {"w": np.ones(2)}), ours.read_state_dict, ours.read_metadata]
+    calls = [
+        lambda path: ours.write_state_dict(path, {"w": np.ones(2)}),
+        ours.read_state_dict,
+        ours.read_metadata,
+    ]
     for call in calls:
         with pytest.raises(InputError, match=r"pip install npreslstm\[safetensors\]"):
             call(tmp_path / "w.safetensors")
@@ -155,7 +176,11 @@ def test_without_the_library_the_remedy_is_named(monkeypatch, tmp_path):
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("shape", [[1] * 65, [0, 2**62, 2**62], [2**63, 0], [0, 2**64], [2**31, 0, 2**31, 4]], ids=lambda shape: f"{len(shape)} axes")
+@pytest.mark.parametrize(
+    "shape",
+    [[1] * 65, [0, 2**62, 2**62], [2**63, 0], [0, 2**64], [2**31, 0, 2**31, 4]],
+    ids=lambda shape: f"{len(shape)} axes",
+)
 def test_a_shape_that_numpy_cannot_hold_is_refused(library, tmp_path, shape):
     size = 0 if 0 in shape else 4
     header = json.dumps({"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}}).encode()

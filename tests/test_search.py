@@ -21,12 +21,38 @@ from npreslstm.training.recipe import ORIGINAL, Recipe, load_recipe
 from npreslstm.training.search import DEFAULT_RANGES, PAPER_RANGES, Range, parse_ranges
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = ["--folds", "3", "--config", "mcu", "--hidden", "4", "--set", "epochs=2", "--set", "speeds=1", "--seed", "3", "--workers", "1"]
-RANGES = ["--range", "lr=1e-4:1e-1:log", "--range", "batch_size=4,8", "--range", "time_masks=0:3", "--range", "dropout=0:0.5"]
+SMALL = [
+    "--folds",
+    "3",
+    "--config",
+    "mcu",
+    "--hidden",
+    "4",
+    "--set",
+    "epochs=2",
+    "--set",
+    "speeds=1",
+    "--seed",
+    "3",
+    "--workers",
+    "1",
+]
+RANGES = [
+    "--range",
+    "lr=1e-4:1e-1:log",
+    "--range",
+    "batch_size=4,8",
+    "--range",
+    "time_masks=0:3",
+    "--range",
+    "dropout=0:0.5",
+]
 
 
 def test_ranges_from_text():
-    assert parse_ranges(["lr=1e-4:1e-2:log", "dropout=0:0.5", "batch_size=8,16", "epochs=10:20"], Recipe()) == {
+    assert parse_ranges(
+        ["lr=1e-4:1e-2:log", "dropout=0:0.5", "batch_size=8,16", "epochs=10:20"], Recipe()
+    ) == {
         "lr": Range(1e-4, 1e-2, True),
         "dropout": Range(0.0, 0.5),
         "batch_size": Range(choices=(8, 16)),
@@ -34,18 +60,33 @@ def test_ranges_from_text():
     }
 
 
-NONSENSE = ["lr", "lr=", "lr=1:2:ln", "lr=2:1", "lr=0:1:log", "lr=0:inf", "lr=nan:1", "dropout=0:1.5", "batch_size=0,8", "epochs=1.5:3"]
+NONSENSE = [
+    "lr",
+    "lr=",
+    "lr=1:2:ln",
+    "lr=2:1",
+    "lr=0:1:log",
+    "lr=0:inf",
+    "lr=nan:1",
+    "dropout=0:1.5",
+    "batch_size=0,8",
+    "epochs=1.5:3",
+]
 
 
 @pytest.mark.parametrize("text", NONSENSE)
 def test_ranges_that_make_no_sense(text):
-    with pytest.raises(InputError, match=f"range '{text}': expected LOW:HIGH, LOW:HIGH:log or values with commas"):
+    with pytest.raises(
+        InputError, match=f"range '{text}': expected LOW:HIGH, LOW:HIGH:log or values with commas"
+    ):
         parse_ranges([text], Recipe())
 
 
 @pytest.mark.parametrize("text", ["padding=masked,original", "speeds=1,2", "trim_db=10:40", "rate=1:2"])
 def test_only_numbers_of_the_recipe_are_searched(text):
-    with pytest.raises(InputError, match="is not of a number of the recipe; expected one of epochs, batch_size, lr"):
+    with pytest.raises(
+        InputError, match="is not of a number of the recipe; expected one of epochs, batch_size, lr"
+    ):
         parse_ranges([text], Recipe())
 
 
@@ -57,7 +98,17 @@ def test_recipes_lie_in_their_ranges(ranges, recipe):
 
 
 def command(corpus, out, *more):
-    return ["search", str(corpus), *SMALL, *RANGES, "--cache", str(corpus.parent / "features"), "--out", str(out), *more]
+    return [
+        "search",
+        str(corpus),
+        *SMALL,
+        *RANGES,
+        "--cache",
+        str(corpus.parent / "features"),
+        "--out",
+        str(out),
+        *more,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -76,27 +127,45 @@ def rows(out):
 @pytest.mark.oracle
 def test_trials_lie_in_the_ranges_and_the_best_recipe_is_written(whole, corpus):
     trials = rows(whole)
-    assert [int(trial["trial"]) for trial in trials] == list(range(14)) and os.listdir(whole / "snapshots") == []
-    assert all(1e-4 <= float(t["lr"]) <= 1e-1 and int(t["batch_size"]) in (4, 8) and int(t["time_masks"]) in range(4) for t in trials)
+    assert [int(trial["trial"]) for trial in trials] == list(range(14)) and os.listdir(
+        whole / "snapshots"
+    ) == []
+    assert all(
+        1e-4 <= float(t["lr"]) <= 1e-1 and int(t["batch_size"]) in (4, 8) and int(t["time_masks"]) in range(4)
+        for t in trials
+    )
     assert len({t["lr"] for t in trials}) == 14
-    best = max((t for t in trials if t["state"] == "complete"), key=lambda trial: float(trial["validation UAR"]))
+    best = max(
+        (t for t in trials if t["state"] == "complete"), key=lambda trial: float(trial["validation UAR"])
+    )
     recipe = load_recipe(str(whole / "best.json"))
     assert (recipe.lr, recipe.batch_size, recipe.epochs) == (float(best["lr"]), int(best["batch_size"]), 2)
 
 
 @pytest.mark.oracle
 def test_the_score_is_that_of_an_inner_cross_validation(whole, corpus, tmp_path):
-    arguments = [*SMALL, "--inner", "--recipe", str(whole / "best.json"), "--cache", str(corpus.parent / "features")]
+    arguments = [
+        *SMALL,
+        "--inner",
+        "--recipe",
+        str(whole / "best.json"),
+        "--cache",
+        str(corpus.parent / "features"),
+    ]
     assert main(["crossval", str(corpus), *arguments, "--out", str(tmp_path / "out")]) == 0
     score = json.loads((tmp_path / "out/summary.json").read_text())["UAR"]["mean"]
-    assert f"{score:.6f}" == max(trial["validation UAR"] for trial in rows(whole) if trial["state"] == "complete")
+    assert f"{score:.6f}" == max(
+        trial["validation UAR"] for trial in rows(whole) if trial["state"] == "complete"
+    )
 
 
 @pytest.mark.oracle
 def test_killed_and_started_again_it_makes_the_same_trials(whole, corpus, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     arguments = command(corpus, tmp_path / "out", "--trials", "6")
-    process = subprocess.Popen([sys.executable, "-m", "npreslstm", *arguments], env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "npreslstm", *arguments], env=environment, stderr=subprocess.PIPE, text=True
+    )
     while "trial 1 " not in process.stderr.readline():
         assert process.poll() is None
     time.sleep(0.05)
@@ -137,7 +206,10 @@ def test_a_trial_that_falls_behind_is_stopped_early():
         good(SimpleNamespace(epoch=epoch, uar=0.6))
     second = _reporter(trial, [0.6], 8)  # in the second fold the mean with the first one counts
     second(SimpleNamespace(epoch=1, uar=0.45))
-    assert study.trials[-1].intermediate_values == {**dict.fromkeys(range(1, 9), 0.6), 9: pytest.approx(0.525)}
+    assert study.trials[-1].intermediate_values == {
+        **dict.fromkeys(range(1, 9), 0.6),
+        9: pytest.approx(0.525),
+    }
     late = study.ask()
     with pytest.raises(optuna.TrialPruned):
         for epoch in range(1, 9):
@@ -157,7 +229,10 @@ def test_several_workers_share_a_database(corpus, tmp_path, capsys):
 @pytest.mark.oracle
 def test_another_search_in_the_folder_is_refused(whole, corpus, capsys):
     assert main(command(corpus, whole, "--range", "crop=0:0.5")) == 2
-    assert "holds results of another configuration: ranges.crop is null there and [0.0, 0.5, false, []] here" in capsys.readouterr().err
+    assert (
+        "holds results of another configuration: ranges.crop is null there and [0.0, 0.5, false, []] here"
+        in capsys.readouterr().err
+    )
     assert main(command(corpus, whole, "--set", "mixup=0.9")) == 2
     assert "recipe.mixup is 0.3 there and 0.9 here" in capsys.readouterr().err
 
@@ -166,7 +241,10 @@ def test_another_search_in_the_folder_is_refused(whole, corpus, capsys):
 def test_bad_storage_is_one_line(corpus, tmp_path, capsys):
     pytest.importorskip("optuna")
     assert main(command(corpus, tmp_path / "out", "--storage", "nonsense://x")) == 2
-    assert "npreslstm: error: the storage of the search cannot be opened" in capsys.readouterr().err.splitlines()[-1]
+    assert (
+        "npreslstm: error: the storage of the search cannot be opened"
+        in capsys.readouterr().err.splitlines()[-1]
+    )
     assert main(command(corpus, tmp_path / "out", "--trials", "0")) == 2
     assert "trials is 0; expected at least 1" in capsys.readouterr().err
 
@@ -185,9 +263,16 @@ def test_when_all_diverge_it_says_so(corpus, tmp_path, capsys):
     pytest.importorskip("optuna")
     pytest.importorskip("matplotlib")
     out = tmp_path / "out"
-    assert main(command(corpus, out, "--trials", "2", "--range", "lr=1e30:1e31", "--plots", str(tmp_path / "p"))) == 0
+    assert (
+        main(command(corpus, out, "--trials", "2", "--range", "lr=1e30:1e31", "--plots", str(tmp_path / "p")))
+        == 0
+    )
     said = capsys.readouterr().out
-    assert "2 trials, none of them complete" in said and "best.json" not in said and not (out / "best.json").exists()
+    assert (
+        "2 trials, none of them complete" in said
+        and "best.json" not in said
+        and not (out / "best.json").exists()
+    )
 
 
 def test_without_optuna_it_says_so(corpus, tmp_path, capsys, monkeypatch):
@@ -197,7 +282,11 @@ def test_without_optuna_it_says_so(corpus, tmp_path, capsys, monkeypatch):
 
 
 def test_seeds_of_draws_differ():
-    states = {int(np.random.SeedSequence([0, trial, k]).generate_state(1)[0]) for trial in range(100) for k in range(9)}
+    states = {
+        int(np.random.SeedSequence([0, trial, k]).generate_state(1)[0])
+        for trial in range(100)
+        for k in range(9)
+    }
     assert len(states) == 900
 
 
@@ -205,7 +294,13 @@ def test_seeds_of_draws_differ():
 def test_a_damaged_journal_is_an_input_error(tmp_path):
     """Whatever was changed in it; the journal has no checksums, so a changed number may be taken."""
     pytest.importorskip("optuna")
-    path, ranges = str(tmp_path / "study.log"), {"lr": Range(1e-4, 1e-2, True), "batch_size": Range(choices=(8, 16))}
+    path, ranges = (
+        str(tmp_path / "study.log"),
+        {
+            "lr": Range(1e-4, 1e-2, True),
+            "batch_size": Range(choices=(8, 16)),
+        },
+    )
     study = search._open_study(path, "npreslstm", Recipe())
     for k in range(6):
         trial = study.ask()

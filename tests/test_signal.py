@@ -22,20 +22,28 @@ def test_integers_of_either_byte_order(kind, order):
     samples = np.array([0, 1, -1, 2**15 - 1, -(2**15)], order + kind)
     result = as_float(samples)
     assert result.dtype == np.float32 and result.dtype.isnative
-    np.testing.assert_array_equal(result, (samples.astype(float) / (2**15 if kind == "i2" else 2**31)).astype(np.float32))
+    np.testing.assert_array_equal(
+        result, (samples.astype(float) / (2**15 if kind == "i2" else 2**31)).astype(np.float32)
+    )
 
 
 def test_floats_of_the_other_byte_order():
     np.testing.assert_array_equal(as_float(voice(0.1).astype(">f4")), voice(0.1))
 
 
-@pytest.mark.parametrize("samples", [INTEGERS, 30 * voice(0.2) / np.abs(voice(0.2)).max(), np.array([0.0, 2.1]), np.array([-2.0, 1.0])])
+@pytest.mark.parametrize(
+    "samples",
+    [INTEGERS, 30 * voice(0.2) / np.abs(voice(0.2)).max(), np.array([0.0, 2.1]), np.array([-2.0, 1.0])],
+)
 def test_another_scale(samples):
     with pytest.warns(ScaleWarning, match="audio: samples up to"):
         assert warn_of_scale(samples)
 
 
-@pytest.mark.parametrize("samples", [voice(0.2), np.array([1.0, -1.0, 0.0]), np.zeros(5), np.array([1.9, -0.5]), np.array([1.0001, 0.5])])
+@pytest.mark.parametrize(
+    "samples",
+    [voice(0.2), np.array([1.0, -1.0, 0.0]), np.zeros(5), np.array([1.9, -0.5]), np.array([1.0001, 0.5])],
+)
 def test_the_usual_scale(samples):
     assert not warn_of_scale(samples)
 

@@ -1,4 +1,6 @@
-"""Training that goes on from another network: what it begins with, what it keeps to, and whom that network must not have heard."""
+"""Training that goes on from another network: what it begins with, what it keeps to, and whom that network
+must not have heard.
+"""
 
 from dataclasses import replace
 
@@ -22,8 +24,13 @@ SMALL = ModelConfig(hidden_size=4)
 def corpus(name="ours.csv", speakers=5, seed=3):
     rng = np.random.default_rng(seed)
     labels = np.arange(40) % 4
-    clips = [[(k + rng.normal(size=(int(rng.integers(8, 14)), 46))).astype(np.float32) for _ in range(2)] for k in labels]
-    return Examples(name, tuple("abcd"), FEATURES, clips, labels, np.array([f"s{k % speakers}" for k in range(40)]))
+    clips = [
+        [(k + rng.normal(size=(int(rng.integers(8, 14)), 46))).astype(np.float32) for _ in range(2)]
+        for k in labels
+    ]
+    return Examples(
+        name, tuple("abcd"), FEATURES, clips, labels, np.array([f"s{k % speakers}" for k in range(40)])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +46,9 @@ def go_on(start, data=None, recipe=RECIPE, test=("s0",), model=SMALL):
 
 
 def test_it_begins_with_those_weights_and_keeps_the_statistics(begun):
-    still = go_on(begun, recipe=with_settings(RECIPE, ["lr=1e-12", "weight_decay=0", "ema=0", "prior=training"]))
+    still = go_on(
+        begun, recipe=with_settings(RECIPE, ["lr=1e-12", "weight_decay=0", "ema=0", "prior=training"])
+    )
     plain = replace(begun, state={**begun.state})
     assert np.array_equal(still.mean, begun.mean) and np.array_equal(still.std, begun.std)
     for name, tensor in plain.state.items():
@@ -53,7 +62,9 @@ def test_it_begins_with_those_weights_and_keeps_the_statistics(begun):
 def test_an_anchor_holds_the_targets_to_what_the_network_said(begun):
     data = corpus()
     split = split_by_speaker(data.speakers, test=("s0",))
-    clips = [[((f - begun.mean) / begun.std).astype(np.float32) for f in data.variants[n]] for n in split.train]
+    clips = [
+        [((f - begun.mean) / begun.std).astype(np.float32) for f in data.variants[n]] for n in split.train
+    ]
     recipe = with_settings(RECIPE, ["anchor=0.25", "mixup=0", "label_smoothing=0"])
     said = _opinions(begun, data, split, clips, recipe)
     by_hand = np.mean([predict(begun.model(), [variants[k] for variants in clips]) for k in (0, 1)], axis=0)
@@ -74,9 +85,15 @@ def test_corpora_that_it_does_not_know_have_labels_alone(begun):
         np.repeat([0, 1], 40), np.ones((2, 4), bool), ("ours.csv", "theirs.csv"),
     )  # fmt: skip
     split = split_by_speaker(both.speakers, test=("ours.csv/s0",))
-    said = _opinions(begun, both, split, [both.variants[n] for n in split.train], with_settings(RECIPE, ["anchor=0.5"]))
+    said = _opinions(
+        begun, both, split, [both.variants[n] for n in split.train], with_settings(RECIPE, ["anchor=0.5"])
+    )
     assert np.array_equal(np.isnan(said).any(axis=1), both.corpora[split.train] == 1)
-    assert np.isfinite(fit(both, split, SMALL, with_settings(RECIPE, ["anchor=0.5"]), 0, start=begun).notes["history"]["loss"]).all()
+    assert np.isfinite(
+        fit(both, split, SMALL, with_settings(RECIPE, ["anchor=0.5"]), 0, start=begun).notes["history"][
+            "loss"
+        ]
+    ).all()
     with pytest.raises(InputError, match="was trained on speaker ours.csv/s1, held out here"):
         fit(both, split_by_speaker(both.speakers, test=("ours.csv/s1",)), SMALL, RECIPE, 0, start=begun)
     go = split_by_speaker(both.speakers, test=("theirs.csv/s1",))  # another person of that name
@@ -84,7 +101,9 @@ def test_corpora_that_it_does_not_know_have_labels_alone(begun):
 
 
 def test_speakers_that_it_knows_cannot_be_held_out(begun):
-    with pytest.raises(InputError, match="was trained on speaker s1, s3, held out here; expected one that has not heard them"):
+    with pytest.raises(
+        InputError, match="was trained on speaker s1, s3, held out here; expected one that has not heard them"
+    ):
         go_on(begun, test=("s1", "s3"))
     go_on(begun, corpus("theirs.csv"), test=("s1", "s3"))  # others, of another corpus
 
@@ -92,7 +111,12 @@ def test_speakers_that_it_knows_cannot_be_held_out(begun):
 def test_whom_the_first_network_heard_stays_in_the_notes(begun):
     data = corpus()
     few = np.flatnonzero(np.isin(data.speakers, ["s0", "s1", "s2"]))
-    some = data._replace(variants=[data.variants[n] for n in few], labels=data.labels[few], speakers=data.speakers[few], corpora=data.corpora[few])
+    some = data._replace(
+        variants=[data.variants[n] for n in few],
+        labels=data.labels[few],
+        speakers=data.speakers[few],
+        corpora=data.corpora[few],
+    )
     assert go_on(begun, some).notes["speakers trained on"] == ["s1", "s2", "s3", "s4"]
 
 

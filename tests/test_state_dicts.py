@@ -35,7 +35,13 @@ def test_the_state_dict_is_found(checkpoint):
 def test_a_key_chooses_among_several():
     checkpoint = {"model": W, "ema": {"module": OTHER}}
     assert_equal(find_state_dict(checkpoint, key="ema.module"), OTHER)
-    with pytest.raises(InputError, match=r"not exactly one state dict; found 'model' \(2 tensors\), 'ema\.module' \(1 tensors\): name one with key="):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"not exactly one state dict; found 'model' \(2 tensors\), 'ema\.module' \(1 tensors\): name one"
+            r" with key="
+        ),
+    ):
         find_state_dict(checkpoint)
     with pytest.raises(InputError, match=r"not exactly one state dict at 'best'; found 'model'"):
         find_state_dict(checkpoint, key="best")
@@ -57,14 +63,27 @@ def test_ambiguity_and_absence_list_what_was_found(checkpoint, message):
         find_state_dict(checkpoint)
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "module.module.", "_orig_mod._orig_mod."])
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "module.",
+        "_orig_mod.",
+        "module._orig_mod.",
+        "_orig_mod.module.",
+        "module.module.",
+        "_orig_mod._orig_mod.",
+    ],
+)
 def test_prefixes_are_stripped_repeated_and_combined(prefix):
     assert_equal(strip_prefixes({prefix + name: array for name, array in W.items()}), W)
 
 
 def test_only_wrappers_are_stripped():
     assert list(strip_prefixes({"module.a": 0, "head.module.b": 1})) == ["module.a", "head.module.b"]
-    assert list(strip_prefixes({"lstm1._orig_mod.weight": 0, "my_orig_mod.b": 1})) == ["lstm1.weight", "my_orig_mod.b"]
+    assert list(strip_prefixes({"lstm1._orig_mod.weight": 0, "my_orig_mod.b": 1})) == [
+        "lstm1.weight",
+        "my_orig_mod.b",
+    ]
     with pytest.raises(InputError, match="same name"):
         strip_prefixes({"a._orig_mod.b": 0, "a.b": 1})
 
@@ -73,4 +92,7 @@ def test_bfloat16_is_the_upper_half_of_float32():
     bits = np.arange(2**16, dtype=np.uint16)
     wide = widen_bfloat16(bits)
     np.testing.assert_array_equal(wide.view(np.uint32), bits.astype(np.uint32) * 65536)
-    assert widen_bfloat16(np.array(0x3FC0, np.uint16)) == 1.5 and widen_bfloat16(bits.reshape(256, 256).T).flags.c_contiguous
+    assert (
+        widen_bfloat16(np.array(0x3FC0, np.uint16)) == 1.5
+        and widen_bfloat16(bits.reshape(256, 256).T).flags.c_contiguous
+    )

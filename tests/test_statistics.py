@@ -37,7 +37,9 @@ def test_far_from_zero():
 def test_float32_frames_are_summed_in_float64():
     total = FrameStatistics().update(FRAMES.astype(np.float32))
     assert total.mean.dtype == total.std.dtype == np.float64
-    np.testing.assert_allclose(total.mean, FRAMES.astype(np.float32).mean(axis=0, dtype=np.float64), rtol=1e-13)
+    np.testing.assert_allclose(
+        total.mean, FRAMES.astype(np.float32).mean(axis=0, dtype=np.float64), rtol=1e-13
+    )
 
 
 def test_update_is_merge():

@@ -13,10 +13,13 @@ CONFIGS = {
     "reslstm-sa": ModelConfig(),
     "lstm-sa": ModelConfig(kind="lstm-sa", hidden_size=32),
     "two layers": ModelConfig(input_size=5, hidden_size=7, num_classes=3, num_layers=2),
-    "three vectors": ModelConfig(input_size=5, hidden_size=7, num_classes=3, attention_vectors=3, head_combine=True),
+    "three vectors": ModelConfig(
+        input_size=5, hidden_size=7, num_classes=3, attention_vectors=3, head_combine=True
+    ),
     "size one": ModelConfig(input_size=1, hidden_size=1, num_classes=1),
 }
-# Largest |logit difference| over the configurations at 124 frames: 7.1e-15 in float64, 2.9e-6 in float32 (logits up to 21).
+# Largest |logit difference| over the configurations at 124 frames: 7.1e-15 in float64, 2.9e-6 in float32
+# (logits up to 21).
 TOLERANCE = {np.float64: 7e-14, np.float32: 1e-5}
 
 

@@ -1,4 +1,6 @@
-"""StreamingFeatures: any chunking gives the same bits; close to offline; refuses what needs the whole clip."""
+"""StreamingFeatures: any chunking gives the same bits; close to offline; refuses what needs the
+whole clip.
+"""
 
 import dataclasses
 import tracemalloc
@@ -53,7 +55,8 @@ def test_equals_offline(n, scale):
     assert streamed.shape == offline.shape
     error = np.abs(streamed - offline)
     assert error[:, 34:].max() <= 5e-6  # achieved: 7.7e-7
-    assert error.max() <= 1e-6 * np.abs(offline).max()  # achieved: 1.5e-7, one unit in the last place of MFCC 0
+    # achieved: 1.5e-7, one unit in the last place of MFCC 0
+    assert error.max() <= 1e-6 * np.abs(offline).max()
 
 
 def test_equals_offline_in_float64():

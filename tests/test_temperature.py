@@ -1,4 +1,6 @@
-"""Temperatures from networks that did not hear the speakers: inside the training speakers, and from results."""
+"""Temperatures from networks that did not hear the speakers: inside the training speakers, and
+from results.
+"""
 
 import json
 import shutil
@@ -46,7 +48,9 @@ def trained():
 
 def calibrate(trained, count=2, recipe=RECIPE, **options):
     examples, split, checkpoint = trained
-    return temperature.calibrate_by_training(checkpoint, examples, split, small_model(), recipe, 5, count, **options)
+    return temperature.calibrate_by_training(
+        checkpoint, examples, split, small_model(), recipe, 5, count, **options
+    )
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
@@ -58,7 +62,10 @@ def test_every_training_speaker_is_in_one_group_and_nobody_else(count):
     parts = temperature.inner_splits(examples.speakers, examples.labels, CLASSES, split, count, RECIPE)
     groups = [set(examples.speakers[part.test]) for part in parts]
     assert sorted(np.concatenate([part.test for part in parts])) == sorted(split.train)
-    assert sum(map(len, groups)) == len(set.union(*groups)) and max(map(len, groups)) - min(map(len, groups)) <= 1
+    assert (
+        sum(map(len, groups)) == len(set.union(*groups))
+        and max(map(len, groups)) - min(map(len, groups)) <= 1
+    )
     for part, group in zip(parts, groups):
         assert not group & set(examples.speakers[part.train]) and len(part.validation) == 0
         assert sorted([*part.train, *part.test]) == sorted(split.train)
@@ -82,17 +89,25 @@ def test_groups_that_cannot_be():
             temperature.inner_splits(examples.speakers, labels, CLASSES, split, count, recipe)
 
     for count in (-1, 0, 1, 7):
-        fail(f"to calibrate by are {count}; expected at least 2 and at most as many .* training speakers, 6", count)
+        fail(
+            f"to calibrate by are {count}; expected at least 2 and at most as many .* training speakers, 6",
+            count,
+        )
     fail("statistics is 'all'; expected 'training'", recipe=replace(RECIPE, statistics="all"))
     only = np.where(examples.speakers == "s3", examples.labels, 0)
-    fail("without speaker .*s3.*, one of 2 groups to calibrate by, nobody is left who speaks b; take more", labels=only)
+    fail(
+        "without speaker .*s3.*, one of 2 groups to calibrate by, nobody is left who speaks b; take more",
+        labels=only,
+    )
 
 
 def test_the_temperature_is_that_of_networks_that_never_heard_the_group(trained):
     examples, split, checkpoint = trained
     made = calibrate(trained)
     logits, labels = [], []
-    for k, part in enumerate(temperature.inner_splits(examples.speakers, examples.labels, CLASSES, split, 2, RECIPE)):
+    for k, part in enumerate(
+        temperature.inner_splits(examples.speakers, examples.labels, CLASSES, split, 2, RECIPE)
+    ):
         only = Split(part.train, part.validation, part.test[:0])
         inner = fit(examples, only, small_model(), RECIPE, temperature.inner_seed(5, 2, k))
         scaled = [((examples.variants[n][0] - inner.mean) / inner.std).astype(np.float32) for n in part.test]
@@ -154,7 +169,9 @@ def test_networks_with_teachers_are_refused(trained):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Folder of a corpus of six speakers, weights that hold s5 out, and results of a corpus of that name without s5."""
+    """Folder of a corpus of six speakers, weights that hold s5 out, and results of a corpus of that name
+    without s5.
+    """
     folder = tmp_path_factory.mktemp("home")
     corpus = make_corpus(folder)
     lines = [line for line in corpus.read_text().splitlines() if not line.endswith(",s5")]
@@ -162,7 +179,15 @@ def home(tmp_path_factory):
     text = "\n".join(lines).replace("\n", "\n../")
     (folder / "inner" / "corpus.csv").write_text(text)
     results = str(folder / "results")
-    arguments = ["crossval", str(folder / "inner" / "corpus.csv"), *SMALL, "--runs", str(RUNS), "--workers", "1"]
+    arguments = [
+        "crossval",
+        str(folder / "inner" / "corpus.csv"),
+        *SMALL,
+        "--runs",
+        str(RUNS),
+        "--workers",
+        "1",
+    ]
     assert main([*arguments, "--out", results]) == 0
     assert train(folder, "--test", "s5", "--out", str(folder / "w.npz")) == 0
     return folder
@@ -170,20 +195,38 @@ def home(tmp_path_factory):
 
 def train(folder, *arguments):
     options = ["--config", "mcu", "--hidden", "4", "--set", f"epochs={EPOCHS}", "--set", "speeds=1"]
-    return main(["train", str(folder / "corpus.csv"), *options, "--cache", str(folder / "results" / "features"), *arguments])
+    return main(
+        [
+            "train",
+            str(folder / "corpus.csv"),
+            *options,
+            "--cache",
+            str(folder / "results" / "features"),
+            *arguments,
+        ]
+    )
 
 
 def refused(capsys, folder, weights="w.npz", results="results"):
     """The line that is said; nothing is written."""
     out = folder / "not.npz"
-    assert main(["calibrate", str(folder / weights), "--results", str(folder / results), "--out", str(out)]) == 2
+    assert (
+        main(["calibrate", str(folder / weights), "--results", str(folder / results), "--out", str(out)]) == 2
+    )
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and not out.exists()
     return lines[0]
 
 
 def test_results_calibrate_weights(home, capsys):
-    arguments = ["calibrate", str(home / "w.npz"), "--results", str(home / "results"), "--out", str(home / "c.npz")]
+    arguments = [
+        "calibrate",
+        str(home / "w.npz"),
+        "--results",
+        str(home / "results"),
+        "--out",
+        str(home / "c.npz"),
+    ]
     assert main(arguments) == 0
     printed = capsys.readouterr().out
     plain, made = (load_checkpoint(home / name) for name in ("w.npz", "c.npz"))
@@ -191,11 +234,16 @@ def test_results_calibrate_weights(home, capsys):
     logits = log_probabilities(np.concatenate([entry.probabilities for entry in entries]))
     labels = np.concatenate([entry.labels for entry in entries])
     found = made.notes["temperature"]
-    assert found["value"] == pytest.approx(fit_temperature(logits, labels), rel=1e-14)  # sums in another order
+    # sums in another order
+    assert found["value"] == pytest.approx(fit_temperature(logits, labels), rel=1e-14)
     assert found["clips"] == 20 and found["speakers"] == ["s0", "s1", "s2", "s3", "s4"] and len(labels) == 40
     assert found["how"].endswith("2 runs from seed 7")
-    assert (made.state["fc.bias"] == (plain.state["fc.bias"].astype(float) / found["value"]).astype(np.float32)).all()
-    assert printed.startswith(f"wrote {home / 'c.npz'}\ntemperature {found['value']:.4f}, fitted on 20 clips of 5 training")
+    assert (
+        made.state["fc.bias"] == (plain.state["fc.bias"].astype(float) / found["value"]).astype(np.float32)
+    ).all()
+    assert printed.startswith(
+        f"wrote {home / 'c.npz'}\ntemperature {found['value']:.4f}, fitted on 20 clips of 5 training"
+    )
     first = (home / "c.npz").read_bytes()
     assert main(arguments) == 0 and (home / "c.npz").read_bytes() == first
     assert "calibrated already (temperature" in refused(capsys, home, weights="c.npz")
@@ -207,7 +255,10 @@ def test_results_calibrate_weights(home, capsys):
 
 def test_results_that_heard_whom_the_weights_hold_out_are_refused(home, corpus, whole, capsys):
     said = refused(capsys, home, results=whole)  # of all six speakers
-    assert "has heard speaker s5, whom the weights have not; expected a cross-validation of the weights' training" in said
+    assert (
+        "has heard speaker s5, whom the weights have not; expected a cross-validation of the weights'"
+        " training" in said
+    )
 
 
 def with_config(home, change):
@@ -229,7 +280,10 @@ def with_config(home, change):
         (lambda c: {"features": c["features"] | {"n_mels": 32}}, "features.n_mels is 32 there and 64 here"),
         (lambda c: {"heard at": [1.0, 0.9]}, r"heard at is [1.0, 0.9] there and null here"),
         (lambda c: {"teachers": [[], [], []]}, "learnt from teachers is true there and false here"),
-        (lambda c: {"folds": [{"test": ["s1"], "validation": []}] * 3}, "whom it scores; expected a recipe that tells it"),
+        (
+            lambda c: {"folds": [{"test": ["s1"], "validation": []}] * 3},
+            "whom it scores; expected a recipe that tells it",
+        ),
         (lambda c: {"started from": [[], [], []]}, "go on from others, and do not say whom those had heard"),
         (lambda c: {"folds": [5, 5, 5]}, "is not that of a cross-validation"),
         (lambda c: {"folds": [{"test": 5}] * 3}, "is not that of a cross-validation"),
@@ -261,7 +315,14 @@ def test_scored_speakers_that_chose_the_epoch_or_gave_statistics_are_refused(hom
     notes = weights.notes | {"recipe": weights.notes["recipe"] | {field: value}}
     save_checkpoint(home / "other.npz", replace(weights, notes=notes))
     if value == "last":
-        arguments = ["calibrate", str(home / "other.npz"), "--results", str(folder), "--out", str(home / "o.npz")]
+        arguments = [
+            "calibrate",
+            str(home / "other.npz"),
+            "--results",
+            str(folder),
+            "--out",
+            str(home / "o.npz"),
+        ]
         assert main(arguments) == 0
     else:
         said = refused(capsys, home, weights="other.npz", results=folder)
@@ -281,7 +342,9 @@ def test_only_the_rows_of_training_speakers_count(home):
     assert found["value"] == pytest.approx(fit_temperature(logits, labels), rel=1e-14)
     assert found["speakers"] == ["s0", "s1", "s2"] and found["clips"] == 12
     nobody = replace(weights, notes=weights.notes | {"speakers trained on": ["x"]})
-    with pytest.raises(InputError, match="has no results of speakers whom the weights were trained on; expected .* x"):
+    with pytest.raises(
+        InputError, match="has no results of speakers whom the weights were trained on; expected .* x"
+    ):
         temperature.calibrate_by_results(nobody, str(home / "results"))
 
 
@@ -289,7 +352,10 @@ def test_epochs_of_teachers_chosen_by_whom_the_weights_hold_out_are_refused(home
     folder = with_config(home, lambda config: {"teachers": [["0" * 64]] * 3})
     weights = load_checkpoint(home / "w.npz")
     save_checkpoint(home / "student.npz", replace(weights, notes=weights.notes | {"teachers": ["0" * 64]}))
-    assert main(["calibrate", str(home / "student.npz"), "--results", str(folder), "--out", str(home / "s.npz")]) == 0
+    assert (
+        main(["calibrate", str(home / "student.npz"), "--results", str(folder), "--out", str(home / "s.npz")])
+        == 0
+    )
     path = folder / "weights" / "run-01-fold-2.npz"
     network = load_checkpoint(path)
     save_checkpoint(path, replace(network, notes=network.notes | {"epoch chosen by": ["s5"]}))
@@ -307,7 +373,9 @@ def test_bad_use_of_calibrate_is_one_line(home, capsys):
     weights = load_checkpoint(home / "w.npz")
     for k, notes in enumerate(({}, {"speakers trained on": 5}, {"speakers trained on": ["s0"]})):
         save_checkpoint(home / "silent.npz", replace(weights, notes=notes))
-        assert "do not say whom they were trained on, and how" in refused(capsys, home, weights="silent.npz"), k
+        assert "do not say whom they were trained on, and how" in refused(
+            capsys, home, weights="silent.npz"
+        ), k
     before = (home / "w.npz").read_bytes()
     arguments = ["calibrate", str(home / "w.npz"), "--results", str(home / "results"), "--out"]
     assert main([*arguments, str(home / "w.npz")]) == 2
@@ -322,12 +390,17 @@ def test_train_calibrates(home, capsys):
     made, plain = load_checkpoint(out), load_checkpoint(home / "w.npz")
     found = made.notes["temperature"]
     assert found["speakers"] == ["s0", "s1", "s2", "s3", "s4"] and found["clips"] == 20
-    assert "network 1/2, trained on 2 of its speakers" in printed.err and "network 2/2, trained on 3" in printed.err
+    assert (
+        "network 1/2, trained on 2 of its speakers" in printed.err
+        and "network 2/2, trained on 3" in printed.err
+    )
     assert f"temperature {found['value']:.4f}, fitted on 20 clips of 5 training speakers" in printed.out
     assert {name: value for name, value in made.notes.items() if name != "temperature"} == plain.notes
     assert (made.state["lstm1.weight_hh_l0"] == plain.state["lstm1.weight_hh_l0"]).all()
     assert not list(home.glob("t.npz.*"))
-    logits = [weights.model().infer(np.ones((1, 5, 46), np.float32), np.array([5]))[0] for weights in (plain, made)]
+    logits = [
+        weights.model().infer(np.ones((1, 5, 46), np.float32), np.array([5]))[0] for weights in (plain, made)
+    ]
     expected = softmax(logits[0] / found["value"])
     np.testing.assert_allclose(softmax(logits[1]), expected, rtol=0, atol=6e-7)  # achieved 6e-8
 
@@ -339,7 +412,10 @@ def test_train_calibrates(home, capsys):
         (["--calibrate", "0"], "to calibrate by are 0; expected at least 2"),
         (["--calibrate", "7"], "to calibrate by are 7; expected at least 2 and at most"),
         (["--calibrate", "2", "--set", "statistics=all"], "statistics is 'all'; expected 'training'"),
-        (["--calibrate", "2", "--teacher", "w.npz"], "trains networks without speakers whom a --teacher or --start has heard"),
+        (
+            ["--calibrate", "2", "--teacher", "w.npz"],
+            "trains networks without speakers whom a --teacher or --start has heard",
+        ),
     ],
 )
 def test_what_train_cannot_calibrate_is_said_before_the_work(home, capsys, arguments, message):

@@ -1,4 +1,6 @@
-"""Nothing that comes from a file does anything to a terminal: names and notes are escaped in all text for people."""
+"""Nothing that comes from a file does anything to a terminal: names and notes are escaped in all text for
+people.
+"""
 
 import csv
 import dataclasses
@@ -16,10 +18,12 @@ from npreslstm.cli import main, say
 from npreslstm.commands.train import ClipLine
 from npreslstm.report.text import CLEAR_LINE, Progress, printable, show, table
 
-EVIL = "\x1b]0;x\x07\x9b2J\x7f\u202e\u2028a\rb\n~c"  # title, clear, delete, right to left, overwrite, a line more
+# title, clear, delete, right to left, overwrite, a line more
+EVIL = "\x1b]0;x\x07\x9b2J\x7f\u202e\u2028a\rb\n~c"
 SAFE = r"\x1b]0;x\x07\x9b2J\x7f\u202e\u2028a\rb\n~c"
 CLASSES = ("calm", "happy", f"{EVIL}sad")  # a manifest may not have such labels, weights may
-ACTS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")  # all controls but the newline
+# all controls but the newline
+ACTS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @pytest.fixture
@@ -53,7 +57,18 @@ COMMANDS = {
     "evaluate nobody": ["evaluate", CORPUS, "--weights", WEIGHTS, "--speakers", f"{EVIL}"],
     "features of nothing": ["features", f"none{EVIL}.wav"],
     "features of a file with that name": ["features", CLIP, "--config", f"none{EVIL}"],
-    "train": ["train", CORPUS, "--config", "mcu", "--set", "epochs=1", "--hidden", "4", "--out", f"t{EVIL}.npz"],
+    "train": [
+        "train",
+        CORPUS,
+        "--config",
+        "mcu",
+        "--set",
+        "epochs=1",
+        "--hidden",
+        "4",
+        "--out",
+        f"t{EVIL}.npz",
+    ],
     "report": ["crossval", "--report", f"r{EVIL}"],
     "an unknown option": ["predict", CLIP, f"--{EVIL}"],
     "an unknown command": [EVIL],
@@ -70,7 +85,20 @@ def test_nothing_reaches_the_terminal(folder, capsys, name):
 
 
 def test_scores_of_a_cross_validation(folder, capsys):
-    arguments = ["--folds", "3", "--config", "mcu", "--hidden", "4", "--set", "epochs=1", "--set", "speeds=1", "--workers", "1"]
+    arguments = [
+        "--folds",
+        "3",
+        "--config",
+        "mcu",
+        "--hidden",
+        "4",
+        "--set",
+        "epochs=1",
+        "--set",
+        "speeds=1",
+        "--workers",
+        "1",
+    ]
     assert main(["crossval", CORPUS, *arguments, "--out", f"r{EVIL}"]) == 0
     out, err = capsys.readouterr()
     assert not ACTS.search(out + err) and SAFE in out

@@ -16,7 +16,16 @@ from npreslstm.layers.activations import softmax
 from npreslstm.layers.lstm import GATES
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
-from npreslstm.testing import TOLERANCES, assert_lstm_equal, assert_tensors_equal, assert_trace_equal, from_keras, from_onnx, trace, trace_lstm
+from npreslstm.testing import (
+    TOLERANCES,
+    assert_lstm_equal,
+    assert_tensors_equal,
+    assert_trace_equal,
+    from_keras,
+    from_onnx,
+    trace,
+    trace_lstm,
+)
 from npreslstm.testing.recurrent import PARAMETERS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "testing.md"
@@ -33,14 +42,23 @@ def rng():
 def weights_of(rng, bidirectional=False):
     state = {}
     for direction in ("", "_reverse")[: 1 + bidirectional]:
-        for name, shape in (("weight_ih", (4 * H, D)), ("weight_hh", (4 * H, H)), ("bias_ih", (4 * H,)), ("bias_hh", (4 * H,))):
+        for name, shape in (
+            ("weight_ih", (4 * H, D)),
+            ("weight_hh", (4 * H, H)),
+            ("bias_ih", (4 * H,)),
+            ("bias_hh", (4 * H,)),
+        ):
             state[f"{name}_l0{direction}"] = rng.normal(0, 0.5, shape)
     return state
 
 
 def example_blocks():
     """The page's Python examples, each with the output that is printed below it."""
-    found = re.findall(r"^## (.+?)\n|```python\n(.*?)```(?:\n\n```\n(.*?)```)?", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    found = re.findall(
+        r"^## (.+?)\n|```python\n(.*?)```(?:\n\n```\n(.*?)```)?",
+        PAGE.read_text(encoding="utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
     blocks, heading = [], None
     for title, code, output in found:
         heading = title or heading
@@ -63,7 +81,12 @@ def test_the_pages_examples(code, output, capsys, monkeypatch):
 
 def test_the_page_states_the_tolerances():
     page = PAGE.read_text(encoding="utf-8").replace("\n", " ")
-    assert "{float64:.0e} for float64, {float32:.0e} for float32, {float16:.0e} for float16".format(**TOLERANCES).replace("e-0", "e-") in page
+    assert (
+        "{float64:.0e} for float64, {float32:.0e} for float32, {float16:.0e} for float16".format(
+            **TOLERANCES
+        ).replace("e-0", "e-")
+        in page
+    )
 
 
 # --- traces ---
@@ -72,25 +95,35 @@ def test_the_page_states_the_tolerances():
 def test_a_trace_of_an_lstm_equals_the_reference(rng):
     weights, x = weights_of(rng, bidirectional=True), rng.normal(size=(N, T, D))
     tensors = trace_lstm(weights, x, LENGTHS)
-    assert list(tensors) == [f"{layer}.{name}" for layer in ("l0", "l0_reverse") for name in (*GATES, "c", "h")] + ["y", "h_n", "c_n"]
+    assert list(tensors) == [
+        f"{layer}.{name}" for layer in ("l0", "l0_reverse") for name in (*GATES, "c", "h")
+    ] + ["y", "h_n", "c_n"]
     for n, length in enumerate(LENGTHS):
         for k, (layer, step) in enumerate((("l0", 1), ("l0_reverse", -1))):
             suffix = layer.removeprefix("l0")
-            states, h, c = reference_lstm(x[n, :length][::step], *(weights[f"{name}_l0{suffix}"] for name in PARAMETERS))
+            states, h, c = reference_lstm(
+                x[n, :length][::step], *(weights[f"{name}_l0{suffix}"] for name in PARAMETERS)
+            )
             np.testing.assert_allclose(tensors[f"{layer}.h"][n, :length], states[::step], rtol=0, atol=EXACT)
             np.testing.assert_allclose(tensors["h_n"][k, n], h, rtol=0, atol=EXACT)
             np.testing.assert_allclose(tensors["c_n"][k, n], c, rtol=0, atol=EXACT)
         for layer, last in (("l0", length - 1), ("l0_reverse", 0)):
-            np.testing.assert_array_equal(tensors[f"{layer}.c"][n, last], tensors["c_n"][int(layer != "l0"), n])
+            np.testing.assert_array_equal(
+                tensors[f"{layer}.c"][n, last], tensors["c_n"][int(layer != "l0"), n]
+            )
     gates = {gate: tensors[f"l0.{gate}"] for gate in GATES}
     c = tensors["l0.c"]
     before = np.concatenate([np.zeros((N, 1, H)), c[:, :-1]], axis=1)
     valid = np.arange(T) < LENGTHS[:, None]
-    np.testing.assert_allclose(c[valid], (gates["f"] * before + gates["i"] * gates["g"])[valid], rtol=0, atol=EXACT)
+    np.testing.assert_allclose(
+        c[valid], (gates["f"] * before + gates["i"] * gates["g"])[valid], rtol=0, atol=EXACT
+    )
     assert not any(tensor[~valid].any() for name, tensor in tensors.items() if name not in ("h_n", "c_n"))
 
 
-@pytest.mark.parametrize("config", [{}, {"kind": "lstm-sa"}, {"num_layers": 2, "attention_vectors": 3, "head_combine": True}])
+@pytest.mark.parametrize(
+    "config", [{}, {"kind": "lstm-sa"}, {"num_layers": 2, "attention_vectors": 3, "head_combine": True}]
+)
 def test_a_trace_of_the_model(rng, config):
     """Its stages lead from one to the next, its logits are those of the reference layers."""
     model = ResLSTM(ModelConfig(input_size=D, hidden_size=H, num_classes=3, **config), rng)
@@ -105,22 +138,41 @@ def test_a_trace_of_the_model(rng, config):
     np.testing.assert_allclose(tensors["logit"], logits, rtol=0, atol=1e-13)  # achieved 2e-15
     for n, length in enumerate(LENGTHS):
         np.testing.assert_allclose(tensors["weight"][n, :length], attention[n, :length], rtol=0, atol=EXACT)
-        np.testing.assert_allclose(softmax(tensors["score"][n, :length]), attention[n, :length], rtol=0, atol=EXACT)
-        assert not any(tensors[name][n, length:].any() for name in list(tensors)[: list(tensors).index("context")])
+        np.testing.assert_allclose(
+            softmax(tensors["score"][n, :length]), attention[n, :length], rtol=0, atol=EXACT
+        )
+        assert not any(
+            tensors[name][n, length:].any() for name in list(tensors)[: list(tensors).index("context")]
+        )
     np.testing.assert_allclose(tensors["probability"], softmax(logits), rtol=0, atol=EXACT)
     last = "lstm" if model.config.kind == "lstm-sa" else "lstm2"
     h = tensors[f"{last}.l{model.config.num_layers - 1}.h"]
-    np.testing.assert_allclose(tensors["context"], np.einsum("nt,nth->nh", tensors["weight"], h), rtol=0, atol=EXACT)
+    np.testing.assert_allclose(
+        tensors["context"], np.einsum("nt,nth->nh", tensors["weight"], h), rtol=0, atol=EXACT
+    )
     if last == "lstm2":
         residual = tensors["residual"]
-        np.testing.assert_array_equal(residual, tensors["input"] + tensors[f"lstm1.l{model.config.num_layers - 1}.h"])
-        gamma, beta, mean, var = (model.tensors[f"bn_residual.{name}"].astype(float) for name in ("weight", "bias", "running_mean", "running_var"))
+        np.testing.assert_array_equal(
+            residual, tensors["input"] + tensors[f"lstm1.l{model.config.num_layers - 1}.h"]
+        )
+        gamma, beta, mean, var = (
+            model.tensors[f"bn_residual.{name}"].astype(float)
+            for name in ("weight", "bias", "running_mean", "running_var")
+        )
         valid = np.arange(T) < LENGTHS[:, None]
-        np.testing.assert_allclose(tensors["normalised"][valid], (gamma * (residual - mean) / np.sqrt(var + 1e-5) + beta)[valid], rtol=0, atol=EXACT)
+        np.testing.assert_allclose(
+            tensors["normalised"][valid],
+            (gamma * (residual - mean) / np.sqrt(var + 1e-5) + beta)[valid],
+            rtol=0,
+            atol=EXACT,
+        )
 
 
 def test_without_lengths_all_frames_count(rng):
-    model, x = ResLSTM(ModelConfig(input_size=D, hidden_size=H, num_classes=3), rng), rng.normal(size=(N, T, D))
+    model, x = (
+        ResLSTM(ModelConfig(input_size=D, hidden_size=H, num_classes=3), rng),
+        rng.normal(size=(N, T, D)),
+    )
     whole = trace(model, x, np.full(N, T))
     assert all(np.array_equal(tensor, whole[name]) for name, tensor in trace(model, x).items())
     assert_trace_equal(whole, model, x)
@@ -161,11 +213,16 @@ def test_the_message_names_tensor_frame_and_unit(rng):
     y[1, 5, 0] = np.nan
     y[2, 2:] = 7  # past its length
     message = wrong(y, weights, x, LENGTHS)
-    assert message.startswith(f"y deviates first at clip 0, frame 3, unit 4: {y[0, 3, 4]:.9g}, npreslstm has {tensors['y'][0, 3, 4]:.9g}; ")
+    assert message.startswith(
+        f"y deviates first at clip 0, frame 3, unit 4: {y[0, 3, 4]:.9g}, npreslstm has"
+        f" {tensors['y'][0, 3, 4]:.9g}; "
+    )
     assert "the difference 1.00e-02 exceeds 2.00e-14. 3 of 90 values deviate, the most by inf." in message
     h_n = tensors["h_n"].copy()
     h_n[0, 2, 1] += 1
-    assert wrong((tensors["y"], (h_n, tensors["c_n"])), weights, x, LENGTHS).startswith("h_n deviates first at layer 0, clip 2, unit 1: ")
+    assert wrong((tensors["y"], (h_n, tensors["c_n"])), weights, x, LENGTHS).startswith(
+        "h_n deviates first at layer 0, clip 2, unit 1: "
+    )
     assert_lstm_equal((tensors["y"], (h_n, tensors["c_n"])), weights, x, LENGTHS, tolerance=2.0)
 
 
@@ -183,7 +240,10 @@ def test_the_first_frame_decides_within_a_layer_and_the_order_between_layers(rng
 
 
 def test_a_changed_intermediate_of_the_model(rng):
-    model, x = ResLSTM(ModelConfig(input_size=D, hidden_size=H, num_classes=3), rng), rng.normal(size=(N, T, D))
+    model, x = (
+        ResLSTM(ModelConfig(input_size=D, hidden_size=H, num_classes=3), rng),
+        rng.normal(size=(N, T, D)),
+    )
     found = trace(model, x, LENGTHS, dtype=np.float32)
     assert_trace_equal(found, model, x, LENGTHS)
     found["score"][2, 1] += 1e-4
@@ -200,11 +260,15 @@ def by_block(weights, order):
 
 @pytest.mark.parametrize("order", list(permutations(range(4)))[1:])
 def test_gates_in_another_order_are_recognised(rng, order):
-    """A framework whose gates are in `order`, given weights as they are, computes what ours does for rearranged ones."""
+    """A framework whose gates are in `order`, given weights as they are, computes what ours does for
+    rearranged ones.
+    """
     weights, x = weights_of(rng), rng.normal(size=(N, T, D))
     rearranged = by_block(weights, np.argsort(order))
     message = wrong(trace_lstm(rearranged, x, LENGTHS)["y"], weights, x, LENGTHS)
-    assert message.endswith(f"The output is right for weights with gates in the order {', '.join(GATES[k] for k in order)}.")
+    assert message.endswith(
+        f"The output is right for weights with gates in the order {', '.join(GATES[k] for k in order)}."
+    )
 
 
 def test_other_mistakes_are_recognised(rng):
@@ -212,7 +276,9 @@ def test_other_mistakes_are_recognised(rng):
     h0, c0 = rng.normal(size=(2, 1, N, H))
     zero, double = np.zeros(4 * H), dict(weights)
     double["bias_hh_l0"] = weights["bias_ih_l0"]
-    transposed = weights | {"weight_hh_l0": np.concatenate([block.T for block in np.split(weights["weight_hh_l0"], 4)])}
+    transposed = weights | {
+        "weight_hh_l0": np.concatenate([block.T for block in np.split(weights["weight_hh_l0"], 4)])
+    }
     mistakes = {
         "without the biases": {"weights": weights | {"bias_ih_l0": zero, "bias_hh_l0": zero}},
         "without bias_ih": {"weights": weights | {"bias_ih_l0": zero}},
@@ -228,11 +294,16 @@ def test_other_mistakes_are_recognised(rng):
     }
     right = {"weights": weights, "x": x, "h0": h0, "c0": c0}
     for mistake, changed in mistakes.items():
-        assert wrong(trace_lstm(**(right | changed))["y"], **right).endswith(f" The output is right {mistake}."), mistake
+        assert wrong(trace_lstm(**(right | changed))["y"], **right).endswith(
+            f" The output is right {mistake}."
+        ), mistake
     turned = np.array([[*clip[:T][::-1], *clip[T:]] for clip, T in zip(x, LENGTHS)])
-    assert wrong(trace_lstm(weights, turned, LENGTHS)["y"], weights, x, LENGTHS).endswith(" The output is right with every clip backwards.")
+    assert wrong(trace_lstm(weights, turned, LENGTHS)["y"], weights, x, LENGTHS).endswith(
+        " The output is right with every clip backwards."
+    )
     y, h_n, c_n = (trace_lstm(weights, x)[name] for name in ("y", "h_n", "c_n"))
-    assert "The output is right" not in wrong((y, (c_n, h_n)), weights, x)  # y alone would be right for lengths of which there are none
+    # y alone would be right for lengths of which there are none
+    assert "The output is right" not in wrong((y, (c_n, h_n)), weights, x)
     both = weights_of(rng, True)
     message = wrong(trace_lstm(both, x)["y"], both, x, LENGTHS)
     assert message.endswith(" The output is right if padded frames are run as well (lengths ignored).")
@@ -247,7 +318,10 @@ def test_what_cannot_be_compared(rng):
     weights, x = weights_of(rng), rng.normal(size=(N, T, D))
     y = trace_lstm(weights, x)["y"]
     cases = [
-        ((y.swapaxes(0, 1), weights, x), r"y is \(6, 3, 5\); expected \(3, 6, 5\), \(clip, frame, unit\): it looks time-major"),
+        (
+            (y.swapaxes(0, 1), weights, x),
+            r"y is \(6, 3, 5\); expected \(3, 6, 5\), \(clip, frame, unit\): it looks time-major",
+        ),
         ((y[:, :, :2], weights, x), r"y is \(3, 6, 2\); expected \(3, 6, 5\)"),
         ((y[:, :5], weights, x), r"y is \(3, 5, 5\); expected \(3, 6, 5\)"),
         ((y[:, :0], weights, x, [6, 6, 6]), r"y is \(3, 0, 5\); expected \(3, 6, 5\)"),
@@ -259,7 +333,10 @@ def test_what_cannot_be_compared(rng):
         (((y, ()), weights, x), "the states are 0; expected two"),
         (((y, 3), weights, x), "the states are 3; expected two"),
         ((np.full(y.shape, "a"), weights, x), "y is array"),
-        ((Packed((1, 2)), weights, x), r"PackedSequence; expected a padded batch: pad_packed_sequence\(output, batch_first=True\)\[0\]"),
+        (
+            (Packed((1, 2)), weights, x),
+            r"PackedSequence; expected a padded batch: pad_packed_sequence\(output, batch_first=True\)\[0\]",
+        ),
         ((y, {f"lstm.{name}": w for name, w in weights.items()}, x), "is not a weight of torch.nn.LSTM"),
     ]
     for arguments, message in cases:
@@ -279,7 +356,12 @@ NONSENSE = [
 def nonsense_calls():
     """(function, good arguments): everything public, with everything it may be given."""
     rng = np.random.default_rng(0)
-    W = {"weight_ih_l0": rng.normal(size=(8, 3)), "weight_hh_l0": rng.normal(size=(8, 2)), "bias_ih_l0": np.zeros(8), "bias_hh_l0": np.zeros(8)}
+    W = {
+        "weight_ih_l0": rng.normal(size=(8, 3)),
+        "weight_hh_l0": rng.normal(size=(8, 2)),
+        "bias_ih_l0": np.zeros(8),
+        "bias_hh_l0": np.zeros(8),
+    }
     x, z = rng.normal(size=(2, 4, 3)), rng.normal(size=(2, 4, 46))
     y, model = trace_lstm(W, x)["y"], ResLSTM(ModelConfig(hidden_size=4), rng)
     traced = trace(model, z)
@@ -294,7 +376,9 @@ def nonsense_calls():
     ]
 
 
-@pytest.mark.parametrize("function, arguments", nonsense_calls(), ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    "function, arguments", nonsense_calls(), ids=lambda value: getattr(value, "__name__", "")
+)
 def test_nonsense_is_an_input_error(function, arguments):
     function(*arguments)
     for k, good in enumerate(arguments):
@@ -309,5 +393,11 @@ def test_nonsense_is_an_input_error(function, arguments):
 
 
 def test_importing_it_loads_numpy_alone():
-    code = "import sys, npreslstm.testing; print([m for m in ('scipy', 'soundfile', 'torch', 'keras', 'onnx') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    code = (
+        "import sys, npreslstm.testing; print([m for m in ('scipy', 'soundfile', 'torch', 'keras', 'onnx') if"
+        " m in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )

@@ -1,4 +1,6 @@
-"""Reading and writing .pt files: against files that PyTorch wrote, live PyTorch where it is installed, and hand-made old and foreign files."""
+"""Reading and writing .pt files: against files that PyTorch wrote, live PyTorch where it is installed, and
+hand-made old and foreign files.
+"""
 
 import io
 import math
@@ -13,7 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torch_files import dictionary, integers, record, storage, tensor, text, torch_file, torch_records, zip_bytes
+from torch_files import (
+    dictionary,
+    integers,
+    record,
+    storage,
+    tensor,
+    text,
+    torch_file,
+    torch_records,
+    zip_bytes,
+)
 
 from npreslstm.errors import InputError
 from npreslstm.formats import closed_pickle, plain_data, state_dicts, torch_pt, torch_tensors, torch_zip
@@ -55,7 +67,10 @@ def test_a_state_dict_a_nested_checkpoint_and_a_file_without_checksums_give_the_
 def test_every_dtype_and_layout():
     arrays = read_torch(GOLDENS / "torch_layouts.pt")
     assert_same(arrays, expected("torch_layouts"))
-    assert all(array.flags.c_contiguous and array.flags.writeable and array.dtype.isnative for array in arrays.values())
+    assert all(
+        array.flags.c_contiguous and array.flags.writeable and array.dtype.isnative
+        for array in arrays.values()
+    )
 
 
 def test_arrays_of_a_shared_storage_are_independent():
@@ -79,11 +94,15 @@ def test_plain_values():
 def test_a_checkpoint_keeps_what_is_around_the_weights():
     checkpoint = read_torch(GOLDENS / "torch_checkpoint.pt")
     assert checkpoint["epoch"] == 3 and checkpoint["args"] == {"hidden": 4, "lr": 1e-3}
-    np.testing.assert_array_equal(checkpoint["optimizer"]["state"][0]["exp_avg"], np.full((4, 1), 0.1, np.float32))
+    np.testing.assert_array_equal(
+        checkpoint["optimizer"]["state"][0]["exp_avg"], np.full((4, 1), 0.1, np.float32)
+    )
 
 
 def test_the_weights_of_the_original_model(golden, golden_npz):
-    wanted = {name.removeprefix("state/"): array for name, array in golden_npz.items() if name.startswith("state/")}
+    wanted = {
+        name.removeprefix("state/"): array for name, array in golden_npz.items() if name.startswith("state/")
+    }
     for file in ("reslstm_sa_h64.pt", "reslstm_sa_h64_checkpoint.pt"):
         state = read_state_dict(golden / file)
         assert_same(state, {name: wanted[name] for name in state})
@@ -91,8 +110,13 @@ def test_the_weights_of_the_original_model(golden, golden_npz):
 
 
 def test_torch_is_not_imported():
-    code = "import sys; from npreslstm.formats.torch_pt import read_torch; read_torch(sys.argv[1]); print('torch' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code, GOLDENS / "torch_state.pt"], capture_output=True, text=True, check=True)
+    code = (
+        "import sys; from npreslstm.formats.torch_pt import read_torch; read_torch(sys.argv[1]);"
+        " print('torch' in sys.modules)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, GOLDENS / "torch_state.pt"], capture_output=True, text=True, check=True
+    )
     assert run.stdout == "False\n"
 
 
@@ -101,7 +125,9 @@ def test_torch_is_not_imported():
 
 def test_files_of_pytorch_1_6_have_addresses_for_keys_and_no_byte_order(tmp_path):
     program = dictionary({"w": tensor(storage("94839483992144"))})
-    path = write(tmp_path, torch_file(program, {"94839483992144": struct.pack("<6f", *range(6))}, byteorder=None))
+    path = write(
+        tmp_path, torch_file(program, {"94839483992144": struct.pack("<6f", *range(6))}, byteorder=None)
+    )
     assert_same(read_state_dict(path), {"w": np.arange(6, dtype="f4").reshape(2, 3)})
 
 
@@ -119,8 +145,13 @@ def test_the_stride_of_an_axis_of_one_is_any_number(tmp_path, stride):
 
 
 def big_endian_file():
-    parts = {key: tensor(storage(str(number), kind)) for number, (key, (kind, _)) in enumerate(BIG_ENDIAN.items())}
-    storages = {str(number): np.arange(6).astype(code).tobytes() for number, (_, code) in enumerate(BIG_ENDIAN.values())}
+    parts = {
+        key: tensor(storage(str(number), kind)) for number, (key, (kind, _)) in enumerate(BIG_ENDIAN.items())
+    }
+    storages = {
+        str(number): np.arange(6).astype(code).tobytes()
+        for number, (_, code) in enumerate(BIG_ENDIAN.values())
+    }
     return torch_file(dictionary(parts), storages, byteorder=b"big")
 
 
@@ -131,18 +162,32 @@ def test_big_endian_storages(tmp_path):
 
 def test_big_endian_bfloat16(tmp_path):
     program = dictionary({"w": tensor(storage(kind="torch.BFloat16Storage"))})
-    path = write(tmp_path, torch_file(program, {"0": struct.pack(">6H", *[0x3F80, 0xC000, 0x0001, 0x7F80, 0x8000, 0x4049])}, byteorder=b"big"))
-    assert_same(read_state_dict(path), {"w": np.array([[1, -2, 2.0**-133], [math.inf, -0.0, 3.140625]], "f4")})
+    path = write(
+        tmp_path,
+        torch_file(
+            program,
+            {"0": struct.pack(">6H", *[0x3F80, 0xC000, 0x0001, 0x7F80, 0x8000, 0x4049])},
+            byteorder=b"big",
+        ),
+    )
+    assert_same(
+        read_state_dict(path), {"w": np.array([[1, -2, 2.0**-133], [math.inf, -0.0, 3.140625]], "f4")}
+    )
 
 
 @pytest.mark.parametrize("version", [b"1\n", b"3\n", b"10\n"])
 def test_file_versions_that_are_read(tmp_path, version):
-    assert list(read_torch(write(tmp_path, torch_file(dictionary({"w": tensor()}), version=version)))) == ["w"]
+    assert list(read_torch(write(tmp_path, torch_file(dictionary({"w": tensor()}), version=version)))) == [
+        "w"
+    ]
 
 
 @pytest.mark.parametrize("version", [b"0\n", b"11\n", b"-3\n", b"3 4", b"", b"9" * 5000, None])
 def test_file_versions_that_are_not(tmp_path, version):
-    with pytest.raises(InputError, match=r"file\.pt: (file version|there is no record 'version'|the record 'version' has 5000 bytes)"):
+    with pytest.raises(
+        InputError,
+        match=r"file\.pt: (file version|there is no record 'version'|the record 'version' has 5000 bytes)",
+    ):
         read_torch(write(tmp_path, torch_file(dictionary({"w": tensor()}), version=version)))
 
 
@@ -154,16 +199,25 @@ def tar_file():
 
 
 FOREIGN = {
-    "whole module": ((GOLDENS / "torch_module.pt").read_bytes(), r"'torch\.nn\.modules\.linear\.Linear': the file holds a whole module"),
+    "whole module": (
+        (GOLDENS / "torch_module.pt").read_bytes(),
+        r"'torch\.nn\.modules\.linear\.Linear': the file holds a whole module",
+    ),
     "pickle stream": ((GOLDENS / "torch_stream.pt").read_bytes(), r"before 1\.6.*save it again"),
-    "TorchScript": ((GOLDENS / "torch_script.pt").read_bytes(), r"TorchScript.*torch\.jit\.load\(path\)\.state_dict\(\)"),
+    "TorchScript": (
+        (GOLDENS / "torch_script.pt").read_bytes(),
+        r"TorchScript.*torch\.jit\.load\(path\)\.state_dict\(\)",
+    ),
     "tar": (tar_file(), "tar format.*save it again"),
     "bare pickle": (b"\x80\x04}.", "bare pickle.*no pickle is executed"),
     "safetensors": (b"\x02\0\0\0\0\0\0\0{}", "safetensors"),
     "text": (b"hello, world", "not a torch.save file: it begins with b'hello, w'"),
     "empty": (b"", "not a torch.save file"),
     "other zip": (zip_bytes([record("a/b.txt")]), "no record 'version'"),
-    "protocol 4": (zip_bytes([record("a/data.pkl", b"\x80\x04}."), record("a/version", b"3\n")]), "protocol 4.*without pickle_protocol"),
+    "protocol 4": (
+        zip_bytes([record("a/data.pkl", b"\x80\x04}."), record("a/version", b"3\n")]),
+        "protocol 4.*without pickle_protocol",
+    ),
 }
 
 
@@ -198,7 +252,8 @@ def test_no_damaged_byte_changes_the_weights_silently(tmp_path):
         except InputError:
             refused += 1
         data[position] ^= 0x55
-    assert refused > 100  # of 419: the rest is alignment padding and fields of the headers that nothing depends on
+    # of 419: the rest is alignment padding and fields of the headers that nothing depends on
+    assert refused > 100
 
 
 # --- reading state dicts and writing them ---
@@ -212,9 +267,19 @@ def test_the_error_of_read_state_dict_names_the_file(tmp_path):
 def awkward_state():
     """Arrays of every dtype, shape and layout."""
     state = {name: np.arange(6).reshape(2, 3).astype(name) for name in DTYPES}
-    state |= {"big_endian": np.arange(3, dtype=">f8"), "transposed": np.arange(6.0).reshape(2, 3).T, "steps": np.arange(10.0)[::-3]}
-    state |= {"scalar": np.array(2.5), "numpy scalar": np.int64(7), "empty": np.zeros((0, 4), np.float32), "na\u00efve \U0001f3a4": np.ones(1)}
-    state["special"] = np.array([0x7FC12345, 0xFF800001, 0x80000000, 1], np.uint32).view(np.float32)  # NaN payloads, -0, a subnormal
+    state |= {
+        "big_endian": np.arange(3, dtype=">f8"),
+        "transposed": np.arange(6.0).reshape(2, 3).T,
+        "steps": np.arange(10.0)[::-3],
+    }
+    state |= {
+        "scalar": np.array(2.5),
+        "numpy scalar": np.int64(7),
+        "empty": np.zeros((0, 4), np.float32),
+        "na\u00efve \U0001f3a4": np.ones(1),
+    }
+    # NaN payloads, -0, a subnormal
+    state["special"] = np.array([0x7FC12345, 0xFF800001, 0x80000000, 1], np.uint32).view(np.float32)
     return state
 
 
@@ -237,7 +302,10 @@ def test_equal_weights_give_equal_files_with_aligned_storages(tmp_path):
         write_state_dict(tmp_path / name, {"w": np.full(100, 1.25, np.float32), "v": np.full(3, 2.5)})
     data = (tmp_path / "a.pt").read_bytes()
     assert data == (tmp_path / "b.pt").read_bytes()
-    assert data.index(np.full(100, 1.25, np.float32).tobytes()) % 64 == 0 and data.index(np.full(3, 2.5).tobytes()) % 64 == 0
+    assert (
+        data.index(np.full(100, 1.25, np.float32).tobytes()) % 64 == 0
+        and data.index(np.full(3, 2.5).tobytes()) % 64 == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -284,7 +352,10 @@ def test_torch_loads_the_written_weights_into_a_module_and_saves_them_back_bit_e
 @pytest.mark.oracle
 def test_hand_made_files_are_what_torch_accepts(tmp_path):
     torch = pytest.importorskip("torch")
-    for data in (big_endian_file(), torch_file(dictionary({"w": tensor(size=(3, 2), stride=(1, 3))}), byteorder=None)):
+    for data in (
+        big_endian_file(),
+        torch_file(dictionary({"w": tensor(size=(3, 2), stride=(1, 3))}), byteorder=None),
+    ):
         path = write(tmp_path, data)
         loaded = torch.load(path, weights_only=True)
         assert_same(read_torch(path), {name: value.contiguous().numpy() for name, value in loaded.items()})
@@ -302,7 +373,10 @@ def test_live_layouts_agree_with_torch(tmp_path):
         base = torch.from_numpy(rng.integers(-100, 100, 80)).to(dtype)
         tensors[str(number)] = torch.as_strided(base, sizes, strides, int(rng.integers(0, 8)))
     torch.save(tensors, tmp_path / "layouts.pt")
-    wanted = {key: (value.float() if value.dtype == torch.bfloat16 else value).contiguous().numpy() for key, value in tensors.items()}
+    wanted = {
+        key: (value.float() if value.dtype == torch.bfloat16 else value).contiguous().numpy()
+        for key, value in tensors.items()
+    }
     assert_same(read_torch(tmp_path / "layouts.pt"), wanted)
 
 
@@ -316,8 +390,14 @@ def test_live_layouts_agree_with_torch(tmp_path):
         (lambda torch: torch.ones(2, dtype=torch.complex64).conj(), r"resolve_conj\(\)"),
         (lambda torch: np.float64(3.0), r"numpy.*a NumPy value; save float\(x\)"),
         (lambda torch: torch.nn.LSTM(2, 2), "whole module"),
-        (lambda torch: torch.ones(3).untyped_storage(), r"holds Storage\(key='0', dtype='uint8', nbytes=12\) as a value"),
-        (lambda torch: torch.FloatTensor, r"'torch\.FloatTensor': refused, since only tensors and plain data are read"),
+        (
+            lambda torch: torch.ones(3).untyped_storage(),
+            r"holds Storage\(key='0', dtype='uint8', nbytes=12\) as a value",
+        ),
+        (
+            lambda torch: torch.FloatTensor,
+            r"'torch\.FloatTensor': refused, since only tensors and plain data are read",
+        ),
     ],
     ids=["sparse", "meta", "float8", "conjugated", "numpy scalar", "module", "storage", "class"],
 )
@@ -349,7 +429,12 @@ def test_the_example_in_the_document_prints_what_it_says(tmp_path, monkeypatch, 
 
 
 def test_the_document_states_the_limits_and_names_that_the_code_has():
-    limits = [torch_zip.MAX_FILE_BYTES, torch_zip.MAX_RECORDS, closed_pickle.MAX_PROGRAM_BYTES, closed_pickle.MAX_OPCODES]
+    limits = [
+        torch_zip.MAX_FILE_BYTES,
+        torch_zip.MAX_RECORDS,
+        closed_pickle.MAX_PROGRAM_BYTES,
+        closed_pickle.MAX_OPCODES,
+    ]
     limits += [plain_data.MAX_DEPTH, torch_tensors.MAX_DIMENSIONS, torch_pt.ALLOWANCE]
     table = DOCUMENT[DOCUMENT.index("| limit |") : DOCUMENT.index("A checkpoint of this model")]
     assert all(f" {limit:,} " in table for limit in limits) and f"{torch_pt.EXPANSION} times" in table

@@ -1,7 +1,8 @@
 """Hostile .pt files: each is refused with one clear line, in a process that watches what the reader does.
 
-The process records every audited event (imports, file access, calls of eval, os.system and so on), its peak memory and its time.
-`pytest -rP -k refused tests/test_torch_pt_hostile.py` prints both and the message for each file.
+The process records every audited event (imports, file access, calls of eval, os.system and so on), its peak
+memory and its time. `pytest -rP -k refused tests/test_torch_pt_hostile.py` prints both and the message for
+each file.
 """
 
 import json
@@ -15,7 +16,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch_files import HOOKS, PROTO, STOP, call, dictionary, integers, record, storage, tensor, text, torch_file, zip_bytes
+from torch_files import (
+    HOOKS,
+    PROTO,
+    STOP,
+    call,
+    dictionary,
+    integers,
+    record,
+    storage,
+    tensor,
+    text,
+    torch_file,
+    zip_bytes,
+)
 from torch_hostile_files import FILES, HONEST, SAYS
 
 from npreslstm.errors import InputError
@@ -25,8 +39,9 @@ from npreslstm.formats.torch_pt import read_torch
 MEMORY = 100e6  # bytes, of the whole process, Python and NumPy included (about 30e6)
 SECONDS = 5  # of processor time; far above what docs/formats.md states, since tests run on slow machines
 
-# Reads each file named on its standard input in a forked child, which prints what happened. Peak memory is that of the whole process:
-# what the parent holds after its imports, and what the child adds. Linux tells both; elsewhere getrusage gives an upper bound.
+# Reads each file named on its standard input in a forked child, which prints what happened. Peak memory is
+# that of the whole process: what the parent holds after its imports, and what the child adds. Linux tells
+# both; elsewhere getrusage gives an upper bound.
 WATCHER = """
 import json, os, resource, signal, sys, time
 from npreslstm.errors import InputError
@@ -70,7 +85,9 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the watcher for
 @pytest.fixture(scope="module")
 def watch():
     """Function of a path: {'outcome': ['read' or 'refused', ...], 'seconds', 'peak' in bytes, 'events'}."""
-    with subprocess.Popen([sys.executable, "-c", WATCHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watcher:
+    with subprocess.Popen(
+        [sys.executable, "-c", WATCHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as watcher:
 
         def ask(path):
             print(path, file=watcher.stdin, flush=True)
@@ -80,9 +97,12 @@ def watch():
         watcher.stdin.close()
 
 
-EVIL = {"posix.system": "touch {}", "builtins.eval": "open({!r}, 'w')", "builtins.exec": "open({!r}, 'w')", "subprocess.getoutput": "touch {}"}
-
-
+EVIL = {
+    "posix.system": "touch {}",
+    "builtins.eval": "open({!r}, 'w')",
+    "builtins.exec": "open({!r}, 'w')",
+    "subprocess.getoutput": "touch {}",
+}
 
 
 @pytest.mark.parametrize("kind", FILES)
@@ -91,7 +111,10 @@ def test_refused(tmp_path, watch, kind):
     path.write_bytes(FILES[kind])
     seen = watch(path)
     outcome, message = seen["outcome"]
-    print(f"{1e3 * seen['seconds']:6.1f} ms  {seen['peak'] / 1e6:5.1f} MB  {kind}: {message.removeprefix(str(path))}")
+    print(
+        f"{1e3 * seen['seconds']:6.1f} ms  {seen['peak'] / 1e6:5.1f} MB  {kind}:"
+        f" {message.removeprefix(str(path))}"
+    )
     assert outcome == "refused"
     assert message.startswith(f"{path}: ") and message.isprintable() and len(message) < len(str(path)) + 350
     assert SAYS.get(kind, "") in message
@@ -117,7 +140,9 @@ def test_a_gigabyte_of_pickle_is_not_even_read(tmp_path, watch):
 
 @pytest.mark.parametrize("called", EVIL)
 def test_a_canary_survives_what_python_would_run(tmp_path, watch, called):
-    """The same pickle makes the canary file when Python's own unpickler reads it, so the trap works; ours leaves it alone."""
+    """The same pickle makes the canary file when Python's own unpickler reads it, so the trap works; ours
+    leaves it alone.
+    """
     canary, path = tmp_path / "canary", tmp_path / "hostile.pt"
     program = call(called, text(EVIL[called].format(str(canary))))
     path.write_bytes(torch_file(program))
@@ -143,7 +168,13 @@ def test_state_that_is_set_on_a_dictionary_is_dropped(tmp_path):
 
 # --- random programs ---
 
-NAMES = [b"collections\nOrderedDict\n", b"torch._utils\n_rebuild_tensor_v2\n", b"torch\nSize\n", b"torch\nFloatStorage\n", b"torch\nfloat32\n"]
+NAMES = [
+    b"collections\nOrderedDict\n",
+    b"torch._utils\n_rebuild_tensor_v2\n",
+    b"torch\nSize\n",
+    b"torch\nFloatStorage\n",
+    b"torch\nfloat32\n",
+]
 PIECES = [
     *(bytes([code]) for code in b"N\x88\x89)]}(t\x85\x86\x87aesuRbQ"), *(b"c" + line for line in NAMES),
     b"K\x01", b"q\x00", b"q\x01", b"h\x00", b"h\x01", b"\x8a\x09" + b"\x00" * 8 + b"\x01",
@@ -154,7 +185,13 @@ PLAIN = (dict, list, tuple, set, str, bytes, bool, int, float, complex, type(Non
 
 def assert_plain(value):
     assert type(value) in PLAIN
-    for item in [*value, *value.values()] if type(value) is dict else value if type(value) in (list, tuple, set) else ():
+    for item in (
+        [*value, *value.values()]
+        if type(value) is dict
+        else value
+        if type(value) in (list, tuple, set)
+        else ()
+    ):
         assert_plain(item)
 
 

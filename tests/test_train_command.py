@@ -34,14 +34,34 @@ def corpus(tmp_path):
 
 def test_own_corpus_from_manifest_to_weights(corpus, tmp_path, capsys):
     out = tmp_path / "mine.npz"
-    arguments = [str(corpus), "--config", "mcu", "--validation", "s2", "--test", "s3", "--seed", "5", "--cache", str(tmp_path / "cache"), *FEW]
+    arguments = [
+        str(corpus),
+        "--config",
+        "mcu",
+        "--validation",
+        "s2",
+        "--test",
+        "s3",
+        "--seed",
+        "5",
+        "--cache",
+        str(tmp_path / "cache"),
+        *FEW,
+    ]
     assert main(["train", *arguments, "--out", str(out)]) == 0
     printed = capsys.readouterr()
     assert f"wrote {out}" in printed.out and "held out: UAR" in printed.out and "seed 5" in printed.err
     assert "epoch 2/2  loss" in printed.err and "validation UAR" in printed.err and "0:00 left" in printed.err
     checkpoint = load_checkpoint(out)
-    assert checkpoint.classes == ("high", "low") and checkpoint.config.num_classes == 2 and checkpoint.config.hidden_size == 4
-    assert checkpoint.features.sample_rate == 16000 and checkpoint.notes["speakers trained on"] == ["s0", "s1"]
+    assert (
+        checkpoint.classes == ("high", "low")
+        and checkpoint.config.num_classes == 2
+        and checkpoint.config.hidden_size == 4
+    )
+    assert checkpoint.features.sample_rate == 16000 and checkpoint.notes["speakers trained on"] == [
+        "s0",
+        "s1",
+    ]
     assert not (tmp_path / "mine.npz.training").exists()
     first = out.read_bytes()
     assert main(["train", *arguments, "--out", str(out)]) == 0  # from the cache
@@ -49,16 +69,39 @@ def test_own_corpus_from_manifest_to_weights(corpus, tmp_path, capsys):
 
 
 def test_a_student_of_two_teachers(corpus, tmp_path, capsys):
-    arguments = ["train", str(corpus), "--config", "mcu", "--test", "s3", "--cache", str(tmp_path / "cache"), *FEW]
+    arguments = [
+        "train",
+        str(corpus),
+        "--config",
+        "mcu",
+        "--test",
+        "s3",
+        "--cache",
+        str(tmp_path / "cache"),
+        *FEW,
+    ]
     teachers = [str(tmp_path / f"teacher{seed}.npz") for seed in (1, 2)]
     for seed, path in enumerate(teachers, 1):
         assert main([*arguments, "--seed", str(seed), "--out", path]) == 0
-    student = [*arguments, "--teacher", teachers[0], "--teacher", teachers[1], "--out", str(tmp_path / "student.npz")]
+    student = [
+        *arguments,
+        "--teacher",
+        teachers[0],
+        "--teacher",
+        teachers[1],
+        "--out",
+        str(tmp_path / "student.npz"),
+    ]
     assert main(student) == 0
-    assert load_checkpoint(tmp_path / "student.npz").notes["teachers"] == [load_checkpoint(path).sha256 for path in teachers]
+    assert load_checkpoint(tmp_path / "student.npz").notes["teachers"] == [
+        load_checkpoint(path).sha256 for path in teachers
+    ]
     capsys.readouterr()
     assert main([*student[:-1], str(tmp_path / "other.npz"), "--test", "s2"]) == 2
-    assert 'does not fit the training: speakers trained on is ["s0", "s1", "s2"] there and ["s0", "s1", "s3"] here' in capsys.readouterr().err
+    assert (
+        'does not fit the training: speakers trained on is ["s0", "s1", "s2"] there and ["s0", "s1", "s3"]'
+        " here" in capsys.readouterr().err
+    )
     assert not (tmp_path / "other.npz").exists()
 
 
@@ -76,7 +119,8 @@ def test_the_ending_says_the_format_and_nothing_is_lost(tmp_path, capsys, ending
     assert not is_native(str(out)) and is_native(str(whole)) and len(list(tmp_path.iterdir())) == 2
     assert all(complete.state[name].tobytes() == array.tobytes() for name, array in tensors.state.items())
     assert tensors.features is None and complete.features is not None and complete.notes["seed"] == 0
-    assert main([*ONE_EPOCH, "--out", str(out), "--seed", "1"]) == 0  # the pair is replaced as a single file would be
+    # the pair is replaced as a single file would be
+    assert main([*ONE_EPOCH, "--out", str(out), "--seed", "1"]) == 0
     assert load_checkpoint(whole).notes["seed"] == 1
     save_checkpoint(whole, complete)
     assert main([*ONE_EPOCH, "--out", str(out)]) == 2
@@ -100,7 +144,21 @@ def test_safetensors_without_its_library_is_refused_before_training(tmp_path, ca
 
 
 def test_synthetic_training(tmp_path, capsys):
-    assert main(["train", "--synthetic", "--set", "epochs=1", "--hidden", "8", "--out", str(tmp_path / "tones.npz")]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "--synthetic",
+                "--set",
+                "epochs=1",
+                "--hidden",
+                "8",
+                "--out",
+                str(tmp_path / "tones.npz"),
+            ]
+        )
+        == 0
+    )
     assert load_checkpoint(tmp_path / "tones.npz").classes == ("calm", "happy", "sad", "fear")
     assert "validation: UAR" in capsys.readouterr().out
 
@@ -114,7 +172,10 @@ def test_synthetic_training(tmp_path, capsys):
         (["DATA", "--test", "s9"], "no clips of speaker s9; the corpus has s0, s1, s2, s3"),
         (["DATA", "--test", "s0,s1,s2,s3"], "no speakers are left to train on"),
         (["DATA", "--set", "lr=fast"], "lr is 'fast'"),
-        (["DATA", "--config", "tiny"], "no feature configuration 'tiny'; expected paper or mcu or a JSON file"),
+        (
+            ["DATA", "--config", "tiny"],
+            "no feature configuration 'tiny'; expected paper or mcu or a JSON file",
+        ),
         (["DATA", "--hidden", "0"], "hidden_size is 0"),
         (["DATA", "--seed", "-1"], "--seed is -1; expected 0 or more"),
         (["DATA", "--jobs", "0"], "jobs is 0; expected at least 1"),
@@ -155,6 +216,14 @@ def test_a_class_that_only_held_out_speakers_speak_is_refused(corpus, tmp_path, 
 
 def test_training_that_diverges_writes_nothing(tmp_path, capsys):
     (tmp_path / "w.npz").write_bytes(b"old")
-    assert main(["train", "--synthetic", "--set", "epochs=2", "--set", "lr=1e6", "--out", str(tmp_path / "w.npz")]) == 2
-    assert "the loss is nan in epoch 1; expected a finite number: take a lower lr than 1e+06" in capsys.readouterr().err
+    assert (
+        main(
+            ["train", "--synthetic", "--set", "epochs=2", "--set", "lr=1e6", "--out", str(tmp_path / "w.npz")]
+        )
+        == 2
+    )
+    assert (
+        "the loss is nan in epoch 1; expected a finite number: take a lower lr than 1e+06"
+        in capsys.readouterr().err
+    )
     assert (tmp_path / "w.npz").read_bytes() == b"old"

@@ -1,4 +1,5 @@
-"""Mutants of the model are caught by the golden vectors, at the tolerances that a float32 implementation gets.
+"""Mutants of the model are caught by the golden vectors, at the tolerances that a float32 implementation
+gets.
 
 Caught means: in one of two short cases some tensor deviates by more than the manifest allows.
 """
@@ -38,7 +39,9 @@ def tolerances(vectors):
 
 
 def mutant(weights, **tensors):
-    return dataclasses.replace(weights, state=weights.state | {name.replace("__", "."): tensor for name, tensor in tensors.items()})
+    return dataclasses.replace(
+        weights, state=weights.state | {name.replace("__", "."): tensor for name, tensor in tensors.items()}
+    )
 
 
 def caught(vectors, mutated, only=None):
@@ -46,7 +49,9 @@ def caught(vectors, mutated, only=None):
     found = []
     for name in USED:
         stored = vectors.cases[name]
-        tensors = compute(mutated, Case("", x=stored["input"].astype(np.float32), lengths=stored["lengths"]), np.float32)[1]
+        tensors = compute(
+            mutated, Case("", x=stored["input"].astype(np.float32), lengths=stored["lengths"]), np.float32
+        )[1]
         tensors = {key: value for key, value in tensors.items() if only is None or key in only}
         found.append(first_deviation(tensors, stored, tolerances(vectors)))
     return [problem for problem in found if problem]
@@ -68,7 +73,9 @@ def test_one_changed_weight(vectors, weights):
         for index in rng.choice(tensor.size, min(3, tensor.size), replace=False):
             changed = tensor.copy()
             changed.flat[index] += 0.01 * max(np.abs(tensor).max(), 0.1)
-            assert caught(vectors, mutant(weights, **{name: changed})), f"{name}[{np.unravel_index(index, tensor.shape)}]"
+            assert caught(vectors, mutant(weights, **{name: changed})), (
+                f"{name}[{np.unravel_index(index, tensor.shape)}]"
+            )
 
 
 @pytest.mark.parametrize("pair", list(combinations(GATES, 2)), ids="".join)
@@ -82,11 +89,18 @@ def test_two_swapped_gates(vectors, weights, lstm, pair):
         tensor[a], tensor[b] = tensor[b].copy(), tensor[a].copy()
         swapped[f"{lstm}.{parameter}_l0"] = tensor
     mutated = mutant(weights, **swapped)
-    assert all(problem.startswith(f"{lstm}.l0.{pair[0]} deviates first at clip 0, frame 0") for problem in caught(vectors, mutated))
+    assert all(
+        problem.startswith(f"{lstm}.l0.{pair[0]} deviates first at clip 0, frame 0")
+        for problem in caught(vectors, mutated)
+    )
     assert caught(vectors, mutated, FINAL)
 
 
-BIASES = [f"{lstm}.bias_{kind}_l0" for lstm in ("lstm1", "lstm2") for kind in ("ih", "hh")] + ["bn_residual.bias", "bn.bias", "fc.bias"]
+BIASES = [f"{lstm}.bias_{kind}_l0" for lstm in ("lstm1", "lstm2") for kind in ("ih", "hh")] + [
+    "bn_residual.bias",
+    "bn.bias",
+    "fc.bias",
+]
 
 
 @pytest.mark.parametrize("name", BIASES)
@@ -99,20 +113,34 @@ def test_a_dropped_bias(weights, tmp_path, name):
     vectors = read_vectors(tmp_path)
     stored = vectors.cases["padded-batch"]
     for only in (None, FINAL):
-        mutated = compute(mutant(whole, **{name: np.zeros_like(filled[name])}), Case("", x=stored["input"], lengths=stored["lengths"]), np.float32)[1]
-        assert first_deviation({k: v for k, v in mutated.items() if only is None or k in only}, stored, tolerances(vectors))
+        mutated = compute(
+            mutant(whole, **{name: np.zeros_like(filled[name])}),
+            Case("", x=stored["input"], lengths=stored["lengths"]),
+            np.float32,
+        )[1]
+        assert first_deviation(
+            {k: v for k, v in mutated.items() if only is None or k in only}, stored, tolerances(vectors)
+        )
 
 
 def head(weights, stored, mask):
     """Attention and all after it, with a mask of one's own."""
     state = {name: tensor.astype(np.float64) for name, tensor in weights.state.items()}
     context, cache = attention_forward(stored["lstm2.l0.h"], state["attention_vector"], mask=mask)
-    normalised, _ = batchnorm_frozen(context, *(state[f"bn.{name}"] for name in ("weight", "bias", "running_mean", "running_var")))
-    return {"weight": cache.alpha, "context": context, "logit": linear_forward(normalised, state["fc.weight"], state["fc.bias"])}
+    normalised, _ = batchnorm_frozen(
+        context, *(state[f"bn.{name}"] for name in ("weight", "bias", "running_mean", "running_var"))
+    )
+    return {
+        "weight": cache.alpha,
+        "context": context,
+        "logit": linear_forward(normalised, state["fc.weight"], state["fc.bias"]),
+    }
 
 
 def test_one_flipped_bit_of_the_mask(vectors, weights):
-    """Each of the 48 bits of the padded batch: a frame left out, or a padded one let in; weights, context and logits show it."""
+    """Each of the 48 bits of the padded batch: a frame left out, or a padded one let in; weights, context and
+    logits show it.
+    """
     stored = vectors.cases["padded-batch"]
     N, T = stored["weight"].shape
     mask = np.arange(T) < stored["lengths"][:, None]
@@ -132,4 +160,7 @@ def test_a_length_that_is_off_by_one(vectors, weights):
         lengths = stored["lengths"].copy()
         lengths[n] += change
         tensors = compute(weights, Case("", x=stored["input"], lengths=lengths), np.float32)[1]
-        assert first_deviation({name: tensors[name] for name in FINAL}, stored, tolerances(vectors)), (n, change)
+        assert first_deviation({name: tensors[name] for name in FINAL}, stored, tolerances(vectors)), (
+            n,
+            change,
+        )

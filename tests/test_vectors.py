@@ -1,4 +1,6 @@
-"""Golden vectors: what is in a folder, that its three forms agree, and that damage and other weights are noticed."""
+"""Golden vectors: what is in a folder, that its three forms agree, and that damage and other weights are
+noticed.
+"""
 
 import hashlib
 import json
@@ -69,12 +71,16 @@ def test_the_stages_lead_from_one_to_the_next(folder, weights):
     stored = read_vectors(folder).cases["speech"]
     features = extract_features(stored["pcm"], FEATURES.sample_rate, FEATURES, np.float64)
     np.testing.assert_array_equal(stored["features"], features)
-    np.testing.assert_allclose(stored["input"][0], (features - weights.mean) / weights.std, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(
+        stored["input"][0], (features - weights.mean) / weights.std, rtol=0, atol=1e-13
+    )
     logits = weights.model(np.float64).infer(stored["input"], stored["lengths"])[0]
     np.testing.assert_allclose(stored["logit"], logits, rtol=0, atol=1e-13)  # achieved 4e-15
     np.testing.assert_allclose(stored["probability"], softmax(logits), rtol=0, atol=1e-14)
     np.testing.assert_allclose(stored["residual"], stored["input"] + stored["lstm1.l0.h"], rtol=0, atol=1e-14)
-    assert stored["mel_db"].shape[1] == FEATURES.n_mels and stored["power"].shape[1] == FEATURES.n_fft // 2 + 1
+    assert (
+        stored["mel_db"].shape[1] == FEATURES.n_mels and stored["power"].shape[1] == FEATURES.n_fft // 2 + 1
+    )
 
 
 def test_json_and_c_hold_the_npz_rounded_to_float32(folder):
@@ -88,7 +94,10 @@ def test_json_and_c_hold_the_npz_rounded_to_float32(folder):
             found = np.array(in_json[key]["values"], in_json[key]["type"]).reshape(in_json[key]["shape"])
             assert found.dtype == rounded.dtype
             np.testing.assert_array_equal(found, rounded)
-            np.testing.assert_array_equal(in_c[f"npr_{name}_{key}".replace("-", "_").replace(".", "_")].astype(rounded.dtype), rounded.ravel())
+            np.testing.assert_array_equal(
+                in_c[f"npr_{name}_{key}".replace("-", "_").replace(".", "_")].astype(rounded.dtype),
+                rounded.ravel(),
+            )
 
 
 def c_arrays(text):
@@ -100,16 +109,38 @@ def c_arrays(text):
 
 
 def test_a_c_compiler_reads_the_headers(folder, tmp_path):
-    compiler = shutil.which("cc") or shutil.which("gcc") or pytest.skip("no C compiler: install gcc to run this test")
+    compiler = (
+        shutil.which("cc")
+        or shutil.which("gcc")
+        or pytest.skip("no C compiler: install gcc to run this test")
+    )
     source = tmp_path / "main.c"
     headers = sorted(path.name for path in folder.glob("*.h"))
     text = "".join(f'#include "{name}"\n' for name in headers)
-    text += '#include <stdio.h>\nint main(void) { printf("%.9g %d\\n", npr_padded_batch_logit[3][2], (int)npr_longest_lengths[0]); return 0; }\n'
+    text += (
+        '#include <stdio.h>\nint main(void) { printf("%.9g %d\\n", npr_padded_batch_logit[3][2],'
+        " (int)npr_longest_lengths[0]); return 0; }\n"
+    )
     source.write_text(text, encoding="utf-8")
-    subprocess.run([compiler, "-std=c99", "-pedantic", "-Werror", "-O0", f"-I{folder}", str(source), "-o", str(tmp_path / "a.out")], check=True)
+    subprocess.run(
+        [
+            compiler,
+            "-std=c99",
+            "-pedantic",
+            "-Werror",
+            "-O0",
+            f"-I{folder}",
+            str(source),
+            "-o",
+            str(tmp_path / "a.out"),
+        ],
+        check=True,
+    )
     out = subprocess.run([str(tmp_path / "a.out")], capture_output=True, text=True, check=True).stdout
     stored = read_vectors(folder).cases
-    assert out == f"{np.float32(stored['padded-batch']['logit'][3, 2]):.9g} {stored['longest']['lengths'][0]}\n"
+    assert (
+        out == f"{np.float32(stored['padded-batch']['logit'][3, 2]):.9g} {stored['longest']['lengths'][0]}\n"
+    )
 
 
 def test_the_manifest(folder, weights):
@@ -122,7 +153,9 @@ def test_the_manifest(folder, weights):
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
     for name, tensor in manifest["tensors"].items():
         assert tensor["meaning"] and tensor["float32_achieved"] < 5e-5, name  # achieved 7e-6, in the features
-        assert tensor["float32_tolerance"] == max(10 * tensor["float32_achieved"], 8 * np.finfo(np.float32).eps)
+        assert tensor["float32_tolerance"] == max(
+            10 * tensor["float32_achieved"], 8 * np.finfo(np.float32).eps
+        )
 
 
 def test_float32_arithmetic_is_within_the_tolerances(folder, weights):
@@ -135,14 +168,20 @@ def test_float32_arithmetic_is_within_the_tolerances(folder, weights):
 def test_checking(folder, capsys):
     assert check_vectors(folder) == []
     assert main(["export", "vectors", "--check", str(folder)]) == 0
-    assert capsys.readouterr().out == f"{folder}: {6 * 27 + 2 * 22} arrays in 8 cases are what this version computes\n"
+    assert (
+        capsys.readouterr().out
+        == f"{folder}: {6 * 27 + 2 * 22} arrays in 8 cases are what this version computes\n"
+    )
 
 
 def test_changed_and_missing_files_are_named(copy, capsys):
     with open(copy / "speech.json", "a", encoding="utf-8") as file:
         file.write(" ")
     (copy / "npr_case_tones.h").unlink()
-    assert sorted(check_vectors(copy)) == ["npr_case_tones.h is missing", "speech.json was changed: its SHA-256 is not the manifest's"]
+    assert sorted(check_vectors(copy)) == [
+        "npr_case_tones.h is missing",
+        "speech.json was changed: its SHA-256 is not the manifest's",
+    ]
     assert main(["export", "vectors", "--check", str(copy)]) == 1
     assert "speech.json was changed" in capsys.readouterr().out
 
@@ -160,7 +199,9 @@ CHANGES = [
 def test_a_changed_number_is_named_with_its_place(copy, name, index, place):
     vectors = read_vectors(copy)
     stored = {case: vectors.cases[case] for case in ("tones",)}
-    (copy / "manifest.json").write_text(json.dumps(vectors.manifest | {"cases": list(stored)}), encoding="utf-8")
+    (copy / "manifest.json").write_text(
+        json.dumps(vectors.manifest | {"cases": list(stored)}), encoding="utf-8"
+    )
     stored["tones"][name][index] += 1e-6 * max(1, abs(stored["tones"][name][index]))
     np.savez(copy / "tones.npz", **stored["tones"])
     problems = check_vectors(copy)
@@ -181,12 +222,16 @@ def test_weights_for_other_features_are_named(folder):
     assert re.match("speech: [a-z_]+ is .*; expected", problems[1])
 
 
-@pytest.mark.parametrize("sizes", [{"kind": "lstm-sa"}, {"num_layers": 2, "attention_vectors": 2, "head_combine": True}])
+@pytest.mark.parametrize(
+    "sizes", [{"kind": "lstm-sa"}, {"num_layers": 2, "attention_vectors": 2, "head_combine": True}]
+)
 def test_weights_without_features_begin_at_z_scored_ones(tmp_path, sizes):
     write_vectors(checkpoint(features=None, **sizes), tmp_path)
     vectors = read_vectors(tmp_path)
     assert tuple(vectors.cases) == ("one-frame", "longest", "padded-batch", "saturating")
-    assert not any("pcm" in stored for stored in vectors.cases.values()) and vectors.manifest["features"] is None
+    assert (
+        not any("pcm" in stored for stored in vectors.cases.values()) and vectors.manifest["features"] is None
+    )
     assert vectors.cases["longest"]["lengths"].tolist() == [LONGEST]
     assert check_vectors(tmp_path) == []
 
@@ -195,7 +240,10 @@ def test_the_command_writes_the_same_files_again(folder, weights, tmp_path, caps
     source = tmp_path / "a.npz"
     save_checkpoint(source, weights)
     assert main(["export", "vectors", str(source), "--out", str(tmp_path / "new" / "folder")]) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'new' / 'folder'}: 8 cases, 26 files; manifest.json says what is in them\n"
+    assert (
+        capsys.readouterr().out
+        == f"{tmp_path / 'new' / 'folder'}: 8 cases, 26 files; manifest.json says what is in them\n"
+    )
     for path in folder.iterdir():
         assert (tmp_path / "new" / "folder" / path.name).read_bytes() == path.read_bytes()
 

@@ -39,7 +39,8 @@ def test_the_map_of_frequencies():
 
 
 def test_a_tract_of_the_same_length_changes_nothing():
-    np.testing.assert_allclose(cepstral_warp(1.0, MCU), np.eye(MCU.n_mfcc), rtol=0, atol=1e-14)  # achieved 2e-15
+    # achieved 2e-15
+    np.testing.assert_allclose(cepstral_warp(1.0, MCU), np.eye(MCU.n_mfcc), rtol=0, atol=1e-14)
 
 
 def test_z_scored_features_are_those_of_the_warped_ones():
@@ -53,11 +54,15 @@ def test_z_scored_features_are_those_of_the_warped_ones():
         expected = raw.copy()
         expected[:, : MCU.n_mfcc] = raw[:, : MCU.n_mfcc] @ cepstral_warp(alpha, MCU)
         spoken = speak(z, tract)
-        np.testing.assert_allclose(spoken, (expected - mean) / std, rtol=0, atol=5e-6)  # achieved 9e-7 on values up to 4
+        # achieved 9e-7 on values up to 4
+        np.testing.assert_allclose(spoken, (expected - mean) / std, rtol=0, atol=5e-6)
         np.testing.assert_array_equal(spoken[:, MCU.n_mfcc :], z[:, MCU.n_mfcc :])
     np.testing.assert_array_equal(z, before)
 
 
 def test_other_sizes():
     small = replace(MCU, sample_rate=8000, n_fft=512, hop_length=256, n_mels=20, n_mfcc=5, n_chroma=3)
-    assert speak(np.ones((2, 8), np.float32), vocal_tracts(0.3, small, np.zeros(8), np.ones(8))[0]).shape == (2, 8)
+    assert speak(np.ones((2, 8), np.float32), vocal_tracts(0.3, small, np.zeros(8), np.ones(8))[0]).shape == (
+        2,
+        8,
+    )

@@ -39,7 +39,9 @@ def test_size_classes_and_speakers(name):
 
 
 def test_the_card_is_written_from_the_files():
-    """Regenerated, it is the same: the figures in it are those in the files' notes and in the committed results."""
+    """Regenerated, it is the same: the figures in it are those in the files' notes and in the committed
+    results.
+    """
     card = (weights_folder() / "README.md").read_text(encoding="utf-8")
     names = re.findall(r"^\| `(\w+)\.npz`", card, re.M)
     assert sorted(names) == NAMES
@@ -54,7 +56,9 @@ def test_the_card_is_written_from_the_files():
     recipes = dict.fromkeys(packed, STUDENT.to_dict())
     assert {name: config["recipe"] for name, config in zip(packed, configs)} == recipes
     assert {name: checkpoints[name].notes["recipe"] for name in packed} == recipes
-    assert checkpoints["robust"].notes["recipe"] == with_settings(ROBUST, ["corpus_shares=1,0.5,0.25"]).to_dict()
+    assert (
+        checkpoints["robust"].notes["recipe"] == with_settings(ROBUST, ["corpus_shares=1,0.5,0.25"]).to_dict()
+    )
     assert checkpoints["robust"].notes["started from"] == checkpoints["mcu"].sha256
     teachers = [checkpoints[name].notes.get("teachers") for name in packed]
     assert [config.get("teachers", [None])[0] for config in configs] == teachers
@@ -62,17 +66,22 @@ def test_the_card_is_written_from_the_files():
 
 def test_the_card_says_whose_probabilities_are_calibrated():
     results = Path(__file__).resolve().parent.parent / "docs" / "results"
-    summaries = {name: open_results(str(results / name)).summary for name in NAMES if (results / name).is_dir()}
+    summaries = {
+        name: open_results(str(results / name)).summary for name in NAMES if (results / name).is_dir()
+    }
     checkpoints = {name: load_checkpoint(name) for name in NAMES}
     record = {"clips": 1140, "speakers": ["1", "3"], "ECE before": 0.13, "ECE after": 0.04}
     made = calibrated(checkpoints["mcu"], 1.25, record)
     card = model_card(checkpoints | {"mcu": made}, summaries)
     said = "those of `mcu.npz` by the temperature 1.250, fitted on 1,140 clips of 2 training speakers"
-    assert f"probabilities are calibrated: {said} (expected calibration error 0.130 before, 0.040 after)" in card
+    assert (
+        f"probabilities are calibrated: {said} (expected calibration error 0.130 before, 0.040 after)" in card
+    )
     assert "; those of `paper.npz` are not." in card and "not calibrated" not in card
 
 
-@pytest.mark.filterwarnings("ignore::npreslstm.audio.resampling.ResamplingWarning")  # mcu hears 48 kHz clips at 16 kHz
+# mcu hears 48 kHz clips at 16 kHz
+@pytest.mark.filterwarnings("ignore::npreslstm.audio.resampling.ResamplingWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_held_out_clips_give_exactly_the_stated_scores(name, ravdess):
     """From the sound files through `Recognizer`, as anybody would use it."""

@@ -1,4 +1,6 @@
-"""Builds .pt files byte by byte, honest and lying, for the tests of the reader: zip records and pickle opcodes without torch."""
+"""Builds .pt files byte by byte, honest and lying, for the tests of the reader: zip records and pickle
+opcodes without torch.
+"""
 
 import struct
 import zlib
@@ -57,14 +59,25 @@ HOOKS = call("collections.OrderedDict")
 
 def tensor(data=None, offset=0, size=(2, 3), stride=(3, 1), flags=FALSE + HOOKS):
     data = storage() if data is None else data
-    return name("torch._utils._rebuild_tensor_v2") + b"(" + data + integer(offset) + integers(size) + integers(stride) + flags + b"tR"
+    return (
+        name("torch._utils._rebuild_tensor_v2")
+        + b"("
+        + data
+        + integer(offset)
+        + integers(size)
+        + integers(stride)
+        + flags
+        + b"tR"
+    )
 
 
 # --- zip ---
 
 
 def record(path, data=b"", **lies):
-    """A record; `lies` may set central_name, local_size, central_size, method, local_method, flags, crc, header, packed."""
+    """A record; `lies` may set central_name, local_size, central_size, method, local_method, flags, crc,
+    header, packed.
+    """
     return {"name": path, "data": data, **lies}
 
 
@@ -82,15 +95,49 @@ def zip_bytes(records, count=None, length=None, offset=None, comment=b"", tail=b
         header, local_size = item.get("header", len(body)), item.get("local_size", len(data))
         central_name = _encoded(item.get("central_name", local_name))
         packed = item.get("packed", size)
-        directory += struct.pack("<4s6H3I5H2I", b"PK\x01\x02", 20, 20, flags, method, 0, 33, crc, packed, size, len(central_name), *[0] * 5, header)
+        directory += struct.pack(
+            "<4s6H3I5H2I",
+            b"PK\x01\x02",
+            20,
+            20,
+            flags,
+            method,
+            0,
+            33,
+            crc,
+            packed,
+            size,
+            len(central_name),
+            *[0] * 5,
+            header,
+        )
         directory += central_name
         if "header" not in item:
             local_method = item.get("local_method", method)
-            body += struct.pack("<4s5H3I2H", b"PK\x03\x04", 20, flags, local_method, 0, 33, crc, local_size, local_size, len(local_name), 0)
+            body += struct.pack(
+                "<4s5H3I2H",
+                b"PK\x03\x04",
+                20,
+                flags,
+                local_method,
+                0,
+                33,
+                crc,
+                local_size,
+                local_size,
+                len(local_name),
+                0,
+            )
             body += local_name + data
     count, length = len(records) if count is None else count, len(directory) if length is None else length
     offset = len(body) if offset is None else offset
-    return body + directory + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, length, offset, len(comment)) + comment + tail
+    return (
+        body
+        + directory
+        + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, length, offset, len(comment))
+        + comment
+        + tail
+    )
 
 
 def torch_records(program, storages=None, version=b"3\n", byteorder=b"little", root="archive"):

@@ -1,4 +1,6 @@
-"""A catalogue of hostile .pt files, each with one lie, for test_torch_pt_hostile.py: FILES, and in SAYS what their refusal must say."""
+"""A catalogue of hostile .pt files, each with one lie, for test_torch_pt_hostile.py: FILES, and in SAYS what
+their refusal must say.
+"""
 
 import struct
 import zlib
@@ -53,7 +55,9 @@ CALLS = {
     "exec": call("builtins.exec", text("1")),
     "getattr": call("builtins.getattr", text("x"), text("upper")),
     "import": call("builtins.__import__", text("os")),
-    "a name in the memo": name("posix.system") + put(7) + dictionary({"w": tensor()}) + get(7) + group(text("true")) + b"R",
+    "a name in the memo": (
+        name("posix.system") + put(7) + dictionary({"w": tensor()}) + get(7) + group(text("true")) + b"R"
+    ),
     "a name made on the stack": text("posix") + text("system") + b"\x93" + group(text("true")) + b"R",
     "a name with dots": b"cbuiltins\neval.__class__\n" + group() + b"R",
     "a name of bytes": b"c\xff\xfe\nx\n",
@@ -61,8 +65,12 @@ CALLS = {
     "an endless name": b"c" + b"a" * 2**20,
     "torch.hub": call("torch.hub.load", text("x"), text("y")),
     "torch.load": call("torch.load", text("x")),
-    "a rebuilder of NumPy": call("numpy._core.multiarray._reconstruct", name("numpy.ndarray"), group(), text("b")),
-    "an inner rebuilder": call(FROM_TYPE, name("posix.system"), name("torch.Tensor"), group(text("true")), b"}"),
+    "a rebuilder of NumPy": call(
+        "numpy._core.multiarray._reconstruct", name("numpy.ndarray"), group(), text("b")
+    ),
+    "an inner rebuilder": call(
+        FROM_TYPE, name("posix.system"), name("torch.Tensor"), group(text("true")), b"}"
+    ),
 }
 OPCODES = {
     "INST": b"(" + text("true") + b"iposix\nsystem\n", "OBJ": b"(" + name("collections.OrderedDict") + b"o",
@@ -128,7 +136,9 @@ STORAGES = {
     "a text id": torch_file(text("0") + b"Q"),
     "a list id": torch_file(b"](" + text("storage") + b"eQ"),
     "a class for a storage": w(data=storage(kind="collections.OrderedDict")),
-    "a text for a class": torch_file(group(text("storage"), text("FloatStorage"), text("0"), text("cpu"), integer(6)) + b"Q"),
+    "a text for a class": torch_file(
+        group(text("storage"), text("FloatStorage"), text("0"), text("cpu"), integer(6)) + b"Q"
+    ),
     "more elements than bytes": w(data=storage(count=7)),
     "an enormous count": w(data=storage(count=2**62)),
     "a count that overflows": w(data=storage(count=2**64 + 6)),
@@ -167,7 +177,9 @@ def laughs(level, depth):
 
 
 def repeated(value, part, count, data=bytes(2**20)):
-    """A value, then a list of `count` values made by the same opcodes, which may recall the first by get(0)."""
+    """A value, then a list of `count` values made by the same opcodes, which may recall the first
+    by get(0).
+    """
     return torch_file(value + put(0) + b"](" + part * count + b"e\x86", {"0": data})
 
 
@@ -175,14 +187,22 @@ BOMBS = {
     "billion laughs in lists": laughs(b"](" + get(0) * 10 + b"e", 12),
     "billion laughs in tuples": laughs(get(0) * 2 + b"\x86", 90),
     "billion laughs in dictionaries": laughs(dictionary({key: get(0) for key in "abcdefgh"}), 12),
-    "billion laughs in arguments": torch_file(b")" + (b"q\x00h\x00\x86") * 90 + b"q\x01c_codecs\nencode\nh\x01R"),
-    "billion laughs in keys": torch_file(b"}" + text("lol") + (b"q\x00h\x00\x86") * 90 + b"Ns"),
+    "billion laughs in arguments": torch_file(
+        b")" + b"q\x00h\x00\x86" * 90 + b"q\x01c_codecs\nencode\nh\x01R"
+    ),
+    "billion laughs in keys": torch_file(b"}" + text("lol") + b"q\x00h\x00\x86" * 90 + b"Ns"),
     "a text a thousand times": repeated(MEGABYTE, get(0), 1000),
     "a tensor a thousand times": repeated(tensor(MEGA, 0, (2**18,), (1,)), get(0), 1000),
-    "a storage a thousand times": repeated(tensor(MEGA + put(1), 0, (2**18,), (1,)), tensor(get(1), 0, (2**18,), (1,)), 1000),
-    "bfloat16 of a shared storage": repeated(tensor(BFLOATS + put(1), 0, (2**19,), (1,)), tensor(get(1), 0, (2**19,), (1,)), 100),
+    "a storage a thousand times": repeated(
+        tensor(MEGA + put(1), 0, (2**18,), (1,)), tensor(get(1), 0, (2**18,), (1,)), 1000
+    ),
+    "bfloat16 of a shared storage": repeated(
+        tensor(BFLOATS + put(1), 0, (2**19,), (1,)), tensor(get(1), 0, (2**19,), (1,)), 100
+    ),
     "bytes a thousand times": repeated(MEGABYTE, call("_codecs.encode", get(0), text("latin1")), 1000),
-    "sets a thousand times": repeated(b"](" + b"".join(map(integer, range(20_000))) + b"e", call("builtins.set", get(0)), 1000),
+    "sets a thousand times": repeated(
+        b"](" + b"".join(map(integer, range(20_000))) + b"e", call("builtins.set", get(0)), 1000
+    ),
     "a list in itself": torch_file(b"]" + put(0) + get(0) + b"a"),
     "a dictionary in itself": torch_file(b"}" + put(0) + text("x") + get(0) + b"s"),
     "lists in lists": torch_file(b"]" * (DEEP // 2) + b"a" * (DEEP // 2 - 1)),
@@ -190,10 +210,14 @@ BOMBS = {
     "marks": torch_file(b"(" * DEEP),
     "opcodes": torch_file(b"(" + b"N" * 5_000_000 + b"t"),
     "dictionaries": torch_file(b"(" + b"}" * DEEP + b"tb"),
-    "memo entries": torch_file(b"(" + b"".join(b"]" + put(k * 40503 % 2**32) for k in range(DEEP // 2)) + b"tb"),
+    "memo entries": torch_file(
+        b"(" + b"".join(b"]" + put(k * 40503 % 2**32) for k in range(DEEP // 2)) + b"tb"
+    ),
     "large numbers": torch_file(b"(" + b"".join(integer(-(2**500) + k) for k in range(DEEP)) + b"tb"),
     "wide characters": torch_file(b"(" + text("\U0001f3a4" + "a" * 2**20) * 7 + b"tb"),
-    "colliding keys": torch_file(b"}(" + b"".join(integer(k * (2**61 - 1)) + b"N" for k in range(DEEP // 2)) + b"u"),
+    "colliding keys": torch_file(
+        b"}(" + b"".join(integer(k * (2**61 - 1)) + b"N" for k in range(DEEP // 2)) + b"u"
+    ),
     "a large pickle": torch_file(text("a" * (MAX_PROGRAM_BYTES + 1))),
     "a text longer than the file": torch_file(b"X\xff\xff\xff\xff"),
     "a number longer than the file": torch_file(b"\x8a\xff"),
@@ -218,7 +242,9 @@ def instead(index, **lies):
 
 
 ZIPS = {
-    "a compressed bomb": with_record(record("archive/data/1", BOMB, method=8, central_size=2**26, local_size=2**26, packed=len(BOMB))),
+    "a compressed bomb": with_record(
+        record("archive/data/1", BOMB, method=8, central_size=2**26, local_size=2**26, packed=len(BOMB))
+    ),
     "a compressed pickle": instead(0, data=BOMB, method=8, central_size=2**26, packed=len(BOMB)),
     "a record stored and larger than packed": instead(2, central_size=2**31),
     "a record that claims 4 GB": instead(2, central_size=2**32 - 1, local_size=2**32 - 1),
@@ -228,8 +254,12 @@ ZIPS = {
     "another name in front": instead(2, central_name="archive/data/7"),
     "a header past the end": instead(2, header=2**31),
     "a header inside another record": with_record(record("archive/data/1", header=20)),
-    "two records in one place": with_record(record("archive/data/0", struct.pack("<6f", *range(6)), header=0)),
-    "overlapping records": zip_bytes([*HONEST[:2], HONEST[2] | {"central_size": 24 + 40, "local_size": 24 + 40}, *HONEST[3:]]),
+    "two records in one place": with_record(
+        record("archive/data/0", struct.pack("<6f", *range(6)), header=0)
+    ),
+    "overlapping records": zip_bytes(
+        [*HONEST[:2], HONEST[2] | {"central_size": 24 + 40, "local_size": 24 + 40}, *HONEST[3:]]
+    ),
     "a record twice": with_record(HONEST[0]),
     "a wrong checksum": instead(2, crc=1),
     "a name above": with_record(record("archive/../../x")),
@@ -244,7 +274,9 @@ ZIPS = {
     "a name that is not UTF-8": with_record(record(b"archive/\xff\xfe")),
     "a long name": with_record(record("archive/" + "x" * 600)),
     "a root above": zip_bytes(torch_records(dictionary({"w": tensor()}), root="..")),
-    "more records than allowed": zip_bytes([*HONEST, *(record(f"archive/data/x{k}") for k in range(MAX_RECORDS))]),
+    "more records than allowed": zip_bytes(
+        [*HONEST, *(record(f"archive/data/x{k}") for k in range(MAX_RECORDS))]
+    ),
     "more records than there are": zip_bytes(HONEST, count=100),
     "fewer records than there are": zip_bytes(HONEST, count=1),
     "no records": zip_bytes(HONEST, count=0),
@@ -266,11 +298,20 @@ FILES |= {f"opcode {kind}": torch_file(program) for kind, program in OPCODES.ite
 SAYS = {f"opcode {kind}": f"opcode {kind}," for kind in OPCODES}
 SAYS |= dict.fromkeys(["os.system", "a name in the memo", "an inner rebuilder"], "names 'posix.system'")
 SAYS |= dict.fromkeys(["eval", "eval of Python 2"], "names 'builtins.eval'")
-SAYS |= dict.fromkeys(["billion laughs in lists", "billion laughs in tuples", "billion laughs in dictionaries"], "out of shared parts")
-SAYS |= dict.fromkeys(["a tensor a thousand times", "a storage a thousand times", "bfloat16 of a shared storage"], "out of shared parts")
+SAYS |= dict.fromkeys(
+    ["billion laughs in lists", "billion laughs in tuples", "billion laughs in dictionaries"],
+    "out of shared parts",
+)
+SAYS |= dict.fromkeys(
+    ["a tensor a thousand times", "a storage a thousand times", "bfloat16 of a shared storage"],
+    "out of shared parts",
+)
 SAYS |= dict.fromkeys(["lists in lists", "tuples in tuples"], "nests deeper")
 SAYS |= dict.fromkeys(["a compressed bomb", "a compressed pickle"], "is compressed")
-SAYS |= dict.fromkeys(["an expanded giant", "an empty giant", "sizes that overflow", "sizes that overflow to a fit"], "out of shared parts")
+SAYS |= dict.fromkeys(
+    ["an expanded giant", "an empty giant", "sizes that overflow", "sizes that overflow to a fit"],
+    "out of shared parts",
+)
 SAYS |= {
     "a name made on the stack": "opcode STACK_GLOBAL",
     "a name with terminal codes": "names '\\x1b[2Jos.system'",

@@ -3,10 +3,11 @@
 
     python tools/activity.py RAVDESS [--others] [--seed 0]
 
-The clips are those of the speakers that the bundled weights hold out; with --others those of the other speakers, on
-whom the constants of audio/activity.py were chosen. A hop counts as speech where the clean clip has more than a
-thousandth of the energy of its loudest hop (30 dB below it); the mean energy of these hops is the level that noise
-is set against. The columns for 20 and 40 dB count speech otherwise, at the same level of the noise.
+The clips are those of the speakers that the bundled weights hold out; with --others those of the other
+speakers, on whom the constants of audio/activity.py were chosen. A hop counts as speech where the clean clip
+has more than a thousandth of the energy of its loudest hop (30 dB below it); the mean energy of these hops is
+the level that noise is set against. The columns for 20 and 40 dB count speech otherwise, at the same level of
+the noise.
 """
 
 import argparse
@@ -33,7 +34,9 @@ class Voices:
     def __init__(self, clips):
         self.clips = clips
         some = clips[::20]
-        frames = np.concatenate([y[: len(y) // 1024 * 1024].reshape(-1, 1024) / active_level(y) for y in some])
+        frames = np.concatenate(
+            [y[: len(y) // 1024 * 1024].reshape(-1, 1024) / active_level(y) for y in some]
+        )
         self.envelope = np.sqrt(np.square(np.abs(np.fft.rfft(frames * np.hanning(1024)))).mean(axis=0))
 
 
@@ -153,9 +156,13 @@ def read(paths):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", help="the RAVDESS folder")
-    parser.add_argument("--others", action="store_true", help="the speakers on whom the constants were chosen")
+    parser.add_argument(
+        "--others", action="store_true", help="the speakers on whom the constants were chosen"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the noise")
     args = parser.parse_args(argv)
     dataset = load_dataset(args.data)

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent
-NAMES = sorted(path.stem.removeprefix("bench_") for path in TOOLS.glob("bench_*.py") if path.stem != "bench_lib")
+NAMES = sorted(
+    path.stem.removeprefix("bench_") for path in TOOLS.glob("bench_*.py") if path.stem != "bench_lib"
+)
 
 
 def main(argv):
@@ -18,7 +20,9 @@ def main(argv):
         return 2
     # The package of this checkout, installed or not, here and in the processes that a bench starts.
     sys.path.insert(1, str(TOOLS.parent))
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TOOLS.parent), os.environ.get("PYTHONPATH")]))
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(TOOLS.parent), os.environ.get("PYTHONPATH")])
+    )
     from npreslstm.errors import InputError
 
     try:

@@ -1,8 +1,10 @@
-"""Latency of one clip: the exported C as a shared library beside onnxruntime, PyTorch and NumPy, one thread, in turns.
+"""Latency of one clip: the exported C as a shared library beside onnxruntime, PyTorch and NumPy, one thread,
+in turns.
 
     python tools/bench.py c [--weights NAME] [--rounds N] [--format table|csv|json]
 
-Features are z-scored and, for int8, quantised beforehand; every contender gives logits. Needs a C compiler, torch and onnxruntime.
+Features are z-scored and, for int8, quantised beforehand; every contender gives logits. Needs a C compiler,
+torch and onnxruntime.
 """
 
 import argparse
@@ -36,12 +38,16 @@ def contenders(checkpoint, clips, folder):
         "C int8": lambda k: libraries["int8"].infer(quantized[k % len(clips)]),
         "onnxruntime": lambda k: run_onnx(clips[k % len(clips)][None]),
         "PyTorch": lambda k: run_torch(clips[k % len(clips)][None]),
-        "npreslstm (NumPy)": lambda k: model.infer(clips[k % len(clips)][None], [len(clips[k % len(clips)])])[0],
+        "npreslstm (NumPy)": lambda k: model.infer(clips[k % len(clips)][None], [len(clips[k % len(clips)])])[
+            0
+        ],
     }
 
 
 def peers(model, example):
-    """The same network in PyTorch and, exported from there, in onnxruntime: functions of (1, T, D) that give (1, C)."""
+    """The same network in PyTorch and, exported from there, in onnxruntime: functions of (1, T, D) that give
+    (1, C).
+    """
     import onnxruntime
     import torch
     from torch_reslstm import Packed, load
@@ -58,7 +64,12 @@ def peers(model, example):
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's plans, not of this model
-        options = {"input_names": ["x"], "dynamic_axes": {"x": {1: "T"}}, "opset_version": 17, "dynamo": False}
+        options = {
+            "input_names": ["x"],
+            "dynamic_axes": {"x": {1: "T"}},
+            "opset_version": 17,
+            "dynamo": False,
+        }
         torch.onnx.export(net, (torch.as_tensor(example[None]),), file, **options)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -72,7 +83,9 @@ def peers(model, example):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="bench.py c", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="bench.py c", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--weights", default="mcu")
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
@@ -81,7 +94,9 @@ def main(argv=None):
     from npreslstm.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(args.weights)
-    clips = list(np.random.default_rng(0).standard_normal((8, FRAMES, checkpoint.config.input_size)).astype(np.float32))
+    clips = list(
+        np.random.default_rng(0).standard_normal((8, FRAMES, checkpoint.config.input_size)).astype(np.float32)
+    )
     with tempfile.TemporaryDirectory() as folder:
         runs = contenders(checkpoint, clips, Path(folder))
         logits = {name: np.ravel(run(0)) / (65536 if name == "C int8" else 1) for name, run in runs.items()}
@@ -91,7 +106,9 @@ def main(argv=None):
             "contender": name,
             "ms a clip": time,
             "times C float32": time / milliseconds["C float32"],
-            "largest logit difference from NumPy": f"{np.abs(logits[name] - logits['npreslstm (NumPy)']).max():.1e}",
+            "largest logit difference from NumPy": (
+                f"{np.abs(logits[name] - logits['npreslstm (NumPy)']).max():.1e}"
+            ),
         }
         for name, time in milliseconds.items()
     ]

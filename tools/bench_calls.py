@@ -2,8 +2,8 @@
 
     python tools/bench_calls.py [--clips 1 8 64] [--rounds 200] [--format table|csv|json]
 
-Microseconds a call (fastest of the rounds) for the gates of n clips with H = 64. Some calls are in groups: the same work done
-in several ways, of which the LSTM uses the first.
+Microseconds a call (fastest of the rounds) for the gates of n clips with H = 64. Some calls are in groups:
+the same work done in several ways, of which the LSTM uses the first.
 """
 
 import argparse
@@ -31,12 +31,19 @@ def calls(n):
     W_blocks, W_columns, half = normal(4, K, H), normal(K, 4 * H), np.array(0.5, dtype=np.float32)
     W_hh, W_hh_rows = normal(4, H, H), normal(4 * H, H)
     i, f, three = columns[:, :H], columns[:, H : 2 * H], blocks[:3]
-    (to_i, to_f, to_g, _), to_three, (first, second), lower, upper = product, product[:3], blocks[:2], blocks[:2], blocks[2:]
+    (to_i, to_f, to_g, _), to_three, (first, second), lower, upper = (
+        product,
+        product[:3],
+        blocks[:2],
+        blocks[:2],
+        blocks[2:],
+    )
     h_row, a_row = normal(S), normal(4 * S)
     U, longer = zeros_in_lines((S, 4 * S), a_row.dtype), zeros_in_lines((4 + S * 4 * S,), a_row.dtype)
     mix, block, c_o, terms, half_of_two = normal(2, 9), normal(9, S), normal(2, S), normal(2, S), normal(2)
     sigmoids, ones, c_row = normal(3 * S), np.ones(3 * S, dtype=np.float32), normal(S)
-    U_between = longer[4:].reshape(S, 4 * S)  # begins 16 bytes after a line of the cache, as NumPy's large arrays do
+    # begins 16 bytes after a line of the cache, as NumPy's large arrays do
+    U_between = longer[4:].reshape(S, 4 * S)
 
     def three_calls():
         np.multiply(i_block, c, out=to_i)
@@ -87,18 +94,25 @@ def measure(n, rounds):
 
         return run
 
-    times = bench_lib.interleave({what: repeated(call) for what, call in calls(n).items()}, rounds, statistic=np.min)
+    times = bench_lib.interleave(
+        {what: repeated(call) for what, call in calls(n).items()}, rounds, statistic=np.min
+    )
     return {what: 1e3 * ms / CALLS for what, ms in times.items()}
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--clips", type=int, nargs="+", default=[1, 8, 64], help="n, running clips")
     parser.add_argument("--rounds", type=int, default=200, help="turns, of which the fastest counts")
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
     args = parser.parse_args(argv)
     columns = {n: measure(n, args.rounds) for n in args.clips}
-    rows = [{"call": what, **{f"n = {n}": columns[n][what] for n in args.clips}} for what in columns[args.clips[0]]]
+    rows = [
+        {"call": what, **{f"n = {n}": columns[n][what] for n in args.clips}}
+        for what in columns[args.clips[0]]
+    ]
     bench_lib.report(rows, bench_lib.environment(), args.format)
 
 

@@ -1,9 +1,11 @@
-"""Print how long reading the weights of ResLSTM-SA h64 takes, beside torch.load and the safetensors library in the same run.
+"""Print how long reading the weights of ResLSTM-SA h64 takes, beside torch.load and the safetensors library
+in the same run.
 
     python tools/bench_formats.py [--repeats N]
 
-Two figures a reader: its first read in a fresh process, after its imports (best of 5 processes), and its best of N reads, all readers in
-turns. Ratios are to torch.load(weights_only=True). The same file is read by all but the last two, which read a .safetensors of equal content.
+Two figures a reader: its first read in a fresh process, after its imports (best of 5 processes), and its best
+of N reads, all readers in turns. Ratios are to torch.load(weights_only=True). The same file is read by all
+but the last two, which read a .safetensors of equal content.
 """
 
 import argparse
@@ -13,7 +15,8 @@ import sys
 import tempfile
 import time
 
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")  # before NumPy is imported
+# before NumPy is imported
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import numpy as np
 
@@ -21,7 +24,11 @@ READERS = {  # name: (imports, expression of `path`, extension)
     "torch.load": ("import torch", "torch.load(path, weights_only=True)", "pt"),
     "npreslstm .pt": ("from npreslstm.formats import torch_pt", "torch_pt.read_state_dict(path)", "pt"),
     "safetensors": ("import safetensors.numpy", "safetensors.numpy.load_file(path)", "safetensors"),
-    "npreslstm .safetensors": ("from npreslstm.formats import safetensors as ours", "ours.read_state_dict(path)", "safetensors"),
+    "npreslstm .safetensors": (
+        "from npreslstm.formats import safetensors as ours",
+        "ours.read_state_dict(path)",
+        "safetensors",
+    ),
 }
 
 
@@ -41,8 +48,13 @@ def weights(D=46, H=64, C=8):
 
 def first_read(imports, expression, path):
     """Seconds of the first read in a fresh process."""
-    code = f"import sys, time\n{imports}\npath = sys.argv[1]\nstart = time.perf_counter()\n{expression}\nprint(time.perf_counter() - start)"
-    return float(subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True).stdout)
+    code = (
+        f"import sys, time\n{imports}\npath = sys.argv[1]\nstart ="
+        f" time.perf_counter()\n{expression}\nprint(time.perf_counter() - start)"
+    )
+    return float(
+        subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True).stdout
+    )
 
 
 def best_reads(paths, repeats):
@@ -64,15 +76,25 @@ def main(argv=None):
     from npreslstm.formats import safetensors, torch_pt
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=200, metavar="N", help="reads of which the best counts (default 200)")
+    parser.add_argument(
+        "--repeats", type=int, default=200, metavar="N", help="reads of which the best counts (default 200)"
+    )
     repeats = parser.parse_args(argv).repeats
     with tempfile.TemporaryDirectory() as folder:
-        paths = {extension: os.path.join(folder, f"weights.{extension}") for extension in ("pt", "safetensors")}
+        paths = {
+            extension: os.path.join(folder, f"weights.{extension}") for extension in ("pt", "safetensors")
+        }
         torch_pt.write_state_dict(paths["pt"], weights())
         safetensors.write_state_dict(paths["safetensors"], weights())
-        first = {name: min(first_read(imports, read, paths[ext]) for _ in range(5)) for name, (imports, read, ext) in READERS.items()}
+        first = {
+            name: min(first_read(imports, read, paths[ext]) for _ in range(5))
+            for name, (imports, read, ext) in READERS.items()
+        }
         best = best_reads(paths, repeats)
-        print(f"{os.path.getsize(paths['pt'])} bytes (.pt), {os.path.getsize(paths['safetensors'])} bytes (.safetensors); best of {repeats} reads")
+        print(
+            f"{os.path.getsize(paths['pt'])} bytes (.pt), {os.path.getsize(paths['safetensors'])} bytes"
+            f" (.safetensors); best of {repeats} reads"
+        )
     print(f"{'reader':24}{'first read':>12}{'best read':>12}{'ratio':>8}")
     for name in READERS:
         ratio = best[name] / best["torch.load"]

@@ -1,14 +1,16 @@
-"""Time the features of a clip beside librosa's, in turns, one thread each; then time and memory over the length of a file.
+"""Time the features of a clip beside librosa's, in turns, one thread each; then time and memory over the
+length of a file.
 
     python tools/bench.py frontend [--rounds 10] [--seconds 1 10 60 600 3600] [--format table|csv|json]
 
 Milliseconds a clip, for each of 12 clips the fastest of the rounds. `librosa`: feature.mfcc
-and feature.chroma_stft as people call them. `librosa ready`: its functions from a ready STFT and with ready filter banks:
-magnitude squared, mel product, power_to_db, mfcc; estimate_tuning, chroma product, normalize. `npreslstm`: extract_features.
-`npreslstm ready`: the same from the ready STFT. `FFT`: the real transforms alone, np.fft.rfft of ready windowed frames.
-Then the ratios, and FFT / npreslstm, the share of the transform.
+and feature.chroma_stft as people call them. `librosa ready`: its functions from a ready STFT and with ready
+filter banks: magnitude squared, mel product, power_to_db, mfcc; estimate_tuning, chroma product, normalize.
+`npreslstm`: extract_features. `npreslstm ready`: the same from the ready STFT. `FFT`: the real transforms
+alone, np.fft.rfft of ready windowed frames. Then the ratios, and FFT / npreslstm, the share of the transform.
 
-Growth: extract_file in a fresh process on a 16-bit WAV file; seconds, real-time factor, peak memory of the process (from /proc, so on Linux).
+Growth: extract_file in a fresh process on a 16-bit WAV file; seconds, real-time factor, peak memory of the
+process (from /proc, so on Linux).
 """
 
 import argparse
@@ -46,7 +48,9 @@ def speech_like(seconds, sample_rate, seed):
     """Harmonics of a gliding pitch in bursts, over a little noise: (n,) float32."""
     rng = np.random.default_rng(seed)
     t = np.arange(round(seconds * sample_rate)) / sample_rate
-    phase = 2 * np.pi * np.cumsum(rng.uniform(90, 250) * (1 + 0.2 * np.sin(2 * np.pi * 0.7 * t))) / sample_rate
+    phase = (
+        2 * np.pi * np.cumsum(rng.uniform(90, 250) * (1 + 0.2 * np.sin(2 * np.pi * 0.7 * t))) / sample_rate
+    )
     voice = sum(np.sin(k * phase + rng.uniform(0, 6)) / k for k in range(1, 30))
     bursts = np.clip(np.sin(2 * np.pi * rng.uniform(2, 4) * t), 0, 1)
     return (0.05 * voice * bursts + 3e-4 * rng.standard_normal(len(t))).astype(np.float32)
@@ -56,7 +60,9 @@ def clips(config):
     """(what they are, [signals at the configuration's rate]) of about 3.7 s."""
     folder = os.environ.get("NPRESLSTM_RAVDESS")
     if not folder:
-        return "synthetic speech", [speech_like(CLIP_SECONDS, config.sample_rate, seed) for seed in range(CLIPS)]
+        return "synthetic speech", [
+            speech_like(CLIP_SECONDS, config.sample_rate, seed) for seed in range(CLIPS)
+        ]
     from npreslstm.audio.reader import read_audio
     from npreslstm.audio.resampling import resample
     from npreslstm.audio.signal import to_mono
@@ -78,7 +84,9 @@ def contenders(config, signals):
     # librosa has no causal framing: it gets as many frames, centred
     stft = [librosa.stft(y, **shape) for y in signals]
     mel_bank = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=config.n_mels)
-    chroma_banks = {step / 100: librosa.filters.chroma(sr=rate, n_fft=n_fft, tuning=step / 100) for step in range(-50, 51)}
+    chroma_banks = {
+        step / 100: librosa.filters.chroma(sr=rate, n_fft=n_fft, tuning=step / 100) for step in range(-50, 51)
+    }
 
     def as_called(k):
         y = signals[k]
@@ -106,7 +114,8 @@ def contenders(config, signals):
 def fastest(contenders, count, rounds):
     """{name: milliseconds a clip}: for each clip the fastest of all rounds, and the mean of these.
 
-    In turns, each after a call that is not timed. The fastest, because other work on the machine only ever adds.
+    In turns, each after a call that is not timed. The fastest, because other work on the machine only ever
+    adds.
     """
     times = {name: np.full(count, np.inf) for name in contenders}
     for _ in range(rounds):
@@ -124,7 +133,9 @@ def speed(name, rounds):
     config = FeatureConfig.named(name)
     what, signals = clips(config)
     for step in range(-50, 50):  # the banks of every tuning, which librosa's ready functions have too
-        chroma.chroma_filter_bank(config.sample_rate, config.n_fft, config.n_chroma, float(chroma.TUNING_EDGES[step + 50]))
+        chroma.chroma_filter_bank(
+            config.sample_rate, config.n_fft, config.n_chroma, float(chroma.TUNING_EDGES[step + 50])
+        )
     times = fastest(contenders(config, signals), len(signals), rounds)
     ratios = {
         "librosa /": times["librosa"] / times["npreslstm"],
@@ -144,15 +155,28 @@ def growth(name, seconds, folder):
         file.setparams((1, 2, config.sample_rate, 0, "NONE", ""))
         for left in range(seconds, 0, -10):
             file.writeframesraw(piece[: 2 * min(left, 10) * config.sample_rate])
-    done = subprocess.run([sys.executable, "-c", CHILD, path, name], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, path, name], capture_output=True, text=True, check=True
+    )
     took, peak, frames = map(float, done.stdout.split())
-    return {"configuration": name, "audio s": seconds, "frames": int(frames), "s": took, "x real time": seconds / took, "peak MB": peak}
+    return {
+        "configuration": name,
+        "audio s": seconds,
+        "frames": int(frames),
+        "s": took,
+        "x real time": seconds / took,
+        "peak MB": peak,
+    }
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=10, help="times that each clip is taken")
-    parser.add_argument("--seconds", type=int, nargs="*", default=[1, 10, 60, 600, 3600], help="lengths of the second table")
+    parser.add_argument(
+        "--seconds", type=int, nargs="*", default=[1, 10, 60, 600, 3600], help="lengths of the second table"
+    )
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
     args = parser.parse_args(argv)
     (what, paper), (_, mcu) = speed("paper", args.rounds), speed("mcu", args.rounds)
@@ -163,7 +187,11 @@ def main(argv=None):
     if args.seconds:
         with tempfile.TemporaryDirectory() as folder:
             rows = [growth(name, seconds, folder) for name in ("paper", "mcu") for seconds in args.seconds]
-        bench_lib.report(rows, {"data": "synthetic speech, 16-bit WAV at the configuration's rate", **bench_lib.environment()}, args.format)
+        bench_lib.report(
+            rows,
+            {"data": "synthetic speech, 16-bit WAV at the configuration's rate", **bench_lib.environment()},
+            args.format,
+        )
 
 
 if __name__ == "__main__":

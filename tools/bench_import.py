@@ -1,6 +1,6 @@
 """Time the import of the package beside `import numpy`: fresh processes in turns, the best of each.
 
-    python tools/bench.py import [--rounds 20]
+python tools/bench.py import [--rounds 20]
 """
 
 import argparse
@@ -12,13 +12,19 @@ CODE = "import time; start = time.perf_counter(); {}; print(time.perf_counter() 
 
 
 def seconds(statement):
-    done = subprocess.run([sys.executable, "-c", CODE.format(statement)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CODE.format(statement)], capture_output=True, text=True, check=True
+    )
     return float(done.stdout)
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="bench.py import", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=20, help="turns, of which the best is taken (default 20)")
+    parser = argparse.ArgumentParser(
+        prog="bench.py import", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=20, help="turns, of which the best is taken (default 20)"
+    )
     rounds = parser.parse_args(argv).rounds
     turns = [[seconds(statement) for statement in STATEMENTS] for _ in range(rounds)]
     best = [min(column) for column in zip(*turns)]

@@ -2,10 +2,11 @@
 
     python tools/bench_infer.py [--clips 16] [--rounds 200] [--turn 1] [--format table|csv|json]
 
-One row a contender: milliseconds a clip of z-scored features (median), and that divided by npreslstm's. PyTorch runs in
-inference mode: `packed` as the training bench has it, `padded` and `plain` without packing, so that it can use oneDNN (`plain`
-assumes a single clip of full length), `traced` is `plain` through torch.jit.trace and freeze. onnxruntime runs the
-model as npreslstm exports it, if it is installed. `products` are the matrix products of a clip alone, in NumPy.
+One row a contender: milliseconds a clip of z-scored features (median), and that divided by npreslstm's.
+PyTorch runs in inference mode: `packed` as the training bench has it, `padded` and `plain` without packing,
+so that it can use oneDNN (`plain` assumes a single clip of full length), `traced` is `plain` through
+torch.jit.trace and freeze. onnxruntime runs the model as npreslstm exports it, if it is installed. `products`
+are the matrix products of a clip alone, in NumPy.
 """
 
 import argparse
@@ -42,7 +43,10 @@ def torch_contenders(model, clips):
     import torch_reslstm
 
     torch.set_num_threads(1)
-    nets = {name: torch_reslstm.load(getattr(torch_reslstm, name.title()), model).eval() for name in ("packed", "padded", "plain")}
+    nets = {
+        name: torch_reslstm.load(getattr(torch_reslstm, name.title()), model).eval()
+        for name in ("packed", "padded", "plain")
+    }
     tensors = [(torch.as_tensor(x), torch.as_tensor(lengths)) for x, lengths in clips]
     nets["traced"] = torch.jit.freeze(torch.jit.trace(nets["plain"], tensors[0]))
 
@@ -75,19 +79,34 @@ def onnx_contenders(clips):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--clips", type=int, default=16, help="clips that are taken in turn")
     parser.add_argument("--rounds", type=int, default=200, help="turns, of which the median is taken")
-    parser.add_argument("--turn", type=int, default=1, help="clips in a row; a single one is what a program that classifies now and then does")
+    parser.add_argument(
+        "--turn",
+        type=int,
+        default=1,
+        help="clips in a row; a single one is what a program that classifies now and then does",
+    )
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
     args = parser.parse_args(argv)
     what, features = bench_lib.clips(args.clips)
     clips = [bench_lib.pad([x]) for x in features]
     model = load_model()
-    contenders = {**numpy_contenders(model, clips), **torch_contenders(model, clips), **onnx_contenders(clips)}
+    contenders = {
+        **numpy_contenders(model, clips),
+        **torch_contenders(model, clips),
+        **onnx_contenders(clips),
+    }
     times = bench_lib.interleave(contenders, args.rounds, turn=args.turn)
-    rows = [{"contender": name, "ms": ms, "/ npreslstm": ms / times["npreslstm"]} for name, ms in times.items()]
-    bench_lib.report(rows, {"data": bench_lib.describe(what, features), **bench_lib.environment()}, args.format)
+    rows = [
+        {"contender": name, "ms": ms, "/ npreslstm": ms / times["npreslstm"]} for name, ms in times.items()
+    ]
+    bench_lib.report(
+        rows, {"data": bench_lib.describe(what, features), **bench_lib.environment()}, args.format
+    )
 
 
 if __name__ == "__main__":

@@ -20,17 +20,24 @@ RAVDESS_LENGTHS = (69, 87.2, 124)  # frames: fewest, mean, most, of RAVDESS at 4
 
 
 def clips(count, seed=0):
-    """(what they are, [features (T, 46) float32, z-scored]): real ones where NPRESLSTM_RAVDESS leads to the corpus."""
+    """(what they are, [features (T, 46) float32, z-scored]): real ones where NPRESLSTM_RAVDESS leads to the
+    corpus.
+    """
     rng = np.random.default_rng(seed)
     folder = os.environ.get("NPRESLSTM_RAVDESS")
     if not folder:
         low, mean, high = RAVDESS_LENGTHS
         lengths = np.clip(rng.normal(mean, 8.0, count).round().astype(int), low, high)
-        return "synthetic features, lengths as RAVDESS", [rng.standard_normal((T, 46)).astype(np.float32) for T in lengths]
+        return "synthetic features, lengths as RAVDESS", [
+            rng.standard_normal((T, 46)).astype(np.float32) for T in lengths
+        ]
     from npreslstm import extract_features
     from npreslstm.audio.reader import read_audio
 
-    paths = sorted(glob.glob(os.path.join(folder, "**", "*.flac"), recursive=True) + glob.glob(os.path.join(folder, "**", "*.wav"), recursive=True))
+    paths = sorted(
+        glob.glob(os.path.join(folder, "**", "*.flac"), recursive=True)
+        + glob.glob(os.path.join(folder, "**", "*.wav"), recursive=True)
+    )
     chosen = rng.choice(paths, size=count, replace=len(paths) < count)
     features = [extract_features(*read_audio(path)) for path in chosen]
     frames = np.concatenate(features)
@@ -54,10 +61,12 @@ def pad(features):
 
 
 def interleave(contenders, rounds, warm_up=2, statistic=np.median, turn=1):
-    """Run each of {name: callable taking the call's number} `turn` times in a row, once a round; return {name: milliseconds a call}.
+    """Run each of {name: callable taking the call's number} `turn` times in a row, once a round; return
+    {name: milliseconds a call}.
 
-    By default medians over the rounds. In turns, and in processor time, so that what else the machine does matters little and falls on all
-    of them alike. A turn of one call finds the caches full of what the others left there; in a longer one only the first does.
+    By default medians over the rounds. In turns, and in processor time, so that what else the machine does
+    matters little and falls on all of them alike. A turn of one call finds the caches full of what the others
+    left there; in a longer one only the first does.
     """
     times = {name: [] for name in contenders}
     for k in range(-warm_up, rounds):

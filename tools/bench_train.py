@@ -1,13 +1,14 @@
-"""Time one training step (forward, backward, Adam with coupled L2) beside PyTorch's, in turns, one thread each.
+"""Time one training step (forward, backward, Adam with coupled L2) beside PyTorch's, in turns, one thread
+each.
 
     python tools/bench_train.py [--batch 8 16 32 64] [--rounds 15] [--turn 4] [--format table|csv|json]
 
-A turn is four steps, on up to four batches, since in training a step follows a step; `--turn 1` makes each of them the first after the others'.
-Columns: milliseconds a step (medians). npreslstm; torch with nn.LSTM on packed sequences and its default Adam; the same
-with its fused Adam; torch on padded sequences (oneDNN's LSTM) with fused Adam; the step's matrix products alone in
-NumPy. Then torch / npreslstm for each of the three, and products / npreslstm, the share of the matrix-product limit.
-`floats / MH` is the most memory that the forward and backward pass hold, in float32 numbers a frame and hidden unit of the
-last layer.
+A turn is four steps, on up to four batches, since in training a step follows a step; `--turn 1` makes each of
+them the first after the others'. Columns: milliseconds a step (medians). npreslstm; torch with nn.LSTM on
+packed sequences and its default Adam; the same with its fused Adam; torch on padded sequences (oneDNN's LSTM)
+with fused Adam; the step's matrix products alone in NumPy. Then torch / npreslstm for each of the three, and
+products / npreslstm, the share of the matrix-product limit. `floats / MH` is the most memory that the forward
+and backward pass hold, in float32 numbers a frame and hidden unit of the last layer.
 """
 
 import argparse
@@ -77,7 +78,9 @@ def torch_step(kind, model, batches, fused):
 
 
 def products(config, batches):
-    """The matrix products of a step and nothing else: operands as in `lstm_forward` and `lstm_backward`, results of one shape into one array."""
+    """The matrix products of a step and nothing else: operands as in `lstm_forward` and `lstm_backward`,
+    results of one shape into one array.
+    """
     rng = np.random.default_rng(0)
     D, H = config.input_size, config.hidden_size
     results = {}
@@ -88,13 +91,21 @@ def products(config, batches):
     def calls(lengths, hidden, need_dx):
         layout = packing(lengths)
         K, M = D + 1 + hidden, layout.rows
-        z, da, W, W_hh, W_ih = (operand(*shape) for shape in ((M, K), (4, M, hidden), (4, K, hidden), (4, hidden, hidden), (4, hidden, D)))
+        z, da, W, W_hh, W_ih = (
+            operand(*shape)
+            for shape in ((M, K), (4, M, hidden), (4, K, hidden), (4, hidden, hidden), (4, hidden, D))
+        )
         frames = [slice(*ends) for ends in zip(layout.offsets, layout.offsets[1:])]
         pieces = [slice(start, start + PIECE) for start in range(0, M, PIECE)]
         pairs = [(z[rows], W) for rows in frames] + [(da[:, rows], W_hh) for rows in frames]
-        pairs += [(z[rows].T, da[:, rows]) for rows in pieces] + [(da[:, rows], W_ih) for rows in pieces] * need_dx
+        pairs += [(z[rows].T, da[:, rows]) for rows in pieces] + [
+            (da[:, rows], W_ih) for rows in pieces
+        ] * need_dx
         shapes = [(4, left.shape[-2], right.shape[-1]) for left, right in pairs]
-        return [(left, right, results.setdefault(shape, np.empty(shape, dtype=np.float32))) for (left, right), shape in zip(pairs, shapes)]
+        return [
+            (left, right, results.setdefault(shape, np.empty(shape, dtype=np.float32)))
+            for (left, right), shape in zip(pairs, shapes)
+        ]
 
     prepared = [calls(lengths, D, False) + calls(lengths, H, True) for _, lengths, _ in batches]
 
@@ -131,7 +142,9 @@ def measure(N, features, rounds, turn):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch", type=int, nargs="+", default=[8, 16, 32, 64], help="clips a batch")
     parser.add_argument("--rounds", type=int, default=15, help="turns, of which the median is taken")
     parser.add_argument("--turn", type=int, default=4, help="steps in a row")
@@ -139,7 +152,9 @@ def main(argv=None):
     args = parser.parse_args(argv)
     what, features = bench_lib.clips(2 * max(args.batch))
     rows = [measure(N, features, args.rounds, args.turn) for N in args.batch]
-    bench_lib.report(rows, {"data": bench_lib.describe(what, features), **bench_lib.environment()}, args.format)
+    bench_lib.report(
+        rows, {"data": bench_lib.describe(what, features), **bench_lib.environment()}, args.format
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Print how near the C port comes to NumPy on RAVDESS: MFCC, chroma, logits, integer bits, probabilities of the integer model.
+"""Print how near the C port comes to NumPy on RAVDESS: MFCC, chroma, logits, integer bits, probabilities of
+the integer model.
 
     python tools/c_parity.py RAVDESS [--weights mcu] [--type float32|int8] [--every K]
 
---type float32 takes every clip (or every K-th) from 16-bit samples to logits in C and compares with NumPy in float32. --type int8 takes
-the clips of the speakers that the weights hold out, compares the integer C with the integer NumPy at every frame, and the probabilities
-with those of the float model. Needs a C compiler.
+--type float32 takes every clip (or every K-th) from 16-bit samples to logits in C and compares with NumPy in
+float32. --type int8 takes the clips of the speakers that the weights hold out, compares the integer C with
+the integer NumPy at every frame, and the probabilities with those of the float model. Needs a C compiler.
 """
 
 import argparse
@@ -33,7 +34,8 @@ from npreslstm.ports.quantize import QuantizedModel
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.evaluate import choose_speakers
 
-TARGETS = {"MFCC": 1e-3, "chroma": 1e-5, "logits from equal features": 1e-5, "logits from samples": 1e-5}  # of the differences in float32
+# of the differences in float32
+TARGETS = {"MFCC": 1e-3, "chroma": 1e-5, "logits from equal features": 1e-5, "logits from samples": 1e-5}
 
 
 def mono(path, rate):
@@ -54,18 +56,29 @@ def compare_float(checkpoint, paths, c):
         logits = model.infer(z[None], [len(z)])[0][0]
         difference = np.abs(got - expected).max(axis=0)
         n = features.n_mfcc
-        rows.append((difference[:n].max(), difference[n:].max(), np.abs(c.infer(z) - logits).max(), np.abs(from_pcm - logits).max()))
+        rows.append(
+            (
+                difference[:n].max(),
+                difference[n:].max(),
+                np.abs(c.infer(z) - logits).max(),
+                np.abs(from_pcm - logits).max(),
+            )
+        )
         show(len(rows), len(paths))
     figures = {"clips": len(rows)}
     for (name, target), differences in zip(TARGETS.items(), np.array(rows).T):
         worst = os.path.basename(paths[differences.argmax()])
         beyond = f"; beyond {target:.0e} in {(differences > target).sum()} clips, worst {worst}"
-        figures[name] = f"largest {differences.max():.1e}, median of the clips {np.median(differences):.1e}{beyond}"
+        figures[name] = (
+            f"largest {differences.max():.1e}, median of the clips {np.median(differences):.1e}{beyond}"
+        )
     return figures
 
 
 def compare_int8(checkpoint, paths, c):
-    """Bits that differ between integer C and NumPy, and the integer model's probabilities beside the float model's."""
+    """Bits that differ between integer C and NumPy, and the integer model's probabilities beside the float
+    model's.
+    """
     quantized, features = QuantizedModel.from_checkpoint(checkpoint), checkpoint.features
     clips, traces = [], []
     for path in paths:
@@ -95,13 +108,17 @@ def compare_int8(checkpoint, paths, c):
 
 
 def count_differences(quantized, x, lengths, traces):
-    """(values, how many of them differ) between NumPy, all clips side by side, and the traces of C, frame by frame."""
+    """(values, how many of them differ) between NumPy, all clips side by side, and the traces of C, frame by
+    frame.
+    """
     layout, values, differing = packing(lengths), 0, 0
     rows, state = layout.pack(x), quantized.start(len(lengths))
     for t, (start, n) in enumerate(zip(layout.offsets.tolist(), layout.batch_sizes.tolist())):
         quantized.step(rows[start : start + n], state, n)
         context = quantized.context(state)
-        ours = np.concatenate([*state.h, *state.c, state.total[:, None], context, quantized.logits(context)], axis=1)[:n]
+        ours = np.concatenate(
+            [*state.h, *state.c, state.total[:, None], context, quantized.logits(context)], axis=1
+        )[:n]
         theirs = np.array([traces[k][t] for k in layout.order[:n]])
         values += ours.size
         differing += int((ours != theirs).sum())
@@ -115,7 +132,11 @@ def c_trace(c, x):
     for frame in x:
         c.push(frame)
         logits, context = c.logits()
-        rows.append(np.concatenate([np.array(c.state.h), np.array(c.state.c), [c.state.total], context, logits]).astype(np.int64))
+        rows.append(
+            np.concatenate(
+                [np.array(c.state.h), np.array(c.state.c), [c.state.total], context, logits]
+            ).astype(np.int64)
+        )
     return np.array(rows)
 
 
@@ -131,7 +152,9 @@ def show(done, total):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("ravdess")
     parser.add_argument("--weights", default="mcu")
     parser.add_argument("--type", choices=("float32", "int8"), default="float32")
@@ -142,10 +165,14 @@ def main(argv=None):
     checkpoint = load_checkpoint(args.weights)
     paths = sorted(glob.glob(os.path.join(args.ravdess, "Actor_*", "*.flac")))
     if args.type == "int8":
-        held_out = {f"Actor_{int(actor):02d}" for actor in choose_speakers(checkpoint, load_dataset(args.ravdess))}
+        held_out = {
+            f"Actor_{int(actor):02d}" for actor in choose_speakers(checkpoint, load_dataset(args.ravdess))
+        }
         paths = [path for path in paths if os.path.basename(os.path.dirname(path)) in held_out]
     if not paths:
-        raise InputError(f"{args.ravdess} has no clips to compare; expected the RAVDESS folder, with Actor_*/*.flac")
+        raise InputError(
+            f"{args.ravdess} has no clips to compare; expected the RAVDESS folder, with Actor_*/*.flac"
+        )
     with tempfile.TemporaryDirectory() as folder:
         export_c(checkpoint, folder, args.type)
         build(folder)

@@ -5,10 +5,10 @@
 
 DIR is a folder of `npreslstm crossval`; its config.json and predictions/ are enough. In each run, what
 calibrates a fold is fitted on the predictions of the other folds: a temperature, one that weighs every class
-alike, a temperature with a bias for each class, and a scale with a bias for each class (vector scaling). Prints
-the means over runs of expected calibration error, negative log-likelihood, UAR and temperature (of several
-scales, the mean). The networks of the other folds have heard the fold's speakers, though they do not score them:
-this compares the ways, and is no protocol for calibrating weights.
+alike, a temperature with a bias for each class, and a scale with a bias for each class (vector scaling).
+Prints the means over runs of expected calibration error, negative log-likelihood, UAR and temperature (of
+several scales, the mean). The networks of the other folds have heard the fold's speakers, though they do not
+score them: this compares the ways, and is no protocol for calibrating weights.
 """
 
 import argparse
@@ -55,7 +55,9 @@ def fit(logits, labels, scales, biases, alike):
 
 
 def calibrated(folds, way):
-    """Probabilities (N, C) of a run's folds, each calibrated by the others, labels and the mean temperature."""
+    """Probabilities (N, C) of a run's folds, each calibrated by the others, labels and the mean
+    temperature.
+    """
     logits = [calibration.log_probabilities(fold.probabilities) for fold in folds]
     found, temperatures = [], []
     for k, own in enumerate(logits):
@@ -76,7 +78,9 @@ def scores(probabilities, labels, temperature):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("results", metavar="DIR", nargs="+")
     for folder in parser.parse_args(argv).results:
         journal = open_results(folder)

@@ -1,4 +1,6 @@
-"""Convert PyTorch weights without PyTorch: `python tools/convert_torch.py model.pt model.npz --like paper`, as `npreslstm convert`."""
+"""Convert PyTorch weights without PyTorch: `python tools/convert_torch.py model.pt model.npz --like paper`,
+as `npreslstm convert`.
+"""
 
 import sys
 

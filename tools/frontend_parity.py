@@ -2,10 +2,10 @@
 
     python tools/frontend_parity.py [FOLDER]
 
-Rows: the signals of tests/goldens/frontend.npz; with FOLDER (RAVDESS, say) every sound file in it under both named
-configurations, `mcu` after our resampling to 16 kHz. Columns: MFCC and chroma in float32 and in float64; in how many clips
-several bins of the tuning histogram are equally full, and in how many the tuning is another than librosa's; how many clips
-are beyond 1e-3 (MFCC) or 1e-5 (chroma). Those are listed.
+Rows: the signals of tests/goldens/frontend.npz; with FOLDER (RAVDESS, say) every sound file in it under both
+named configurations, `mcu` after our resampling to 16 kHz. Columns: MFCC and chroma in float32 and in
+float64; in how many clips several bins of the tuning histogram are equally full, and in how many the tuning
+is another than librosa's; how many clips are beyond 1e-3 (MFCC) or 1e-5 (chroma). Those are listed.
 """
 
 import argparse
@@ -30,7 +30,10 @@ def differences(y, config):
     """{(columns, type): largest difference} of one clip."""
     found = {}
     for dtype in (np.float32, np.float64):
-        error = np.abs(extract_features(y.astype(dtype), config.sample_rate, config, dtype) - librosa_features(y.astype(dtype), config))
+        error = np.abs(
+            extract_features(y.astype(dtype), config.sample_rate, config, dtype)
+            - librosa_features(y.astype(dtype), config)
+        )
         found["MFCC", np.dtype(dtype).name] = float(error[:, : config.n_mfcc].max())
         found["chroma", np.dtype(dtype).name] = float(error[:, config.n_mfcc :].max())
     return found
@@ -43,7 +46,9 @@ def tunings(y, config):
     frames = next(spectrum.frame_blocks(y, config.n_fft, config.hop_length, config.framing, len(y) + 1))
     peaks = chroma.spectral_peaks(spectrum.power_spectrum(frames), config.sample_rate)
     counts = np.sort(chroma.tuning_histogram(*peaks, config.n_chroma))
-    return counts[-1] == counts[-2] > 0, chroma.tuning_of_peaks(*peaks, config.n_chroma) != librosa_tuning(y, config)
+    return counts[-1] == counts[-2] > 0, chroma.tuning_of_peaks(*peaks, config.n_chroma) != librosa_tuning(
+        y, config
+    )
 
 
 def librosa_tuning(y, config):
@@ -65,7 +70,9 @@ def row(label, clips):
         tied, other = tied + tie, other + differs
         if any(value > LIMITS[columns] for (columns, _), value in found.items()):
             beyond.append(name)
-    figures = "  ".join(f"{worst[columns, kind]:>14.1e}" for kind in ("float32", "float64") for columns in ("MFCC", "chroma"))
+    figures = "  ".join(
+        f"{worst[columns, kind]:>14.1e}" for kind in ("float32", "float64") for columns in ("MFCC", "chroma")
+    )
     print(f"{label:14}  {count:5d}  {figures}  {tied:4d}  {other:12d}  {len(beyond):6d}", flush=True)
     for name in beyond:
         print(f"  beyond the limits: {name}")
@@ -79,17 +86,24 @@ def corpus(folder, config):
 
 
 def trimmed(folder):
-    """The corpus without the silence at its ends: trimming itself is held to librosa's in every sample by the tests."""
+    """The corpus without the silence at its ends: trimming itself is held to librosa's in every sample by the
+    tests.
+    """
     for path, y, config in corpus(folder, FeatureConfig()):
         yield path, trim_silence(y, 30.0), config
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", nargs="?", metavar="FOLDER")
     args = parser.parse_args(argv)
     columns = [f"{what} {kind}" for kind in ("float32", "float64") for what in ("MFCC", "chroma")]
-    print(f"{'':14}  {'clips':>5}  {'  '.join(f'{column:>14}' for column in columns)}  {'tied':>4}  {'other tuning':>12}  {'beyond':>6}")
+    print(
+        f"{'':14}  {'clips':>5}  {'  '.join(f'{column:>14}' for column in columns)}  {'tied':>4} "
+        f" {'other tuning':>12}  {'beyond':>6}"
+    )
     waves = {name: (wave / 32768).astype(np.float32) for name, wave in signals().items()}
     beyond = row("synthetic", ((name, waves[signal], config) for name, (signal, config) in cases().items()))
     if args.folder:

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Does it help on a corpus that nobody trained on to have heard two others in place of one? A table of docs/accuracy.md.
+"""Does it help on a corpus that nobody trained on to have heard two others in place of one? A table of
+docs/accuracy.md.
 
     python tools/leave_one_corpus_out.py --corpus RAVDESS --corpus nemo.csv --corpus emospeech.csv --out DIR
         [--seeds 2] [--set FIELD=VALUE ...] [--workers 2] [--cache FEATURES] [--background DIR]
 
-For every corpus that is left out: a network for each of the others alone, and one for all of them together, by the same
-recipe and from the same seed. Two networks are compared over the classes that both of them and the left-out corpus know:
-every other output is left out of both. Intervals are of a bootstrap over the speakers of the left-out corpus, of the mean
-over seeds. The networks are kept in DIR: run again after an interruption, it goes on where it was.
+For every corpus that is left out: a network for each of the others alone, and one for all of them together,
+by the same recipe and from the same seed. Two networks are compared over the classes that both of them and
+the left-out corpus know: every other output is left out of both. Intervals are of a bootstrap over the
+speakers of the left-out corpus, of the mean over seeds. The networks are kept in DIR: run again after an
+interruption, it goes on where it was.
 """
 
 import argparse
@@ -62,12 +64,26 @@ def train_network(training: Training) -> str:
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", action="append", required=True, metavar="DATA", help="RAVDESS folder or manifest; three or more")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--corpus",
+        action="append",
+        required=True,
+        metavar="DATA",
+        help="RAVDESS folder or manifest; three or more",
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the networks and of the table")
     parser.add_argument("--config", default="mcu", help="features (default mcu)")
     parser.add_argument("--recipe", default="default", metavar="R")
-    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe; repeatable")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change a field of the recipe; repeatable",
+    )
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="networks of each kind (default 1)")
     parser.add_argument("--background", metavar="DIR", help="sounds without speech, for conditions")
     parser.add_argument("--workers", type=int, default=available_cores(), help="processes")
@@ -82,7 +98,16 @@ def main(argv=None):
     rows = [row for name in corpora for row in compare(args, name, corpora, stores)]
     with atomic_write(Path(args.out, "table.json"), "w", encoding="utf-8") as file:
         json.dump(rows, file, indent=1)
-    header = ("left out", "classes", "heard alone", "UAR", "heard together", "UAR", "difference", "95 % over speakers")
+    header = (
+        "left out",
+        "classes",
+        "heard alone",
+        "UAR",
+        "heard together",
+        "UAR",
+        "difference",
+        "95 % over speakers",
+    )
     print(table(header, [_line(row) for row in rows]))
 
 
@@ -93,10 +118,13 @@ def _stores(args, corpora):
     backgrounds = find_audio([args.background]) if args.background else ()
     cache = args.cache or str(Path(args.out, "features"))
     wanted = {(name,): dataset for name, dataset in corpora.items()}
-    labels = {label: label for dataset in corpora.values() for label in dataset.classes}  # equal names mean the same
+    # equal names mean the same
+    labels = {label: label for dataset in corpora.values() for label in dataset.classes}
     for names in itertools.combinations(corpora, len(corpora) - 1):
         chosen = [corpora[name] for name in names]
-        wanted[names] = merge(chosen, {label: label for label in labels if any(label in dataset.classes for dataset in chosen)})
+        wanted[names] = merge(
+            chosen, {label: label for label in labels if any(label in dataset.classes for dataset in chosen)}
+        )
     arguments = args.workers, ClipLine(), recipe.conditions, backgrounds
     return {
         names: store_examples(cache, dataset, corpus_digest(dataset), features, recipe.speeds, *arguments)
@@ -113,25 +141,38 @@ def _trainings(args, stores):
 
 
 def _path(folder, names, seed):
-    return str(Path(folder, f"{'+'.join(Path(name).stem.replace(' ', '-') for name in names)}-seed-{seed}.npz"))
+    return str(
+        Path(folder, f"{'+'.join(Path(name).stem.replace(' ', '-') for name in names)}-seed-{seed}.npz")
+    )
 
 
 def compare(args, left_out: str, corpora: dict[str, Dataset], stores: dict) -> list[dict]:
-    """A row for each corpus heard alone: its UAR on the left-out corpus, that of all others together, and the difference."""
+    """A row for each corpus heard alone: its UAR on the left-out corpus, that of all others together, and the
+    difference.
+    """
     others = tuple(name for name in corpora if name != left_out)
     examples, _ = open_examples(stores[(left_out,)])
     together = [load_checkpoint(_path(args.out, others, seed)) for seed in range(args.seeds)]
     rows = []
     for alone_name in others:
         alone = [load_checkpoint(_path(args.out, (alone_name,), seed)) for seed in range(args.seeds)]
-        classes = [name for name in examples.classes if name in alone[0].classes and name in together[0].classes]
+        classes = [
+            name for name in examples.classes if name in alone[0].classes and name in together[0].classes
+        ]
         known = np.isin(examples.labels, [examples.classes.index(name) for name in classes])
         labels = np.array([classes.index(examples.classes[k]) for k in examples.labels[known]])
         clips = [examples.variants[n][0] for n in np.flatnonzero(known)]
-        hits = [np.array([_choose(c, clips, classes) == labels for c in networks]) for networks in (alone, together)]
-        first, second = (float(np.mean([_uar_of_hits(row, labels, len(classes)) for row in networks])) for networks in hits)
+        hits = [
+            np.array([_choose(c, clips, classes) == labels for c in networks])
+            for networks in (alone, together)
+        ]
+        first, second = (
+            float(np.mean([_uar_of_hits(row, labels, len(classes)) for row in networks])) for networks in hits
+        )
         speakers = examples.speakers[known]
-        interval = bootstrap_difference(labels, *hits, speakers, len(classes), 10_000, np.random.default_rng(0))
+        interval = bootstrap_difference(
+            labels, *hits, speakers, len(classes), 10_000, np.random.default_rng(0)
+        )
         row = {"left out": left_out, "classes": classes, "alone": alone_name, "UAR alone": first}
         rows.append(row | {"together": others, "UAR together": second, "interval": interval})
     return rows
@@ -152,7 +193,13 @@ def _line(row):
     low, high = row["interval"]
     difference = row["UAR together"] - row["UAR alone"]
     first = [row["left out"], str(len(row["classes"])), row["alone"], f"{row['UAR alone']:.4f}"]
-    return [*first, " + ".join(row["together"]), f"{row['UAR together']:.4f}", f"{difference:+.4f}", f"{low:+.3f} to {high:+.3f}"]
+    return [
+        *first,
+        " + ".join(row["together"]),
+        f"{row['UAR together']:.4f}",
+        f"{difference:+.4f}",
+        f"{low:+.3f} to {high:+.3f}",
+    ]
 
 
 if __name__ == "__main__":

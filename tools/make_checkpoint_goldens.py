@@ -1,10 +1,11 @@
-"""Make the small checkpoints in tests/goldens whose tensors PyTorch saved in parts or quantised, and what it computes from them.
+"""Make the small checkpoints in tests/goldens whose tensors PyTorch saved in parts or quantised, and what it
+computes from them.
 
     python tools/make_checkpoint_goldens.py            # write them anew
     python tools/make_checkpoint_goldens.py --check    # make them in a temporary folder and compare the values
 
-checkpoint_*.pt are state dicts; checkpoint_values.npz holds the tensors that the layers work with, as '<file>/<name>'. Needs
-torch (the extra `oracle`); the tests that read the files do not.
+checkpoint_*.pt are state dicts; checkpoint_values.npz holds the tensors that the layers work with, as
+'<file>/<name>'. Needs torch (the extra `oracle`); the tests that read the files do not.
 """
 
 import argparse
@@ -67,7 +68,11 @@ def quantised_tensors():
 
 def write(folder):
     """Write all files to a folder, and return {'<file>/<name>': array}."""
-    whole = {"pruned": pruned(), "weight_norm": normed(weight_norm), "parametrized": normed(parametrizations.weight_norm)}
+    whole = {
+        "pruned": pruned(),
+        "weight_norm": normed(weight_norm),
+        "parametrized": normed(parametrizations.weight_norm),
+    }
     refused = {
         "spectral": spectral(),
         "orthogonal": orthogonal(),
@@ -96,7 +101,9 @@ def check():
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with the committed values instead of writing them")
+    parser.add_argument(
+        "--check", action="store_true", help="compare with the committed values instead of writing them"
+    )
     warnings.simplefilter("ignore")  # the old weight norm and quantisation are to go
     if parser.parse_args(argv).check:
         return check()

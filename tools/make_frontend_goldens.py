@@ -3,9 +3,10 @@
     python tools/make_frontend_goldens.py            write the file
     python tools/make_frontend_goldens.py --check    compare the file with the librosa that is installed
 
-The signals are stored (16 bits), so that nothing depends on how a machine computes a sine. For each case `NAME/config` is
-the FeatureConfig (JSON), `NAME/signal` the name of its signal, `NAME/float32` and `NAME/float64` are the features
-(T, n_mfcc + n_chroma) that librosa gives for audio of that type. `versions` says what made them.
+The signals are stored (16 bits), so that nothing depends on how a machine computes a sine. For each case
+`NAME/config` is the FeatureConfig (JSON), `NAME/signal` the name of its signal, `NAME/float32` and
+`NAME/float64` are the features (T, n_mfcc + n_chroma) that librosa gives for audio of that type. `versions`
+says what made them.
 """
 
 import argparse
@@ -51,12 +52,27 @@ def signals():
 
 def cases():
     """{name: (name of the signal, FeatureConfig)}."""
-    flat = ("click", "one sample")  # spectra whose peaks are rounding errors, and so is an estimated tuning: it is fixed
-    found = {f"paper, {name}": (name, FeatureConfig(tuning=0.0 if name in flat else None)) for name in signals()}
-    found |= {f"mcu, {name}": (name, FeatureConfig.named("mcu")) for name in ("speech", "tone", "noise", "quiet noise", "short", "one sample")}
+    # spectra whose peaks are rounding errors, and so is an estimated tuning: it is fixed
+    flat = ("click", "one sample")
+    found = {
+        f"paper, {name}": (name, FeatureConfig(tuning=0.0 if name in flat else None)) for name in signals()
+    }
+    found |= {
+        f"mcu, {name}": (name, FeatureConfig.named("mcu"))
+        for name in ("speech", "tone", "noise", "quiet noise", "short", "one sample")
+    }
     small = FeatureConfig(sample_rate=8000, n_fft=256, hop_length=80, n_mels=20, n_mfcc=13, n_chroma=24)
     usual = FeatureConfig(sample_rate=22050, n_fft=2048, hop_length=512, n_mels=128, n_mfcc=20)
-    wide = FeatureConfig(sample_rate=44100, n_fft=1000, hop_length=1000, n_mels=30, n_mfcc=30, n_chroma=36, fmin=50.0, fmax=15000.0)
+    wide = FeatureConfig(
+        sample_rate=44100,
+        n_fft=1000,
+        hop_length=1000,
+        n_mels=30,
+        n_mfcc=30,
+        n_chroma=36,
+        fmin=50.0,
+        fmax=15000.0,
+    )
     fast = FeatureConfig(sample_rate=192000, n_fft=8192, hop_length=3000, tuning=-0.17)
     for label, config in (("small", small), ("usual", usual), ("wide", wide), ("fast", fast)):
         found |= {f"{label}, {name}": (name, config) for name in ("speech", "detuned chord", "noise")}
@@ -64,19 +80,29 @@ def cases():
 
 
 def librosa_features(y, config):
-    """What librosa computes of a mono signal of the configuration's rate: (T, n_mfcc + n_chroma), dtype of y."""
+    """What librosa computes of a mono signal of the configuration's rate: (T, n_mfcc + n_chroma),
+    dtype of y.
+    """
     import librosa
 
     shape = {"n_fft": config.n_fft, "hop_length": config.hop_length}
-    if config.framing == "causal":  # librosa has no such framing: it gets the zeros, and frames that are not centred
-        before, after = lead_in(config.n_fft, config.hop_length, "causal"), lead_out(len(y), config.n_fft, config.hop_length, "causal")
+    # librosa has no such framing: it gets the zeros, and frames that are not centred
+    if config.framing == "causal":
+        before, after = (
+            lead_in(config.n_fft, config.hop_length, "causal"),
+            lead_out(len(y), config.n_fft, config.hop_length, "causal"),
+        )
         y, shape = np.pad(y, (before, after)), shape | {"center": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # short signals, silence, bands narrower than a bin
-        mel = librosa.feature.melspectrogram(y=y, sr=config.sample_rate, n_mels=config.n_mels, fmin=config.fmin, fmax=config.upper_hz, **shape)
+        mel = librosa.feature.melspectrogram(
+            y=y, sr=config.sample_rate, n_mels=config.n_mels, fmin=config.fmin, fmax=config.upper_hz, **shape
+        )
         log_mel = librosa.power_to_db(mel, amin=10.0 ** (config.floor_db / 10), top_db=config.top_db)
         mfcc = librosa.feature.mfcc(S=log_mel, n_mfcc=config.n_mfcc)
-        chroma = librosa.feature.chroma_stft(y=y, sr=config.sample_rate, n_chroma=config.n_chroma, tuning=config.tuning, **shape)
+        chroma = librosa.feature.chroma_stft(
+            y=y, sr=config.sample_rate, n_chroma=config.n_chroma, tuning=config.tuning, **shape
+        )
     return np.concatenate((mfcc, chroma)).T
 
 
@@ -88,15 +114,24 @@ def make():
     waves = signals()
     arrays = {f"signals/{name}": wave for name, wave in waves.items()}
     for name, (signal, config) in cases().items():
-        arrays[f"{name}/signal"], arrays[f"{name}/config"] = np.array(signal), np.array(json.dumps(config.to_dict()))
+        arrays[f"{name}/signal"], arrays[f"{name}/config"] = (
+            np.array(signal),
+            np.array(json.dumps(config.to_dict())),
+        )
         for dtype in (np.float32, np.float64):
-            arrays[f"{name}/{np.dtype(dtype).name}"] = librosa_features((waves[signal] / 32768).astype(dtype), config)
-    arrays["versions"] = np.array(f"librosa {librosa.__version__}, scipy {scipy.__version__}, numpy {np.__version__}")
+            arrays[f"{name}/{np.dtype(dtype).name}"] = librosa_features(
+                (waves[signal] / 32768).astype(dtype), config
+            )
+    arrays["versions"] = np.array(
+        f"librosa {librosa.__version__}, scipy {scipy.__version__}, numpy {np.__version__}"
+    )
     return arrays
 
 
 def check():
-    """Largest difference between the file and the installed librosa; 1 if it is too large or the cases differ."""
+    """Largest difference between the file and the installed librosa; 1 if it is too large or the cases
+    differ.
+    """
     made = make()
     with np.load(PATH, allow_pickle=False) as file:
         stored = {name: file[name] for name in file.files}
@@ -117,7 +152,9 @@ def check():
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     if parser.parse_args(argv).check:
         return check()

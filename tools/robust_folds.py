@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Score the networks of a cross-validation under recording conditions, each on the speakers whom it never heard.
+"""Score the networks of a cross-validation under recording conditions, each on the speakers whom it never
+heard.
 
-    python tools/robust_folds.py RAVDESS DIR [--condition "as recorded" --condition "peak at 0.9" ...] [--jobs 2] [--cache FEATURES]
+    python tools/robust_folds.py RAVDESS DIR [--condition "as recorded" --condition "peak at 0.9" ...] [--jobs
+    2] [--cache FEATURES]
 
-DIR is a folder of `npreslstm crossval` with weights/. Prints, for every condition, the UAR of the pooled predictions and their
-expected calibration error: mean and standard deviation of the runs whose networks are all there.
+DIR is a folder of `npreslstm crossval` with weights/. Prints, for every condition, the UAR of the pooled
+predictions and their expected calibration error: mean and standard deviation of the runs whose networks are
+all there.
 """
 
 import argparse
@@ -29,10 +32,17 @@ DEFAULT = ("as recorded", "peak at 0.9")
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", help="the RAVDESS folder")
     parser.add_argument("results", metavar="DIR")
-    parser.add_argument("--condition", action="append", metavar="NAME", help=f"of the table; repeatable (default: {' and '.join(DEFAULT)})")
+    parser.add_argument(
+        "--condition",
+        action="append",
+        metavar="NAME",
+        help=f"of the table; repeatable (default: {' and '.join(DEFAULT)})",
+    )
     parser.add_argument("--seed", type=int, default=SEED, help=f"of noises and rooms (default {SEED})")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that extract features")
     parser.add_argument("--cache", metavar="DIR", help="folder that keeps features")
@@ -62,7 +72,9 @@ def score_run(journal, run, dataset, conditions, args) -> dict[str, tuple[float,
         own = {name.removeprefix(f"{dataset.name}/") for name in speakers}
         part = dataset._replace(clips=tuple(dataset.of(own)))
         checkpoint = load_checkpoint(journal.path("weights", run, fold))
-        heard = robustness({"fold": checkpoint}, part, conditions, args.seed, args.jobs, args.cache, ClipLine())["fold"]
+        heard = robustness(
+            {"fold": checkpoint}, part, conditions, args.seed, args.jobs, args.cache, ClipLine()
+        )["fold"]
         labels = np.array([checkpoint.classes.index(dataset.classes[clip.label]) for clip in part.clips])
         for name, hearing in heard.items():
             pools[name].append((labels, hearing.probabilities))
@@ -79,7 +91,16 @@ def _pooled(pool):
 def _row(name, found):
     scores = np.array([run[name] for run in found])  # (runs, 2)
     spread = scores.std(axis=0, ddof=1) if len(scores) > 1 else (np.nan, np.nan)
-    return [name, *sum(([f"{mean:.4f}", f"+- {std:.4f}" if len(scores) > 1 else "one run"] for mean, std in zip(scores.mean(axis=0), spread)), [])]
+    return [
+        name,
+        *sum(
+            (
+                [f"{mean:.4f}", f"+- {std:.4f}" if len(scores) > 1 else "one run"]
+                for mean, std in zip(scores.mean(axis=0), spread)
+            ),
+            [],
+        ),
+    ]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Score weights under recording conditions: the table of docs/accuracy.md.
 
-    python tools/robustness.py RAVDESS [--weights robust --weights mcu ...] [--seed 1] [--jobs 2] [--cache FEATURES]
-    python tools/robustness.py RAVDESS --jobs 2 --cache FEATURES --update docs/accuracy.md
+    python tools/robustness.py RAVDESS [--weights robust --weights mcu ...] [--seed 1] [--jobs 2] [--cache
+    FEATURES] python tools/robustness.py RAVDESS --jobs 2 --cache FEATURES --update docs/accuracy.md
 
-The clips are those of the speakers whom all of the weights hold out. Every condition changes the samples before anything else
-does; none of them is drawn in training. `npreslstm evaluate DATA --conditions` does the same for other weights and corpora.
+The clips are those of the speakers whom all of the weights hold out. Every condition changes the samples
+before anything else does; none of them is drawn in training. `npreslstm evaluate DATA --conditions` does the
+same for other weights and corpora.
 """
 
 import argparse
@@ -27,9 +28,13 @@ MARKS = "<!-- robustness: tools/robustness.py -->", "<!-- end of robustness -->"
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", help="the RAVDESS folder")
-    parser.add_argument("--weights", action="append", help=f"bundled name or file; repeatable (default: {', '.join(BUNDLED)})")
+    parser.add_argument(
+        "--weights", action="append", help=f"bundled name or file; repeatable (default: {', '.join(BUNDLED)})"
+    )
     parser.add_argument("--seed", type=int, default=SEED, help=f"of noises and rooms (default {SEED})")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
     parser.add_argument("--cache", metavar="DIR", help="folder that keeps features")
@@ -38,7 +43,9 @@ def main(argv=None):
     whole = load_dataset(args.data)
     checkpoints = {name: load_checkpoint(name) for name in args.weights or BUNDLED}
     dataset = held_out(whole, checkpoints)
-    found = robustness(checkpoints, dataset, seed=args.seed, jobs=args.jobs, cache=args.cache, progress=ClipLine())
+    found = robustness(
+        checkpoints, dataset, seed=args.seed, jobs=args.jobs, cache=args.cache, progress=ClipLine()
+    )
     text = robustness_markdown(found)
     if args.update is None:
         print(text, end="")
@@ -58,7 +65,10 @@ def between_marks(page, text):
 
 def held_out(dataset, checkpoints):
     """The clips of the speakers whom all weights hold out."""
-    unheard = [{name.removeprefix(f"{dataset.name}/") for name in c.notes.get("speakers held out", ())} for c in checkpoints.values()]
+    unheard = [
+        {name.removeprefix(f"{dataset.name}/") for name in c.notes.get("speakers held out", ())}
+        for c in checkpoints.values()
+    ]
     clips = tuple(dataset.of(set.intersection(*unheard)))
     if not clips:
         raise InputError(f"{dataset.name} has no clips of speakers that {' and '.join(checkpoints)} hold out")

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Score the networks of a cross-validation in other ways than it did: figures of docs/accuracy.md and docs/c-port.md.
+"""Score the networks of a cross-validation in other ways than it did: figures of docs/accuracy.md and
+docs/c-port.md.
 
     python tools/score_folds.py RAVDESS DIR --cache FEATURES [--speeds 1,0.85,1.15 [--keep OUT]] [--workers 2]
 
-DIR is a folder of `npreslstm crossval` with weights/. Prints, for every run whose networks are all there, the UAR of the pooled
-predictions: in float32, in the integers of `npreslstm.ports.quantize`, and of the mean of the float32 probabilities over several
-speeds of the recipe, which is as many times the computing. Then the share of clips that integers label as float32 does. --keep
-writes the predictions of several speeds to a folder that `npreslstm crossval --report` reads.
+DIR is a folder of `npreslstm crossval` with weights/. Prints, for every run whose networks are all there, the
+UAR of the pooled predictions: in float32, in the integers of `npreslstm.ports.quantize`, and of the mean of
+the float32 probabilities over several speeds of the recipe, which is as many times the computing. Then the
+share of clips that integers label as float32 does. --keep writes the predictions of several speeds to a
+folder that `npreslstm crossval --report` reads.
 """
 
 import argparse
@@ -33,20 +35,30 @@ from npreslstm.training.trainer import pad
 
 
 def probabilities(path, examples, clips, chosen):
-    """Of a fold's network: float32 (S, N, C) at the chosen speeds, and int8 (N, C) of the clips as they are."""
+    """Of a fold's network: float32 (S, N, C) at the chosen speeds, and int8 (N, C) of the clips
+    as they are.
+    """
     checkpoint = load_checkpoint(path)
     by_speed = z_scored(checkpoint, [[examples.variants[n][k] for k in chosen] for n in clips])
-    return heard(checkpoint, by_speed), softmax(QuantizedModel.from_checkpoint(checkpoint).infer(*pad(by_speed[0])))
+    return heard(checkpoint, by_speed), softmax(
+        QuantizedModel.from_checkpoint(checkpoint).infer(*pad(by_speed[0]))
+    )
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", help="the RAVDESS folder")
     parser.add_argument("results", metavar="DIR")
     parser.add_argument("--cache", required=True, help="folder that keeps features")
-    parser.add_argument("--speeds", metavar="S", help="of the recipe, with commas, 1 first (default: all of them)")
+    parser.add_argument(
+        "--speeds", metavar="S", help="of the recipe, with commas, 1 first (default: all of them)"
+    )
     parser.add_argument("--keep", metavar="OUT", help="write the predictions at several speeds there")
-    parser.add_argument("--workers", type=int, default=available_cores(), help="processes that extract features")
+    parser.add_argument(
+        "--workers", type=int, default=available_cores(), help="processes that extract features"
+    )
     args = parser.parse_args(argv)
     journal, dataset = Journal(args.results), load_dataset(args.data)
     features, speeds = FeatureConfig.from_dict(journal.config["features"]), journal.config["recipe"]["speeds"]
@@ -54,7 +66,10 @@ def main(argv=None):
     if absent := [speed for speed in heard_at if speed not in speeds]:
         parser.error(f"--speeds has {absent[0]}, which the recipe lacks: {speeds}")
     if not os.path.isdir(os.path.join(args.results, "weights")):
-        raise InputError(f"{args.results} has no weights/; expected a folder that npreslstm crossval --out wrote, networks and all")
+        raise InputError(
+            f"{args.results} has no weights/; expected a folder that npreslstm crossval --out wrote, networks"
+            " and all"
+        )
     if (digest := corpus_digest(dataset)) != journal.config["digest"]:
         raise InputError(f"{args.data} is not the corpus of {args.results}: its clips have another checksum")
     store = store_examples(args.cache, dataset, digest, features, speeds, args.workers, ClipLine())
@@ -70,13 +85,21 @@ def main(argv=None):
             clips = np.flatnonzero(np.isin(examples.speakers, scored))
             at_speeds, integer = probabilities(journal.path("weights", run, fold), examples, clips, chosen)
             same.extend(at_speeds[0].argmax(axis=1) == integer.argmax(axis=1))
-            for way, p in (("float32", at_speeds[0]), ("int8", integer), (f"mean over {len(chosen)} speeds", at_speeds.mean(axis=0))):
+            for way, p in (
+                ("float32", at_speeds[0]),
+                ("int8", integer),
+                (f"mean over {len(chosen)} speeds", at_speeds.mean(axis=0)),
+            ):
                 files = tuple(names[n] for n in clips)
-                ways.setdefault(way, []).append(Predictions(files, examples.speakers[clips], examples.labels[clips], p.argmax(axis=1), p))
+                ways.setdefault(way, []).append(
+                    Predictions(files, examples.speakers[clips], examples.labels[clips], p.argmax(axis=1), p)
+                )
         if kept:
             for fold, entry in enumerate(ways[f"mean over {len(chosen)} speeds"]):
                 kept.enter(run, fold, entry)
-        scores = ", ".join(f"{way} {pooled_uar(entries, len(dataset.classes)):.4f}" for way, entries in ways.items())
+        scores = ", ".join(
+            f"{way} {pooled_uar(entries, len(dataset.classes)):.4f}" for way, entries in ways.items()
+        )
         print(f"run {run}: {scores}; same label {np.mean(same):.1%}", flush=True)
     if kept:
         kept.write_summary(summarise(kept.config, kept.entries()))

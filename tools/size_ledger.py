@@ -2,8 +2,8 @@
 
     python tools/size_ledger.py [WEIGHTS] [--update docs/c-port.md]
 
-WEIGHTS (default: the bundled mcu) must be for features that stream. --update puts the tables between the marks in a file.
-Needs arm-none-eabi-gcc with newlib, and qemu-system-arm.
+WEIGHTS (default: the bundled mcu) must be for features that stream. --update puts the tables between the
+marks in a file. Needs arm-none-eabi-gcc with newlib, and qemu-system-arm.
 """
 
 import argparse
@@ -20,7 +20,15 @@ from npreslstm.ports import c_ledger
 from npreslstm.ports.c_export import export_c
 
 # float32 has no place in the 256 KB of the board with the M0; the M7 runs the same instructions as the M4F.
-RUNS = (("int8", "m0"), ("int8", "m3"), ("int8", "m4f"), ("int8", "m7"), ("float32", "m3"), ("float32", "m4f"), ("float32", "m7"))
+RUNS = (
+    ("int8", "m0"),
+    ("int8", "m3"),
+    ("int8", "m4f"),
+    ("int8", "m7"),
+    ("float32", "m3"),
+    ("float32", "m4f"),
+    ("float32", "m7"),
+)
 MARKS = "<!-- ledger: tools/size_ledger.py -->\n", "<!-- end of ledger -->\n"
 
 
@@ -34,12 +42,16 @@ def tables(checkpoint):
             print(f"{type} on {core}", file=sys.stderr)
             rows.append(c_ledger.measure(Path(folder) / type, core, type))
     network = c_ledger.markdown(rows, c_ledger.COLUMNS)
-    frontend = c_ledger.markdown([row for row in rows if row["type"] == "int8" and "frontend" in row], c_ledger.FRONTEND_COLUMNS)
+    frontend = c_ledger.markdown(
+        [row for row in rows if row["type"] == "int8" and "frontend" in row], c_ledger.FRONTEND_COLUMNS
+    )
     return f"The network:\n\n{network}\nThe `mcu` frontend:\n\n{frontend}"
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("weights", nargs="?", default="mcu")
     parser.add_argument("--update", metavar="FILE")
     args = parser.parse_args(argv)

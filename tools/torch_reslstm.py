@@ -1,8 +1,9 @@
 """ResLSTM-SA in PyTorch, as somebody who knows PyTorch would write it: the peer of the benches.
 
-Parameter names are those of npreslstm's state_dict. `Packed` runs nn.LSTM on packed sequences, and its batch norm sees
-the packed rows, so that no padded frame counts. `Padded` runs nn.LSTM on the padded batch, which lets PyTorch use
-oneDNN, and picks out the valid frames for the batch norm. `Plain` does without lengths, for evaluating clips of one length.
+Parameter names are those of npreslstm's state_dict. `Packed` runs nn.LSTM on packed sequences, and its batch
+norm sees the packed rows, so that no padded frame counts. `Padded` runs nn.LSTM on the padded batch, which
+lets PyTorch use oneDNN, and picks out the valid frames for the batch norm. `Plain` does without lengths, for
+evaluating clips of one length.
 """
 
 import torch
@@ -25,7 +26,9 @@ class Packed(nn.Module):
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         hidden, _ = self.lstm1(packed)
         rows = self.bn_residual(packed.data + hidden.data)
-        hidden, _ = self.lstm2(PackedSequence(rows, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices))
+        hidden, _ = self.lstm2(
+            PackedSequence(rows, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+        )
         return self.head(pad_packed_sequence(hidden, batch_first=True)[0], lengths)
 
     def head(self, hidden, lengths):

@@ -2,13 +2,14 @@
 """Train the bundled weights on RAVDESS and write them with their model card.
 
     python tools/train_weights.py RAVDESS paper [--jobs 2] [--cache DIR] [--seed 0]
-    python tools/train_weights.py RAVDESS mcu --teachers DIR [--teachers DIR ...] --recipe student [--set FIELD=VALUE ...]
-    python tools/train_weights.py RAVDESS robust --corpus nemo.csv --corpus emospeech.csv --background DIR --start mcu
+    python tools/train_weights.py RAVDESS mcu --teachers DIR [--teachers DIR ...] --recipe student [--set
+    FIELD=VALUE ...] python tools/train_weights.py RAVDESS robust --corpus nemo.csv --corpus emospeech.csv
+    --background DIR --start mcu
         --recipe robust [--set FIELD=VALUE ...]
 
-Fold 0's test actors are held out. With --teachers, folders of cross-validations of the same features, the networks of their
-fold 0 are learnt from. With --start, training goes on from other weights. Run again after an interruption, it goes on where it
-was.
+Fold 0's test actors are held out. With --teachers, folders of cross-validations of the same features, the
+networks of their fold 0 are learnt from. With --start, training goes on from other weights. Run again after
+an interruption, it goes on where it was.
 """
 
 import argparse
@@ -50,17 +51,40 @@ AUTHORS = {
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", help="the RAVDESS folder")
     parser.add_argument("name", choices=FEATURES, help="which weights, and so which features")
     add_corpus_arguments(parser)
     add_background_argument(parser)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--teachers", action="append", default=[], metavar="DIR", help="folder of a cross-validation with weights/; repeatable")
-    parser.add_argument("--temperature", metavar="FILE", help="calibrate by what tools/ladder.py --temperature wrote")
-    parser.add_argument("--start", metavar="W", help="weights to go on from: a file, or the name of bundled ones")
-    parser.add_argument("--recipe", default="default", metavar="R", help="default, student, robust, original or a JSON file of fields")
-    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe; repeatable")
+    parser.add_argument(
+        "--teachers",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder of a cross-validation with weights/; repeatable",
+    )
+    parser.add_argument(
+        "--temperature", metavar="FILE", help="calibrate by what tools/ladder.py --temperature wrote"
+    )
+    parser.add_argument(
+        "--start", metavar="W", help="weights to go on from: a file, or the name of bundled ones"
+    )
+    parser.add_argument(
+        "--recipe",
+        default="default",
+        metavar="R",
+        help="default, student, robust, original or a JSON file of fields",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change a field of the recipe; repeatable",
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes that extract features")
     parser.add_argument("--cache", help="folder that keeps extracted features")
     args = parser.parse_args(argv)
@@ -74,15 +98,22 @@ def main(argv=None):
     for folder in args.teachers:
         if not list(Path(folder).glob(TEACHERS)):
             parser.error(f"there is no {TEACHERS} in {folder}")
-    teachers = [load_checkpoint(file) for folder in args.teachers for file in sorted(Path(folder).glob(TEACHERS))]
+    teachers = [
+        load_checkpoint(file) for folder in args.teachers for file in sorted(Path(folder).glob(TEACHERS))
+    ]
     snapshot = path.with_suffix(".training")
     start = load_checkpoint(args.start) if args.start else None
-    checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, EpochLine(), snapshot, teachers, start)
+    checkpoint = fit(
+        examples, split, ModelConfig(), recipe, args.seed, EpochLine(), snapshot, teachers, start
+    )
     if args.temperature:
         checkpoint = with_temperature(checkpoint, args.temperature)
     save_checkpoint(path, with_origin(checkpoint, args))
     snapshot.unlink(missing_ok=True)
-    print(f"{path.name}: UAR {checkpoint.notes['scores held out']['uar']:.4f} on the held-out speakers", file=sys.stderr)
+    print(
+        f"{path.name}: UAR {checkpoint.notes['scores held out']['uar']:.4f} on the held-out speakers",
+        file=sys.stderr,
+    )
     write_card(path.parent)
 
 
@@ -110,8 +141,14 @@ def with_origin(checkpoint, args):
 
 def write_card(folder: Path):
     """Write README.md of the weights folder from the weights files in it and docs/results."""
-    checkpoints = {name: load_checkpoint(folder / f"{name}.npz") for name in FEATURES if (folder / f"{name}.npz").exists()}
-    summaries = {name: open_results(str(RESULTS / name)).summary for name in checkpoints if (RESULTS / name).is_dir()}
+    checkpoints = {
+        name: load_checkpoint(folder / f"{name}.npz")
+        for name in FEATURES
+        if (folder / f"{name}.npz").exists()
+    }
+    summaries = {
+        name: open_results(str(RESULTS / name)).summary for name in checkpoints if (RESULTS / name).is_dir()
+    }
     with atomic_write(folder / "README.md", "w", encoding="utf-8") as file:
         file.write(model_card(checkpoints, summaries))
 

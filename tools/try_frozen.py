@@ -3,8 +3,8 @@
     pip install . pyinstaller
     python tools/try_frozen.py              # a folder, then one file
 
-PyInstaller finds the package's hook by its entry point, so the package must be installed (not on PYTHONPATH). Exit status 1 if
-any command differs.
+PyInstaller finds the package's hook by its entry point, so the package must be installed (not on PYTHONPATH).
+Exit status 1 if any command differs.
 """
 
 import shutil
@@ -28,7 +28,16 @@ COMMANDS = (
 def freeze(folder, form):
     """Path of the program that PyInstaller makes."""
     (folder / "program.py").write_text(PROGRAM)
-    command = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN", f"--{form}", "program.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "PyInstaller",
+        "--noconfirm",
+        "--log-level",
+        "WARN",
+        f"--{form}",
+        "program.py",
+    ]
     subprocess.run(command, cwd=folder, check=True)
     made = folder / "dist" / "program"
     return made / "program" if form == "onedir" else made
@@ -39,7 +48,11 @@ def result(command, folder):
     folder.mkdir()
     shutil.copytree(folder.parent / "clips", folder / "clips")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("OUT*")) if path.is_file()}
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("OUT*"))
+        if path.is_file()
+    }
     shutil.rmtree(folder)
     return done.returncode, done.stdout, files, done.stderr
 

@@ -1,11 +1,11 @@
 """Where speech is: an energy gate over a noise floor, in integers, so that C makes the same decisions.
 
-For each hop of 512 samples at 16 kHz (32 ms), the sums and differences of neighbours (Haar's wavelets) give the
-energy in seven octaves from 62 Hz to 8 kHz. Each band has a floor, which follows the quiet in both directions and
-creeps up under speech. The score is how far the bands are above their floors, each up to CAP, added up; there is
-speech where the mean score of five hops is above THRESHOLD, until it is no longer above RELEASE. docs/frontend.md
-has the equations and says how well it hears. Levels, floors and scores count 1/256 of a doubling of energy: 85 are
-a decibel.
+For each hop of 512 samples at 16 kHz (32 ms), the sums and differences of neighbours (Haar's wavelets) give
+the energy in seven octaves from 62 Hz to 8 kHz. Each band has a floor, which follows the quiet in both
+directions and creeps up under speech. The score is how far the bands are above their floors, each up to CAP,
+added up; there is speech where the mean score of five hops is above THRESHOLD, until it is no longer above
+RELEASE. docs/frontend.md has the equations and says how well it hears. Levels, floors and scores count 1/256
+of a doubling of energy: 85 are a decibel.
 """
 
 from collections import deque
@@ -21,9 +21,11 @@ BANDS = 7  # 4-8 kHz, 2-4 kHz, ... 62-125 Hz
 FAINT = 1024  # added to a band's energy: white noise of 1.4 steps of 16 bits
 SILENT = 1536  # energy of all bands below which a hop is digital silence: white noise of 0.65 steps
 RISE, FALL = 5, 4  # a floor goes 2^-5 of the way up to a louder hop, 2^-4 down to a quieter one
-FIRST_HOPS, FIRST_FALL = 16, 2  # 2^-2 down in the first half second of sound: it may begin in the middle of a word
+# 2^-2 down in the first half second of sound: it may begin in the middle of a word
+FIRST_HOPS, FIRST_FALL = 16, 2
 CREEP = 6  # under speech it goes up by as much in a hop: 2.2 dB a second
-CAP = 500  # 5.9 dB: BANDS * CAP and the noise of four hops are below SMOOTHED * THRESHOLD, so a click is no speech
+# 5.9 dB: BANDS * CAP and the noise of four hops are below SMOOTHED * THRESHOLD, so a click is no speech
+CAP = 500
 THRESHOLD, RELEASE = 1200, 600
 SMOOTHED = 5  # hops whose scores are averaged, the decision's own in their middle
 LOOK_BACK = 1  # hops before speech that are kept as well
@@ -34,8 +36,9 @@ DELAY = SMOOTHED // 2 + LOOK_BACK  # hops between a hop and its decision
 class VoiceActivity:
     """Decides for every 32 ms whether there is speech, as the samples arrive, in constant memory.
 
-    The decisions are the same however the samples are cut into pieces, and the same in C (``npr_activity.h``). They
-    come DELAY hops late. Before the first sample and after the last one digital silence is assumed.
+    The decisions are the same however the samples are cut into pieces, and the same in C
+    (``npr_activity.h``). They come DELAY hops late. Before the first sample and after the last one digital
+    silence is assumed.
 
     Examples
     --------
@@ -153,8 +156,8 @@ def speech_spans(signal, sample_rate):
     Returns
     -------
     list of (float, float)
-        Start and end of each stretch of speech, in seconds, in order. The last one ends with the signal if the last
-        hop has speech. Nothing for a signal of less than a hop.
+        Start and end of each stretch of speech, in seconds, in order. The last one ends with the signal if
+        the last hop has speech. Nothing for a signal of less than a hop.
 
     Raises
     ------
@@ -193,7 +196,9 @@ class _Counted:
 
 
 def _spans(decisions, seconds):
-    """Start and end of each run of yes, in seconds; one up to the last hop goes on to the end of the signal."""
+    """Start and end of each run of yes, in seconds; one up to the last hop goes on to the end of
+    the signal.
+    """
     edges = np.flatnonzero(np.diff(decisions, prepend=False, append=False)) * HOP / SAMPLE_RATE
     if len(decisions) and decisions[-1]:
         edges[-1] = seconds

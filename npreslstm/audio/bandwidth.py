@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 SPEECH = (300.0, 4000.0)  # Hz: where every voice is
 UPPER = (11500.0, 16000.0)  # Hz: above what is left at 22.05 kHz, below what the best recordings have
-LIMIT_DB = -45.0  # every seventh clip of RAVDESS lies at -41 dB or above, and by way of 22.05 kHz at -47 or below
+# every seventh clip of RAVDESS lies at -41 dB or above, and by way of 22.05 kHz at -47 or below
+LIMIT_DB = -45.0
 BLOCK = 4096  # samples
 
 
@@ -21,7 +22,8 @@ def lacks_upper_band(y: NDArray[np.floating], rate: int) -> bool:
     Returns
     -------
     bool
-        True too where the rate leaves no room for such a band; False of silence and of less than 4096 samples.
+        True too where the rate leaves no room for such a band; False of silence and of less than 4096
+        samples.
 
     Examples
     --------
@@ -38,5 +40,7 @@ def lacks_upper_band(y: NDArray[np.floating], rate: int) -> bool:
     spectra = np.fft.rfft(y[:whole].reshape(-1, BLOCK) * np.hanning(BLOCK), axis=1)
     power = np.square(np.abs(spectra)).mean(axis=0)  # (F,)
     frequencies = np.fft.rfftfreq(BLOCK, 1 / rate)
-    speech, upper = (power[(frequencies >= low) & (frequencies < high)].mean() for low, high in (SPEECH, UPPER))
+    speech, upper = (
+        power[(frequencies >= low) & (frequencies < high)].mean() for low, high in (SPEECH, UPPER)
+    )
     return bool(upper < speech * 10 ** (LIMIT_DB / 10))

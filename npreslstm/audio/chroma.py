@@ -1,7 +1,9 @@
-"""Chroma: (T, F) power spectra folded onto the pitch classes of an octave, as ``librosa.feature.chroma_stft``.
+"""Chroma: (T, F) power spectra folded onto the pitch classes of an octave, as
+``librosa.feature.chroma_stft``.
 
-Source of the definitions: librosa 0.11 (``filters.chroma``, ``estimate_tuning`` with ``piptrack`` and its histogram,
-``util.normalize``). Tuning is a deviation from A440 as a fraction of a pitch class, in steps of 0.01.
+Source of the definitions: librosa 0.11 (``filters.chroma``, ``estimate_tuning`` with ``piptrack`` and its
+histogram, ``util.normalize``). Tuning is a deviation from A440 as a fraction of a pitch class, in steps of
+0.01.
 """
 
 import functools
@@ -23,24 +25,30 @@ def hz_to_octaves(hz, tuning=0.0, n_chroma=12):
 @functools.lru_cache(maxsize=128)
 def chroma_filter_bank(sample_rate, n_fft, n_chroma, tuning):
     """Weights of every bin in every pitch class: (n_chroma, F) float32, ``librosa.filters.chroma``."""
-    hz = np.linspace(0, sample_rate, n_fft, endpoint=False)[1 : n_fft // 2 + 2]  # bin 1 to one beyond the last
+    # bin 1 to one beyond the last
+    hz = np.linspace(0, sample_rate, n_fft, endpoint=False)[1 : n_fft // 2 + 2]
     pitch = n_chroma * hz_to_octaves(hz, tuning, n_chroma)
-    pitch = np.concatenate(([pitch[0] - 1.5 * n_chroma], pitch))  # a made-up place for 0 Hz: far below, hence broad
+    # a made-up place for 0 Hz: far below, hence broad
+    pitch = np.concatenate(([pitch[0] - 1.5 * n_chroma], pitch))
     width = np.maximum(np.diff(pitch), 1.0)  # (F,), in pitch classes
     pitch = pitch[:-1]  # (F,)
     half = np.round(n_chroma / 2)
-    distance = np.remainder(pitch - np.arange(n_chroma)[:, None] + half + 10 * n_chroma, n_chroma) - half  # (n_chroma, F)
+    # (n_chroma, F)
+    distance = np.remainder(pitch - np.arange(n_chroma)[:, None] + half + 10 * n_chroma, n_chroma) - half
     weights = np.exp(-0.5 * (2 * distance / width) ** 2)
     weights /= np.sqrt(np.sum(weights**2, axis=0))
     weights *= np.exp(-0.5 * ((pitch / n_chroma - CENTRE_OCTAVE) / OCTAVE_WIDTH) ** 2)
-    weights = np.roll(weights, -3 * (n_chroma // 12), axis=0).astype(np.float32)  # C instead of A as the first class
+    # C instead of A as the first class
+    weights = np.roll(weights, -3 * (n_chroma // 12), axis=0).astype(np.float32)
     weights.flags.writeable = False
     return weights
 
 
 @functools.lru_cache(maxsize=16)
 def _pitch_bins(sample_rate, n_fft):
-    """The first bin of PITCH_RANGE and the first one beyond it. Bin 0 is never inside; the last is, if it is rounded to below 4 kHz."""
+    """The first bin of PITCH_RANGE and the first one beyond it. Bin 0 is never inside; the last is, if it is
+    rounded to below 4 kHz.
+    """
     hz = np.fft.rfftfreq(n_fft, 1.0 / sample_rate)
     return np.searchsorted(hz, (PITCH_RANGE[0], min(PITCH_RANGE[1], sample_rate / 2)))
 
@@ -62,12 +70,14 @@ def spectral_peaks(power, sample_rate):
     low, high = _pitch_bins(sample_rate, n_fft)
     band = np.ascontiguousarray(power[:, low - 1 : high + 1])  # with a neighbour on either side
     if high == power.shape[1]:
-        band = np.append(band, power[:, -2:-1], axis=1)  # the last bin has none: as if mirrored, its peak is not shifted
+        # the last bin has none: as if mirrored, its peak is not shifted
+        band = np.append(band, power[:, -2:-1], axis=1)
     is_peak = band > PEAK_THRESHOLD * power.max(axis=1, keepdims=True)
     is_peak[:, 0] = is_peak[:, -1] = False
     flat = band.ravel()
     rises = flat[1:] > flat[:-1]
-    peaks = 1 + np.flatnonzero((rises[:-1] > rises[1:]) & is_peak.ravel()[1:-1])  # higher than the left, not lower than the right
+    # higher than the left, not lower than the right
+    peaks = 1 + np.flatnonzero((rises[:-1] > rises[1:]) & is_peak.ravel()[1:-1])
     left, middle, right = flat[peaks - 1], flat[peaks], flat[peaks + 1]
     # librosa sums in the type of the spectrum and goes on in float64; so do we, for the same roundings.
     curvature = (left + right).astype(np.float64) - 2.0 * middle
@@ -81,7 +91,9 @@ def spectral_peaks(power, sample_rate):
 
 
 def tuning_histogram(hz, height, n_chroma):
-    """How many of the higher half of the peaks deviate how far from the pitches of A440: (100,) counts, see TUNING_EDGES."""
+    """How many of the higher half of the peaks deviate how far from the pitches of A440: (100,) counts, see
+    TUNING_EDGES.
+    """
     hz, height = hz[hz > 0], height[hz > 0]
     hz = hz[height >= _median(height)] if hz.size else hz
     deviation = np.mod(n_chroma * hz_to_octaves(hz), 1.0)
@@ -116,7 +128,8 @@ def estimate_tuning(power, sample_rate, n_chroma=12):
     Returns
     -------
     float
-        In [-0.5, 0.5), a multiple of 0.01; the lowest of equally full bins; 0 where no peak is found (silence).
+        In [-0.5, 0.5), a multiple of 0.01; the lowest of equally full bins; 0 where no peak is found
+        (silence).
     """
     return tuning_of_peaks(*spectral_peaks(power, sample_rate), n_chroma)
 

@@ -96,20 +96,47 @@ class FeatureConfig:
         check_sample_rate(self.sample_rate, "sample_rate")
         nyquist = self.sample_rate / 2
         checks = [
-            (self.n_fft % 2 == 0 and self.n_fft >= 4, f"n_fft is {self.n_fft}; expected an even number from 4"),
-            (self.hop_length <= self.n_fft, f"hop_length is {self.hop_length}; expected at most n_fft = {self.n_fft}"),
+            (
+                self.n_fft % 2 == 0 and self.n_fft >= 4,
+                f"n_fft is {self.n_fft}; expected an even number from 4",
+            ),
+            (
+                self.hop_length <= self.n_fft,
+                f"hop_length is {self.hop_length}; expected at most n_fft = {self.n_fft}",
+            ),
             (
                 self.sample_rate <= MOST_FRAMES * self.hop_length,
-                f"hop_length is {self.hop_length}; expected at least {-(-self.sample_rate // MOST_FRAMES)}, a thousandth of a second",
+                (
+                    f"hop_length is {self.hop_length}; expected at least"
+                    f" {-(-self.sample_rate // MOST_FRAMES)}, a thousandth of a second"
+                ),
             ),
             (self.n_mfcc <= self.n_mels, f"n_mfcc is {self.n_mfcc}; expected at most n_mels = {self.n_mels}"),
-            (0 <= self.fmin < self.upper_hz, f"fmin is {self.fmin:g} Hz; expected from 0 to below fmax = {self.upper_hz:g} Hz"),
-            (self.upper_hz <= nyquist, f"fmax is {self.upper_hz:g} Hz; expected at most half the sample rate, {nyquist:g} Hz"),
-            (self.top_db is None or self.top_db >= 0, f"top_db is {self.top_db}; expected 0 or more, or None"),
+            (
+                0 <= self.fmin < self.upper_hz,
+                f"fmin is {self.fmin:g} Hz; expected from 0 to below fmax = {self.upper_hz:g} Hz",
+            ),
+            (
+                self.upper_hz <= nyquist,
+                f"fmax is {self.upper_hz:g} Hz; expected at most half the sample rate, {nyquist:g} Hz",
+            ),
+            (
+                self.top_db is None or self.top_db >= 0,
+                f"top_db is {self.top_db}; expected 0 or more, or None",
+            ),
             (-300 <= self.floor_db <= 100, f"floor_db is {self.floor_db:g}; expected -300 to 100"),
-            (self.tuning is None or -0.5 <= self.tuning < 0.5, f"tuning is {self.tuning}; expected from -0.5 to below 0.5, or None"),
-            (self.framing in ("centered", "causal"), f"framing is {shown(self.framing)}; expected 'centered' or 'causal'"),
-            (self.trim_db is None or self.trim_db > 0, f"trim_db is {self.trim_db}; expected above 0, or None"),
+            (
+                self.tuning is None or -0.5 <= self.tuning < 0.5,
+                f"tuning is {self.tuning}; expected from -0.5 to below 0.5, or None",
+            ),
+            (
+                self.framing in ("centered", "causal"),
+                f"framing is {shown(self.framing)}; expected 'centered' or 'causal'",
+            ),
+            (
+                self.trim_db is None or self.trim_db > 0,
+                f"trim_db is {self.trim_db}; expected above 0, or None",
+            ),
         ]
         for good, message in checks:
             if not good:
@@ -119,7 +146,11 @@ class FeatureConfig:
     def _check_cost(self):
         """Refuse what no sound is heard better by, and what takes more memory or time than a machine has."""
         bins = self.n_fft // 2
-        tables = {"n_mels": self.n_mels * bins, "n_chroma": self.n_chroma * bins, "n_mfcc": self.n_mfcc * self.n_mels}
+        tables = {
+            "n_mels": self.n_mels * bins,
+            "n_chroma": self.n_chroma * bins,
+            "n_mfcc": self.n_mfcc * self.n_mels,
+        }
         for name, size in tables.items():
             if size > LARGEST_TABLE:
                 other = "n_mels" if name == "n_mfcc" else "n_fft"
@@ -128,7 +159,10 @@ class FeatureConfig:
         frame = bins * (SPECTRUM_WORK + self.n_chroma) + self.n_mels * self.n_mfcc
         if frame * self.sample_rate / self.hop_length > MOST_WORK:
             sizes = f"n_fft = {self.n_fft}, n_mels = {self.n_mels} and n_chroma = {self.n_chroma}"
-            raise InputError(f"hop_length is {self.hop_length} with {sizes}: slower than the sound itself; expected a longer hop")
+            raise InputError(
+                f"hop_length is {self.hop_length} with {sizes}: slower than the sound itself; expected a"
+                " longer hop"
+            )
 
     @property
     def upper_hz(self):
@@ -137,10 +171,14 @@ class FeatureConfig:
 
     @property
     def noncausal_steps(self):
-        """The steps that need samples still to come, in words; empty if features can be computed as the sound comes in."""
+        """The steps that need samples still to come, in words; empty if features can be computed as the sound
+        comes in.
+        """
         steps = {
             "trim_db (the loudest frame of the clip)": self.trim_db is not None,
-            f"framing='centered' ({self.n_fft // 2} samples after the frame's centre)": self.framing == "centered",
+            f"framing='centered' ({self.n_fft // 2} samples after the frame's centre)": (
+                self.framing == "centered"
+            ),
             "top_db (the loudest mel band of the clip)": self.top_db is not None,
             "tuning=None (the spectral peaks of the whole clip)": self.tuning is None,
         }
@@ -163,13 +201,20 @@ class FeatureConfig:
 
     @classmethod
     def from_dict(cls, fields):
-        """The inverse of `to_dict`; fields that are left out keep their defaults, unknown ones are an InputError."""
+        """The inverse of `to_dict`; fields that are left out keep their defaults, unknown ones are an
+        InputError.
+        """
         if not isinstance(fields, dict):
-            raise InputError(f"a feature configuration is {type(fields).__name__}; expected a table of fields")
+            raise InputError(
+                f"a feature configuration is {type(fields).__name__}; expected a table of fields"
+            )
         known = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
             if name not in known:
-                raise InputError(f"unknown field {shown(name)} in the feature configuration; expected some of {', '.join(known)}")
+                raise InputError(
+                    f"unknown field {shown(name)} in the feature configuration; expected some of"
+                    f" {', '.join(known)}"
+                )
         return cls(**fields)
 
     @classmethod
@@ -183,13 +228,21 @@ class FeatureConfig:
 NAMED = {
     "paper": FeatureConfig(),
     "mcu": FeatureConfig(
-        sample_rate=16000, n_fft=1024, hop_length=512, n_mels=64, top_db=None, floor_db=-80.0, tuning=0.0, framing="causal"
+        sample_rate=16000,
+        n_fft=1024,
+        hop_length=512,
+        n_mels=64,
+        top_db=None,
+        floor_db=-80.0,
+        tuning=0.0,
+        framing="causal",
     ),
 }
 
 
 def load_config(name):
-    """A configuration by name, ``paper`` or ``mcu``, or from a JSON file with the fields of `paper` to change.
+    """A configuration by name, ``paper`` or ``mcu``, or from a JSON file with the fields of `paper` to
+    change.
 
     Raises
     ------

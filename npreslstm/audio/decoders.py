@@ -1,7 +1,9 @@
-"""What turns the bytes of a file into samples: libsndfile, the standard library for PCM WAV, FFmpeg's libraries for the rest.
+"""What turns the bytes of a file into samples: libsndfile, the standard library for PCM WAV, FFmpeg's
+libraries for the rest.
 
 All have ``samplerate``, ``channels``, ``frames``, ``subtype``, ``read(count)`` and ``close()``, the part of
-soundfile.SoundFile's interface that `npreslstm.audio.reader` uses, and raise InputError for what they cannot read.
+soundfile.SoundFile's interface that `npreslstm.audio.reader` uses, and raise InputError for what they cannot
+read.
 """
 
 import functools
@@ -24,7 +26,9 @@ FORMATS = (  # that FFmpeg may find: none that names other files or hosts
 
 
 class View(io.RawIOBase):
-    """A part of a file as a file of its own, patched; to libsndfile, which asks for its size, it may seem to have no end."""
+    """A part of a file as a file of its own, patched; to libsndfile, which asks for its size, it may seem to
+    have no end.
+    """
 
     def __init__(self, data: Data, part: Part, endless: bool = False) -> None:
         self._data, self._part = data, part
@@ -48,7 +52,8 @@ class View(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         count = min(len(buffer), self._stop - self._at)
         if count <= 0:
-            zeros = bytes(len(buffer) if self._at > FOREVER // 2 else 0)  # where libsndfile looks for a tag at the end
+            # where libsndfile looks for a tag at the end
+            zeros = bytes(len(buffer) if self._at > FOREVER // 2 else 0)
             buffer[: len(zeros)] = zeros
             return len(zeros)
         start = self._part.start + self._at
@@ -73,22 +78,30 @@ def open_part(data: Data, part: Part, path: str | None) -> Any:
     plain = path is not None and part.start == 0 and not part.patches and part.shown is None and not estimated
     try:
         if plain:
-            file = _forward()(path if os.name == "nt" else os.fsencode(path))  # as text it refuses names that are not UTF-8
+            # as text it refuses names that are not UTF-8
+            file = _forward()(path if os.name == "nt" else os.fsencode(path))
         else:
             file = _forward()(View(data, part, estimated))
-    except (soundfile.SoundFileError, TypeError):  # TypeError: a headerless format, such as .raw, needs to be described
+    except (
+        soundfile.SoundFileError,
+        TypeError,
+    ):  # TypeError: a headerless format, such as .raw, needs to be described
         return MediaFile(data, part)
     if not part.known and file.format not in CHECKED:
         data.remarks.append(ENDLESS)
     if estimated and file.frames != part.frames:
         file.close()
-        raise data.unreadable("it does not say how long it is, and the decoder makes another length of it than its frames")
+        raise data.unreadable(
+            "it does not say how long it is, and the decoder makes another length of it than its frames"
+        )
     return file
 
 
 @functools.cache
 def _forward() -> type:
-    """A SoundFile that is read from beginning to end: after every read, soundfile seeks to where it is, which decoders take their time for."""
+    """A SoundFile that is read from beginning to end: after every read, soundfile seeks to where it is, which
+    decoders take their time for.
+    """
     import soundfile
 
     class Forward(soundfile.SoundFile):
@@ -106,7 +119,9 @@ class WaveFile:
     def __init__(self, data: Data, part: Part) -> None:
         pcm = part.pcm
         if pcm is None:
-            raise InputError(f"{data.name}: without soundfile only PCM WAV can be read: pip install soundfile")
+            raise InputError(
+                f"{data.name}: without soundfile only PCM WAV can be read: pip install soundfile"
+            )
         _check_pcm(data, pcm)
         self._data, self._pcm, self._at = data, pcm, 0
         self.samplerate, self.channels = pcm.rate, pcm.channels
@@ -120,16 +135,23 @@ class WaveFile:
         count = min(count, self.frames - self._at)
         content = self._data.at(self._pcm.start + self._at * self._pcm.frame, count * self._pcm.frame)
         self._at += count
-        content = content[: len(content) // self._pcm.frame * self._pcm.frame]  # the file may have got shorter meanwhile
+        # the file may have got shorter meanwhile
+        content = content[: len(content) // self._pcm.frame * self._pcm.frame]
         signal = _pcm_to_float(content, self._pcm.bits // 8).astype(dtype, copy=False)
         return signal if self.channels == 1 else signal.reshape(-1, self.channels)
 
 
 def _check_pcm(data: Data, pcm: Pcm) -> None:
     if pcm.form != 1:
-        raise InputError(f"{data.name}: without soundfile only PCM WAV can be read (its form is {pcm.form}): pip install soundfile")
+        raise InputError(
+            f"{data.name}: without soundfile only PCM WAV can be read (its form is {pcm.form}): pip install"
+            " soundfile"
+        )
     if pcm.bits not in (8, 16, 24, 32) or pcm.channels < 1 or pcm.frame != pcm.channels * pcm.bits // 8:
-        raise InputError(f"{data.name}: {pcm.bits} bits a sample, {pcm.channels} channels, {pcm.frame} bytes; expected 8, 16, 24 or 32 bits")
+        raise InputError(
+            f"{data.name}: {pcm.bits} bits a sample, {pcm.channels} channels, {pcm.frame} bytes; expected 8,"
+            " 16, 24 or 32 bits"
+        )
 
 
 def _pcm_to_float(content: bytes, width: int) -> np.ndarray:
@@ -138,13 +160,16 @@ def _pcm_to_float(content: bytes, width: int) -> np.ndarray:
         return (np.frombuffer(content, np.uint8).astype(np.float32) - 128) / 128
     if width == 3:
         wide = np.zeros((len(content) // 3, 4), np.uint8)
-        wide[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)  # into the upper three bytes: the sign comes along
+        # into the upper three bytes: the sign comes along
+        wide[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)
         return (wide.view("<i4")[:, 0] / 2.0**31).astype(np.float32)
     return (np.frombuffer(content, f"<i{width}") / 2.0 ** (8 * width - 1)).astype(np.float32)
 
 
 class MediaFile:
-    """The first sound track of whatever FFmpeg's libraries know, through PyAV; decoded twice, since only that tells the length."""
+    """The first sound track of whatever FFmpeg's libraries know, through PyAV; decoded twice, since only that
+    tells the length.
+    """
 
     subtype = ""
 
@@ -181,7 +206,9 @@ class MediaFile:
         """Pieces of the sound (n, channels) float32, and their rate."""
         kind = None
         try:
-            with self._av.open(View(self._data, self._part), options={"format_whitelist": FORMATS}) as container:
+            with self._av.open(
+                View(self._data, self._part), options={"format_whitelist": FORMATS}
+            ) as container:
                 if not container.streams.audio:
                     raise InputError(f"{self._data.name}: no sound in it; expected a sound track")
                 resampler = self._av.AudioResampler(format="fltp")
@@ -201,4 +228,7 @@ class MediaFile:
 def _not_readable(data: Data, part: Part, installed: bool) -> InputError:
     if installed or not (part.media or part.known or data.name.lower().endswith(MEDIA_SUFFIXES)):
         return InputError(f"{data.name}: not a sound file that can be read; expected FLAC, WAV or OGG")
-    return InputError(f"{data.name}: not a sound file that can be read without FFmpeg: pip install 'npreslstm[media]', or {data.remedy}")
+    return InputError(
+        f"{data.name}: not a sound file that can be read without FFmpeg: pip install 'npreslstm[media]', or"
+        f" {data.remedy}"
+    )

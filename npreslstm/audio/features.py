@@ -66,7 +66,9 @@ def features_of_signal(signal, sample_rate, config, stacklevel=2):
 
 
 def prepare_signal(signal, sample_rate, config, dtype=np.float32, stacklevel=2, warn=True):
-    """What comes before trimming: a signal as floats, mono, at the configuration's rate: (n,); see `extract_features`."""
+    """What comes before trimming: a signal as floats, mono, at the configuration's rate: (n,); see
+    `extract_features`.
+    """
     check_sample_rate(sample_rate)
     return _at_rate(to_mono(as_float(signal, dtype)), sample_rate, config, stacklevel + 1, warn)
 
@@ -83,9 +85,10 @@ def _at_rate(y, sample_rate, config, stacklevel, warn=True):
 def extract_file(path, config=NAMED["paper"]):
     """Raw features of a sound file of any length, in constant memory but for the result.
 
-    A file that `extract_features` would take in more than one block is read in blocks, several times if need be: trimming
-    takes one pass to find the bounds, and an estimated tuning one pass before the chroma can be computed. `top_db` and the
-    tuning stay those of the whole file; log-mel bands are kept (n_mels float32 a frame) until its loudest is known.
+    A file that `extract_features` would take in more than one block is read in blocks, several times if need
+    be: trimming takes one pass to find the bounds, and an estimated tuning one pass before the chroma can be
+    computed. `top_db` and the tuning stay those of the whole file; log-mel bands are kept (n_mels float32 a
+    frame) until its loudest is known.
 
     Parameters
     ----------
@@ -122,7 +125,9 @@ def frames_at_once(config):
 
 
 def _features_of_blocks(blocks, config):
-    """Features of frames that come in blocks; `blocks()` starts the iteration anew, over (B, n_fft) arrays."""
+    """Features of frames that come in blocks; `blocks()` starts the iteration anew, over (B,
+    n_fft) arrays.
+    """
     return _features_of_spectra(_Spectra(blocks), config)
 
 
@@ -139,7 +144,9 @@ def _features_of_spectra(spectra, config):
 
 
 class _Spectra:
-    """Power spectra of blocks of frames; the spectra of an only block are kept, those of several are computed anew."""
+    """Power spectra of blocks of frames; the spectra of an only block are kept, those of several are computed
+    anew.
+    """
 
     def __init__(self, blocks):
         self._blocks = blocks
@@ -160,7 +167,9 @@ class _Spectra:
 def _frame_features(power, config, tuning):
     """What each frame gives by itself: log-mel bands (T, n_mels) and chroma (T, n_chroma)."""
     mel = mfcc.mel_spectrogram(power, config.sample_rate, config.n_mels, config.fmin, config.upper_hz)
-    return mfcc.power_to_db(mel, config.floor_db), chroma.chroma(power, config.sample_rate, config.n_chroma, tuning)
+    return mfcc.power_to_db(mel, config.floor_db), chroma.chroma(
+        power, config.sample_rate, config.n_chroma, tuning
+    )
 
 
 def _apply_top_db(log_mel, loudest, top_db):
@@ -183,7 +192,9 @@ def _file_frames(file, config, start, stop):
 
 
 def _pieces(file, config, multiple):
-    """A file's samples, mono and at the configuration's rate, in pieces of a multiple of `multiple`, but for the last."""
+    """A file's samples, mono and at the configuration's rate, in pieces of a multiple of `multiple`, but for
+    the last.
+    """
     size = -(-frames_at_once(config) * config.hop_length // multiple) * multiple
     held = np.zeros(0, np.float32)
     file.rewind()
@@ -198,5 +209,6 @@ def _pieces(file, config, multiple):
 
 def _warn_resampling(sample_rate, config, stacklevel):
     edges = mfcc.mel_edges(config.n_mels, config.fmin, config.upper_hz)
-    empty = int(np.count_nonzero(edges[:-2] >= sample_rate / 2))  # bands that begin above all there is to hear
+    # bands that begin above all there is to hear
+    empty = int(np.count_nonzero(edges[:-2] >= sample_rate / 2))
     resampling.warn_resampling(sample_rate, config.sample_rate, empty, config.n_mels, stacklevel + 1)

@@ -40,10 +40,10 @@ def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progres
     jobs : int
         Processes; the features do not depend on it.
     cache_dir : str or os.PathLike, optional
-        A folder, made if needed, that remembers the features of every file done. An entry is found by the content of the
-        file and the configuration, so neither a changed file nor a changed configuration is ever answered from it; it is
-        written whole or not at all, so the work can be interrupted at any time and taken up again, and with a digest, so
-        a damaged one is made anew.
+        A folder, made if needed, that remembers the features of every file done. An entry is found by the
+        content of the file and the configuration, so neither a changed file nor a changed configuration is
+        ever answered from it; it is written whole or not at all, so the work can be interrupted at any time
+        and taken up again, and with a digest, so a damaged one is made anew.
     progress : callable, optional
         Called with (files done, files in all) after each.
     speed : float
@@ -69,7 +69,9 @@ def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progres
         os.makedirs(cache_dir, exist_ok=True)
         sweep(cache_dir)
     done = {}
-    for index, features, error, raised in _results([(index, path, config, cache_dir, speed) for index, path in enumerate(paths)], jobs):
+    for index, features, error, raised in _results(
+        [(index, path, config, cache_dir, speed) for index, path in enumerate(paths)], jobs
+    ):
         for category, message in raised:
             warnings.warn(message, category, stacklevel=2)
         done[index] = FileFeatures(paths[index], features, error)
@@ -79,7 +81,8 @@ def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progres
 
 
 def folder_statistics(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progress=None):
-    """Statistics of all frames of many sound files; the same bits for any order of `paths` and any number of jobs.
+    """Statistics of all frames of many sound files; the same bits for any order of `paths` and any number of
+    jobs.
 
     Parameters
     ----------
@@ -124,7 +127,11 @@ def _work(task):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
-            features = _extract(path, config, speed) if cache_dir is None else _cached(path, config, cache_dir, speed)
+            features = (
+                _extract(path, config, speed)
+                if cache_dir is None
+                else _cached(path, config, cache_dir, speed)
+            )
         except (InputError, FileNotFoundError) as failure:
             error = str(failure)
     return index, features, error, [(warning.category, str(warning.message)) for warning in caught]
@@ -153,7 +160,9 @@ def _cached(path, config, cache_dir, speed):
 
 def _key(path, config, speed):
     """Name of the cache entry: a digest of the file's bytes and of everything that decides the features."""
-    digest = hashlib.blake2b(json.dumps([CACHE_VERSION, config.to_dict(), speed], sort_keys=True).encode(), digest_size=20)
+    digest = hashlib.blake2b(
+        json.dumps([CACHE_VERSION, config.to_dict(), speed], sort_keys=True).encode(), digest_size=20
+    )
     with open(place_of(path), "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
@@ -169,5 +178,10 @@ def _load(entry, config):
         features = parse_npy(data)
     except InputError:
         return None
-    good = features.dtype == np.float32 and features.ndim == 2 and features.shape[1] == config.n_features and len(features)
+    good = (
+        features.dtype == np.float32
+        and features.ndim == 2
+        and features.shape[1] == config.n_features
+        and len(features)
+    )
     return features if good else None

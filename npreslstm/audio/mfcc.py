@@ -19,13 +19,19 @@ BANDS_AT_ONCE = 16  # mel bands in one matrix product, over the bins that any of
 def hz_to_mel(hz):
     """Slaney's mel scale: linear below 1 kHz, logarithmic above."""
     hz = np.asarray(hz, np.float64)
-    return np.where(hz < BREAK_HZ, hz / LINEAR_STEP, BREAK_MEL + np.log(np.maximum(hz, BREAK_HZ) / BREAK_HZ) / LOG_STEP)
+    return np.where(
+        hz < BREAK_HZ, hz / LINEAR_STEP, BREAK_MEL + np.log(np.maximum(hz, BREAK_HZ) / BREAK_HZ) / LOG_STEP
+    )
 
 
 def mel_to_hz(mel):
     """Inverse of `hz_to_mel`."""
     mel = np.asarray(mel, np.float64)
-    return np.where(mel < BREAK_MEL, mel * LINEAR_STEP, BREAK_HZ * np.exp(LOG_STEP * (np.maximum(mel, BREAK_MEL) - BREAK_MEL)))
+    return np.where(
+        mel < BREAK_MEL,
+        mel * LINEAR_STEP,
+        BREAK_HZ * np.exp(LOG_STEP * (np.maximum(mel, BREAK_MEL) - BREAK_MEL)),
+    )
 
 
 def mel_edges(n_mels, fmin, fmax):
@@ -47,16 +53,22 @@ def mel_filter_bank(sample_rate, n_fft, n_mels, fmin, fmax):
     weights.flags.writeable = False
     empty = np.count_nonzero((weights == 0).all(axis=1))
     if empty:
-        warnings.warn(f"{empty} of {n_mels} mel bands are narrower than a bin and stay empty: take fewer bands or a larger n_fft", stacklevel=2)
+        warnings.warn(
+            f"{empty} of {n_mels} mel bands are narrower than a bin and stay empty: take fewer bands or a"
+            " larger n_fft",
+            stacklevel=2,
+        )
     return weights
 
 
 @functools.lru_cache(maxsize=16)
 def _mel_blocks(sample_rate, n_fft, n_mels, fmin, fmax):
-    """The filter bank without most of its zeros: (bands, bins, weights (bins, bands)) for 16 neighbouring bands each.
+    """The filter bank without most of its zeros: (bands, bins, weights (bins, bands)) for 16 neighbouring
+    bands each.
 
-    A bin belongs to at most two bands, so all but a few of the F bins are zero for any band. Small dense blocks take a sixth
-    of the dense product and beat a general sparse product, which would need the spectrum transposed.
+    A bin belongs to at most two bands, so all but a few of the F bins are zero for any band. Small dense
+    blocks take a sixth of the dense product and beat a general sparse product, which would need the spectrum
+    transposed.
     """
     bank = mel_filter_bank(sample_rate, n_fft, n_mels, fmin, fmax)
     blocks = []

@@ -20,7 +20,16 @@ from npreslstm.audio.signal import check_memory, check_sample_rate, check_sample
 from npreslstm.audio.suffixes import AUDIO_SUFFIXES, MEDIA_SUFFIXES, is_audio_name, is_hidden
 from npreslstm.errors import InputError
 
-__all__ = ["AUDIO_SUFFIXES", "MEDIA_SUFFIXES", "LengthWarning", "find_audio", "open_audio", "read_audio", "resample", "to_mono"]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "MEDIA_SUFFIXES",
+    "LengthWarning",
+    "find_audio",
+    "open_audio",
+    "read_audio",
+    "resample",
+    "to_mono",
+]
 
 MAX_SAMPLES = 1 << 40  # of a channel: more is no recording, but a header that does not know
 SPOOLED = 1 << 26  # bytes of a pipe that are kept in memory; the rest goes to a temporary file
@@ -36,9 +45,10 @@ class LengthWarning(UserWarning):
 def read_audio(path: Source) -> tuple[np.ndarray, int]:
     """Read a sound file.
 
-    FLAC, WAV, OGG, MP3 and whatever else libsndfile knows, through soundfile; m4a, mp4, 3gp, amr, webm, wma and the like
-    through PyAV, where it is installed (``npreslstm[media]``); PCM WAV of 8, 16, 24 or 32 bits through the standard library
-    where soundfile is not. Sounds that were joined in one file are read one after the other. docs/reading.md says more.
+    FLAC, WAV, OGG, MP3 and whatever else libsndfile knows, through soundfile; m4a, mp4, 3gp, amr, webm, wma
+    and the like through PyAV, where it is installed (``npreslstm[media]``); PCM WAV of 8, 16, 24 or 32 bits
+    through the standard library where soundfile is not. Sounds that were joined in one file are read one
+    after the other. docs/reading.md says more.
 
     Parameters
     ----------
@@ -57,8 +67,9 @@ def read_audio(path: Source) -> tuple[np.ndarray, int]:
     FileNotFoundError
         If there is no such file.
     InputError
-        If the file is empty, not audio, cut short, without samples, or holds NaN or infinite samples, if its rate
-        is below 1 kHz or above 1 MHz, or if it is small and its samples are many, as of hours of silence.
+        If the file is empty, not audio, cut short, without samples, or holds NaN or infinite samples, if its
+        rate is below 1 kHz or above 1 MHz, or if it is small and its samples are many, as of hours of
+        silence.
 
     Warns
     -----
@@ -143,7 +154,10 @@ class Sound:
         if self.frames == 0:
             raise InputError(f"{self.name}: no samples")
         if len(set(kinds)) > 1:
-            raise InputError(f"{self.name}: {len(kinds)} files joined, of different (Hz, channels): {sorted(set(kinds))}; convert them one by one")
+            raise InputError(
+                f"{self.name}: {len(kinds)} files joined, of different (Hz, channels): {sorted(set(kinds))};"
+                " convert them one by one"
+            )
         self.samplerate, self.channels = kinds[0]
         if len(kinds) > 1:
             self.rewind()
@@ -166,7 +180,9 @@ class Sound:
             self._file = None
 
     def read(self, count: int) -> np.ndarray:
-        """The next `count` samples, (count,) or (count, channels) float32; InputError if the file has fewer than it says."""
+        """The next `count` samples, (count,) or (count, channels) float32; InputError if the file has fewer
+        than it says.
+        """
         blocks, missing = [], count
         while missing:
             if self._left == 0:
@@ -181,13 +197,17 @@ class Sound:
         try:
             block = self._file.read(count, dtype="float32")
         except MemoryError:
-            raise InputError(f"{self.name}: {count} samples are too many for the memory; cut it, or read it in blocks") from None
+            raise InputError(
+                f"{self.name}: {count} samples are too many for the memory; cut it, or read it in blocks"
+            ) from None
         except InputError:
             raise
         except (RuntimeError, ValueError) as error:  # soundfile's own are RuntimeErrors
             raise InputError(f"{self.name}: broken sound file: {str(error).rstrip('.')}") from None
         if len(block) < count:
-            raise InputError(f"{self.name}: cut short: {count - len(block)} of {self.frames} samples are missing")
+            raise InputError(
+                f"{self.name}: cut short: {count - len(block)} of {self.frames} samples are missing"
+            )
         return block
 
 
@@ -211,7 +231,9 @@ def read_all(file: Sound) -> np.ndarray:
 
 
 class PipedSound(str):
-    """The name of a pipe whose content lies in the file `place`, so that it can be read more than once, and by other processes."""
+    """The name of a pipe whose content lies in the file `place`, so that it can be read more than once, and
+    by other processes.
+    """
 
     place: str
 
@@ -275,8 +297,9 @@ def copy_binary(source: BinaryIO, target: BinaryIO, name: str) -> None:
 def find_audio(paths: Iterable[str | os.PathLike]) -> list[str]:
     """Sound files behind files, folders (searched through and through) and glob patterns.
 
-    In folders and behind patterns, hidden files and folders and ``__MACOSX`` are passed over; of a folder, so are files whose
-    ending is neither in AUDIO_SUFFIXES nor in MEDIA_SUFFIXES. Whether a file can be read shows when it is.
+    In folders and behind patterns, hidden files and folders and ``__MACOSX`` are passed over; of a folder, so
+    are files whose ending is neither in AUDIO_SUFFIXES nor in MEDIA_SUFFIXES. Whether a file can be read
+    shows when it is.
 
     Parameters
     ----------
@@ -311,16 +334,28 @@ def _expand(path: str) -> list[str]:
     if isinstance(path, PipedSound):
         return [path]
     if os.path.isdir(path):
-        inside = [os.path.join(folder, name) for folder, names in walk(path) for name in names if is_audio_name(name)]
+        inside = [
+            os.path.join(folder, name)
+            for folder, names in walk(path)
+            for name in names
+            if is_audio_name(name)
+        ]
         matches = sorted(inside)
         if not matches:
-            raise InputError(f"{path}: a folder without sound files; expected names that end in .wav, .flac, .mp3, .m4a ...")
+            raise InputError(
+                f"{path}: a folder without sound files; expected names that end in .wav, .flac, .mp3,"
+                " .m4a ..."
+            )
         return matches
     if os.path.exists(path):
         return [path]
     if not glob.has_magic(path):
         raise FileNotFoundError(f"{path}: no such file")
-    matches = sorted(name for name in glob.glob(path, recursive=True) if os.path.isfile(name) and not _in_hidden(name, path))
+    matches = sorted(
+        name
+        for name in glob.glob(path, recursive=True)
+        if os.path.isfile(name) and not _in_hidden(name, path)
+    )
     if not matches:
         raise InputError(f"{path}: no file matches this pattern")
     return matches
@@ -329,11 +364,14 @@ def _expand(path: str) -> list[str]:
 def _in_hidden(name: str, pattern: str) -> bool:
     """Whether a match lies in what is passed over, without the pattern asking for that by name."""
     asked = pattern.split(os.sep)
-    return any(is_hidden(part) and part not in asked and not part.strip(".") == "" for part in name.split(os.sep))
+    return any(
+        is_hidden(part) and part not in asked and not part.strip(".") == "" for part in name.split(os.sep)
+    )
 
 
 def walk(path: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield (folder, sorted names of its files) of a folder and all in it, each once; symbolic links are followed.
+    """Yield (folder, sorted names of its files) of a folder and all in it, each once; symbolic links are
+    followed.
 
     A folder that cannot be listed is an OSError that names it: what is in it must not silently be left out.
     """
@@ -345,7 +383,8 @@ def walk(path: str) -> Iterator[tuple[str, list[str]]]:
             continue
         seen.add(real)
         folders[:] = [name for name in folders if not is_hidden(name)]
-        folders.sort(key=lambda name: (os.path.islink(os.path.join(folder, name)), name))  # beside its link, a folder goes by its own name
+        # beside its link, a folder goes by its own name
+        folders.sort(key=lambda name: (os.path.islink(os.path.join(folder, name)), name))
         yield folder, sorted(names)
 
 
@@ -354,7 +393,9 @@ def _give_up(error: OSError) -> None:
 
 
 def check_file(path: str) -> None:
-    """Raise FileNotFoundError or InputError unless there is a file or a pipe, with content, that may be read."""
+    """Raise FileNotFoundError or InputError unless there is a file or a pipe, with content, that
+    may be read.
+    """
     try:
         found = os.stat(path)
     except (OSError, ValueError):  # ValueError: a name with a zero byte
@@ -372,7 +413,9 @@ def check_file(path: str) -> None:
 
 @contextlib.contextmanager
 def pipes_kept(paths: Iterable[str]) -> Iterator[list[str]]:
-    """Of the command line's paths, pipes and ``-`` (standard input) read whole into temporary files, see `PipedSound`."""
+    """Of the command line's paths, pipes and ``-`` (standard input) read whole into temporary files, see
+    `PipedSound`.
+    """
     with tempfile.TemporaryDirectory(prefix="npreslstm-") as folder:
         kept = {}
         for path in dict.fromkeys(paths):
@@ -393,7 +436,9 @@ def _kept(path: str, place: str) -> PipedSound:
     with open(place, "wb") as target:
         if path == "-":
             if sys.stdin.isatty():
-                raise InputError("- is the terminal; expected sound through a pipe: npreslstm predict - < clip.wav")
+                raise InputError(
+                    "- is the terminal; expected sound through a pipe: npreslstm predict - < clip.wav"
+                )
             copy_binary(sys.stdin.buffer, target, path)
         else:
             check_file(path)

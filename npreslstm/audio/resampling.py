@@ -26,9 +26,9 @@ class ResamplingWarning(UserWarning):
 def resample(signal, from_rate, to_rate):
     """Resample by a Kaiser-windowed sinc of 64 zero crossings a side.
 
-    Flat within 0.01 dB up to 0.9 of the lower Nyquist frequency; what would alias is 99 dB down. The ratio of the rates is
-    exact if it is a fraction of terms up to 20,000, as between all rates in use; otherwise (47,999 to 48,000 Hz) it is the
-    nearest such fraction, off by less than 5e-5, a tenth of a cent.
+    Flat within 0.01 dB up to 0.9 of the lower Nyquist frequency; what would alias is 99 dB down. The ratio of
+    the rates is exact if it is a fraction of terms up to 20,000, as between all rates in use; otherwise
+    (47,999 to 48,000 Hz) it is the nearest such fraction, off by less than 5e-5, a tenth of a cent.
 
     Parameters
     ----------
@@ -48,14 +48,17 @@ def resample(signal, from_rate, to_rate):
 
 
 def resample_blocks(blocks, from_rate, to_rate):
-    """As `resample`, for a signal in pieces: yields the resampled signal in other pieces, in constant memory."""
+    """As `resample`, for a signal in pieces: yields the resampled signal in other pieces, in
+    constant memory.
+    """
     check_sample_rate(from_rate)
     check_sample_rate(to_rate)
     if from_rate == to_rate:
         yield from blocks
         return
     up, down = _ratio(int(from_rate), int(to_rate))
-    context = -(-ZERO_CROSSINGS * max(up, down) // (up * down)) * down  # samples that the kernel reaches, in whole periods
+    # samples that the kernel reaches, in whole periods
+    context = -(-ZERO_CROSSINGS * max(up, down) // (up * down)) * down
     held, taken, given = np.zeros(context), 0, 0
     for block in blocks:
         taken += len(block)
@@ -74,11 +77,11 @@ def resample_blocks(blocks, from_rate, to_rate):
 def _filter(padded, up, down, context, ready):
     """The output that belongs to `ready` samples with `context` more on either side.
 
-    Output m of a block lies at sample m down / up of it, and is the sum over samples of the kernel about there. The
-    kernels of a block's outputs are the columns of one matrix, so that blocks are rows times that matrix; where it would be
-    too large (44,101 to 48,000 Hz), outputs of the same phase are summed together. Always by sums over samples: by way of
-    a fast Fourier transform silence would come out as rounding noise, and the chroma of noise, however small, is not that
-    of silence.
+    Output m of a block lies at sample m down / up of it, and is the sum over samples of the kernel about
+    there. The kernels of a block's outputs are the columns of one matrix, so that blocks are rows times that
+    matrix; where it would be too large (44,101 to 48,000 Hz), outputs of the same phase are summed together.
+    Always by sums over samples: by way of a fast Fourier transform silence would come out as rounding noise,
+    and the chroma of noise, however small, is not that of silence.
     """
     periods = max(1, min(OUTPUTS // up, ready // down))  # of up outputs and down samples, in a block
     step, outputs = periods * down, periods * up
@@ -109,12 +112,13 @@ def _block_matrix(up, down, context, periods):
 def _filter_by_phase(padded, up, down, context, ready):
     """As `_filter`, with the kernel cut into its `up` phases.
 
-    Every `up`-th output takes the same phase, `down` samples further on: (count, taps) windows of the signal, of which no
-    copy is made, times one row of the table.
+    Every `up`-th output takes the same phase, `down` samples further on: (count, taps) windows of the signal,
+    of which no copy is made, times one row of the table.
     """
     table = _phases(up, down)  # (up, taps)
     half, taps, count = ZERO_CROSSINGS * max(up, down), table.shape[1], ready // down
-    x = np.concatenate(([0.0], padded))  # the first window may begin one sample early, under a zero of the kernel
+    # the first window may begin one sample early, under a zero of the kernel
+    x = np.concatenate(([0.0], padded))
     windows = np.lib.stride_tricks.sliding_window_view(x, taps)
     heard = np.empty((count, up))
     for k in range(up):
@@ -126,7 +130,9 @@ def _filter_by_phase(padded, up, down, context, ready):
 
 @functools.lru_cache(maxsize=1)
 def _phases(up, down):
-    """`up` times the kernel of `_kernel`, made a piece at a time: row p has its taps p, p + up, ..., the last one first."""
+    """`up` times the kernel of `_kernel`, made a piece at a time: row p has its taps p, p + up, ..., the last
+    one first.
+    """
     longest = max(up, down)
     half = ZERO_CROSSINGS * longest
     taps = -(-(2 * half + 1) // up)
@@ -161,7 +167,9 @@ def _kernel(up, down):
 
 
 def warn_resampling(from_rate, to_rate, empty_bands, n_mels, stacklevel):
-    """One line that says what resampling does: `empty_bands` of the `n_mels` mel bands are left without signal."""
+    """One line that says what resampling does: `empty_bands` of the `n_mels` mel bands are left without
+    signal.
+    """
     text = f"audio at {from_rate} Hz is resampled to {to_rate} Hz"
     if empty_bands:
         bands = f"{empty_bands} of {n_mels} mel bands {'is' if empty_bands == 1 else 'are'} empty"

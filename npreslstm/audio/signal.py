@@ -23,7 +23,11 @@ class ScaleWarning(UserWarning):
 
 def check_sample_rate(sample_rate, name="audio"):
     """Raise InputError unless `sample_rate` is a whole number of Hz from 1 kHz to 1 MHz."""
-    whole = isinstance(sample_rate, (int, float, np.integer, np.floating)) and not isinstance(sample_rate, bool) and sample_rate % 1 == 0
+    whole = (
+        isinstance(sample_rate, (int, float, np.integer, np.floating))
+        and not isinstance(sample_rate, bool)
+        and sample_rate % 1 == 0
+    )
     if not whole:
         raise InputError(f"{name}: sample rate {shown(sample_rate)}; expected a whole number of Hz")
     if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
@@ -32,10 +36,11 @@ def check_sample_rate(sample_rate, name="audio"):
 
 
 def check_memory(name, size, nbytes, what):
-    """Raise InputError if what is made of a file of `size` bytes would take far more memory than it gives reason for.
+    """Raise InputError if what is made of a file of `size` bytes would take far more memory than it gives
+    reason for.
 
-    Hours of digital silence are a few kilobytes of FLAC. Speech makes some 30 bytes of samples or features out of each
-    byte of the formats in use; silence in FLAC, as recorders write it, up to 300.
+    Hours of digital silence are a few kilobytes of FLAC. Speech makes some 30 bytes of samples or features
+    out of each byte of the formats in use; silence in FLAC, as recorders write it, up to 300.
     """
     if nbytes > UNPACKED * max(SMALL_FILE, size):
         raise InputError(f"{name}: {what} would take {nbytes / 1e6:,.0f} MB, out of {size:,} bytes: cut it")
@@ -48,18 +53,26 @@ def check_speeds(speeds):
 
 
 def check_samples(signal, name="audio"):
-    """The peak of `signal`; InputError unless it is a float array (n,) or (n, channels) with n > 0 and finite values in range."""
+    """The peak of `signal`; InputError unless it is a float array (n,) or (n, channels) with n > 0 and finite
+    values in range.
+    """
     if signal.ndim not in (1, 2):
         raise InputError(f"{name}: an array of shape {signal.shape}; expected (n,) or (n, channels)")
     if signal.ndim == 2 and signal.shape[1] > max(MAX_CHANNELS, signal.shape[0]):
-        raise InputError(f"{name}: an array of shape {signal.shape}; expected (n, channels): it looks transposed, pass signal.T")
+        raise InputError(
+            f"{name}: an array of shape {signal.shape}; expected (n, channels): it looks transposed, pass"
+            " signal.T"
+        )
     if signal.size == 0:
         raise InputError(f"{name}: no samples")
     peak = max(signal.max(), -signal.min())
     if not np.isfinite(peak):
         raise InputError(f"{name}: NaN or infinite samples; expected finite values in [-1, 1]")
     if peak > MAX_PEAK:
-        raise InputError(f"{name}: samples up to {peak:.6g}; expected floats in [-1, 1]: divide by the full scale (32768 for 16 bits)")
+        raise InputError(
+            f"{name}: samples up to {peak:.6g}; expected floats in [-1, 1]: divide by the full scale (32768"
+            " for 16 bits)"
+        )
     return peak
 
 
@@ -69,7 +82,9 @@ def warn_of_scale(signal: np.ndarray, name: str = "audio", stacklevel: int = 2) 
     if peak <= 1:
         return False
     if np.array_equal(signal, np.rint(signal)):
-        what = "all whole numbers, as integers kept in floats are: divide by the full scale (32768 for 16 bits)"
+        what = (
+            "all whole numbers, as integers kept in floats are: divide by the full scale (32768 for 16 bits)"
+        )
     elif peak > LOUD_PEAK:
         what = "of another scale than [-1, 1]: divide by their full scale"
     else:
@@ -102,7 +117,10 @@ def as_float(signal, dtype=np.float32):
     if signal.dtype.kind == "i" and signal.itemsize in (2, 4):  # of either byte order
         signal = (signal / 2.0 ** (8 * signal.itemsize - 1)).astype(dtype)
     elif not np.issubdtype(signal.dtype, np.floating):
-        raise InputError(f"audio is {signal.dtype}; expected floats in [-1, 1], int16 or int32: convert it, or use read_audio()")
+        raise InputError(
+            f"audio is {signal.dtype}; expected floats in [-1, 1], int16 or int32: convert it, or use"
+            " read_audio()"
+        )
     check_samples(signal)
     return signal.astype(dtype, copy=False)
 
@@ -137,8 +155,8 @@ def trim_energies(blocks):
 def trim_bounds(energies, n, trim_db):
     """Where the sound starts and stops, as ``librosa.effects.trim`` finds it.
 
-    Frame i is the 2048 samples centred on sample 512 i, zeros beyond the ends; its loudness is its mean square. Kept are
-    the samples from the first to the last frame that is at most `trim_db` below the loudest.
+    Frame i is the 2048 samples centred on sample 512 i, zeros beyond the ends; its loudness is its mean
+    square. Kept are the samples from the first to the last frame that is at most `trim_db` below the loudest.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Frames and their power spectra: the one transform that every feature shares.
 
-T frames, F = n_fft // 2 + 1 bins. Window and transform are float64 and the spectrum is rounded to the type that was
-asked for: that is what librosa 0.11 does, and it makes the spectrum equal to librosa's in every bit.
+T frames, F = n_fft // 2 + 1 bins. Window and transform are float64 and the spectrum is rounded to the type
+that was asked for: that is what librosa 0.11 does, and it makes the spectrum equal to librosa's in every bit.
 """
 
 import functools
@@ -67,7 +67,9 @@ def _pad(y, before, after):
 
 
 class Framer:
-    """Cuts a signal that comes in pieces into the frames that `frame_blocks` cuts the whole into, in constant memory."""
+    """Cuts a signal that comes in pieces into the frames that `frame_blocks` cuts the whole into, in constant
+    memory.
+    """
 
     def __init__(self, n_fft, hop_length, framing, dtype=np.float32):
         self._shape = n_fft, hop_length, framing
@@ -86,7 +88,9 @@ class Framer:
 
     def flush(self):
         """Take the signal as ended: give the frames that zeros complete, and reset."""
-        frames = self._cut(np.concatenate((self._held, np.zeros(lead_out(self._taken, *self._shape), self._dtype))))
+        frames = self._cut(
+            np.concatenate((self._held, np.zeros(lead_out(self._taken, *self._shape), self._dtype)))
+        )
         self.reset()
         return frames
 
@@ -101,7 +105,9 @@ def _windows(samples, n_fft, hop_length):
     """All whole frames in `samples`: (n,) -> (m, n_fft), a view."""
     count = max(0, 1 + (len(samples) - n_fft) // hop_length)
     stride = samples.strides[0]
-    return np.lib.stride_tricks.as_strided(samples, (count, n_fft), (hop_length * stride, stride), writeable=False)
+    return np.lib.stride_tricks.as_strided(
+        samples, (count, n_fft), (hop_length * stride, stride), writeable=False
+    )
 
 
 def power_spectrum(frames):

@@ -1,4 +1,6 @@
-"""Mean and standard deviation of frames, mergeable over files and processes (Welford 1962; Chan, Golub, LeVeque 1979)."""
+"""Mean and standard deviation of frames, mergeable over files and processes (Welford 1962; Chan, Golub,
+LeVeque 1979).
+"""
 
 import numpy as np
 
@@ -8,8 +10,8 @@ from npreslstm.errors import InputError
 class FrameStatistics:
     """Count, mean and squared deviations of the frames seen so far, in float64.
 
-    Merging partial statistics in a fixed order (say, of sorted file names) gives the same bits, whatever the order in
-    which the parts were computed.
+    Merging partial statistics in a fixed order (say, of sorted file names) gives the same bits, whatever the
+    order in which the parts were computed.
     """
 
     def __init__(self):
@@ -52,7 +54,9 @@ class FrameStatistics:
 
     @property
     def std(self):
-        """Population standard deviation of each column (divided by the count, as ``np.std``), (D,) float64."""
+        """Population standard deviation of each column (divided by the count, as ``np.std``),
+        (D,) float64.
+        """
         self._require_frames()
         return np.sqrt(self._m2 / self.count)
 

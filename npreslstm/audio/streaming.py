@@ -11,8 +11,9 @@ from npreslstm.errors import InputError
 class StreamingFeatures:
     """The features of `extract_features`, as the samples arrive.
 
-    Each frame is computed by itself, so the result is the same in every bit however the samples are cut into pieces. It
-    differs from the offline result, which computes many frames in one matrix product, in the last digits only.
+    Each frame is computed by itself, so the result is the same in every bit however the samples are cut into
+    pieces. It differs from the offline result, which computes many frames in one matrix product, in the last
+    digits only.
 
     Parameters
     ----------
@@ -70,7 +71,8 @@ class StreamingFeatures:
         return self._features(self._framer.push(to_mono(samples)))
 
     def flush(self):
-        """End the signal: give the frame of the samples since the last whole hop, zeros after them, if there are any.
+        """End the signal: give the frame of the samples since the last whole hop, zeros after them, if there
+        are any.
 
         The stream is then ready for another signal. Leave it out where the sound has no end.
 
@@ -91,7 +93,9 @@ class StreamingFeatures:
         return rows
 
     def _frame(self, samples):
-        """One frame, (n_fft,) -> (n_features,): spectrum, mel bands, decibels, cepstrum; chroma from the same spectrum."""
+        """One frame, (n_fft,) -> (n_features,): spectrum, mel bands, decibels, cepstrum; chroma from the same
+        spectrum.
+        """
         config = self.config
         power = spectrum.power_spectrum(samples[None])  # (1, F)
         mel = mfcc.mel_spectrogram(power, config.sample_rate, config.n_mels, config.fmin, config.upper_hz)

@@ -1,13 +1,76 @@
-"""Endings of names: what counts as sound when folders are searched, and what is passed over whatever its ending."""
+"""Endings of names: what counts as sound when folders are searched, and what is passed over whatever its
+ending.
+"""
 
 AUDIO_SUFFIXES = (  # of what libsndfile reads
-    *(".flac", ".wav", ".wave", ".bwf", ".rf64", ".w64", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".mp1", ".mpga"),
-    *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".sph", ".nist", ".voc", ".ircam", ".sf", ".iff", ".8svx", ".16sv", ".svx"),
+    *(
+        ".flac",
+        ".wav",
+        ".wave",
+        ".bwf",
+        ".rf64",
+        ".w64",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+        ".mp2",
+        ".mp1",
+        ".mpga",
+    ),
+    *(
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".au",
+        ".snd",
+        ".caf",
+        ".sph",
+        ".nist",
+        ".voc",
+        ".ircam",
+        ".sf",
+        ".iff",
+        ".8svx",
+        ".16sv",
+        ".svx",
+    ),
     *(".paf", ".fap", ".pvf", ".mat", ".htk", ".avr", ".sds", ".sd2", ".wve", ".xi"),
 )
 MEDIA_SUFFIXES = (  # of what the extra `media` reads, or nothing here does; sound of a video too
-    *(".m4a", ".m4b", ".m4r", ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3gpp", ".3g2", ".aac", ".adts", ".amr", ".awb"),
-    *(".webm", ".weba", ".mka", ".mkv", ".wma", ".wmv", ".asf", ".avi", ".flv", ".f4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".vob"),
+    *(
+        ".m4a",
+        ".m4b",
+        ".m4r",
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".qt",
+        ".3gp",
+        ".3gpp",
+        ".3g2",
+        ".aac",
+        ".adts",
+        ".amr",
+        ".awb",
+    ),
+    *(
+        ".webm",
+        ".weba",
+        ".mka",
+        ".mkv",
+        ".wma",
+        ".wmv",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".f4v",
+        ".mpg",
+        ".mpeg",
+        ".mts",
+        ".m2ts",
+        ".vob",
+    ),
     *(".ac3", ".eac3", ".dts", ".ape", ".wv", ".tta", ".mpc", ".ra", ".rm", ".ogv", ".ogx", ".spx"),
 )
 
@@ -18,5 +81,7 @@ def is_audio_name(name: str) -> bool:
 
 
 def is_hidden(folder: str) -> bool:
-    """Whether a folder in a folder is passed over: hidden ones (``.ipynb_checkpoints``), and what archivers of a Mac leave."""
+    """Whether a folder in a folder is passed over: hidden ones (``.ipynb_checkpoints``), and what archivers
+    of a Mac leave.
+    """
     return folder.startswith(".") or folder == "__MACOSX"

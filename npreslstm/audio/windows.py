@@ -1,8 +1,8 @@
 """Recordings of any length as windows: a short one whole, a long one in pieces that overlap.
 
-Window k starts at k hops, as long as it fits; the last one ends with the recording. A recording shorter than a window
-is one window. With the voice-activity gate, each stretch of speech in a long recording is cut like that by itself,
-and what no window covers is silence.
+Window k starts at k hops, as long as it fits; the last one ends with the recording. A recording shorter than
+a window is one window. With the voice-activity gate, each stretch of speech in a long recording is cut like
+that by itself, and what no window covers is silence.
 """
 
 import functools
@@ -50,7 +50,9 @@ def check_windows(window, hop, smooth=0.0):
         if not 0 < value <= LONGEST:
             raise InputError(f"{name} is {value}; expected seconds above 0 and up to {LONGEST:,.0f}")
     if hop is not None and hop > window:
-        raise InputError(f"hop is {hop} s; expected at most the window of {window} s, or sound between windows is left out")
+        raise InputError(
+            f"hop is {hop} s; expected at most the window of {window} s, or sound between windows is left out"
+        )
 
 
 def window_starts(n, sample_rate, window=None, hop=None, most=MOST):
@@ -61,7 +63,8 @@ def window_starts(n, sample_rate, window=None, hop=None, most=MOST):
     n : int
     sample_rate : int
     window, hop : float, optional
-        Seconds. Default window: the whole recording up to 10 s, else 4 s every 2 s; default hop: half a window.
+        Seconds. Default window: the whole recording up to 10 s, else 4 s every 2 s; default hop: half a
+        window.
     most : int
         Windows; more are refused.
 
@@ -117,7 +120,9 @@ def speech_parts(n, sample_rate, spans, window=None, hop=None):
 
 
 def _stretches(n, sample_rate, spans):
-    """[first, last] of each stretch of speech, in samples: spans with margins, those together that all but touch."""
+    """[first, last] of each stretch of speech, in samples: spans with margins, those together that all but
+    touch.
+    """
     margin, shortest = MARGIN * sample_rate, SHORTEST * sample_rate
     stretches = []
     for start, end in spans:
@@ -131,7 +136,9 @@ def _stretches(n, sample_rate, spans):
 
 
 def _parts(n, sample_rate, window, hop, spans, most=MOST):
-    """[(start, stop, whether it is to be heard)]; `spans()` finds the speech, or is None where all is to be heard."""
+    """[(start, stop, whether it is to be heard)]; `spans()` finds the speech, or is None where all is to be
+    heard.
+    """
     starts, size = window_starts(n, sample_rate, window, hop, most)
     if spans is None or len(starts) == 1:
         return [(start, start + size, True) for start in starts]

@@ -18,13 +18,29 @@ like are left aside; docs/formats.md has the whole list.
 
 
 def add_arguments(parser):
-    parser.add_argument("source", metavar="IN", help="weights (.npz, .pt, .pth, .ckpt, .bin, .safetensors) or the name of bundled ones")
-    parser.add_argument("target", metavar="OUT", help="file to write; its ending says the format: .npz, .pt, .pth or .safetensors")
-    parser.add_argument("--key", help="which of several networks in IN, as the message about them calls it: state_dict.ema")
-    parser.add_argument("--like", metavar="OTHER", help="weights to take features, classes, mean and std from")
-    parser.add_argument("--features", metavar="paper|mcu|FILE", help="how the features were made: a name, or a JSON file")
+    parser.add_argument(
+        "source",
+        metavar="IN",
+        help="weights (.npz, .pt, .pth, .ckpt, .bin, .safetensors) or the name of bundled ones",
+    )
+    parser.add_argument(
+        "target",
+        metavar="OUT",
+        help="file to write; its ending says the format: .npz, .pt, .pth or .safetensors",
+    )
+    parser.add_argument(
+        "--key", help="which of several networks in IN, as the message about them calls it: state_dict.ema"
+    )
+    parser.add_argument(
+        "--like", metavar="OTHER", help="weights to take features, classes, mean and std from"
+    )
+    parser.add_argument(
+        "--features", metavar="paper|mcu|FILE", help="how the features were made: a name, or a JSON file"
+    )
     parser.add_argument("--classes", metavar="A,B,C", help="names of the classes in the order of the logits")
-    parser.add_argument("--mean-std", metavar="FILE.npz", help="arrays `mean` and `std` that the features were z-scored with")
+    parser.add_argument(
+        "--mean-std", metavar="FILE.npz", help="arrays `mean` and `std` that the features were z-scored with"
+    )
 
 
 def run(args):
@@ -32,11 +48,14 @@ def run(args):
     from npreslstm.conversion import convert
 
     classes = None if args.classes is None else [name.strip() for name in args.classes.split(",")]
-    checkpoint, notices = convert(args.source, args.target, args.like, args.features, classes, args.mean_std, args.key)
+    checkpoint, notices = convert(
+        args.source, args.target, args.like, args.features, classes, args.mean_std, args.key
+    )
     config = checkpoint.config
     show(
-        f"{printable(args.target)}: {config.kind}, {config.input_size} features, hidden size {config.hidden_size}, layers {config.num_layers}, "
-        f"attention vectors {config.attention_vectors}, {config.num_classes} classes, {config.num_parameters:,} parameters"
+        f"{printable(args.target)}: {config.kind}, {config.input_size} features, hidden size"
+        f" {config.hidden_size}, layers {config.num_layers}, attention vectors {config.attention_vectors},"
+        f" {config.num_classes} classes, {config.num_parameters:,} parameters"
     )
     for notice in notices:
         say(f"note: {notice}")

@@ -44,35 +44,86 @@ def add_arguments(parser):
     parser.add_argument("--out", metavar="DIR", help="folder of the results")
     finished = parser.add_mutually_exclusive_group()
     finished.add_argument("--report", metavar="DIR", help="only print the scores of such a folder")
-    finished.add_argument("--pack", metavar="DIR", help="put the results of such a folder into two files in --out, without the networks")
+    finished.add_argument(
+        "--pack",
+        metavar="DIR",
+        help="put the results of such a folder into two files in --out, without the networks",
+    )
     add_plot_arguments(parser)
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="of the scores (default: text)")
-    parser.add_argument("--runs", type=int, default=1, metavar="N", help="runs of all folds (default 1); more may be added later")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="of the scores (default: text)"
+    )
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="runs of all folds (default 1); more may be added later",
+    )
     add_training_arguments(parser)
-    parser.add_argument("--inner", action="store_true", help="score the validation speakers; the test speakers have no part in anything")
+    parser.add_argument(
+        "--inner",
+        action="store_true",
+        help="score the validation speakers; the test speakers have no part in anything",
+    )
     teachers = "learn from the networks of another cross-validation, fold by fold (distillation); repeatable"
     parser.add_argument("--teachers", action="append", default=[], metavar="DIR", help=teachers)
-    parser.add_argument("--start", metavar="DIR", help="go on from the networks of another cross-validation, fold by fold")
-    parser.add_argument("--validation", action="store_true", help="keep the validation speakers out of training and follow their UAR")
+    parser.add_argument(
+        "--start", metavar="DIR", help="go on from the networks of another cross-validation, fold by fold"
+    )
+    parser.add_argument(
+        "--validation",
+        action="store_true",
+        help="keep the validation speakers out of training and follow their UAR",
+    )
 
 
 def add_training_arguments(parser):
     """What `crossval` and `search` have in common."""
     add_corpus_arguments(parser)
-    folds = "paper (default), emobox, a number of folds for any corpus, or corpus, which leaves out one of several"
+    folds = (
+        "paper (default), emobox, a number of folds for any corpus, or corpus, which leaves out one of"
+        " several"
+    )
     parser.add_argument("--folds", default="paper", metavar="F", help=folds)
-    recipe = "default, student or robust (where there are teachers), original (the paper's settings) or a JSON file of fields"
+    recipe = (
+        "default, student or robust (where there are teachers), original (the paper's settings) or a JSON"
+        " file of fields"
+    )
     parser.add_argument("--recipe", default="default", metavar="R", help=recipe)
-    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; repeatable")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change a field of the recipe, e.g. lr=1e-3; repeatable",
+    )
     add_background_argument(parser)
-    parser.add_argument("--config", default="paper", metavar="C", help="features: paper (default), mcu, or a JSON file of fields")
-    parser.add_argument("--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa")
-    parser.add_argument("--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default 64)")
-    parser.add_argument("--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default 1)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="everything random follows from it (default 0)")
+    parser.add_argument(
+        "--config",
+        default="paper",
+        metavar="C",
+        help="features: paper (default), mcu, or a JSON file of fields",
+    )
+    parser.add_argument(
+        "--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa"
+    )
+    parser.add_argument(
+        "--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default 64)"
+    )
+    parser.add_argument(
+        "--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default 1)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="everything random follows from it (default 0)"
+    )
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: as many as cores)")
-    parser.add_argument("--dask", metavar="ADDRESS", help="train on a dask.distributed cluster, e.g. tcp://host:8786")
-    parser.add_argument("--cache", metavar="DIR", help="folder of features, to share between results (default: inside --out)")
+    parser.add_argument(
+        "--dask", metavar="ADDRESS", help="train on a dask.distributed cluster, e.g. tcp://host:8786"
+    )
+    parser.add_argument(
+        "--cache", metavar="DIR", help="folder of features, to share between results (default: inside --out)"
+    )
 
 
 def run(args):
@@ -90,7 +141,10 @@ def run(args):
         pack_results(args.pack, args.out)
     elif not args.report:
         if not corpus_paths(args) or not args.out:
-            raise InputError("give DATA (a RAVDESS folder or a manifest CSV) or several --corpus, and --out DIR; or --report DIR")
+            raise InputError(
+                "give DATA (a RAVDESS folder or a manifest CSV) or several --corpus, and --out DIR; or"
+                " --report DIR"
+            )
         _train(args)
     journal = open_results(args.report or args.out)
     summary = summarise(journal.config, journal.entries())
@@ -107,7 +161,13 @@ def _train(args):
     from npreslstm.parallel import available_cores
     from npreslstm.training.crossval import crossval
 
-    plan = make_plan(args, inner=args.inner, hold_validation=args.validation, teachers=tuple(args.teachers), start=args.start)
+    plan = make_plan(
+        args,
+        inner=args.inner,
+        hold_validation=args.validation,
+        teachers=tuple(args.teachers),
+        start=args.start,
+    )
     workers = available_cores() if args.workers is None else args.workers
     line = EntryLine(plan, args.runs, 1 if args.dask else workers)
     return crossval(plan, args.runs, args.out, args.cache, workers, args.dask, line.clip, line.entry)
@@ -115,7 +175,9 @@ def _train(args):
 
 def _seconds(journal, summary):
     """Seconds that each training of the runs took, as far as the journal has them."""
-    histories = [journal.history(run, fold) for run in summary["runs"] for fold in range(len(journal.config["folds"]))]
+    histories = [
+        journal.history(run, fold) for run in summary["runs"] for fold in range(len(journal.config["folds"]))
+    ]
     return [history["seconds"] for history in histories if history]
 
 
@@ -153,7 +215,15 @@ def make_plan(args, **options):
     dataset = load_training_data(args)
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
     options["backgrounds"] = background_files(args)
-    plan = Plan.make(dataset, args.folds, training_features(args.config, recipe.trim_db), model, recipe, seed=args.seed, **options)
+    plan = Plan.make(
+        dataset,
+        args.folds,
+        training_features(args.config, recipe.trim_db),
+        model,
+        recipe,
+        seed=args.seed,
+        **options,
+    )
     ravdess = [part for part in dataset.parts if part.name == RAVDESS]
     if ravdess and args.folds in TABLES and (missing := missing_clips(ravdess[0])):
         more = " ..." if len(missing) > 5 else ""
@@ -174,7 +244,11 @@ class EntryLine:
         self.plan, self.total, self.workers = plan, runs * len(plan.folds), workers
         self.started, self.finished, self.clips = time.monotonic(), 0, None
         use = "kept out of training" if plan.uses_validation else "trained on too"
-        show(f"{runs} run{'s' if runs > 1 else ''} of {len(plan.folds)} folds from seed {plan.seed}; validation speakers are {use}", sys.stderr)
+        show(
+            f"{runs} run{'s' if runs > 1 else ''} of {len(plan.folds)} folds from seed {plan.seed};"
+            f" validation speakers are {use}",
+            sys.stderr,
+        )
 
     def clip(self, done, total):
         """A clip's features are extracted."""
@@ -191,7 +265,12 @@ class EntryLine:
 
         C = len(self.plan.dataset.classes)
         self.finished += 1
-        left = (time.monotonic() - self.started) / max(self.finished, self.workers) * (self.total - len(entries))
+        left = (
+            (time.monotonic() - self.started) / max(self.finished, self.workers) * (self.total - len(entries))
+        )
         so_far = pooled_uar(list(entries.values()), C)
-        text = f"{len(entries)}/{self.total}  run {run} fold {fold} seed {history['seed']}  UAR {pooled_uar([entries[run, fold]], C):.4f}"
+        text = (
+            f"{len(entries)}/{self.total}  run {run} fold {fold} seed {history['seed']}  UAR"
+            f" {pooled_uar([entries[run, fold]], C):.4f}"
+        )
         show(f"{text}  so far {so_far:.4f}  {duration(left)} left", sys.stderr)

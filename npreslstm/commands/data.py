@@ -5,10 +5,23 @@ DATA = "RAVDESS folder, or manifest CSV with the columns file, label, speaker"
 
 def add_corpus_arguments(parser):
     """Several corpora, and names of labels."""
-    parser.add_argument("--corpus", action="append", default=[], metavar="DATA", help="one of several corpora, as DATA; repeatable")
-    label = "what a label means: a class, or - to leave its clips out; of one corpus with its name before it, nemo.csv/anger=angry; repeatable"
+    parser.add_argument(
+        "--corpus",
+        action="append",
+        default=[],
+        metavar="DATA",
+        help="one of several corpora, as DATA; repeatable",
+    )
+    label = (
+        "what a label means: a class, or - to leave its clips out; of one corpus with its name before it,"
+        " nemo.csv/anger=angry; repeatable"
+    )
     parser.add_argument("--label", action="append", default=[], metavar="LABEL=CLASS", help=label)
-    parser.add_argument("--labels", metavar="MAP.csv", help="the same from a CSV file with the columns label, class and, if need be, corpus")
+    parser.add_argument(
+        "--labels",
+        metavar="MAP.csv",
+        help="the same from a CSV file with the columns label, class and, if need be, corpus",
+    )
 
 
 def add_background_argument(parser):
@@ -58,7 +71,9 @@ def load_data(args, known=()):
 
     paths = corpus_paths(args)
     if args.corpus and len(paths) == 1:
-        raise InputError(f"one corpus only: --corpus {paths[0]}; give at least two, or {paths[0]} without --corpus")
+        raise InputError(
+            f"one corpus only: --corpus {paths[0]}; give at least two, or {paths[0]} without --corpus"
+        )
     labels = label_mapping(args)
     mapped = {*labels, *(label.partition("/")[2] for label in labels)}
     datasets = [load_dataset(path, mapped) for path in paths]
@@ -102,7 +117,13 @@ def _pairs_of(path):
     from npreslstm.errors import InputError
     from npreslstm.training.manifest import read_table
 
-    rows = [{name: text.strip() for name, text in row.values.items()} for row in read_table(path, ("label", "class"), ("corpus",))]
+    rows = [
+        {name: text.strip() for name, text in row.values.items()}
+        for row in read_table(path, ("label", "class"), ("corpus",))
+    ]
     if not rows:
         raise InputError(f"{path} lists no labels; expected one a line, with its class")
-    return [(f"{row['corpus']}/{row['label']}" if row.get("corpus") else row["label"], row["class"]) for row in rows]
+    return [
+        (f"{row['corpus']}/{row['label']}" if row.get("corpus") else row["label"], row["class"])
+        for row in rows
+    ]

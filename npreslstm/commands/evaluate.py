@@ -29,16 +29,33 @@ largest probability of clips and how often they are labelled rightly, in 15 bins
 def add_arguments(parser):
     parser.add_argument("data", nargs="?", help=DATA)
     add_corpus_arguments(parser)
-    parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default robust)")
-    parser.add_argument("--speakers", default="held-out", metavar="WHO", help="held-out (default), all, or names with commas")
+    parser.add_argument(
+        "--weights", metavar="W", help=".npz, or the name of bundled weights (default robust)"
+    )
+    parser.add_argument(
+        "--speakers", default="held-out", metavar="WHO", help="held-out (default), all, or names with commas"
+    )
     add_speeds_argument(parser)
-    conditions = "score under eighteen recording conditions: levels, silence, noise, rooms, telephone, rates, codecs"
+    conditions = (
+        "score under eighteen recording conditions: levels, silence, noise, rooms, telephone, rates, codecs"
+    )
     parser.add_argument("--conditions", action="store_true", help=conditions)
-    parser.add_argument("--type", default="float32", choices=("float32", "int8"), help="of the numbers (default float32)")
-    parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="scores as text (default) or JSON, or predictions as CSV")
-    parser.add_argument("--output", metavar="FILE", help="write there, whole or not at all, instead of standard output")
+    parser.add_argument(
+        "--type", default="float32", choices=("float32", "int8"), help="of the numbers (default float32)"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "csv"),
+        default="text",
+        help="scores as text (default) or JSON, or predictions as CSV",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="write there, whole or not at all, instead of standard output"
+    )
     add_plot_arguments(parser)
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that extract features (default 1)")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes that extract features (default 1)"
+    )
     parser.add_argument("--cache", metavar="DIR", help="keep extracted features here for the next run")
 
 
@@ -79,7 +96,9 @@ def run(args):
     if args.conditions:
         _write(args, _under_conditions(args, checkpoint, dataset, speakers))
         return
-    evaluation = evaluate(checkpoint, dataset, speakers, args.type, speeds, args.jobs, args.cache, _progress())
+    evaluation = evaluate(
+        checkpoint, dataset, speakers, args.type, speeds, args.jobs, args.cache, _progress()
+    )
     _write(args, _report(args, evaluation, warning))
     if args.plots:
         _plot(args, evaluation)
@@ -91,13 +110,21 @@ def _warning(checkpoint, dataset, speakers):
 
     seen = seen_speakers(checkpoint, dataset)
     if seen is None:
-        return "the weights do not say whom they were trained on; the scores may be of speakers that they know"
+        return (
+            "the weights do not say whom they were trained on; the scores may be of speakers that they know"
+        )
     warnings = []
     if others := [part.name for part in dataset.parts if not knows_corpus(checkpoint, part.name)]:
         trained_on, unknown = checkpoint.noted("data"), " and ".join(others)
-        warnings.append(f"the weights were trained on {trained_on}; whether they know speakers of {unknown} cannot be told")
+        warnings.append(
+            f"the weights were trained on {trained_on}; whether they know speakers of {unknown} cannot be"
+            " told"
+        )
     if known := [speaker for speaker in speakers if speaker in seen]:
-        warnings.append(f"the weights were trained on speaker {', '.join(known)}: these scores are NOT those of unseen speakers")
+        warnings.append(
+            f"the weights were trained on speaker {', '.join(known)}: these scores are NOT those of unseen"
+            " speakers"
+        )
     scored = {name.partition("/")[0] for name in speakers} if dataset.several else {dataset.name}
     if silent := [part.name for part in dataset.parts if part.name not in scored]:
         warnings.append(f"nobody of {' and '.join(silent)} is scored")
@@ -119,7 +146,13 @@ def _under_conditions(args, checkpoint, dataset, speakers):
 
     name = args.weights or DEFAULT_WEIGHTS
     clips = tuple(dataset.of(set(speakers)))
-    found = robustness({name: checkpoint}, dataset._replace(clips=clips), jobs=args.jobs, cache=args.cache, progress=_progress())
+    found = robustness(
+        {name: checkpoint},
+        dataset._replace(clips=clips),
+        jobs=args.jobs,
+        cache=args.cache,
+        progress=_progress(),
+    )
     if args.format == "json":
         return json.dumps(robustness_json(found), indent=1) + "\n"
     return robustness_text(found)
@@ -129,9 +162,17 @@ def _check_conditions(args):
     """Options that --conditions leaves no room for."""
     from npreslstm.errors import InputError
 
-    others = {"--plots": args.plots, "--format csv": args.format == "csv", "--type int8": args.type != "float32", "--speeds": args.speeds != "1"}
+    others = {
+        "--plots": args.plots,
+        "--format csv": args.format == "csv",
+        "--type int8": args.type != "float32",
+        "--speeds": args.speeds != "1",
+    }
     if args.conditions and (given := [option for option, there in others.items() if there]):
-        raise InputError(f"--conditions scores clips heard once in float32, as a table or JSON; leave out {', '.join(given)}")
+        raise InputError(
+            "--conditions scores clips heard once in float32, as a table or JSON; leave out"
+            f" {', '.join(given)}"
+        )
 
 
 def _report(args, evaluation, warning):
@@ -149,7 +190,12 @@ def _report(args, evaluation, warning):
         write_predictions(text, evaluation.predictions, classes)
         return text.getvalue()
     found = scores(evaluation)
-    what = {"data": evaluation.dataset.name, "weights": evaluation.checkpoint.sha256, "type": args.type, "speeds": list(parse_speeds(args.speeds))}
+    what = {
+        "data": evaluation.dataset.name,
+        "weights": evaluation.checkpoint.sha256,
+        "type": args.type,
+        "speeds": list(parse_speeds(args.speeds)),
+    }
     what["speakers"] = evaluation.dataset.speakers
     if args.format == "json":
         return json.dumps(what | {"warning": warning} | found, indent=1) + "\n"
@@ -185,7 +231,9 @@ def _plot(args, evaluation):
     bins = reliability(evaluation.predictions.probabilities, labels)
     error = f"{SCORES['ECE']} {found['ECE']:.3f}"
     figures = {
-        "confusion": plots.confusion_figure(found["confusion"], classes, f"{evaluation.dataset.name}: UAR {found['UAR']:.3f}"),
+        "confusion": plots.confusion_figure(
+            found["confusion"], classes, f"{evaluation.dataset.name}: UAR {found['UAR']:.3f}"
+        ),
         "embeddings": plots.embedding_figure(evaluation.averages, evaluation.contexts, labels, classes),
         "attention": plots.attention_figure(evaluation.attention, labels, classes),
         "training": plots.training_figure([evaluation.checkpoint.noted("history", {})]),

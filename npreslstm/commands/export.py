@@ -2,7 +2,10 @@
 
 from npreslstm.report.text import printable, show
 
-HELP = "write the model as C99 sources or an ONNX file, or golden vectors that other implementations are tested with"
+HELP = (
+    "write the model as C99 sources or an ONNX file, or golden vectors that other implementations are tested"
+    " with"
+)
 EXAMPLES = """\
 examples:
   npreslstm export c paper --out paper_c                  the bundled weights as float32 C
@@ -25,10 +28,25 @@ def run(args):
 
 
 def _add_c(parser):
-    parser.add_argument("weights", metavar="WEIGHTS", help="weights file (.npz, .pt, .safetensors) or the name of bundled ones")
-    parser.add_argument("--out", metavar="DIR", required=True, help="folder to write, made if it is not there")
-    parser.add_argument("--type", choices=("float32", "int8"), default="float32", help="int8: int8 weights, int16 activations (default: float32)")
-    parser.add_argument("--config", choices=("mcu", "paper"), help="features the model was trained on, where its file does not say")
+    parser.add_argument(
+        "weights",
+        metavar="WEIGHTS",
+        help="weights file (.npz, .pt, .safetensors) or the name of bundled ones",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", required=True, help="folder to write, made if it is not there"
+    )
+    parser.add_argument(
+        "--type",
+        choices=("float32", "int8"),
+        default="float32",
+        help="int8: int8 weights, int16 activations (default: float32)",
+    )
+    parser.add_argument(
+        "--config",
+        choices=("mcu", "paper"),
+        help="features the model was trained on, where its file does not say",
+    )
 
 
 def _run_c(args):
@@ -36,11 +54,18 @@ def _run_c(args):
     from npreslstm.ports.c_export import export_c
 
     files = export_c(load_checkpoint(args.weights), args.out, args.type, args.config)
-    show(f"{printable(args.out)}: {len(files)} files; `make -C {printable(args.out)} test` builds and runs the self-test")
+    show(
+        f"{printable(args.out)}: {len(files)} files; `make -C {printable(args.out)} test` builds and runs the"
+        " self-test"
+    )
 
 
 def _add_onnx(parser):
-    parser.add_argument("weights", metavar="WEIGHTS", help="weights file (.npz, .pt, .safetensors) or the name of bundled ones")
+    parser.add_argument(
+        "weights",
+        metavar="WEIGHTS",
+        help="weights file (.npz, .pt, .safetensors) or the name of bundled ones",
+    )
     parser.add_argument("--out", metavar="FILE", required=True, help="file to write")
 
 
@@ -51,14 +76,26 @@ def _run_onnx(args):
     checkpoint = load_checkpoint(args.weights)
     export_onnx(checkpoint, args.out)
     D, C = checkpoint.config.input_size, checkpoint.config.num_classes
-    show(f"{printable(args.out)}: features (clips, frames, {D}) and lengths (clips,) to logits (clips, {C}) and attention (clips, frames)")
+    show(
+        f"{printable(args.out)}: features (clips, frames, {D}) and lengths (clips,) to logits (clips, {C})"
+        " and attention (clips, frames)"
+    )
 
 
 def _add_vectors(parser):
-    parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help="default: with --out the bundled `paper`, with --check those in DIR")
+    parser.add_argument(
+        "weights",
+        nargs="?",
+        metavar="WEIGHTS",
+        help="default: with --out the bundled `paper`, with --check those in DIR",
+    )
     way = parser.add_mutually_exclusive_group(required=True)
     way.add_argument("--out", metavar="DIR", help="folder to write, made if it is not there")
-    way.add_argument("--check", metavar="DIR", help="compute the vectors in this folder again and compare; exit status 1 if any deviates")
+    way.add_argument(
+        "--check",
+        metavar="DIR",
+        help="compute the vectors in this folder again and compare; exit status 1 if any deviates",
+    )
 
 
 def _run_vectors(args):
@@ -70,13 +107,19 @@ def _run_vectors(args):
     if args.check:
         problems = check_vectors(args.check, args.weights and load_checkpoint(args.weights))
         cases = read_vectors(args.check).cases.values()
-        good = f"{args.check}: {sum(map(len, cases))} arrays in {len(cases)} cases are what this version computes"
+        good = (
+            f"{args.check}: {sum(map(len, cases))} arrays in {len(cases)} cases are what this version"
+            " computes"
+        )
         show("\n".join(map(printable, problems or [good])))
         return 1 if problems else 0
     checkpoint = load_checkpoint(args.weights)
     with Progress(len(cases(checkpoint)), "cases") as progress:
         manifest = write_vectors(checkpoint, args.out, lambda name: progress.step())
-    show(f"{printable(args.out)}: {len(manifest['cases'])} cases, {len(manifest['files']) + 1} files; manifest.json says what is in them")
+    show(
+        f"{printable(args.out)}: {len(manifest['cases'])} cases, {len(manifest['files']) + 1} files;"
+        " manifest.json says what is in them"
+    )
     return 0
 
 

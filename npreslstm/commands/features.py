@@ -23,13 +23,35 @@ KINDS = (".npz", ".csv", ".json")
 
 
 def add_arguments(parser):
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="sound file, folder with all in it, quoted pattern, or - (standard input)")
-    parser.add_argument("--config", default="paper", metavar="C", help="paper (default), mcu, or a JSON file with fields to change")
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="sound file, folder with all in it, quoted pattern, or - (standard input)",
+    )
+    parser.add_argument(
+        "--config",
+        default="paper",
+        metavar="C",
+        help="paper (default), mcu, or a JSON file with fields to change",
+    )
     output = "write to FILE, whole or not at all: .npz, .csv, .json, or - (default), CSV on standard output"
     parser.add_argument("--output", metavar="FILE", help=output)
-    parser.add_argument("--plot", metavar="FILE", help="draw waveform, log-mel bands, MFCC and chroma of one file: .png, .svg or .pdf")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1); the result does not depend on it")
-    parser.add_argument("--cache", metavar="DIR", help="remember features there: an interrupted run goes on where it stopped")
+    parser.add_argument(
+        "--plot",
+        metavar="FILE",
+        help="draw waveform, log-mel bands, MFCC and chroma of one file: .png, .svg or .pdf",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes (default 1); the result does not depend on it",
+    )
+    parser.add_argument(
+        "--cache", metavar="DIR", help="remember features there: an interrupted run goes on where it stopped"
+    )
 
 
 def run(args):
@@ -54,7 +76,9 @@ def _run(args):
 
 
 def _files(args):
-    """The files behind the arguments; what leads to none stays in its place, to be named when its turn comes."""
+    """The files behind the arguments; what leads to none stays in its place, to be named when its
+    turn comes.
+    """
     from npreslstm.audio.reader import find_audio
     from npreslstm.errors import InputError
 

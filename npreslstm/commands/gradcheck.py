@@ -143,7 +143,10 @@ def _show(check, entry):
         f"numeric       {probe.numeric:+.15f}  (8 (f(+d) - f(-d)) - (f(+2d) - f(-2d))) / 12 d  (G1)",
         f"analytic      {probe.analytic:+.15f}  {line}  in npreslstm/layers/{file}",
         "",
-        f"difference {probe.error:.1e} of the tensor's largest gradient, tolerance {TOLERANCE:.0e}: {verdict}",
+        (
+            f"difference {probe.error:.1e} of the tensor's largest gradient, tolerance {TOLERANCE:.0e}:"
+            f" {verdict}"
+        ),
     ]
     return "\n".join(lines), passed
 

@@ -2,7 +2,10 @@
 
 from npreslstm.report.text import printable, show
 
-HELP = "print everything about a weights file: sizes, tensors, features, statistics, classes, where it comes from"
+HELP = (
+    "print everything about a weights file: sizes, tensors, features, statistics, classes, where it comes"
+    " from"
+)
 
 EXAMPLES = """\
 examples:
@@ -17,8 +20,15 @@ LONGEST_LIST = 30
 
 
 def add_arguments(parser):
-    parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help=".npz, .pt or .safetensors, or the name of bundled weights (default robust)")
-    parser.add_argument("--key", help="which of several networks in a checkpoint, as the message about them calls it")
+    parser.add_argument(
+        "weights",
+        nargs="?",
+        metavar="WEIGHTS",
+        help=".npz, .pt or .safetensors, or the name of bundled weights (default robust)",
+    )
+    parser.add_argument(
+        "--key", help="which of several networks in a checkpoint, as the message about them calls it"
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 
 
@@ -42,7 +52,12 @@ def _facts(weights, key):
     checkpoint = load_checkpoint(path, key)
     config, state = checkpoint.config, checkpoint.state
     tensors = [
-        {"name": name, "shape": list(shape), "dtype": str(state[name].dtype), "trained": name in config.parameters}
+        {
+            "name": name,
+            "shape": list(shape),
+            "dtype": str(state[name].dtype),
+            "trained": name in config.parameters,
+        }
         for name, (shape, _) in config.schema.items()
     ]
     return {
@@ -64,7 +79,9 @@ def _facts(weights, key):
 def _text(facts):
     from npreslstm.training.calibration import temperature_text
 
-    absent = f"none: Recognizer needs them; npreslstm convert {facts['file']} OUT.npz --like OTHER.npz adds them"
+    absent = (
+        f"none: Recognizer needs them; npreslstm convert {facts['file']} OUT.npz --like OTHER.npz adds them"
+    )
     sections = [
         _pairs(
             {
@@ -79,7 +96,8 @@ def _text(facts):
         "model\n" + _pairs(facts["model"], "  "),
         _tensor_table(facts["tensors"]),
         "features\n" + (_pairs(facts["features"], "  ") if facts["features"] else f"  {absent}"),
-        "mean and standard deviation of the features\n" + (_statistics(facts) if facts["mean"] and facts["std"] else f"  {absent}"),
+        "mean and standard deviation of the features\n"
+        + (_statistics(facts) if facts["mean"] and facts["std"] else f"  {absent}"),
         "notes\n" + (_pairs(_flat(facts["notes"]), "  ") if facts["notes"] else "  none"),
     ]
     return "\n\n".join(sections)
@@ -99,7 +117,9 @@ def _tensor_table(tensors):
     rows = []
     for tensor in tensors:
         count = f"{math.prod(tensor['shape']):,}" if tensor["trained"] else "not trained"
-        rows.append((tensor["name"], " x ".join(map(str, tensor["shape"])) or "number", tensor["dtype"], count))
+        rows.append(
+            (tensor["name"], " x ".join(map(str, tensor["shape"])) or "number", tensor["dtype"], count)
+        )
     return table(("tensor", "shape", "type", "parameters"), rows, right={3})
 
 
@@ -107,8 +127,12 @@ def _statistics(facts):
     """Rows of `COLUMNS` features each, numbered downwards."""
     names = [f"column {k}" for k in range(len(facts["mean"]))]
     if facts["features"]:
-        names = [f"mfcc {k}" for k in range(facts["features"]["n_mfcc"])] + [f"chroma {k}" for k in range(facts["features"]["n_chroma"])]
-    cells = [f"{name:<10}{mean:>10.4g}{std:>10.4g}" for name, mean, std in zip(names, facts["mean"], facts["std"])]
+        names = [f"mfcc {k}" for k in range(facts["features"]["n_mfcc"])] + [
+            f"chroma {k}" for k in range(facts["features"]["n_chroma"])
+        ]
+    cells = [
+        f"{name:<10}{mean:>10.4g}{std:>10.4g}" for name, mean, std in zip(names, facts["mean"], facts["std"])
+    ]
     height = -(-len(cells) // COLUMNS)
     return "\n".join("  " + "    ".join(cells[row::height]) for row in range(height))
 

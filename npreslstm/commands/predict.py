@@ -20,28 +20,58 @@ exit status: 0 all done; 1 some files could not be read and have an empty row; 2
 """
 
 FORMATS = ("table", "csv", "json")
-FILES_AT_ONCE, BYTES_AT_ONCE = 8, 4_000_000  # a worker's task: enough clips for one batch, but a long recording by itself
+# a worker's task: enough clips for one batch, but a long recording by itself
+FILES_AT_ONCE, BYTES_AT_ONCE = 8, 4_000_000
 
 
 def add_arguments(parser):
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="sound file, folder with all in it, quoted pattern, or - (standard input)")
-    parser.add_argument("--weights", metavar="W", help=".npz, or the name of bundled weights (default robust)")
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="sound file, folder with all in it, quoted pattern, or - (standard input)",
+    )
+    parser.add_argument(
+        "--weights", metavar="W", help=".npz, or the name of bundled weights (default robust)"
+    )
     add_speeds_argument(parser)
-    parser.add_argument("--window", type=float, metavar="S", help="seconds a window (default: files up to 10 s whole, longer ones 4)")
-    parser.add_argument("--hop", type=float, metavar="S", help="seconds from window to window (default: half a window)")
+    parser.add_argument(
+        "--window",
+        type=float,
+        metavar="S",
+        help="seconds a window (default: files up to 10 s whole, longer ones 4)",
+    )
+    parser.add_argument(
+        "--hop", type=float, metavar="S", help="seconds from window to window (default: half a window)"
+    )
     smooth_help = "average each window with neighbours nearer than S seconds (default 0)"
     parser.add_argument("--smooth", type=float, default=0.0, metavar="S", help=smooth_help)
     gate_help = "windows over all of a long recording, its silence too"
     parser.add_argument("--no-gate", dest="gate", action="store_false", help=gate_help)
     parser.add_argument("--format", choices=FORMATS, help="default: table, or by the ending of --output")
-    parser.add_argument("--output", metavar="FILE", help="write there instead of standard output (-), whole or not at all")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1); the result does not depend on it")
-    parser.add_argument("--attention", action="store_true", help="show where in time the model listened (table and json)")
+    parser.add_argument(
+        "--output", metavar="FILE", help="write there instead of standard output (-), whole or not at all"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes (default 1); the result does not depend on it",
+    )
+    parser.add_argument(
+        "--attention", action="store_true", help="show where in time the model listened (table and json)"
+    )
 
 
 def add_speeds_argument(parser):
     """At which playback speeds clips are heard."""
-    parser.add_argument("--speeds", default="1", metavar="S", help="hear everything at several speeds and average, e.g. 1,0.85,1.15 (default 1)")
+    parser.add_argument(
+        "--speeds",
+        default="1",
+        metavar="S",
+        help="hear everything at several speeds and average, e.g. 1,0.85,1.15 (default 1)",
+    )
 
 
 def parse_speeds(text):
@@ -94,7 +124,9 @@ def _run(args):
 
 
 def _files(paths):
-    """The files behind the arguments; what leads to none stays in its place, to be named when its turn comes."""
+    """The files behind the arguments; what leads to none stays in its place, to be named when its
+    turn comes.
+    """
     from npreslstm.audio.reader import find_audio
     from npreslstm.errors import InputError
 
@@ -111,13 +143,17 @@ def _write(results, classes, args):
     from npreslstm.files import atomic_write
     from npreslstm.report import predictions, text
 
-    kind = args.format or ({".csv": "csv", ".json": "json"}.get(os.path.splitext(args.output or "")[1].lower(), "table"))
+    kind = args.format or (
+        {".csv": "csv", ".json": "json"}.get(os.path.splitext(args.output or "")[1].lower(), "table")
+    )
     if kind == "csv":
         written = predictions.as_csv(results, classes)
     elif kind == "json":
         written = predictions.as_json(results, args.attention)
     else:
-        written = predictions.as_table(results, classes, args.attention, bool(args.output) or text.can_draw(sys.stdout))
+        written = predictions.as_table(
+            results, classes, args.attention, bool(args.output) or text.can_draw(sys.stdout)
+        )
     if args.output is None:
         sys.stdout.write(written)
     else:
@@ -182,5 +218,8 @@ def _predict_chunk(recognizer, options, chunk, progress=None):
         predictions = recognizer.process_files(
             chunk, on_error=errors.__setitem__, progress=progress, **options
         )
-    results = [(file, prediction, reason(errors[file]) if file in errors else None) for file, prediction in zip(chunk, predictions)]
+    results = [
+        (file, prediction, reason(errors[file]) if file in errors else None)
+        for file, prediction in zip(chunk, predictions)
+    ]
     return results, [(warning.category, str(warning.message)) for warning in caught]

@@ -32,8 +32,18 @@ def add_arguments(parser):
     parser.add_argument("data", nargs="?", help=DATA)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results")
     parser.add_argument("--trials", type=int, default=100, metavar="N", help="trials in all (default 100)")
-    parser.add_argument("--range", action="append", default=[], metavar="F=LOW:HIGH[:log]", help="vary this, or F=A,B,C; replaces the default ranges")
-    parser.add_argument("--storage", metavar="URL", help="database for Optuna, e.g. postgresql://... (default: a journal file in --out)")
+    parser.add_argument(
+        "--range",
+        action="append",
+        default=[],
+        metavar="F=LOW:HIGH[:log]",
+        help="vary this, or F=A,B,C; replaces the default ranges",
+    )
+    parser.add_argument(
+        "--storage",
+        metavar="URL",
+        help="database for Optuna, e.g. postgresql://... (default: a journal file in --out)",
+    )
     add_training_arguments(parser)
     add_plot_arguments(parser)
 
@@ -54,7 +64,18 @@ def run(args):
     ranges = parse_ranges(args.range, plan.recipe) or default
     workers = available_cores() if args.workers is None else args.workers
     line = TrialLine(args.trials, 1 if args.dask else workers)
-    trials, importances = search(plan, ranges, args.trials, args.out, args.storage, args.cache, workers, args.dask, line.clip, line.trial)
+    trials, importances = search(
+        plan,
+        ranges,
+        args.trials,
+        args.out,
+        args.storage,
+        args.cache,
+        workers,
+        args.dask,
+        line.clip,
+        line.trial,
+    )
     _write_trials(args.out, ranges, trials)
     _report(args.out, ranges, trials)
     if args.plots:
@@ -70,7 +91,10 @@ def _write_trials(folder, ranges, trials):
     with atomic_write(os.path.join(folder, "trials.csv"), "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["trial", "state", "validation UAR", *ranges])
-        writer.writerows([t.number, t.state, f"{t.value:.6f}", *(t.params.get(name, "") for name in ranges)] for t in trials)
+        writer.writerows(
+            [t.number, t.state, f"{t.value:.6f}", *(t.params.get(name, "") for name in ranges)]
+            for t in trials
+        )
 
 
 def _report(folder, ranges, trials):
@@ -78,21 +102,36 @@ def _report(folder, ranges, trials):
 
     from npreslstm.report.text import table
 
-    complete = sorted((trial for trial in trials if trial.state == "complete"), key=lambda trial: -trial.value)
+    complete = sorted(
+        (trial for trial in trials if trial.state == "complete"), key=lambda trial: -trial.value
+    )
     if not complete:
-        show(f"{len(trials)} trials, none of them complete: the loss grew beyond all numbers; take lower ranges for lr")
+        show(
+            f"{len(trials)} trials, none of them complete: the loss grew beyond all numbers; take lower"
+            " ranges for lr"
+        )
         return
-    rows = [(str(t.number), f"{t.value:.4f}", *(f"{t.params[name]:.4g}" for name in ranges)) for t in complete[:BEST]]
+    rows = [
+        (str(t.number), f"{t.value:.4f}", *(f"{t.params[name]:.4g}" for name in ranges))
+        for t in complete[:BEST]
+    ]
     show(f"{len(trials)} trials, {len(trials) - len(complete)} of them stopped early; the best:\n")
     show(table(("trial", "UAR", *ranges), rows, right=range(2 + len(ranges))))
-    show(f"\nThe best of many is too good to be true: confirm it with npreslstm crossval --recipe {os.path.join(folder, 'best.json')}")
+    show(
+        "\nThe best of many is too good to be true: confirm it with npreslstm crossval --recipe"
+        f" {os.path.join(folder, 'best.json')}"
+    )
 
 
 def _plot(args, trials, importances):
     from npreslstm.cli import say
     from npreslstm.report import plots
 
-    columns = [trial.number for trial in trials], [trial.value for trial in trials], [trial.state == "pruned" for trial in trials]
+    columns = (
+        [trial.number for trial in trials],
+        [trial.value for trial in trials],
+        [trial.state == "pruned" for trial in trials],
+    )
     figures = {"history": plots.search_figure(*columns), "importance": plots.importance_figure(importances)}
     for path in plots.save_pictures(figures, args.plots, args.plot_format):
         say(f"drew {path}")
@@ -102,7 +141,13 @@ class TrialLine:
     """Progress: a line for every trial that is done."""
 
     def __init__(self, total, workers):
-        self.total, self.workers, self.started, self.finished, self.clips = total, workers, time.monotonic(), 0, None
+        self.total, self.workers, self.started, self.finished, self.clips = (
+            total,
+            workers,
+            time.monotonic(),
+            0,
+            None,
+        )
 
     def clip(self, done, total):
         """A clip's features are extracted."""
@@ -120,6 +165,9 @@ class TrialLine:
         self.finished += 1
         left = (time.monotonic() - self.started) / max(self.finished, self.workers) * (self.total - len(done))
         best = best_trial(done)
-        text = f"{len(done)}/{self.total}  trial {trial.number}  UAR {trial.value:.4f}{' (stopped early)' if trial.state == 'pruned' else ''}"
+        text = (
+            f"{len(done)}/{self.total}  trial {trial.number}  UAR"
+            f" {trial.value:.4f}{' (stopped early)' if trial.state == 'pruned' else ''}"
+        )
         text += f"  best {best.value:.4f} of trial {best.number}" if best else ""
         show(f"{text}  {duration(left)} left", sys.stderr)

@@ -43,25 +43,71 @@ divided by it: labels stay, and probabilities become how often it is right. With
 def add_arguments(parser):
     parser.add_argument("data", nargs="?", help=DATA)
     add_corpus_arguments(parser)
-    parser.add_argument("--synthetic", action="store_true", help="train on tones and chirps that the package makes, in under a minute")
-    parser.add_argument("--out", required=True, metavar="W", help="weights file to write: .npz, .pt, .pth or .safetensors")
-    parser.add_argument("--test", default="", metavar="SPEAKERS", help="speakers to hold out and score at the end, with commas")
-    parser.add_argument("--validation", default="", metavar="SPEAKERS", help="speakers to score after every epoch, with commas")
-    parser.add_argument("--config", default="paper", help="features: paper, mcu, or a JSON file of FeatureConfig fields (default: paper)")
-    parser.add_argument("--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa")
-    parser.add_argument("--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default: 64)")
-    parser.add_argument("--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default: 1)")
-    recipe = "default, student or robust (where there are teachers), original (the paper's settings) or a JSON file of fields"
+    parser.add_argument(
+        "--synthetic",
+        action="store_true",
+        help="train on tones and chirps that the package makes, in under a minute",
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="W", help="weights file to write: .npz, .pt, .pth or .safetensors"
+    )
+    parser.add_argument(
+        "--test",
+        default="",
+        metavar="SPEAKERS",
+        help="speakers to hold out and score at the end, with commas",
+    )
+    parser.add_argument(
+        "--validation",
+        default="",
+        metavar="SPEAKERS",
+        help="speakers to score after every epoch, with commas",
+    )
+    parser.add_argument(
+        "--config",
+        default="paper",
+        help="features: paper, mcu, or a JSON file of FeatureConfig fields (default: paper)",
+    )
+    parser.add_argument(
+        "--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa"
+    )
+    parser.add_argument(
+        "--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default: 64)"
+    )
+    parser.add_argument(
+        "--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default: 1)"
+    )
+    recipe = (
+        "default, student or robust (where there are teachers), original (the paper's settings) or a JSON"
+        " file of fields"
+    )
     parser.add_argument("--recipe", metavar="R", help=recipe)
-    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lr=1e-3; repeatable")
-    parser.add_argument("--teacher", action="append", default=[], metavar="W.npz", help="learn from this network of the same speakers; repeatable")
-    start = "go on from this network in place of random weights: a file, or the name of bundled weights; its classes must be those of DATA"
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change a field of the recipe, e.g. lr=1e-3; repeatable",
+    )
+    parser.add_argument(
+        "--teacher",
+        action="append",
+        default=[],
+        metavar="W.npz",
+        help="learn from this network of the same speakers; repeatable",
+    )
+    start = (
+        "go on from this network in place of random weights: a file, or the name of bundled weights; its"
+        " classes must be those of DATA"
+    )
     parser.add_argument("--start", metavar="W", help=start)
     add_background_argument(parser)
     calibrate = "train K networks more, inside the training speakers, to calibrate the probabilities by"
     parser.add_argument("--calibrate", type=int, metavar="K", help=calibrate)
     parser.add_argument("--seed", type=int, default=0, help="everything random follows from it (default: 0)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that extract features (default: 1)")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes that extract features (default: 1)"
+    )
     parser.add_argument("--cache", metavar="DIR", help="keep extracted features here for the next run")
 
 
@@ -74,20 +120,30 @@ def run(args):
     from npreslstm.training.temperature import inner_snapshots
 
     if bool(corpus_paths(args)) == args.synthetic:
-        raise InputError("give either DATA (a RAVDESS folder or a manifest CSV), or several --corpus, or --synthetic")
+        raise InputError(
+            "give either DATA (a RAVDESS folder or a manifest CSV), or several --corpus, or --synthetic"
+        )
     if args.seed < 0:
         raise InputError(f"--seed is {args.seed}; expected 0 or more")
     if args.calibrate is not None and (args.teacher or args.start):
         remedy = "leave one of them out, or use npreslstm calibrate afterwards"
-        raise InputError(f"--calibrate trains networks without speakers whom a --teacher or --start has heard; {remedy}")
+        raise InputError(
+            f"--calibrate trains networks without speakers whom a --teacher or --start has heard; {remedy}"
+        )
     _check_out(args)
-    recipe = with_settings(SYNTHETIC if args.synthetic and not args.recipe else load_recipe(args.recipe or "default"), args.set)
+    recipe = with_settings(
+        SYNTHETIC if args.synthetic and not args.recipe else load_recipe(args.recipe or "default"), args.set
+    )
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
     teachers = [load_checkpoint(path) for path in args.teacher]
     start = load_checkpoint(args.start) if args.start else None
     model = start.config if start else model
     examples, split = _synthetic(args, recipe) if args.synthetic else _corpus(args, recipe)
-    show(f"training on {len(split.train)} clips of {len(set(examples.speakers[split.train]))} speakers, seed {args.seed}", sys.stderr)
+    show(
+        f"training on {len(split.train)} clips of {len(set(examples.speakers[split.train]))} speakers, seed"
+        f" {args.seed}",
+        sys.stderr,
+    )
     snapshot = args.out + ".training"
     checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), snapshot, teachers, start)
     if args.calibrate is not None:
@@ -110,7 +166,9 @@ def _check_out(args):
     beside = _complete_file(args.out)
     if beside != args.out and os.path.exists(beside) and not _is_pair(args.out, beside):
         remedy = "give another --out, or move that file"
-        raise InputError(f"{args.out} holds tensors alone, and the complete weights would replace {beside}; {remedy}")
+        raise InputError(
+            f"{args.out} holds tensors alone, and the complete weights would replace {beside}; {remedy}"
+        )
 
 
 def _is_pair(out, beside):
@@ -126,7 +184,9 @@ def _is_pair(out, beside):
 
 
 def _complete_file(out):
-    """Where features, statistics, classes and notes go: into `out`, or, if its format has no place, an .npz beside it."""
+    """Where features, statistics, classes and notes go: into `out`, or, if its format has no place, an .npz
+    beside it.
+    """
     from npreslstm.conversion import holds_tensors_alone
 
     return os.path.splitext(out)[0] + ".npz" if holds_tensors_alone(out) else out
@@ -208,8 +268,14 @@ def _report(paths, notes):
     for what in ("scores validation", "scores held out"):
         if what in notes:
             scores = notes[what]
-            found = ", ".join(f"{printable(name)} {'-' if value is None else format(value, '.3f')}" for name, value in scores["recalls"].items())
-            show(f"{what.removeprefix('scores ')}: UAR {scores['uar']:.4f} on {scores['clips']} clips of speakers not trained on; recall {found}")
+            found = ", ".join(
+                f"{printable(name)} {'-' if value is None else format(value, '.3f')}"
+                for name, value in scores["recalls"].items()
+            )
+            show(
+                f"{what.removeprefix('scores ')}: UAR {scores['uar']:.4f} on {scores['clips']} clips of"
+                f" speakers not trained on; recall {found}"
+            )
             for corpus, score in scores.get("corpora", {}).items():
                 show(f"  {printable(corpus)}: UAR {score['uar']:.4f} on {score['clips']} clips")
 
@@ -238,4 +304,8 @@ class EpochLine(_Line):
     def __call__(self, epoch):
         uar = "" if epoch.uar is None else f"  validation UAR {epoch.uar:.4f}"
         minutes, seconds = divmod(round(epoch.seconds_left), 60)
-        self.show(f"epoch {epoch.epoch}/{epoch.epochs}  loss {epoch.loss:.4f}{uar}  {minutes}:{seconds:02d} left", epoch.epoch, epoch.epochs)
+        self.show(
+            f"epoch {epoch.epoch}/{epoch.epochs}  loss {epoch.loss:.4f}{uar}  {minutes}:{seconds:02d} left",
+            epoch.epoch,
+            epoch.epochs,
+        )

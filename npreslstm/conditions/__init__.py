@@ -1,1 +1,3 @@
-"""Recording conditions: what microphones, rooms, lines and codecs do to a voice. Training draws them, evaluation tabulates them."""
+"""Recording conditions: what microphones, rooms, lines and codecs do to a voice. Training draws them,
+evaluation tabulates them.
+"""

@@ -12,7 +12,8 @@ from npreslstm.errors import InputError
 TELEPHONE_RATE = 8000  # Hz
 COMPANDING = ("mu-law", "a-law")
 MU, A = 255.0, 87.6  # ITU-T G.711
-# What libsndfile calls each codec, and the sample rates in Hz that it takes; at others sound is coded at the last of them.
+# What libsndfile calls each codec, and the sample rates in Hz that it takes; at others sound is coded at the
+# last of them.
 CODECS = {
     "mp3": ("MP3", "MPEG_LAYER_III", (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)),
     "vorbis": ("OGG", "VORBIS", (8000, 11025, 16000, 22050, 32000, 44100, 48000)),
@@ -94,7 +95,8 @@ def coded(y: NDArray[np.floating], rate: int, codec: str, kbps: float) -> NDArra
     Raises
     ------
     InputError
-        If the codec is unknown, the bit rate out of its range, or soundfile or its libsndfile cannot write it.
+        If the codec is unknown, the bit rate out of its range, or soundfile or its libsndfile cannot write
+        it.
     """
     if codec not in CODECS:
         raise InputError(f"codec is {codec!r}; expected one of {', '.join(CODECS)}")
@@ -109,7 +111,9 @@ def coded(y: NDArray[np.floating], rate: int, codec: str, kbps: float) -> NDArra
 
 
 def bit_rates(codec: str, rate: int) -> tuple[int, int]:
-    """Lowest and highest kbit/s of a codec for one channel at a sample rate; those of Vorbis are what its qualities come to."""
+    """Lowest and highest kbit/s of a codec for one channel at a sample rate; those of Vorbis are what its
+    qualities come to.
+    """
     if codec == "mp3":
         return (32, 320) if rate >= 32000 else (8, 160)
     return (6, 256) if codec == "opus" else (30, 240)
@@ -121,7 +125,10 @@ def _through_libsndfile(y, rate, container, subtype, level):
         import soundfile
     except ImportError:
         raise InputError("codecs need soundfile: pip install soundfile") from None
-    lacking = f"soundfile {soundfile.__version__} with libsndfile {soundfile.__libsndfile_version__} cannot write {subtype}"
+    lacking = (
+        f"soundfile {soundfile.__version__} with libsndfile {soundfile.__libsndfile_version__} cannot write"
+        f" {subtype}"
+    )
     if subtype not in soundfile.available_subtypes(container):
         raise InputError(f"{lacking}; expected libsndfile 1.1 or newer")
     options = {"compression_level": min(level, 0.99)}  # libsndfile refuses 1.0 of MP3
@@ -138,7 +145,9 @@ def _through_libsndfile(y, rate, container, subtype, level):
 
 
 def _without_delay(received, sent, rate):
-    """What a decoder gave, less the delay of the encoder, which shows in the correlation with what was sent."""
+    """What a decoder gave, less the delay of the encoder, which shows in the correlation with
+    what was sent.
+    """
     size = 1 << (len(received) + len(sent)).bit_length()
     correlation = np.fft.irfft(np.fft.rfft(received, size) * np.conj(np.fft.rfft(sent, size)), size)
     delay = int(correlation[: round(LONGEST_DELAY * rate)].argmax())

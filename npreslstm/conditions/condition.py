@@ -1,4 +1,6 @@
-"""Condition: one way a recording can come about, as a list of what happens to the waveform, in the order in which it happens."""
+"""Condition: one way a recording can come about, as a list of what happens to the waveform, in the order in
+which it happens.
+"""
 
 from dataclasses import dataclass, fields
 from typing import NamedTuple
@@ -16,7 +18,9 @@ from npreslstm.errors import InputError
 
 
 class Sources(NamedTuple):
-    """Recordings that noises are made of, all at one rate: other people's voices, and backgrounds without speech."""
+    """Recordings that noises are made of, all at one rate: other people's voices, and backgrounds without
+    speech.
+    """
 
     voices: list[NDArray[np.floating]]
     backgrounds: list[NDArray[np.floating]]
@@ -24,7 +28,8 @@ class Sources(NamedTuple):
 
 @dataclass(frozen=True)
 class Condition:
-    """What happens to a voice on its way into a file. Every field is off by default; they act in the order given here.
+    """What happens to a voice on its way into a file. Every field is off by default; they act in the order
+    given here.
 
     Attributes
     ----------
@@ -129,7 +134,9 @@ RANGES = {
 
 def _check_room(seconds, direct_db):
     if not (0.05 <= seconds <= 3 and -20 <= direct_db <= 40):
-        raise InputError(f"condition: room is {seconds} s, {direct_db} dB; expected 0.05 to 3 s and -20 to 40 dB")
+        raise InputError(
+            f"condition: room is {seconds} s, {direct_db} dB; expected 0.05 to 3 s and -20 to 40 dB"
+        )
 
 
 NO_SOURCES = Sources([], [])
@@ -203,7 +210,9 @@ def _response(condition, frequencies):
 
 
 def _at_level(change, y, rate):
-    """`change` of a signal whose peak is brought to full scale before and back after: steps of rounding are those of a good line."""
+    """`change` of a signal whose peak is brought to full scale before and back after: steps of rounding are
+    those of a good line.
+    """
     peak = np.abs(y).max()
     if peak == 0:
         return change(y)

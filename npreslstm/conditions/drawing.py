@@ -1,4 +1,6 @@
-"""Conditions drawn at random, to train under. Those of `table` are none of them: its rooms, bit rates and noises are held back."""
+"""Conditions drawn at random, to train under. Those of `table` are none of them: its rooms, bit rates and
+noises are held back.
+"""
 
 import numpy as np
 
@@ -13,7 +15,9 @@ OPUS = (8, 10, 12, 20, 24)
 VORBIS = (35, 45, 60)
 
 
-def draw(rng: np.random.Generator, kinds: tuple[str, ...] = ("white", "pink", "speech", "babble")) -> Condition:
+def draw(
+    rng: np.random.Generator, kinds: tuple[str, ...] = ("white", "pink", "speech", "babble")
+) -> Condition:
     """A random condition: ends, room, noise, microphone, line, file, level, each with a chance of its own.
 
     Parameters

@@ -8,7 +8,9 @@ from npreslstm.conditions.levels import frame_energies
 
 
 def trim(y: NDArray[np.floating], decibels: float) -> NDArray[np.floating]:
-    """Without leading and trailing silence that lies `decibels` or more below the loudest frame: (n,) -> (m,)."""
+    """Without leading and trailing silence that lies `decibels` or more below the loudest frame: (n,) ->
+    (m,).
+    """
     return trim_silence(y, decibels)
 
 

@@ -1,4 +1,6 @@
-"""Filters by a product of spectra: rooms, microphones, telephone bands. Letters: n samples, F = size / 2 + 1 frequencies."""
+"""Filters by a product of spectra: rooms, microphones, telephone bands. Letters: n samples, F = size / 2 + 1
+frequencies.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,12 +69,15 @@ def tilt(frequencies: NDArray[np.floating], decibels: float) -> NDArray[np.float
 
 
 def played(y: NDArray[np.floating], rate: float, to_rate: int) -> NDArray[np.floating]:
-    """A signal (n,) at another sample rate, by its spectrum; another `rate` than its own plays it faster or slower.
+    """A signal (n,) at another sample rate, by its spectrum; another `rate` than its own plays it faster or
+    slower.
 
-    Several times as fast as `audio.resampling.resample` at odd ratios, but digital silence comes out as rounding errors.
+    Several times as fast as `audio.resampling.resample` at odd ratios, but digital silence comes out as
+    rounding errors.
     """
     size = spectrum_size(len(y) + SMEAR)
-    to_size = spectrum_size(round(size * to_rate / rate))  # up to half a percent slower than asked for, and many times as fast
+    # up to half a percent slower than asked for, and many times as fast
+    to_size = spectrum_size(round(size * to_rate / rate))
     spectrum = np.fft.rfft(y, size)[: to_size // 2 + 1]
     heard = np.fft.irfft(spectrum, to_size) * (to_size / size)
     return heard[: round(len(y) * to_size / size)].astype(y.dtype, copy=False)

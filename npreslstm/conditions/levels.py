@@ -24,7 +24,8 @@ def frame_energies(y: NDArray[np.floating], rate: int) -> NDArray[np.floating]:
 
 
 def active_level(y: NDArray[np.floating], rate: int) -> float:
-    """Root mean square of the frames of a signal (n,) that lie within 30 dB of the loudest: that of its speech.
+    """Root mean square of the frames of a signal (n,) that lie within 30 dB of the loudest: that of its
+    speech.
 
     A simple form of the active speech level of ITU-T P.56.
     """
@@ -41,7 +42,8 @@ def amplify(y: NDArray[np.floating], decibels: float) -> NDArray[np.floating]:
 def converted(y: NDArray[np.floating]) -> NDArray[np.floating]:
     """What a converter of 16 bits makes of samples: steps of 1 / 32768, and saturation at full scale.
 
-    It also makes digital silence of what filters leave of it, which is rounding errors with a pitch of their own.
+    It also makes digital silence of what filters leave of it, which is rounding errors with a pitch of their
+    own.
     """
     return np.clip(np.round(y * 32768), -32768, 32767) / 32768
 

@@ -1,4 +1,6 @@
-"""Noise: white, pink, speech-shaped, babble of other voices, or recorded backgrounds; laid under a voice at a given distance."""
+"""Noise: white, pink, speech-shaped, babble of other voices, or recorded backgrounds; laid under a voice at a
+given distance.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +52,10 @@ def make_noise(
     if kind not in KINDS:
         raise InputError(f"noise is {kind!r}; expected one of {', '.join(KINDS)}")
     if not sources:
-        raise InputError(f"noise of kind {kind!r} is made of recordings, and there are none; give some, or take white or pink")
+        raise InputError(
+            f"noise of kind {kind!r} is made of recordings, and there are none; give some, or take white or"
+            " pink"
+        )
     if kind == "speech":
         return speech_shaped_noise(n, sources[rng.integers(len(sources))], rng)
     if kind == "babble":
@@ -77,7 +82,9 @@ def speech_shaped_noise(
 
 
 def excerpt(source: NDArray[np.floating], n: int, rng: np.random.Generator) -> NDArray[np.floating]:
-    """n samples of a recording from a random place on, at root mean square 1, repeated where it is shorter."""
+    """n samples of a recording from a random place on, at root mean square 1, repeated where it
+    is shorter.
+    """
     start = int(rng.integers(len(source)))
     chosen = np.take(source, np.arange(start, start + n), mode="wrap")
     return chosen / rms(chosen)

@@ -113,8 +113,8 @@ def packing(lengths: ArrayLike, batch: tuple[int, int] | None = None) -> Packing
     Raises
     ------
     InputError
-        If `lengths` is not a non-empty vector of positive integers, or does not fit `batch`; nothing as long as
-        they are has been made by then.
+        If `lengths` is not a non-empty vector of positive integers, or does not fit `batch`; nothing as long
+        as they are has been made by then.
     """
     lengths = check_lengths(lengths)
     if batch is not None:

@@ -27,7 +27,8 @@ def as_array(value, what="the tensor under test"):
     """
     if hasattr(value, "batch_sizes"):
         raise InputError(
-            "the output is a PackedSequence; expected a padded batch: pad_packed_sequence(output, batch_first=True)[0]"
+            "the output is a PackedSequence; expected a padded batch: pad_packed_sequence(output,"
+            " batch_first=True)[0]"
         )
     if hasattr(value, "detach"):  # a tensor of PyTorch, perhaps on another device
         value = value.detach().cpu()

@@ -7,7 +7,9 @@ import numpy as np
 from npreslstm.errors import InputError
 
 _GATES_OF = {3: "a GRU", 1: "a plain RNN"}  # blocks of H rows in weight_ih
-_PEEPHOLE = re.compile(r"peephole|(weight|w)_c[ifo](_|\b)|(weight|w)_[ifo]_?diag|(weight|w)_p[ifo](_|\b)", re.IGNORECASE)
+_PEEPHOLE = re.compile(
+    r"peephole|(weight|w)_c[ifo](_|\b)|(weight|w)_[ifo]_?diag|(weight|w)_p[ifo](_|\b)", re.IGNORECASE
+)
 
 
 def check_cells(state):
@@ -21,13 +23,19 @@ def check_cells(state):
     Raises
     ------
     InputError
-        If there are projections (``proj_size``), peepholes, or layers with the shapes of a GRU or a plain RNN.
+        If there are projections (``proj_size``), peepholes, or layers with the shapes of a GRU or a plain
+        RNN.
     """
     for name, tensor in state.items():
         if ".weight_hr_l" in f".{name}":
-            raise InputError(f"{name} is a projection (proj_size={len(tensor)}); expected an LSTM without: train it with proj_size=0")
+            raise InputError(
+                f"{name} is a projection (proj_size={len(tensor)}); expected an LSTM without: train it with"
+                " proj_size=0"
+            )
         if _PEEPHOLE.search(name):
-            raise InputError(f"{name} is a peephole connection; expected an LSTM without, as torch.nn.LSTM is")
+            raise InputError(
+                f"{name} is a peephole connection; expected an LSTM without, as torch.nn.LSTM is"
+            )
         if ".weight_hh_l" in f".{name}" and np.ndim(tensor) == 2:
             _check_gates(name, *np.shape(tensor))
 
@@ -41,7 +49,10 @@ def check_directions(state):
     """
     for name in state:
         if re.search(r"\.weight_ih_l\d+_reverse$", name):
-            raise InputError(f"{name} belongs to a bidirectional LSTM; expected ResLSTM-SA or LSTM-SA, which run forwards only")
+            raise InputError(
+                f"{name} belongs to a bidirectional LSTM; expected ResLSTM-SA or LSTM-SA, which run forwards"
+                " only"
+            )
 
 
 def _check_gates(name, rows, H):
@@ -49,4 +60,7 @@ def _check_gates(name, rows, H):
         return
     kind = _GATES_OF.get(rows / H if H else 0)
     found = f"the shape of {kind}" if kind else "no shape of an LSTM"
-    raise InputError(f"{name} is {(rows, H)}, {found}; expected (4H, H), four gates of H rows: only LSTM layers are computed")
+    raise InputError(
+        f"{name} is {(rows, H)}, {found}; expected (4H, H), four gates of H rows: only LSTM layers are"
+        " computed"
+    )

@@ -1,15 +1,17 @@
 """A closed interpreter for the pickles inside torch.save files.
 
-A pickle is a program for a stack machine, and Python's own machine lets that program import and call anything. This one knows 31 of the
-68 opcodes, imports nothing and calls nothing but the constructors it is given. It works in two passes over the program:
+A pickle is a program for a stack machine, and Python's own machine lets that program import and call
+anything. This one knows 31 of the 68 opcodes, imports nothing and calls nothing but the constructors it is
+given. It works in two passes over the program:
 
 1. the whole program is decoded without executing anything: an unknown opcode, a name outside the vocabulary, a truncated operand or
    too many opcodes refuse the file;
 2. the opcodes are executed; each costs a bounded amount of memory, since only constructors can make something large, and those
    have budgets of their own.
 
-Last, `plain_data.check_plain` walks what was built: cycles, deep nesting and structures that are small only because they share parts with
-themselves ("billion laughs") are refused, so that whoever walks the result cannot be caught by it.
+Last, `plain_data.check_plain` walks what was built: cycles, deep nesting and structures that are small only
+because they share parts with themselves ("billion laughs") are refused, so that whoever walks the result
+cannot be caught by it.
 
 Protocol 2 only, the one torch.save has always used.
 """
@@ -29,7 +31,9 @@ _ALIASES = {"__builtin__": "builtins", "torch.tensor": "torch._tensor"}  # modul
 
 
 class Global(NamedTuple):
-    """A name the pickle mentioned and the vocabulary knows; it stands for the object, which is never imported."""
+    """A name the pickle mentioned and the vocabulary knows; it stands for the object, which is never
+    imported.
+    """
 
     name: str
 
@@ -40,7 +44,8 @@ class Vocabulary(NamedTuple):
     Parameters
     ----------
     constructors : mapping of str to callable or None
-        Qualified names; a callable is applied to the argument tuple on REDUCE, None may be mentioned but not called.
+        Qualified names; a callable is applied to the argument tuple on REDUCE, None may be mentioned but not
+        called.
     constants : mapping of str to object
         Qualified names that stand for a plain value.
     explain : callable
@@ -81,8 +86,15 @@ def load(program, vocabulary, limit):
         If the program is damaged, or does anything but build plain data.
     """
     if program[:2] != b"\x80\x02":
-        found = f"protocol {program[1]}" if program[:1] == b"\x80" and len(program) > 1 else f"the bytes {program[:2]!r}"
-        raise InputError(f"the pickle starts with {found}; torch.save writes protocol 2: save again without pickle_protocol")
+        found = (
+            f"protocol {program[1]}"
+            if program[:1] == b"\x80" and len(program) > 1
+            else f"the bytes {program[:2]!r}"
+        )
+        raise InputError(
+            f"the pickle starts with {found}; torch.save writes protocol 2: save again without"
+            " pickle_protocol"
+        )
     instructions = _decode(program, vocabulary)
     machine = _Machine(vocabulary)
     for action, operand in instructions:
@@ -107,7 +119,10 @@ class _Machine:
         """The topmost item, which must be of one of the types (any, if none is given)."""
         self.need(1)
         if types and type(self.stack[-1]) not in types:
-            raise InputError(f"the pickle treats a {type(self.stack[-1]).__name__} as a {types[0].__name__}: it is damaged or was made to do harm")
+            raise InputError(
+                f"the pickle treats a {type(self.stack[-1]).__name__} as a {types[0].__name__}: it is damaged"
+                " or was made to do harm"
+            )
         return self.stack[-1]
 
     def need(self, count):
@@ -125,7 +140,9 @@ class _Machine:
 
     def result(self):
         if len(self.stack) != 1 or self.marks:
-            raise InputError(f"the pickle leaves {len(self.stack)} values on its stack; expected 1: the file is damaged")
+            raise InputError(
+                f"the pickle leaves {len(self.stack)} values on its stack; expected 1: the file is damaged"
+            )
         return self.stack[0]
 
 
@@ -197,16 +214,23 @@ def _reduce(machine, _):
     name = machine.top(Global).name
     constructor = machine.vocabulary.constructors[name]
     if constructor is None or type(arguments) is not tuple:
-        raise InputError(f"the pickle calls {name} with a {type(arguments).__name__}; only named constructors with an argument tuple are called")
+        raise InputError(
+            f"the pickle calls {name} with a {type(arguments).__name__}; only named constructors with an"
+            " argument tuple are called"
+        )
     machine.stack[-1] = constructor(arguments)
 
 
 def _build(machine, _):
-    # state_dict() carries its modules' version numbers as an attribute of the OrderedDict: read, checked and dropped
+    # state_dict() carries its modules' version numbers as an attribute of the OrderedDict: read, checked and
+    # dropped
     state = machine.pop()
     machine.top(dict)
     if type(state) is not dict:
-        raise InputError(f"the pickle sets the state of a dict to a {type(state).__name__}; expected a dict: the file was made to do harm")
+        raise InputError(
+            f"the pickle sets the state of a dict to a {type(state).__name__}; expected a dict: the file was"
+            " made to do harm"
+        )
 
 
 def _persistent(machine, _):
@@ -228,7 +252,10 @@ def _number(code):
 def _text(program, at):
     end = at + 4 + struct.unpack_from("<I", program, at)[0]
     if end > len(program):
-        raise InputError(f"a text in the pickle claims {end - at - 4} bytes, {len(program) - at - 4} are left: the file is damaged")
+        raise InputError(
+            f"a text in the pickle claims {end - at - 4} bytes, {len(program) - at - 4} are left: the file is"
+            " damaged"
+        )
     return program[at + 4 : end].decode("utf-8", "surrogatepass"), end
 
 
@@ -242,7 +269,9 @@ def _name(program, at):
     middle = program.find(b"\n", at, at + MAX_NAME_BYTES)
     end = program.find(b"\n", middle + 1, middle + 1 + MAX_NAME_BYTES)
     if middle < 0 or end < 0:
-        raise InputError(f"the pickle names something longer than {MAX_NAME_BYTES} bytes: the file was made to do harm")
+        raise InputError(
+            f"the pickle names something longer than {MAX_NAME_BYTES} bytes: the file was made to do harm"
+        )
     module, name = program[at:middle].decode("utf-8"), program[middle + 1 : end].decode("utf-8")
     return f"{_ALIASES.get(module, module)}.{name}", end + 1
 
@@ -306,12 +335,23 @@ def _decode(program, vocabulary):
             actions.append(action)
             operands.append(operand)
             if len(actions) > MAX_OPCODES:
-                raise InputError(f"the pickle has more than {MAX_OPCODES} opcodes: save the state dict alone, without histories")
+                raise InputError(
+                    f"the pickle has more than {MAX_OPCODES} opcodes: save the state dict alone, without"
+                    " histories"
+                )
     except KeyError as error:
         name = _REFUSED.get(error.args[0], hex(error.args[0]))
-        raise InputError(f"the pickle uses the opcode {name}, which plain data does not need: refused; save the state dict alone") from None
+        raise InputError(
+            f"the pickle uses the opcode {name}, which plain data does not need: refused; save the state dict"
+            " alone"
+        ) from None
     except (struct.error, IndexError, UnicodeDecodeError):
-        raise InputError(f"the pickle breaks off or is garbled near byte {min(at, len(program))} of {len(program)}: the file is damaged") from None
+        raise InputError(
+            f"the pickle breaks off or is garbled near byte {min(at, len(program))} of {len(program)}: the"
+            " file is damaged"
+        ) from None
     if at != len(program):
-        raise InputError(f"the pickle goes on for {len(program) - at} bytes after its STOP: the file was made to do harm")
+        raise InputError(
+            f"the pickle goes on for {len(program) - at} bytes after its STOP: the file was made to do harm"
+        )
     return zip(actions, operands)

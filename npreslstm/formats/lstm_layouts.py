@@ -4,7 +4,8 @@
     Keras LSTM      kernel (D, 4H), recurrent_kernel (H, 4H), bias (4H,)                                    gates i, f, c, o; c is g
     ONNX LSTM       W (directions, 4H, D), R (directions, 4H, H), B (directions, 8H): Wb, then Rb           gates i, o, f, c
 
-Source: keras.layers.LSTM and Bidirectional (Keras 3), operator LSTM of ONNX (since version 14), torch.nn.LSTM.
+Source: keras.layers.LSTM and Bidirectional (Keras 3), operator LSTM of ONNX (since version 14),
+torch.nn.LSTM.
 """
 
 import numpy as np
@@ -22,7 +23,8 @@ def from_keras(weights):
     Parameters
     ----------
     weights : list of arrays
-        ``layer.get_weights()``: kernel, recurrent kernel and, with ``use_bias``, bias; twice that if bidirectional.
+        ``layer.get_weights()``: kernel, recurrent kernel and, with ``use_bias``, bias; twice that if
+        bidirectional.
 
     Returns
     -------
@@ -35,7 +37,9 @@ def from_keras(weights):
         If they are not the weights of an LSTM.
     """
     if not isinstance(weights, (list, tuple)):
-        raise InputError(f"Keras weights are {shown(weights)}; expected the list of arrays that layer.get_weights() gives")
+        raise InputError(
+            f"Keras weights are {shown(weights)}; expected the list of arrays that layer.get_weights() gives"
+        )
     weights = [as_array(w, "a Keras weight") for w in weights]
     matrices = [w.ndim == 2 for w in weights]
     if matrices not in ([True, True], [True, True, False], [True] * 4, [True, True, False] * 2):
@@ -46,7 +50,10 @@ def from_keras(weights):
         kernel, recurrent, *bias = weights[k * each : (k + 1) * each]
         H = len(recurrent)
         if kernel.shape[1] != 4 * H or recurrent.shape[1] != 4 * H or any(b.shape != (4 * H,) for b in bias):
-            raise InputError(f"Keras kernels are {kernel.shape} and {recurrent.shape}; expected (D, 4H) and (H, 4H): only LSTM layers are computed")
+            raise InputError(
+                f"Keras kernels are {kernel.shape} and {recurrent.shape}; expected (D, 4H) and (H, 4H): only"
+                " LSTM layers are computed"
+            )
         state |= {"weight_ih_l0" + direction: kernel.T, "weight_hh_l0" + direction: recurrent.T}
         if bias:
             state |= {"bias_ih_l0" + direction: bias[0], "bias_hh_l0" + direction: np.zeros_like(bias[0])}
@@ -78,10 +85,16 @@ def from_onnx(W, R, B=None, P=None):
         raise InputError("P holds peephole connections; expected an LSTM without, as torch.nn.LSTM is")
     directions, H = W.shape[:1] + R.shape[-1:] if W.ndim == R.ndim == 3 else (0, 0)
     if not H or directions not in (1, 2) or W.shape[1] != 4 * H or R.shape != (directions, 4 * H, H):
-        raise InputError(f"W and R are {W.shape} and {R.shape}; expected (directions, 4H, D) and (directions, 4H, H), one or two directions")
+        raise InputError(
+            f"W and R are {W.shape} and {R.shape}; expected (directions, 4H, D) and (directions, 4H, H), one"
+            " or two directions"
+        )
     B = np.zeros((directions, 8 * H), W.dtype) if B is None else as_array(B, "B")
     if B.shape != (directions, 8 * H):
-        raise InputError(f"B is {B.shape}; expected {(directions, 8 * H)}: eight blocks of H, the biases of W before those of R")
+        raise InputError(
+            f"B is {B.shape}; expected {(directions, 8 * H)}: eight blocks of H, the biases of W before those"
+            " of R"
+        )
     state = {}
     for direction, w, r, b in zip(_DIRECTIONS, W, R, B):
         parts = {"weight_ih_l0": w, "weight_hh_l0": r, "bias_ih_l0": b[: 4 * H], "bias_hh_l0": b[4 * H :]}
@@ -90,7 +103,9 @@ def from_onnx(W, R, B=None, P=None):
 
 
 def to_onnx(W_ih, W_hh, b_ih, b_hh):
-    """W (1, 4H, D), R (1, 4H, H), B (1, 8H) of the ONNX operator LSTM from the weights of one layer of torch.nn.LSTM."""
+    """W (1, 4H, D), R (1, 4H, H), B (1, 8H) of the ONNX operator LSTM from the weights of one layer of
+    torch.nn.LSTM.
+    """
     W, R, Wb, Rb = (_reorder(np.asarray(part), _TO_ONNX) for part in (W_ih, W_hh, b_ih, b_hh))
     return W[None], R[None], np.concatenate([Wb, Rb])[None]
 

@@ -1,8 +1,8 @@
 """Finding the network among all that training scripts save with it.
 
-A checkpoint is taken apart into tensors under dotted names, through dictionaries and lists. A network is where two of
-``lstm1.weight_ih_l0`` (or ``lstm.``), ``attention_vector`` and ``fc.weight`` have one prefix, whatever it is:
-``state_dict.net._orig_mod.``.
+A checkpoint is taken apart into tensors under dotted names, through dictionaries and lists. A network is
+where two of ``lstm1.weight_ih_l0`` (or ``lstm.``), ``attention_vector`` and ``fc.weight`` have one prefix,
+whatever it is: ``state_dict.net._orig_mod.``.
 """
 
 import re
@@ -69,7 +69,8 @@ def find_network(value, key=None):
     Raises
     ------
     InputError
-        If there are no tensors, or several networks between which `key` does not decide; the message lists them.
+        If there are no tensors, or several networks between which `key` does not decide; the message lists
+        them.
     """
     tensors = _named_tensors(value)
     if not tensors:
@@ -167,7 +168,9 @@ def _cut(tensors, prefix, places):
         short = _unwrapped(name[len(prefix) :])
         if short in state:
             remedy = "save the unwrapped model"
-            raise InputError(f"two tensors are called {short!a:.80} without what wrappers add to names: {remedy}")
+            raise InputError(
+                f"two tensors are called {short!a:.80} without what wrappers add to names: {remedy}"
+            )
         state[short] = tensor.array
     return state, beside
 

@@ -1,6 +1,7 @@
 """The network in a checkpoint, in the form that `ModelConfig` describes, whatever it was saved with and as.
 
-Everything that is done to its tensors is exact, or else computed in float64 and rounded once; all of it is said.
+Everything that is done to its tensors is exact, or else computed in float64 and rounded once; all of it is
+said.
 """
 
 import re
@@ -44,8 +45,8 @@ def network_state(value, key=None):
     Raises
     ------
     InputError
-        If there is no such network, or several between which `key` does not decide (the message lists them), or it is
-        of another kind, quantised, or computed from parts by code that the file does not hold.
+        If there is no such network, or several between which `key` does not decide (the message lists them),
+        or it is of another kind, quantised, or computed from parts by code that the file does not hold.
     """
     found = find_network(value, key)
     state, computed = whole_tensors(found.state)
@@ -86,7 +87,9 @@ def _is_companion(name, array):
 
 
 def _attention_matrix(state):
-    """The state with an attention vector of H numbers as (H, 1), its one reading whatever the shape; and notes."""
+    """The state with an attention vector of H numbers as (H, 1), its one reading whatever the shape; and
+    notes.
+    """
     vector = state.get("attention_vector")
     recurrent = state.get("lstm2.weight_hh_l0", state.get("lstm.weight_hh_l0"))
     if vector is None or np.ndim(recurrent) != 2:
@@ -94,11 +97,15 @@ def _attention_matrix(state):
     H, shape = recurrent.shape[1], vector.shape
     if shape == (H, 1) or vector.size != H or sum(n != 1 for n in shape) > 1:
         return state, []
-    return state | {"attention_vector": vector.reshape(H, 1)}, [f"attention_vector is {shape}, taken as {(H, 1)}"]
+    return state | {"attention_vector": vector.reshape(H, 1)}, [
+        f"attention_vector is {shape}, taken as {(H, 1)}"
+    ]
 
 
 def _completed(state, config):
-    """The state with what modules made without biases or scales lack, and notes; anything else too much is refused."""
+    """The state with what modules made without biases or scales lack, and notes; anything else too much is
+    refused.
+    """
     notes = []
     for module in dict.fromkeys(name.split(".")[0] for name in config.schema):
         if module + ".running_mean" in config.schema:
@@ -106,13 +113,17 @@ def _completed(state, config):
             kinds, what = ("weight", "bias"), "weight and bias (affine=False): ones and zeros"
         else:
             kinds, what = ("bias",), "biases (bias=False): zeros"
-        names = [name for name in config.schema if name.startswith(tuple(f"{module}.{kind}" for kind in kinds))]
+        names = [
+            name for name in config.schema if name.startswith(tuple(f"{module}.{kind}" for kind in kinds))
+        ]
         if names and not any(name in state for name in names):
             state = state | {name: _neutral(name, config, state["fc.weight"].dtype) for name in names}
             notes.append(f"{module} has no {what}")
     if extra := state.keys() - config.schema.keys():
         remedy = "if its results do not depend on them, delete them before saving"
-        raise InputError(f"unexpected {_some(sorted(extra))}: no tensors of a {config.kind} network; {remedy}")
+        raise InputError(
+            f"unexpected {_some(sorted(extra))}: no tensors of a {config.kind} network; {remedy}"
+        )
     return state, notes
 
 

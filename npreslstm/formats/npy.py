@@ -1,7 +1,9 @@
-"""NumPy's .npy and .npz files, read with every size known before memory is taken; nothing in them is evaluated.
+"""NumPy's .npy and .npz files, read with every size known before memory is taken; nothing in them is
+evaluated.
 
-NumPy's own reader evaluates the header as a Python literal and raises whatever that raises. Here a header is three
-fields that are matched, the type is one of those below, and the size must be that of the bytes that are there.
+NumPy's own reader evaluates the header as a Python literal and raises whatever that raises. Here a header is
+three fields that are matched, the type is one of those below, and the size must be that of the bytes that are
+there.
 """
 
 import io
@@ -191,7 +193,9 @@ def _shape(text):
 
 
 def _check_members(members, size, inflate):
-    """Raise InputError unless the members of a zip file of `size` bytes are arrays of as much as they may be."""
+    """Raise InputError unless the members of a zip file of `size` bytes are arrays of as much as
+    they may be.
+    """
     names = [member.filename for member in members]
     if len(set(names)) != len(names) or not all(name.endswith(".npy") for name in names):
         raise InputError("it holds something other than arrays of different names")
@@ -201,7 +205,11 @@ def _check_members(members, size, inflate):
         any(member.compress_type != zipfile.ZIP_DEFLATED for member in deflated)
         or sum(member.file_size for member in deflated) > inflate
     ):
-        wanted = f"of at most {inflate} bytes" if inflate else "that are stored as they are, as npreslstm writes them"
+        wanted = (
+            f"of at most {inflate} bytes"
+            if inflate
+            else "that are stored as they are, as npreslstm writes them"
+        )
         raise _CompressedError(f"expected arrays {wanted}")
     if (
         any(member.file_size != member.compress_size for member in stored)

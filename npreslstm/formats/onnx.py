@@ -3,11 +3,13 @@
     features (clips, frames, D) float32, z-scored; lengths (clips,) int64, 1 <= lengths <= frames
     logits (clips, C) float32; attention (clips, frames) float32, zero past a clip's length
 
-Clips and frames are dynamic. The operator LSTM is told the lengths and attention masks what lies past them, so that a
-clip's result does not depend on its neighbours. Batch norms and both biases stay as they are; only the order of gates
-changes (i, o, f, c). Statistics, classes and features of the checkpoint go along as metadata, JSON under "npreslstm".
+Clips and frames are dynamic. The operator LSTM is told the lengths and attention masks what lies past them,
+so that a clip's result does not depend on its neighbours. Batch norms and both biases stay as they are; only
+the order of gates changes (i, o, f, c). Statistics, classes and features of the checkpoint go along as
+metadata, JSON under "npreslstm".
 
-Letters: N clips, T frames, D inputs, H hidden, C classes, K attention vectors. Inside, time comes first: (T, N, .).
+Letters: N clips, T frames, D inputs, H hidden, C classes, K attention vectors. Inside, time comes first: (T,
+N, .).
 """
 
 import json
@@ -86,8 +88,14 @@ class _Graph:
 
     def finish(self, config):
         kinds, value = self.onnx.TensorProto, self.onnx.helper.make_tensor_value_info
-        inputs = [value("features", kinds.FLOAT, ["clips", "frames", config.input_size]), value("lengths", kinds.INT64, ["clips"])]
-        outputs = [value("logits", kinds.FLOAT, ["clips", config.num_classes]), value("attention", kinds.FLOAT, ["clips", "frames"])]
+        inputs = [
+            value("features", kinds.FLOAT, ["clips", "frames", config.input_size]),
+            value("lengths", kinds.INT64, ["clips"]),
+        ]
+        outputs = [
+            value("logits", kinds.FLOAT, ["clips", config.num_classes]),
+            value("attention", kinds.FLOAT, ["clips", "frames"]),
+        ]
         return self.onnx.helper.make_graph(self.nodes, "reslstm_sa", inputs, outputs, self.constants)
 
 
@@ -111,9 +119,19 @@ def _network(graph, checkpoint):
 def _lstm(graph, state, prefix, layers, rows):
     """A stack of LSTM layers: (T, N, D) -> (T, N, H)."""
     for k in range(layers):
-        tensors = [state[f"{prefix}.{name}_l{k}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-        inputs = [graph.constant(f"{prefix}.{name}_l{k}", tensor) for name, tensor in zip("WRB", to_onnx(*tensors))]
-        hidden = graph.node("LSTM", [rows, *inputs, "lengths_int32"], f"{prefix}.l{k}.directions", hidden_size=tensors[1].shape[1])  # (T, 1, N, H)
+        tensors = [
+            state[f"{prefix}.{name}_l{k}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
+        inputs = [
+            graph.constant(f"{prefix}.{name}_l{k}", tensor) for name, tensor in zip("WRB", to_onnx(*tensors))
+        ]
+        # (T, 1, N, H)
+        hidden = graph.node(
+            "LSTM",
+            [rows, *inputs, "lengths_int32"],
+            f"{prefix}.l{k}.directions",
+            hidden_size=tensors[1].shape[1],
+        )
         axis = graph.constant(f"{prefix}.l{k}.axis", np.array([1], np.int64))
         rows = graph.node("Squeeze", [hidden, axis], f"{prefix}.l{k}.h")
     return rows
@@ -128,12 +146,20 @@ def _frames_normalised(graph, state, rows):
 
 def _batchnorm(graph, state, prefix, x, output):
     names = ("weight", "bias", "running_mean", "running_var")
-    return graph.node("BatchNormalization", [x, *(graph.constant(f"{prefix}.{n}", state[f"{prefix}.{n}"]) for n in names)], output, epsilon=EPS)
+    return graph.node(
+        "BatchNormalization",
+        [x, *(graph.constant(f"{prefix}.{n}", state[f"{prefix}.{n}"]) for n in names)],
+        output,
+        epsilon=EPS,
+    )
 
 
 def _attention(graph, state, h):
     """Masked soft attention (A1)-(A3): (N, T, H) -> (N, H)."""
-    projections = graph.node("MatMul", [h, graph.constant("attention_vector", state["attention_vector"])], "projections")  # (N, T, K)
+    # (N, T, K)
+    projections = graph.node(
+        "MatMul", [h, graph.constant("attention_vector", state["attention_vector"])], "projections"
+    )
     if "head_combine.weight" in state:
         combine = graph.constant("head_combine.weight", state["head_combine.weight"].T)  # (K, 1)
         projections = graph.node("MatMul", [projections, combine], "combined")
@@ -142,13 +168,27 @@ def _attention(graph, state, h):
     minus_infinity = graph.constant("minus_infinity", np.array(-np.inf, np.float32))
     masked = graph.node("Where", [_mask(graph), scores, minus_infinity], "scores_masked")
     weights = graph.node("Softmax", [masked], "attention", axis=1)  # (A2)
-    row = graph.node("Unsqueeze", [weights, graph.constant("axis_1", np.array([1], np.int64))], "attention_rows")  # (N, 1, T)
-    return graph.node("Squeeze", [graph.node("MatMul", [row, h], "context_rows"), "axis_1"], "context")  # (A3)
+    # (N, 1, T)
+    row = graph.node(
+        "Unsqueeze", [weights, graph.constant("axis_1", np.array([1], np.int64))], "attention_rows"
+    )
+    # (A3)
+    return graph.node("Squeeze", [graph.node("MatMul", [row, h], "context_rows"), "axis_1"], "context")
 
 
 def _mask(graph):
     """Valid frames (N, T): 0, 1, ... T - 1 < length."""
-    frames = graph.node("Gather", [graph.node("Shape", ["features"], "shape"), graph.constant("one", np.array(1, np.int64))], "frames")
-    numbers = graph.node("Range", [graph.constant("zero", np.array(0, np.int64)), frames, "one"], "frame_numbers")  # (T,)
-    column = graph.node("Unsqueeze", ["lengths", graph.constant("axis_last", np.array([-1], np.int64))], "lengths_column")  # (N, 1)
+    frames = graph.node(
+        "Gather",
+        [graph.node("Shape", ["features"], "shape"), graph.constant("one", np.array(1, np.int64))],
+        "frames",
+    )
+    # (T,)
+    numbers = graph.node(
+        "Range", [graph.constant("zero", np.array(0, np.int64)), frames, "one"], "frame_numbers"
+    )
+    # (N, 1)
+    column = graph.node(
+        "Unsqueeze", ["lengths", graph.constant("axis_last", np.array([-1], np.int64))], "lengths_column"
+    )
     return graph.node("Less", [numbers, column], "mask")

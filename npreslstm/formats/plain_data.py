@@ -30,17 +30,21 @@ def checked_key(key):
         If it is anything else.
     """
     if type(key) not in (str, bytes, bool, float, int, type(None)):
-        raise InputError(f"the pickle uses a {type(key).__name__} as a dictionary key; expected a text or a number")
+        raise InputError(
+            f"the pickle uses a {type(key).__name__} as a dictionary key; expected a text or a number"
+        )
     if type(key) is int and abs(key) >= 2**60:
-        raise InputError("the pickle uses an integer of more than 60 bits as a dictionary key; expected a smaller one")
+        raise InputError(
+            "the pickle uses an integer of more than 60 bits as a dictionary key; expected a smaller one"
+        )
     return key
 
 
 def check_plain(value, leaves, limit):
     """The value, if it is a finite tree of plain data.
 
-    Parts may be shared, but what the tree would take with every shared part written out is bounded, so that nobody who walks, prints or
-    copies it is caught by a few bytes that stand for gigabytes.
+    Parts may be shared, but what the tree would take with every shared part written out is bounded, so that
+    nobody who walks, prints or copies it is caught by a few bytes that stand for gigabytes.
 
     Parameters
     ----------
@@ -69,7 +73,10 @@ def check_plain(value, leaves, limit):
         if kind in (str, bytes) or kind in leaves:
             return node.nbytes if kind in leaves else len(node), 0
         if kind not in (dict, list, tuple, set):
-            raise InputError(f"the file holds {str(node):.80} as a value; expected tensors and plain data: save the state dict alone")
+            raise InputError(
+                f"the file holds {str(node):.80} as a value; expected tensors and plain data: save the state"
+                " dict alone"
+            )
         if id(node) in being_visited:
             raise InputError("the pickle builds a structure that contains itself; expected a tree")
         if id(node) not in done:
@@ -90,7 +97,10 @@ def check_plain(value, leaves, limit):
                 item_size, item_height = measure(item, depth + 1)
                 size, height = size + item_size, max(height, item_height + 1)
         if size > limit:
-            raise InputError(f"the pickle builds a structure of more than {limit} bytes out of shared parts: the file was made to do harm")
+            raise InputError(
+                f"the pickle builds a structure of more than {limit} bytes out of shared parts: the file was"
+                " made to do harm"
+            )
         return size, height
 
     measure(value, 0)
@@ -157,9 +167,10 @@ def misfit(value, form, name=""):
     ----------
     value : JSON value
     form : type, tuple, list, dict or None
-        A type stands for its values (`float` for any number that is or fits one), a tuple for any of its forms,
-        ``[form]`` for lists of it, ``{name: form}`` for an object with at least these fields, ``{str: form}`` for one
-        with any names, None for itself. A field with None among the forms of a tuple may be absent.
+        A type stands for its values (`float` for any number that is or fits one), a tuple for any of its
+        forms, ``[form]`` for lists of it, ``{name: form}`` for an object with at least these fields, ``{str:
+        form}`` for one with any names, None for itself. A field with None among the forms of a tuple may be
+        absent.
 
     Returns
     -------

@@ -36,7 +36,8 @@ def whole_tensors(state):
     Raises
     ------
     InputError
-        If the network is quantised, parts do not fit, or a tensor is made of them by code that is not in the file.
+        If the network is quantised, parts do not fit, or a tensor is made of them by code that is not in the
+        file.
     """
     if marks := [name for name in state if _QUANTISED.search(name)]:
         remedy = "convert the network as it was before quantisation"
@@ -50,7 +51,9 @@ def whole_tensors(state):
 
 
 def _weight_norm_names(state):
-    """The names of today's weight norm turned into those of the old one; other parametrizations are refused."""
+    """The names of today's weight norm turned into those of the old one; other parametrizations
+    are refused.
+    """
     parts = {}
     for name in state:
         if match := _PARAMETRIZATION.fullmatch(name):
@@ -66,13 +69,17 @@ def _weight_norm_names(state):
 
 
 def _merged(state, suffix, other, merge):
-    """The state with X for X + `suffix` and X + `other`, in the place of the first, and the names of all such X."""
+    """The state with X for X + `suffix` and X + `other`, in the place of the first, and the names of all such
+    X.
+    """
     merged, names = {}, []
     for name, array in state.items():
         base = name.removesuffix(suffix)
         if base != name and base + other in state:
             if base in state:
-                raise InputError(f"there are both {base} and {name}, which it is made of: save the state dict again")
+                raise InputError(
+                    f"there are both {base} and {name}, which it is made of: save the state dict again"
+                )
             merged[base] = merge(base, array, state[base + other])
             names.append(base)
         elif base != name and suffix == "_orig":
@@ -86,7 +93,9 @@ def _without_mask(name, state):
     if name + "_u" in state:
         remedy = "in PyTorch, before saving: torch.nn.utils.remove_spectral_norm(module)"
         return f"{name} is spectral-normed; expected the weights themselves: {remedy}"
-    return f"{name}_orig has no {name}_mask; expected both, as pruning leaves them: the state dict is incomplete"
+    return (
+        f"{name}_orig has no {name}_mask; expected both, as pruning leaves them: the state dict is incomplete"
+    )
 
 
 def _check_floats(name, parts):

@@ -25,7 +25,8 @@ def read_state_dict(path):
     Returns
     -------
     dict of str to numpy.ndarray
-        C-contiguous, writable arrays in native byte order; dtypes are kept, except **bfloat16, which becomes float32** (exact).
+        C-contiguous, writable arrays in native byte order; dtypes are kept, except **bfloat16, which becomes
+        float32** (exact).
 
     Raises
     ------
@@ -90,7 +91,9 @@ def write_state_dict(path, state, metadata=None):
     library = require_library()
     arrays = writable_arrays(state, _WRITABLE, "safetensors")
     if metadata is not None and not all(type(text) is str for item in metadata.items() for text in item):
-        raise InputError("safetensors metadata holds texts only; encode other values, for example with json.dumps")
+        raise InputError(
+            "safetensors metadata holds texts only; encode other values, for example with json.dumps"
+        )
     with atomic_write(path) as file:
         file.write(library.numpy.save(arrays, metadata=dict(metadata) if metadata else None))
 
@@ -100,18 +103,25 @@ def require_library():
     try:
         import safetensors.numpy
     except ImportError:
-        raise InputError("safetensors files need the safetensors library: pip install npreslstm[safetensors]") from None
+        raise InputError(
+            "safetensors files need the safetensors library: pip install npreslstm[safetensors]"
+        ) from None
     return safetensors
 
 
 def _array(path, name, tensor):
     if tensor["dtype"] not in _DTYPES:
-        raise InputError(f"{path}: {name!a} has the dtype {tensor['dtype']}; expected one of {', '.join(_DTYPES)}: convert it before saving")
+        raise InputError(
+            f"{path}: {name!a} has the dtype {tensor['dtype']}; expected one of {', '.join(_DTYPES)}: convert"
+            " it before saving"
+        )
     try:
         stored = np.frombuffer(tensor["data"], _DTYPES[tensor["dtype"]]).reshape(tensor["shape"])
     except (ValueError, OverflowError, MemoryError):
         shape = f"{shown(tensor['shape'])} of {len(tensor['shape'])} axes"
-        raise InputError(f"{path}: {name!a:.80} has the shape {shape}, which NumPy cannot hold: fetch or save it again") from None
+        raise InputError(
+            f"{path}: {name!a:.80} has the shape {shape}, which NumPy cannot hold: fetch or save it again"
+        ) from None
     if tensor["dtype"] == "BF16":
         return widen_bfloat16(stored)
     return stored.astype(stored.dtype.newbyteorder("="))

@@ -1,11 +1,24 @@
-"""State dicts, whatever file they come from: finding one in a checkpoint, and what the writers and readers share."""
+"""State dicts, whatever file they come from: finding one in a checkpoint, and what the writers and readers
+share.
+"""
 
 import numpy as np
 
 from npreslstm.errors import InputError
 
-# what training scripts call the model's weights; a dict of arrays under one of these is taken even if there are others (ema, ...)
-MODEL_KEYS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params", "model_state")
+# what training scripts call the model's weights; a dict of arrays under one of these is taken even if there
+# are others (ema, ...)
+MODEL_KEYS = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "module",
+    "net",
+    "network",
+    "weights",
+    "params",
+    "model_state",
+)
 MAX_DEPTH = 4
 
 
@@ -26,11 +39,15 @@ def find_state_dict(value, key=None):
     Raises
     ------
     InputError
-        If there is none, or several of which not exactly one has a name in `MODEL_KEYS`; the message lists what was found.
+        If there is none, or several of which not exactly one has a name in `MODEL_KEYS`; the message lists
+        what was found.
     """
     found = list(_candidates(value, "", 0))
     if not found:
-        raise InputError(f"no state dict (names with tensors) in it; found {summary(value)}: in PyTorch torch.save(model.state_dict(), new_path)")
+        raise InputError(
+            f"no state dict (names with tensors) in it; found {summary(value)}: in PyTorch"
+            " torch.save(model.state_dict(), new_path)"
+        )
     named = [item for item in found if item[0].rpartition(".")[2] in MODEL_KEYS]
     choice = found if len(found) == 1 else named
     if key is not None:
@@ -43,7 +60,8 @@ def find_state_dict(value, key=None):
 
 
 def strip_prefixes(state):
-    """Remove what wrappers add to names: ``_orig_mod`` (torch.compile) anywhere, ``module.`` (DataParallel) where every name has it.
+    """Remove what wrappers add to names: ``_orig_mod`` (torch.compile) anywhere, ``module.`` (DataParallel)
+    where every name has it.
 
     Parameters
     ----------
@@ -64,7 +82,10 @@ def strip_prefixes(state):
         names = [name.removeprefix("module.") for name in names]
     stripped = dict(zip(names, state.values()))
     if len(stripped) != len(state):
-        raise InputError("two tensors have the same name once the prefixes '_orig_mod.' and 'module.' are removed: save the unwrapped model")
+        raise InputError(
+            "two tensors have the same name once the prefixes '_orig_mod.' and 'module.' are removed: save"
+            " the unwrapped model"
+        )
     return stripped
 
 
@@ -93,26 +114,39 @@ def writable_arrays(state, dtypes, file_format):
         if type(name) is not str:
             raise InputError(f"{name!a:.60} is a {type(name).__name__}; the names in a state dict are str")
         if not isinstance(value, (np.ndarray, np.generic)):
-            raise InputError(f"{name!a} is a {type(value).__name__}; expected a NumPy array: np.asarray(value)")
+            raise InputError(
+                f"{name!a} is a {type(value).__name__}; expected a NumPy array: np.asarray(value)"
+            )
         if value.dtype.name not in dtypes:
-            raise InputError(f"{name!a} has the dtype {value.dtype}, which {file_format} lacks; convert it first: value.astype('float32')")
+            raise InputError(
+                f"{name!a} has the dtype {value.dtype}, which {file_format} lacks; convert it first:"
+                " value.astype('float32')"
+            )
         arrays[name] = np.asarray(value, value.dtype.newbyteorder("<"), order="C")
     return arrays
 
 
 def widen_bfloat16(bits):
-    """The float32 array whose upper halves are the given uint16 bit patterns: exact, since bfloat16 is a truncated float32."""
+    """The float32 array whose upper halves are the given uint16 bit patterns: exact, since bfloat16 is a
+    truncated float32.
+    """
     wide = bits.astype("u4", order="C")
     np.left_shift(wide, np.uint32(16), out=wide)  # in place, or a 0-d array would become a scalar
     return wide.view("f4")
 
 
 def _is_state_dict(value):
-    return type(value) is dict and bool(value) and all(type(k) is str and type(v) is np.ndarray for k, v in value.items())
+    return (
+        type(value) is dict
+        and bool(value)
+        and all(type(k) is str and type(v) is np.ndarray for k, v in value.items())
+    )
 
 
 def _candidates(value, path, depth):
-    """Yield (path, state dict) of the outermost state dicts; numbered dicts (an optimizer's state) are not descended into."""
+    """Yield (path, state dict) of the outermost state dicts; numbered dicts (an optimizer's state) are not
+    descended into.
+    """
     if _is_state_dict(value):
         yield path, value
     elif depth < MAX_DEPTH and type(value) in (dict, list, tuple):

@@ -14,21 +14,24 @@ from npreslstm.formats.torch_tensors import STORAGES
 ALIGNMENT = 64  # of every storage in the file, as PyTorch does, so that it can be memory-mapped
 
 _STORAGE_OF = {dtype: name for name, dtype in STORAGES.items() if not name.endswith("UntypedStorage")}
-_WITHOUT_STORAGE = ("uint16", "uint32", "uint64")  # dtypes newer than storage classes: untyped storage plus dtype
+# dtypes newer than storage classes: untyped storage plus dtype
+_WITHOUT_STORAGE = ("uint16", "uint32", "uint64")
 
 
 def write_state_dict(path, state):
-    """Write a state dict as a .pt file that PyTorch 1.6 and newer read with ``torch.load(path, weights_only=True)``.
+    """Write a state dict as a .pt file that PyTorch 1.6 and newer read with ``torch.load(path,
+    weights_only=True)``.
 
-    The file depends on `state` alone (no times, no random numbers): equal weights give equal files. It appears whole or not at all.
+    The file depends on `state` alone (no times, no random numbers): equal weights give equal files. It
+    appears whole or not at all.
 
     Parameters
     ----------
     path : str or os.PathLike
         The file to write; its folder must exist.
     state : mapping of str to numpy.ndarray
-        Float, integer, bool or complex arrays of any shape and byte order; each becomes a contiguous tensor of its own.
-        uint16, uint32 and uint64 need PyTorch 2.3 or newer to read.
+        Float, integer, bool or complex arrays of any shape and byte order; each becomes a contiguous tensor
+        of its own. uint16, uint32 and uint64 need PyTorch 2.3 or newer to read.
 
     Raises
     ------
@@ -65,10 +68,15 @@ def _program(arrays):
 
 
 def _tensor(array, key):
-    """_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks), or v3, which has the dtype as well."""
+    """_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks), or v3, which has the dtype as
+    well.
+    """
     name = array.dtype.name
     stride = [step // array.itemsize for step in array.strides]
-    arguments = _storage(array, key) + _int(0) + _ints(array.shape) + _ints(stride) + b"\x89" + _ordered_dict()  # NEWFALSE
+    # NEWFALSE
+    arguments = (
+        _storage(array, key) + _int(0) + _ints(array.shape) + _ints(stride) + b"\x89" + _ordered_dict()
+    )
     if name in _WITHOUT_STORAGE:
         return _call("torch._utils", "_rebuild_tensor_v3", arguments + _global("torch", name))
     return _call("torch._utils", "_rebuild_tensor_v2", arguments)
@@ -79,7 +87,8 @@ def _storage(array, key):
         kind, count = _global("torch.storage", "UntypedStorage"), array.nbytes
     else:
         kind, count = _global("torch", _STORAGE_OF[array.dtype.name].removeprefix("torch.")), array.size
-    return b"(" + _text("storage") + kind + _text(key) + _text("cpu") + _int(count) + b"tQ"  # TUPLE, BINPERSID
+    # TUPLE, BINPERSID
+    return b"(" + _text("storage") + kind + _text(key) + _text("cpu") + _int(count) + b"tQ"
 
 
 def _call(module, name, arguments):

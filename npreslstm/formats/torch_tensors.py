@@ -1,7 +1,9 @@
-"""What a torch.save pickle may name, and the NumPy values it becomes: storages, tensors, and the few plain types around them.
+"""What a torch.save pickle may name, and the NumPy values it becomes: storages, tensors, and the few plain
+types around them.
 
-Nothing here is torch's code, nor called by a name that the file chooses freely: each name below has one function, which checks its
-arguments. Tensors are only described while the pickle runs; storages are read and arrays made once all of it has been accepted.
+Nothing here is torch's code, nor called by a name that the file chooses freely: each name below has one
+function, which checks its arguments. Tensors are only described while the pickle runs; storages are read and
+arrays made once all of it has been accepted.
 """
 
 import math
@@ -43,7 +45,9 @@ class Storage(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """A view of a storage, known to lie inside it; it becomes an array once the whole pickle has been found harmless."""
+    """A view of a storage, known to lie inside it; it becomes an array once the whole pickle has been found
+    harmless.
+    """
 
     key: str
     dtype: str  # torch's name
@@ -103,8 +107,11 @@ class TensorReader:
         return Vocabulary(constructors, constants, explain, self._storage, (Tensor,))
 
     def arrays(self, value, done=None):
-        """The structure that the pickle built, with arrays for `Tensor` views. What was one object stays one object."""
-        done = {} if done is None else done  # id -> its replacement; the ids stay valid while `value` holds the originals
+        """The structure that the pickle built, with arrays for `Tensor` views. What was one object stays one
+        object.
+        """
+        # id -> its replacement; the ids stay valid while `value` holds the originals
+        done = {} if done is None else done
         if type(value) not in (Tensor, dict, list, tuple):
             return value
         if id(value) not in done:
@@ -123,39 +130,63 @@ class TensorReader:
         if tensor.key not in self._data:
             self._data[tensor.key] = self._archive.read(f"data/{tensor.key}")
         stored = np.dtype(DTYPES[tensor.dtype]).newbyteorder(self._byteorder)
-        strides = [step * stored.itemsize if n > 1 else 0 for n, step in zip(tensor.size, tensor.stride)]  # that of a single one is any number
-        view = np.ndarray(tensor.size, stored, self._data[tensor.key], tensor.offset * stored.itemsize, strides)
+        # that of a single one is any number
+        strides = [step * stored.itemsize if n > 1 else 0 for n, step in zip(tensor.size, tensor.stride)]
+        view = np.ndarray(
+            tensor.size, stored, self._data[tensor.key], tensor.offset * stored.itemsize, strides
+        )
         return widen_bfloat16(view) if tensor.dtype == "bfloat16" else view.astype(tensor.final, order="C")
 
     def _storage(self, persistent_id):
-        """('storage', class, key, location, number of elements) -> Storage; the number must be what the record holds."""
+        """('storage', class, key, location, number of elements) -> Storage; the number must be what the
+        record holds.
+        """
         word, kind, key, _, count = _checked("a storage", persistent_id, [str, Global, str, str, int])
         if word != "storage" or kind.name not in STORAGES or not (key.isascii() and key.isalnum()):
-            raise InputError(f"the pickle asks for something other than a storage of tensor elements: {word!a:.40} {key!a:.40}; {_HARM}")
+            raise InputError(
+                f"the pickle asks for something other than a storage of tensor elements: {word!a:.40}"
+                f" {key!a:.40}; {_HARM}"
+            )
         dtype, nbytes = STORAGES[kind.name], self._archive.size(f"data/{key}")
         if count != nbytes // np.dtype(DTYPES[dtype]).itemsize:
-            raise InputError(f"storage {key:.40} claims {_short(count)} elements of {dtype}; its record has {nbytes} bytes: {_HARM}")
+            raise InputError(
+                f"storage {key:.40} claims {_short(count)} elements of {dtype}; its record has {nbytes}"
+                f" bytes: {_HARM}"
+            )
         return Storage(key, dtype, nbytes)
 
     def _tensor_v2(self, arguments):
-        storage, offset, size, stride = _checked("_rebuild_tensor_v2", arguments[:4], [Storage, int, tuple, tuple])
+        storage, offset, size, stride = _checked(
+            "_rebuild_tensor_v2", arguments[:4], [Storage, int, tuple, tuple]
+        )
         _checked("_rebuild_tensor_v2", arguments[4:], [bool, _HOOKS], [dict])
         _check_bits(arguments[6:])
         return _view(storage, storage.dtype, offset, size, stride)
 
     def _tensor_v3(self, arguments):
-        storage, offset, size, stride = _checked("_rebuild_tensor_v3", arguments[:4], [Storage, int, tuple, tuple])
-        dtype = _checked("_rebuild_tensor_v3", arguments[4:], [bool, _HOOKS, str], [dict])[2].removeprefix("torch.")
+        storage, offset, size, stride = _checked(
+            "_rebuild_tensor_v3", arguments[:4], [Storage, int, tuple, tuple]
+        )
+        dtype = _checked("_rebuild_tensor_v3", arguments[4:], [bool, _HOOKS, str], [dict])[2].removeprefix(
+            "torch."
+        )
         _check_bits(arguments[7:])
         if dtype not in DTYPES:
-            raise InputError(f"_rebuild_tensor_v3 with the dtype {dtype!a:.40}; expected one of {', '.join(DTYPES)}: {_HARM}")
+            raise InputError(
+                f"_rebuild_tensor_v3 with the dtype {dtype!a:.40}; expected one of {', '.join(DTYPES)}:"
+                f" {_HARM}"
+            )
         return _view(storage, dtype, offset, size, stride)
 
     def _tensor_with_attributes(self, arguments):
         """(rebuilder, type, its arguments, Python attributes) -> Tensor; the attributes are dropped."""
-        rebuilder, kind, inner, _ = _checked("_rebuild_from_type_v2", arguments, [Global, Global, tuple, (dict, tuple)])
+        rebuilder, kind, inner, _ = _checked(
+            "_rebuild_from_type_v2", arguments, [Global, Global, tuple, (dict, tuple)]
+        )
         if kind.name not in _TENSOR_TYPES or not rebuilder.name.startswith("torch._utils."):
-            raise InputError(f"_rebuild_from_type_v2 of {kind.name} by {rebuilder.name}; expected a tensor: {_HARM}")
+            raise InputError(
+                f"_rebuild_from_type_v2 of {kind.name} by {rebuilder.name}; expected a tensor: {_HARM}"
+            )
         return self.vocabulary().constructors[rebuilder.name](inner)
 
     def _encoded(self, arguments):
@@ -178,7 +209,10 @@ class TensorReader:
         """Bound what copying one part of the pickle over and over can take."""
         self._spent += count
         if self._spent > MAX_PROGRAM_BYTES:
-            raise InputError(f"the byte strings and sets take more than {MAX_PROGRAM_BYTES} bytes: save the state dict alone")
+            raise InputError(
+                f"the byte strings and sets take more than {MAX_PROGRAM_BYTES} bytes: save the state dict"
+                " alone"
+            )
 
 
 def explain(name):
@@ -186,23 +220,39 @@ def explain(name):
     for prefix, what in _REMEDIES.items():
         if name.startswith(prefix):
             return what
-    return "refused, since only tensors and plain data are read and no code is run; in PyTorch: torch.save(model.state_dict(), new_path)"
+    return (
+        "refused, since only tensors and plain data are read and no code is run; in PyTorch:"
+        " torch.save(model.state_dict(), new_path)"
+    )
 
 
 _BEFORE_QUANTISATION = "use the network as it was before quantisation"
 _REMEDIES = {
-    "torch.nn.": "the file holds a whole module, not its weights; in PyTorch: torch.save(model.state_dict(), new_path)",
-    "torch._utils._rebuild_qtensor": f"a quantised tensor; {_BEFORE_QUANTISATION}, or in PyTorch save x.dequantize() instead",
+    "torch.nn.": (
+        "the file holds a whole module, not its weights; in PyTorch: torch.save(model.state_dict(), new_path)"
+    ),
+    "torch._utils._rebuild_qtensor": (
+        f"a quantised tensor; {_BEFORE_QUANTISATION}, or in PyTorch save x.dequantize() instead"
+    ),
     "torch.ScriptObject": f"an object of compiled code, as quantised layers have; {_BEFORE_QUANTISATION}",
     "torch._utils._rebuild_sparse_tensor": "a sparse tensor; in PyTorch save x.to_dense() instead",
     "torch.serialization._get_layout": "a sparse tensor; in PyTorch save x.to_dense() instead",
     "torch._utils._rebuild_nested_tensor": "a nested tensor; in PyTorch save x.to_padded_tensor(0.0) instead",
-    "torch._utils._rebuild_meta_tensor": "a tensor on the 'meta' device, which has no data; give the model weights before saving it",
-    "torch._utils._rebuild_device_tensor": "a tensor of a device of its own kind; in PyTorch save x.cpu() instead",
+    "torch._utils._rebuild_meta_tensor": (
+        "a tensor on the 'meta' device, which has no data; give the model weights before saving it"
+    ),
+    "torch._utils._rebuild_device_tensor": (
+        "a tensor of a device of its own kind; in PyTorch save x.cpu() instead"
+    ),
     "torch.float8": "a dtype that NumPy lacks; in PyTorch save x.float() instead",
     "torch.ComplexHalf": "a dtype that NumPy lacks; in PyTorch save x.to(torch.complex64) instead",
-    **dict.fromkeys(("torch.qint", "torch.quint", "torch.QInt", "torch.QUInt"), f"a type of quantised numbers; {_BEFORE_QUANTISATION}"),
-    **dict.fromkeys(("torch.ao.", "torch.quantization.", "torchao."), f"a part of quantisation; {_BEFORE_QUANTISATION}"),
+    **dict.fromkeys(
+        ("torch.qint", "torch.quint", "torch.QInt", "torch.QUInt"),
+        f"a type of quantised numbers; {_BEFORE_QUANTISATION}",
+    ),
+    **dict.fromkeys(
+        ("torch.ao.", "torch.quantization.", "torchao."), f"a part of quantisation; {_BEFORE_QUANTISATION}"
+    ),
     "numpy.": "a NumPy value; save float(x), x.tolist() or torch.from_numpy(x) instead",
 }
 
@@ -213,11 +263,17 @@ _HOOKS = (dict, type(None))
 
 
 def _checked(name, arguments, kinds, optional=()):
-    """The arguments, if they are as many as `kinds` (and any leading `optional` ones) and exactly of those types."""
+    """The arguments, if they are as many as `kinds` (and any leading `optional` ones) and exactly of those
+    types.
+    """
     wanted = [*kinds, *optional]
-    kinds_given = [type(argument) for argument in arguments] if type(arguments) is tuple else [type(arguments)]
+    kinds_given = (
+        [type(argument) for argument in arguments] if type(arguments) is tuple else [type(arguments)]
+    )
     fits = len(kinds) <= len(kinds_given) <= len(wanted) and type(arguments) is tuple
-    if not fits or not all(kind in (want if type(want) is tuple else (want,)) for kind, want in zip(kinds_given, wanted)):
+    if not fits or not all(
+        kind in (want if type(want) is tuple else (want,)) for kind, want in zip(kinds_given, wanted)
+    ):
         given = ", ".join(kind.__name__ for kind in kinds_given[:8])
         raise InputError(f"{name} is given ({given}), which PyTorch never writes: {_HARM}")
     return arguments
@@ -226,9 +282,16 @@ def _checked(name, arguments, kinds, optional=()):
 def _view(storage, dtype, offset, size, stride):
     """A Tensor, if it has sane dimensions and its last element lies in the storage."""
     numbers = (offset, *size, *stride)
-    if len(size) != len(stride) or len(size) > MAX_DIMENSIONS or not all(type(number) is int and number >= 0 for number in numbers):
+    if (
+        len(size) != len(stride)
+        or len(size) > MAX_DIMENSIONS
+        or not all(type(number) is int and number >= 0 for number in numbers)
+    ):
         found = f"{len(size)} sizes and {len(stride)} strides"
-        raise InputError(f"a tensor of {found}; expected as many, at most {MAX_DIMENSIONS}, whole numbers, none negative: {_HARM}")
+        raise InputError(
+            f"a tensor of {found}; expected as many, at most {MAX_DIMENSIONS}, whole numbers, none negative:"
+            f" {_HARM}"
+        )
     last = offset + sum((n - 1) * step for n, step in zip(size, stride))  # meaningless if some n is 0
     available = storage.nbytes // np.dtype(DTYPES[dtype]).itemsize
     if 0 not in size and last >= available:
@@ -238,7 +301,10 @@ def _view(storage, dtype, offset, size, stride):
 
 def _check_bits(metadata):
     if metadata and any(bit is not False for bit in metadata[0].values()):
-        raise InputError("it holds a tensor with a pending conjugation or negation; in PyTorch save x.resolve_conj().resolve_neg() instead")
+        raise InputError(
+            "it holds a tensor with a pending conjugation or negation; in PyTorch save"
+            " x.resolve_conj().resolve_neg() instead"
+        )
 
 
 def _parameter(arguments):

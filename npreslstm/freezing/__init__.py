@@ -1,7 +1,9 @@
-"""What PyInstaller asks for, by the entry point ``pyinstaller40``: where its hook for this package is, and what the hook says.
+"""What PyInstaller asks for, by the entry point ``pyinstaller40``: where its hook for this package is, and
+what the hook says.
 
-Commands and public names are imported when they are used, by names that no analysis of the code sees, and the weights, the
-demo clip and the C sources are files. With the hook, ``pyinstaller my_program.py`` needs no options for this package.
+Commands and public names are imported when they are used, by names that no analysis of the code sees, and the
+weights, the demo clip and the C sources are files. With the hook, ``pyinstaller my_program.py`` needs no
+options for this package.
 """
 
 import pkgutil

@@ -28,7 +28,9 @@ Statistics = tuple[np.ndarray, np.ndarray]
 
 
 class BatchNormCache(NamedTuple):
-    """What `batchnorm_backward` needs; `n` is how many rows the statistics are of, 0 where they were frozen."""
+    """What `batchnorm_backward` needs; `n` is how many rows the statistics are of, 0 where they
+    were frozen.
+    """
 
     normalised: np.ndarray  # (n, F), u
     gamma: np.ndarray  # (F,)

@@ -1,8 +1,8 @@
 """`export_c`: a folder of C99 that computes what a checkpoint's model computes, with the proof to go with it.
 
-The hand-written sources of ``ports/c`` are copied. Generated beside them are the sizes (``npr_sizes.h``), the weights
-(``npr_weights.c``), vectors for the self-test (``npr_vectors.[ch]``) and a README; every one of them names the weights
-by their SHA-256.
+The hand-written sources of ``ports/c`` are copied. Generated beside them are the sizes (``npr_sizes.h``), the
+weights (``npr_weights.c``), vectors for the self-test (``npr_vectors.[ch]``) and a README; every one of them
+names the weights by their SHA-256.
 """
 
 import dataclasses
@@ -21,7 +21,15 @@ from npreslstm.ports import c_readme, c_tables, c_text, c_vectors, fixed_point
 from npreslstm.ports.quantize import QuantizedModel
 
 SOURCES = package_folder() / "ports" / "c"
-COMMON = ("npr.h", "npr_internal.h", "npr_math.h", "npr_model.c", "npr_selftest.c", "Makefile", "CMakeLists.txt")
+COMMON = (
+    "npr.h",
+    "npr_internal.h",
+    "npr_math.h",
+    "npr_model.c",
+    "npr_selftest.c",
+    "Makefile",
+    "CMakeLists.txt",
+)
 ARITHMETIC = {"float32": "npr_float.c", "int8": "npr_int8.c"}
 FRONTEND = ("npr_frontend.h", "npr_spectrum.c", "npr_features.c")
 CLIP = ("npr_clip.h", "npr_clip.c")
@@ -36,11 +44,13 @@ def export_c(checkpoint, folder, type="float32", config=None):
     ----------
     checkpoint : Checkpoint
     folder : str or os.PathLike
-        Made if it is not there. Files of an earlier export are replaced, and removed where they have no place any more.
+        Made if it is not there. Files of an earlier export are replaced, and removed where they have no place
+        any more.
     type : {'float32', 'int8'}
         'int8' is the integer model of `quantize`.
     config : {'paper', 'mcu'}, optional
-        The features, for a checkpoint that does not say how they are made; without either only the network is written.
+        The features, for a checkpoint that does not say how they are made; without either only the network is
+        written.
 
     Returns
     -------
@@ -50,14 +60,17 @@ def export_c(checkpoint, folder, type="float32", config=None):
     Raises
     ------
     InputError
-        If the type is another, `config` contradicts the checkpoint, the model cannot be quantised, the C frontend cannot
-        compute its features, or there are no statistics to z-score them with.
+        If the type is another, `config` contradicts the checkpoint, the model cannot be quantised, the C
+        frontend cannot compute its features, or there are no statistics to z-score them with.
     """
     if type not in ARITHMETIC:
         raise InputError(f"type is {type!r}; expected {' or '.join(ARITHMETIC)}")
     checkpoint = _with_features(checkpoint, config)
     if checkpoint.features is not None and (checkpoint.mean is None or checkpoint.std is None):
-        raise InputError("the weights have no statistics; expected mean and std to z-score the features with: npreslstm convert --mean-std adds them")
+        raise InputError(
+            "the weights have no statistics; expected mean and std to z-score the features with: npreslstm"
+            " convert --mean-std adds them"
+        )
     files = generated_files(checkpoint, type)
     emulated = [f"qemu/{path.name}" for path in (SOURCES / "qemu").iterdir() if path.is_file()]
     for name in (*COMMON, *emulated, ARITHMETIC[type], *_frontend_sources(checkpoint.features)):
@@ -78,9 +91,14 @@ def _with_features(checkpoint, config):
     if checkpoint.features and dataclasses.replace(checkpoint.features, trim_db=named.trim_db) == named:
         return checkpoint  # `paper` may be trained with silence trimmed: it stays as the weights have it
     if checkpoint.features:
-        raise InputError(f"the weights are for other features than {config!r}; expected the configuration they carry: leave config out")
+        raise InputError(
+            f"the weights are for other features than {config!r}; expected the configuration they carry:"
+            " leave config out"
+        )
     if named.n_features != checkpoint.config.input_size:
-        raise InputError(f"{config!r} has {named.n_features} features; the model takes {checkpoint.config.input_size}")
+        raise InputError(
+            f"{config!r} has {named.n_features} features; the model takes {checkpoint.config.input_size}"
+        )
     return dataclasses.replace(checkpoint, features=named)
 
 
@@ -103,12 +121,18 @@ def generated_files(checkpoint, type):
         "npr_weights.c": weights.text,
         **c_vectors.files(checkpoint, quantized),
     }
-    ledger = {"weights and tables of the network, const": weights.bytes, "`npr_state`": _state_bytes(folded, type)}
+    ledger = {
+        "weights and tables of the network, const": weights.bytes,
+        "`npr_state`": _state_bytes(folded, type),
+    }
     if checkpoint.features is not None:
         bodies["npr_tables.c"] = c_tables.definitions(checkpoint.features)
         ledger |= c_tables.ledger(checkpoint.features)
     head = c_readme.notice(checkpoint, type)
-    prose = {"README.md": c_readme.readme(checkpoint, type, weights.crc, ledger), "LICENSE": c_readme.licence()}
+    prose = {
+        "README.md": c_readme.readme(checkpoint, type, weights.crc, ledger),
+        "LICENSE": c_readme.licence(),
+    }
     return {name: head + body for name, body in bodies.items()} | prose
 
 
@@ -130,7 +154,12 @@ def _sizes(checkpoint, folded, type):
     }
     if checkpoint.features is not None:
         values |= c_tables.sizes(checkpoint.features)
-    lines = ["#ifndef NPR_SIZES_H", "#define NPR_SIZES_H", "", *(f"#define {name} {value}" for name, value in values.items())]
+    lines = [
+        "#ifndef NPR_SIZES_H",
+        "#define NPR_SIZES_H",
+        "",
+        *(f"#define {name} {value}" for name, value in values.items()),
+    ]
     lines += [f'#define NPR_TYPE "{type}"', f'#define NPR_SHA256 "{checkpoint.sha256}"', "", "#endif", ""]
     return "\n".join(lines)
 
@@ -150,26 +179,39 @@ def _panels(W_h, W_x):
 
 
 class _Weights:
-    """Collects the text of npr_weights.c, and the checksum and size of the arrays in the order that npr_verify reads them."""
+    """Collects the text of npr_weights.c, and the checksum and size of the arrays in the order that
+    npr_verify reads them.
+    """
 
     def __init__(self, checkpoint):
         self.text = '#include "npr.h"\n\n'
         self.crc = self.bytes = 0
         for name, values in zip(("mean", "inverse_std"), c_vectors.statistics(checkpoint)):
             self.add(name, values)
-        self.text += "static const char *const labels[] = {" + ", ".join(map(c_text.string, _labels(checkpoint))) + "};\n\n"
+        self.text += (
+            "static const char *const labels[] = {"
+            + ", ".join(map(c_text.string, _labels(checkpoint)))
+            + "};\n\n"
+        )
 
     def add(self, name, values, storage="static const"):
         self.text += c_text.array(name, values, storage) + "\n"
-        self.crc = zlib.crc32(np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes(), self.crc)
+        self.crc = zlib.crc32(
+            np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes(), self.crc
+        )
         self.bytes += values.nbytes
 
     def lstms(self, rows):
-        self.text += "static const npr_lstm lstms[] = {\n" + ",\n".join("    {" + row + "}" for row in rows) + "};\n\n"
+        self.text += (
+            "static const npr_lstm lstms[] = {\n" + ",\n".join("    {" + row + "}" for row in rows) + "};\n\n"
+        )
 
     def model(self, checkpoint, folded_residual, layers, fields):
         config = checkpoint.config
-        head = f"{FORMAT}u, {self.crc:#010x}u, {config.input_size}, {config.hidden_size}, {config.num_classes}, {layers}, {folded_residual}"
+        head = (
+            f"{FORMAT}u, {self.crc:#010x}u, {config.input_size}, {config.hidden_size}, {config.num_classes},"
+            f" {layers}, {folded_residual}"
+        )
         self.text += f"const npr_model npr_weights = {{\n    {head},\n    {fields}, labels}};\n"
 
 
@@ -183,7 +225,9 @@ def _float_weights(checkpoint, folded):
     out.add("head_weights", folded.head_W.astype(np.float32).reshape(-1))
     out.add("head_bias", folded.head_b.astype(np.float32))
     out.lstms(rows)
-    out.model(checkpoint, folded.residual, len(rows), "mean, inverse_std, lstms, attention, head_weights, head_bias")
+    out.model(
+        checkpoint, folded.residual, len(rows), "mean, inverse_std, lstms, attention, head_weights, head_bias"
+    )
     return out
 
 
@@ -193,18 +237,28 @@ def _int8_weights(checkpoint, quantized):
         out.add(f"weights_{k}", _panels(lstm.W_h, lstm.W_x))
         for name in ("bias", "multiplier", "shift", "recurrent_shift"):
             out.add(f"{name}_{k}", getattr(lstm, name))
-        arrays = ", ".join(f"{name}_{k}" for name in ("weights", "bias", "multiplier", "shift", "recurrent_shift"))
+        arrays = ", ".join(
+            f"{name}_{k}" for name in ("weights", "bias", "multiplier", "shift", "recurrent_shift")
+        )
         rows.append(f"{lstm.W_x.shape[1]}, {lstm.W_h.shape[1]}, {lstm.c_bits}, {arrays}")
     head = quantized.head
     out.add("attention", head.attention)
     out.add("head_weights", head.W.reshape(-1))
     for name in ("bias", "multiplier", "shift"):
         out.add(f"head_{name}", getattr(head, name))
-    for name, table in (("npr_tanh_table", fixed_point.TANH_TABLE), ("npr_exp2_table", fixed_point.EXP2_TABLE)):
+    for name, table in (
+        ("npr_tanh_table", fixed_point.TANH_TABLE),
+        ("npr_exp2_table", fixed_point.EXP2_TABLE),
+    ):
         declared = f"extern const {c_text.C_TYPES[table.dtype.name]} {name}[{len(table)}];\n"
         out.text += declared
         out.add(name, table, "const")
     out.lstms(rows)
     fields = f"{quantized.x_bits}, {head.score_shift}, {head.score_multiplier}, mean, inverse_std, lstms"
-    out.model(checkpoint, quantized.residual, len(rows), fields + ", attention, head_weights, head_bias, head_multiplier, head_shift")
+    out.model(
+        checkpoint,
+        quantized.residual,
+        len(rows),
+        fields + ", attention, head_weights, head_bias, head_multiplier, head_shift",
+    )
     return out

@@ -53,7 +53,10 @@ def measure(folder, core, type):
     """
     listing = re.findall(r"^ *(\d+)(?:\s+\w+){4}\s+(\S+)$", _make(folder, core, "sizes"), re.MULTILINE)
     sizes = {os.path.basename(name): int(text) for text, name in listing}
-    figures = {name: int(value) for name, value in re.findall(r"^(\w+) (\d+)$", _make(folder, core, "measure"), re.MULTILINE)}
+    figures = {
+        name: int(value)
+        for name, value in re.findall(r"^(\w+) (\d+)$", _make(folder, core, "measure"), re.MULTILINE)
+    }
     return figures | {
         "core": CORES[core],
         "type": type,
@@ -74,7 +77,10 @@ def markdown(rows, columns):
 def read_markdown(text, columns):
     """The rows of the table in `text` whose head is that of `columns`: the inverse of `markdown`."""
     table = text.partition("| " + " | ".join(columns.values()) + " |\n")[2].partition("\n\n")[0]
-    cells = [[cell.strip().replace(",", "") for cell in line.strip("|").split("|")] for line in table.splitlines()[1:]]
+    cells = [
+        [cell.strip().replace(",", "") for cell in line.strip("|").split("|")]
+        for line in table.splitlines()[1:]
+    ]
     return [dict(zip(columns, (int(cell) if cell.isdigit() else cell for cell in row))) for row in cells]
 
 

@@ -1,4 +1,6 @@
-"""An exported folder as a shared library, called from Python through ctypes: for tests, and for speed on a host."""
+"""An exported folder as a shared library, called from Python through ctypes: for tests, and for speed on a
+host.
+"""
 
 import ctypes
 import os
@@ -36,9 +38,15 @@ def build(folder, cc="cc", cflags=HOST_FLAGS):
     InputError
         With the compiler's first line if it fails.
     """
-    done = subprocess.run(["make", "-s", "-C", os.fspath(folder), "libnpr.so", f"CC={cc}", f"CFLAGS={cflags}"], capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "-s", "-C", os.fspath(folder), "libnpr.so", f"CC={cc}", f"CFLAGS={cflags}"],
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
-        raise InputError(f"{folder} does not compile with {cc}: {(done.stderr or done.stdout).strip().splitlines()[0]}")
+        raise InputError(
+            f"{folder} does not compile with {cc}: {(done.stderr or done.stdout).strip().splitlines()[0]}"
+        )
     return Path(folder) / "libnpr.so"
 
 
@@ -91,13 +99,18 @@ class CLibrary:
         return x
 
     def push(self, x):
-        """``npr_push_values``: one frame (D,), or several (T, D), as `normalise` gives them; InputError for another type of number."""
+        """``npr_push_values``: one frame (D,), or several (T, D), as `normalise` gives them; InputError for
+        another type of number.
+        """
         x = _of_type("normalised frames", x, self.value)
         self.call("npr_push_values", x, x.size)
 
     def logits(self):
         """``npr_logits``: (logits (C,), context (H,)) of the frames so far."""
-        logits, context = np.empty(self.sizes["NPR_CLASSES"], self.logit), np.empty(self.sizes["NPR_HIDDEN"], self.value)
+        logits, context = (
+            np.empty(self.sizes["NPR_CLASSES"], self.logit),
+            np.empty(self.sizes["NPR_HIDDEN"], self.value),
+        )
         self.call("npr_logits", logits, context)
         return logits, context
 
@@ -114,18 +127,24 @@ class CLibrary:
         return self.logits()[0]
 
     def features(self, pcm):
-        """Raw features (T, D) float32 of mono int16 samples at the rate of the model, by the frontend that was exported."""
+        """Raw features (T, D) float32 of mono int16 samples at the rate of the model, by the frontend that
+        was exported.
+        """
         pcm = _of_type("samples", pcm, np.dtype(np.int16))
         return self._stream(pcm) if "NPR_TUNING_FIXED" in self.sizes else self._clip(pcm)
 
     def activity(self, pcm, piece=512):
-        """Decisions (hops,) bool of the voice-activity gate about mono int16 samples at 16 kHz, in pieces of up to 512."""
+        """Decisions (hops,) bool of the voice-activity gate about mono int16 samples at 16 kHz, in pieces of
+        up to 512.
+        """
         pcm = _of_type("samples", pcm, np.dtype(np.int16))
         gate, decision, decisions = ctypes.create_string_buffer(256), ctypes.c_int(), []
         self.check(self.lib.npr_activity_init(gate))
         for start in range(0, len(pcm), piece):
             part = pcm[start : start + piece]
-            self.check(self.lib.npr_activity_push(gate, *map(_argument, (part, len(part), ctypes.byref(decision)))))
+            self.check(
+                self.lib.npr_activity_push(gate, *map(_argument, (part, len(part), ctypes.byref(decision))))
+            )
             decisions.append(decision.value)
         decision.value = 0
         while decision.value != UNDECIDED:
@@ -140,12 +159,16 @@ class CLibrary:
         self.check(self.lib.npr_frontend_init(frontend))
         for t, row in enumerate(rows):
             piece = pcm[t * hop : (t + 1) * hop]
-            self.check(self.lib.npr_frontend_push(frontend, *map(_argument, (piece, len(piece), row, len(row)))))
+            self.check(
+                self.lib.npr_frontend_push(frontend, *map(_argument, (piece, len(piece), row, len(row))))
+            )
         return rows
 
     def _clip(self, pcm):
         frames, floats = ctypes.c_size_t(), ctypes.c_size_t()
-        self.check(self.lib.npr_clip_size(ctypes.c_size_t(len(pcm)), ctypes.byref(frames), ctypes.byref(floats)))
+        self.check(
+            self.lib.npr_clip_size(ctypes.c_size_t(len(pcm)), ctypes.byref(frames), ctypes.byref(floats))
+        )
         spectrum = np.empty(2 * self.sizes["NPR_FFT"] + self.sizes["NPR_MELS"], np.float32)
         workspace = np.empty(floats.value, np.float32)
         rows = np.empty((frames.value, self.sizes["NPR_INPUTS"]), np.float32)
@@ -155,14 +178,18 @@ class CLibrary:
 
 
 def _load(path):
-    """The library under a name of its own: the loader would take one of the same name that is loaded already, even if it was built anew."""
+    """The library under a name of its own: the loader would take one of the same name that is loaded already,
+    even if it was built anew.
+    """
     with tempfile.NamedTemporaryFile(suffix=".so", dir=path.parent) as copy:
         shutil.copyfile(path, copy.name)
         return ctypes.CDLL(os.path.abspath(copy.name))
 
 
 def _of_type(what, values, dtype):
-    """`values` in one piece of memory, if they are of the type that C takes: a conversion would change them beyond recognition."""
+    """`values` in one piece of memory, if they are of the type that C takes: a conversion would change them
+    beyond recognition.
+    """
     values = np.ascontiguousarray(values)
     if values.dtype != dtype:
         raise InputError(f"{what} are {values.dtype}; expected {dtype}")
@@ -184,9 +211,23 @@ def _state_type(sizes):
     """``npr_state`` of npr.h."""
     units, hidden = sizes["NPR_UNITS"], sizes["NPR_HIDDEN"]
     if sizes["NPR_INT8"]:
-        fields = [("total", ctypes.c_int64), ("weighted", ctypes.c_int64 * hidden), ("model", ctypes.c_uint32), ("frames", ctypes.c_uint32)]
+        fields = [
+            ("total", ctypes.c_int64),
+            ("weighted", ctypes.c_int64 * hidden),
+            ("model", ctypes.c_uint32),
+            ("frames", ctypes.c_uint32),
+        ]
         fields += [("maximum", ctypes.c_int32), ("h", ctypes.c_int16 * units), ("c", ctypes.c_int16 * units)]
     else:
-        fields = [("model", ctypes.c_uint32), ("frames", ctypes.c_uint32), ("maximum", ctypes.c_float), ("total", ctypes.c_float)]
-        fields += [("weighted", ctypes.c_float * hidden), ("h", ctypes.c_float * units), ("c", ctypes.c_float * units)]
+        fields = [
+            ("model", ctypes.c_uint32),
+            ("frames", ctypes.c_uint32),
+            ("maximum", ctypes.c_float),
+            ("total", ctypes.c_float),
+        ]
+        fields += [
+            ("weighted", ctypes.c_float * hidden),
+            ("h", ctypes.c_float * units),
+            ("c", ctypes.c_float * units),
+        ]
     return type("npr_state", (ctypes.Structure,), {"_fields_": fields})

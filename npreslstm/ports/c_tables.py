@@ -1,4 +1,6 @@
-"""Tables of the C frontend for a feature configuration: cosines, mel bands and pitch classes without their zeros."""
+"""Tables of the C frontend for a feature configuration: cosines, mel bands and pitch classes without their
+zeros.
+"""
 
 import numpy as np
 
@@ -18,9 +20,18 @@ def check_supported(config):
     checks = [
         (power_of_two and config.n_fft >= 8, f"n_fft is {config.n_fft}; expected a power of two"),
         (1 < config.n_mels <= 512, f"n_mels is {config.n_mels}; expected 2 to 512"),
-        (config.n_fft % (4 * config.n_mels) == 0, f"n_mels is {config.n_mels}; expected a power of two up to n_fft / 4"),
-        (is_streaming(config) or is_clip(config), "expected causal framing, fixed tuning, no top_db and no trim_db, or as `paper` has them"),
-        (is_streaming(config) or config.sample_rate > 8000, f"sample_rate is {config.sample_rate}; expected above 8000 Hz to estimate the tuning"),
+        (
+            config.n_fft % (4 * config.n_mels) == 0,
+            f"n_mels is {config.n_mels}; expected a power of two up to n_fft / 4",
+        ),
+        (
+            is_streaming(config) or is_clip(config),
+            "expected causal framing, fixed tuning, no top_db and no trim_db, or as `paper` has them",
+        ),
+        (
+            is_streaming(config) or config.sample_rate > 8000,
+            f"sample_rate is {config.sample_rate}; expected above 8000 Hz to estimate the tuning",
+        ),
         (config.n_chroma % 12 == 0, f"n_chroma is {config.n_chroma}; expected a multiple of 12"),
     ]
     for good, message in checks:
@@ -30,7 +41,12 @@ def check_supported(config):
 
 def is_streaming(config):
     """Whether every frame can be computed by itself, as soon as its samples are there."""
-    return config.framing == "causal" and config.tuning is not None and config.top_db is None and config.trim_db is None
+    return (
+        config.framing == "causal"
+        and config.tuning is not None
+        and config.top_db is None
+        and config.trim_db is None
+    )
 
 
 def is_clip(config):
@@ -65,7 +81,10 @@ def sizes(config):
         values["NPR_ACTIVITY"] = 1
     if config.trim_db is not None:
         values["NPR_TRIM_RATIO"] = 10.0 ** (-config.trim_db / 10)
-    return {name: c_text.literal(value if isinstance(value, int) else np.float32(value)) for name, value in values.items()}
+    return {
+        name: c_text.literal(value if isinstance(value, int) else np.float32(value))
+        for name, value in values.items()
+    }
 
 
 def ledger(config):
@@ -74,15 +93,22 @@ def ledger(config):
     streaming = {"`npr_frontend`": scratch + 2 * config.n_fft + 4}
     if has_activity(config):
         streaming["`npr_activity`"] = 8 * (2 * activity.BANDS + 4)
-    memory = streaming if is_streaming(config) else {"`npr_spectrum`; `npr_clip_size` tells the rest": scratch}
-    return {"tables of the frontend, const": sum(values.nbytes for values in tables(config).values())} | memory
+    memory = (
+        streaming if is_streaming(config) else {"`npr_spectrum`; `npr_clip_size` tells the rest": scratch}
+    )
+    return {
+        "tables of the frontend, const": sum(values.nbytes for values in tables(config).values())
+    } | memory
 
 
 def tables(config):
     """{name: array} of npr_tables.c."""
-    bank = mel_filter_bank(config.sample_rate, config.n_fft, config.n_mels, config.fmin, config.upper_hz)  # (n_mels, F)
+    # (n_mels, F)
+    bank = mel_filter_bank(config.sample_rate, config.n_fft, config.n_mels, config.fmin, config.upper_hz)
     mel_start, mel_count, mel_weights = _runs(bank > 0, bank)
-    cosine = np.rint(2**30 * np.cos(2 * np.pi * np.arange(config.n_fft // 2 + 1) / config.n_fft)).astype(np.int32)
+    cosine = np.rint(2**30 * np.cos(2 * np.pi * np.arange(config.n_fft // 2 + 1) / config.n_fft)).astype(
+        np.int32
+    )
     cosine[-1] += 1  # so that 1 - cos has 31 bits
     arrays = {
         "npr_cosine": cosine,
@@ -91,22 +117,34 @@ def tables(config):
         "npr_mel_weights": mel_weights,
     }
     if is_clip(config):
-        pitch = config.n_chroma * hz_to_octaves(np.arange(1, config.n_fft // 2 + 1) * config.sample_rate / config.n_fft)
-        pitch = np.concatenate(([pitch[0] - 1.5 * config.n_chroma], pitch))  # 0 Hz: far below, as chroma_filter_bank has it
+        pitch = config.n_chroma * hz_to_octaves(
+            np.arange(1, config.n_fft // 2 + 1) * config.sample_rate / config.n_fft
+        )
+        # 0 Hz: far below, as chroma_filter_bank has it
+        pitch = np.concatenate(([pitch[0] - 1.5 * config.n_chroma], pitch))
         return arrays | {"npr_pitch": np.mod(pitch, config.n_chroma).astype(np.float32)}
-    columns = chroma_filter_bank(config.sample_rate, config.n_fft, config.n_chroma, config.tuning).T  # (F, n_chroma)
+    # (F, n_chroma)
+    columns = chroma_filter_bank(config.sample_rate, config.n_fft, config.n_chroma, config.tuning).T
     start, count, weights = _cyclic_runs(columns > NEGLIGIBLE * columns.max(axis=1, keepdims=True), columns)
-    return arrays | {"npr_chroma_start": start.astype(np.uint8), "npr_chroma_count": count.astype(np.uint8), "npr_chroma_weights": weights}
+    return arrays | {
+        "npr_chroma_start": start.astype(np.uint8),
+        "npr_chroma_count": count.astype(np.uint8),
+        "npr_chroma_weights": weights,
+    }
 
 
 def definitions(config):
     """Text of npr_tables.c."""
     header = "npr_clip.h" if is_clip(config) else "npr_frontend.h"
-    return f'#include "{header}"\n\n' + "\n".join(c_text.array(name, values) for name, values in tables(config).items())
+    return f'#include "{header}"\n\n' + "\n".join(
+        c_text.array(name, values) for name, values in tables(config).items()
+    )
 
 
 def _runs(wanted, weights):
-    """First wanted column of each row, how many from there to the last wanted one, and their weights end to end."""
+    """First wanted column of each row, how many from there to the last wanted one, and their weights end to
+    end.
+    """
     start = np.where(wanted.any(axis=1), wanted.argmax(axis=1), 0)
     stop = np.where(wanted.any(axis=1), wanted.shape[1] - wanted[:, ::-1].argmax(axis=1), 0)
     return start, stop - start, np.concatenate([row[a:b] for row, a, b in zip(weights, start, stop)])

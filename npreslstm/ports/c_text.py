@@ -2,7 +2,15 @@
 
 import numpy as np
 
-C_TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t", "uint8": "uint8_t", "uint16": "uint16_t"}
+C_TYPES = {
+    "float32": "float",
+    "int8": "int8_t",
+    "int16": "int16_t",
+    "int32": "int32_t",
+    "int64": "int64_t",
+    "uint8": "uint8_t",
+    "uint16": "uint16_t",
+}
 LINE = 118
 
 
@@ -38,5 +46,8 @@ def array(name, values, storage="const"):
 
 def string(text):
     """A string literal; only printable ASCII goes in as it is."""
-    escaped = (c if 32 <= ord(c) < 127 and c not in '"\\?' else "".join(f"\\{byte:03o}" for byte in c.encode()) for c in text)
+    escaped = (
+        c if 32 <= ord(c) < 127 and c not in '"\\?' else "".join(f"\\{byte:03o}" for byte in c.encode())
+        for c in text
+    )
     return '"' + "".join(escaped) + '"'

@@ -1,7 +1,8 @@
-"""What the self-test of an exported folder compares with: a piece of sound, and everything that NumPy makes of it and of features.
+"""What the self-test of an exported folder compares with: a piece of sound, and everything that NumPy makes
+of it and of features.
 
-The sound proves the frontend and the way through it to the probabilities. The features prove the network, in every bit where
-it is one of integers: they go further than sound does, so that integers saturate.
+The sound proves the frontend and the way through it to the probabilities. The features prove the network, in
+every bit where it is one of integers: they go further than sound does, so that integers saturate.
 """
 
 import numpy as np
@@ -15,23 +16,29 @@ from npreslstm.streaming import StreamingResLSTM
 
 FRAMES, SEED = 24, 6
 SOUND_HOPS = 12
-# How loud each hop of the gate's noise is, of 256: silence, noise, a loud part, a click, noise that stays louder, the end.
+# How loud each hop of the gate's noise is, of 256: silence, noise, a loud part, a click, noise that stays
+# louder, the end.
 LOUDNESS = (0, 0, 0, *[2] * 9, *[24] * 7, *[3] * 2, *[2] * 11, 256, *[2] * 6, *[4] * 3, *[3] * 5)
 LOUDNESS += (*[6] * 30, 0, 1, 200, 200)
-# The network of integers has none. Its probabilities from sound have a larger one: a feature may be rounded to the next integer.
+# The network of integers has none. Its probabilities from sound have a larger one: a feature may be rounded
+# to the next integer.
 TOLERANCES = {"float32": {"": 1e-5, "PROBABILITY_": 2e-6}, "int8": {"": 0.0, "PROBABILITY_": 1e-3}}
 SOUND_TOLERANCES = {"MFCC_": 5e-4, "CHROMA_": 5e-6}
 
 
 def statistics(checkpoint):
-    """mean and 1 / std, float32; 0 and 1 where the checkpoint has none: then C takes what it is given as z-scored."""
+    """mean and 1 / std, float32; 0 and 1 where the checkpoint has none: then C takes what it is given as
+    z-scored.
+    """
     D = checkpoint.config.input_size
     mean = np.zeros(D) if checkpoint.mean is None else checkpoint.mean
     std = np.ones(D) if checkpoint.std is None else checkpoint.std
     with np.errstate(over="ignore"):
         mean, inverse_std = mean.astype(np.float32), (1 / std).astype(np.float32)
     if not (np.isfinite(mean).all() and np.isfinite(inverse_std).all()):
-        raise InputError(f"a mean or 1 / std of the features exceeds float32: the smallest std is {std.min():g}")
+        raise InputError(
+            f"a mean or 1 / std of the features exceeds float32: the smallest std is {std.min():g}"
+        )
     return mean, inverse_std
 
 
@@ -44,7 +51,8 @@ def z_score(checkpoint, features):
 def random_features(checkpoint):
     """Raw features (FRAMES, D) float32.
 
-    Slow random walks about the mean; every sixth frame is ten times as far from it, so that integers saturate.
+    Slow random walks about the mean; every sixth frame is ten times as far from it, so that integers
+    saturate.
     """
     rng = np.random.default_rng(SEED)
     z = rng.normal(size=(FRAMES, checkpoint.config.input_size))
@@ -58,8 +66,9 @@ def random_features(checkpoint):
 def sound(config):
     """int16 samples at the rate of a `FeatureConfig`, SOUND_HOPS frames and a part of one.
 
-    A gliding tone with harmonics, two steady ones, and noise in the second half; silence but for single steps at first, then
-    swelling beyond full scale, so that samples saturate too, then fainter than where `paper` trims.
+    A gliding tone with harmonics, two steady ones, and noise in the second half; silence but for single steps
+    at first, then swelling beyond full scale, so that samples saturate too, then fainter than where `paper`
+    trims.
     """
     n = SOUND_HOPS * config.hop_length + config.hop_length // 3
     rng = np.random.default_rng(SEED)
@@ -75,7 +84,9 @@ def sound(config):
 
 
 def activity_sound():
-    """int16 samples as loud as LOUDNESS says, by a linear congruential generator that the self-test has as well."""
+    """int16 samples as loud as LOUDNESS says, by a linear congruential generator that the self-test has as
+    well.
+    """
     noise, state = np.empty((len(LOUDNESS), activity.HOP), np.int64), SEED
     for k in range(noise.size):
         state = (1664525 * state + 1013904223) % 2**32
@@ -91,7 +102,11 @@ def activity_vectors():
         decisions.extend(gate.push(hop))
         scores.append(gate.score)
     decisions.extend(gate.flush())
-    loudness, scores, speech = np.array(LOUDNESS, np.int32), np.array(scores, np.int32), np.array(decisions, np.int8)
+    loudness, scores, speech = (
+        np.array(LOUDNESS, np.int32),
+        np.array(scores, np.int32),
+        np.array(decisions, np.int8),
+    )
     return {"loudness": loudness, "scores": scores, "speech": speech}
 
 
@@ -107,7 +122,11 @@ def sound_vectors(checkpoint, quantized=None):
     pcm = sound(config)
     features = extract_features(pcm, config.sample_rate, config)
     z = z_score(checkpoint, features)
-    logits = quantized.infer(z[None], [len(z)]) if quantized else checkpoint.model(np.float64).infer(z[None], [len(z)])[0]
+    logits = (
+        quantized.infer(z[None], [len(z)])
+        if quantized
+        else checkpoint.model(np.float64).infer(z[None], [len(z)])[0]
+    )
     return {"pcm": pcm, "sound": features, "probabilities": softmax(logits)[0].astype(np.float32)}
 
 
@@ -117,11 +136,20 @@ def float_trace(checkpoint, x):
     Returns
     -------
     dict
-        x (T, D), h and c (T, units of all layers), total (T, 1) of attention's weights, context (T, H), logits (T, C).
+        x (T, D), h and c (T, units of all layers), total (T, 1) of attention's weights, context (T, H),
+        logits (T, C).
     """
     model = checkpoint.model(np.float64)
-    _, alpha = model.infer(np.repeat(x[None], len(x), axis=0), np.arange(1, len(x) + 1))  # clip n is the first n + 1 frames
-    rows = {"x": x, "h": [], "c": [], "total": 1 / alpha.max(axis=1, keepdims=True), "context": [], "logits": []}
+    # clip n is the first n + 1 frames
+    _, alpha = model.infer(np.repeat(x[None], len(x), axis=0), np.arange(1, len(x) + 1))
+    rows = {
+        "x": x,
+        "h": [],
+        "c": [],
+        "total": 1 / alpha.max(axis=1, keepdims=True),
+        "context": [],
+        "logits": [],
+    }
     stream = StreamingResLSTM(model)
     for frame in x:  # the largest weight is 1 before the division by the total
         stream.push(frame)
@@ -150,7 +178,9 @@ def int8_trace(quantized, z):
 
 
 def files(checkpoint, quantized=None):
-    """{name: text} of npr_vectors.h and npr_vectors.c; `quantized` is the integer model, if that is what is exported."""
+    """{name: text} of npr_vectors.h and npr_vectors.c; `quantized` is the integer model, if that is what is
+    exported.
+    """
     raw = random_features(checkpoint)
     z = z_score(checkpoint, raw)
     arrays = {"features": raw} | (int8_trace(quantized, z) if quantized else float_trace(checkpoint, z))
@@ -158,18 +188,40 @@ def files(checkpoint, quantized=None):
     features = checkpoint.features
     gated = activity_vectors() if features is not None and c_tables.has_activity(features) else {}
     tolerances = SOUND_TOLERANCES | TOLERANCES["int8" if quantized else "float32"]
-    definitions = [c_text.array(f"npr_vector_{name}", values) for name, values in (arrays | heard | gated).items()]
-    return {"npr_vectors.h": _declarations(heard, gated, tolerances), "npr_vectors.c": '#include "npr_vectors.h"\n\n' + "\n".join(definitions)}
+    definitions = [
+        c_text.array(f"npr_vector_{name}", values) for name, values in (arrays | heard | gated).items()
+    ]
+    return {
+        "npr_vectors.h": _declarations(heard, gated, tolerances),
+        "npr_vectors.c": '#include "npr_vectors.h"\n\n' + "\n".join(definitions),
+    }
 
 
 def _declarations(heard, gated, tolerances):
-    numbers = {"NPR_VECTOR_FRAMES": FRAMES} | {f"NPR_{name}TOLERANCE": np.float32(value) for name, value in tolerances.items()}
-    rows = [("float", "features", "INPUTS"), ("npr_value", "x", "INPUTS"), ("npr_value", "h", "UNITS"), ("npr_value", "c", "UNITS")]
-    rows += [("npr_sum", "total", None), ("npr_value", "context", "HIDDEN"), ("npr_logit", "logits", "CLASSES")]
-    arrays = [f"{kind} npr_vector_{name}[NPR_VECTOR_FRAMES][{f'NPR_{size}' if size else 1}]" for kind, name, size in rows]
+    numbers = {"NPR_VECTOR_FRAMES": FRAMES} | {
+        f"NPR_{name}TOLERANCE": np.float32(value) for name, value in tolerances.items()
+    }
+    rows = [
+        ("float", "features", "INPUTS"),
+        ("npr_value", "x", "INPUTS"),
+        ("npr_value", "h", "UNITS"),
+        ("npr_value", "c", "UNITS"),
+    ]
+    rows += [
+        ("npr_sum", "total", None),
+        ("npr_value", "context", "HIDDEN"),
+        ("npr_logit", "logits", "CLASSES"),
+    ]
+    arrays = [
+        f"{kind} npr_vector_{name}[NPR_VECTOR_FRAMES][{f'NPR_{size}' if size else 1}]"
+        for kind, name, size in rows
+    ]
     if heard:
         numbers |= {"NPR_SOUND_SAMPLES": len(heard["pcm"]), "NPR_SOUND_FRAMES": len(heard["sound"])}
-        arrays += ["int16_t npr_vector_pcm[NPR_SOUND_SAMPLES]", "float npr_vector_sound[NPR_SOUND_FRAMES][NPR_INPUTS]"]
+        arrays += [
+            "int16_t npr_vector_pcm[NPR_SOUND_SAMPLES]",
+            "float npr_vector_sound[NPR_SOUND_FRAMES][NPR_INPUTS]",
+        ]
         arrays += ["float npr_vector_probabilities[NPR_CLASSES]"]
     if gated:
         numbers |= {"NPR_ACTIVITY_SEED": SEED, "NPR_ACTIVITY_HOPS": len(LOUDNESS)}

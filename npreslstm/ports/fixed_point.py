@@ -1,7 +1,8 @@
-"""Integer arithmetic of the port, on NumPy arrays: rounding shifts, multipliers, tanh and powers of two from tables.
+"""Integer arithmetic of the port, on NumPy arrays: rounding shifts, multipliers, tanh and powers of two from
+tables.
 
-Every function here has a twin in ``c/npr_int8.c`` that gives the same bits. Arrays are int64, in which no value that
-occurs can overflow; where C uses 32 bits, the values fit. ``Qn`` means a value in units of 2^-n.
+Every function here has a twin in ``c/npr_int8.c`` that gives the same bits. Arrays are int64, in which no
+value that occurs can overflow; where C uses 32 bits, the values fit. ``Qn`` means a value in units of 2^-n.
 
     round_shift(v, s) = floor(v / 2^s + 1/2)                                     (F1)   half goes up, for both signs
     requantize(v, M, s) = round_shift(v M, s)                                    (F2)   one rounding only

@@ -1,4 +1,5 @@
-"""The integer model: int8 weights, int16 activations, in NumPy integers. This file is the specification of the C port.
+"""The integer model: int8 weights, int16 activations, in NumPy integers. This file is the specification of
+the C port.
 
 For each frame of z-scored features z, with Qn for units of 2^-n and (F1)-(F4) of `fixed_point`:
 
@@ -9,11 +10,11 @@ For each frame of z-scored features z, with Qn for units of 2^-n and (F1)-(F4) o
     h <- round_shift(o tanh(c), 15)                          Q15                          (Q5)
     y = saturate16(x + round_shift(h, 15 - x_bits))          the residual connection      (Q6)
 
-W_x and W_h are int8 with one scale a row each, chosen so that their units differ by 2^r exactly: the sum over h is
-shifted into the unit of the sum over x, both end in one 32-bit accumulator that begins with the bias.
+W_x and W_h are int8 with one scale a row each, chosen so that their units differ by 2^r exactly: the sum over
+h is shifted into the unit of the sum over x, both end in one 32-bit accumulator that begins with the bias.
 
-Attention keeps, of the scores e in Q16 of base-2 logarithms with integer parts E and fractions F, the largest E so far, for the
-first frame its own:
+Attention keeps, of the scores e in Q16 of base-2 logarithms with integer parts E and fractions F, the largest
+E so far, for the first frame its own:
 
     e = saturate32(requantize(v . h))       E = floor(e)      F = e - E                   (Q7)   64-bit sum
     m' = max(m, E)      total, weighted <- round_shift(total, m' - m), ... weighted       (Q8)
@@ -79,7 +80,8 @@ class QuantizedState:
 
 
 def calibrate(checkpoint, x, lengths):
-    """Ranges of a model's activations on clips of training speakers; `fit` keeps them as ``notes["calibration"]``.
+    """Ranges of a model's activations on clips of training speakers; `fit` keeps them as
+    ``notes["calibration"]``.
 
     Parameters
     ----------
@@ -91,8 +93,8 @@ def calibrate(checkpoint, x, lengths):
     Returns
     -------
     dict
-        JSON values: ``input``, the largest size of a feature after the residual connection at most; ``cell``, the
-        largest size of a cell state of each layer.
+        JSON values: ``input``, the largest size of a feature after the residual connection at most; ``cell``,
+        the largest size of a cell state of each layer.
     """
     _, cache = checkpoint.model().forward(x, lengths)
     rows = packing(lengths).pack(np.asarray(x))
@@ -117,9 +119,12 @@ class QuantizedModel:
         self.x_bits = _fraction_bits(calibration["input"])
         bits = [_fraction_bits(CELL_MARGIN * limit) for limit in calibration["cell"]]
         self.residual = folded.residual
-        # Layers stacked on another one read its hidden states, Q15; the first of each LSTM reads features or their residual sum.
+        # Layers stacked on another one read its hidden states, Q15; the first of each LSTM reads features or
+        # their residual sum.
         inputs = [self.x_bits if k in (0, folded.residual) else 15 for k in range(len(folded.lstms))]
-        self.lstms = [_quantize_lstm(lstm, x_bits, c_bits) for lstm, x_bits, c_bits in zip(folded.lstms, inputs, bits)]
+        self.lstms = [
+            _quantize_lstm(lstm, x_bits, c_bits) for lstm, x_bits, c_bits in zip(folded.lstms, inputs, bits)
+        ]
         self.head = _quantize_head(folded)
 
     @classmethod
@@ -130,7 +135,8 @@ class QuantizedModel:
         ----------
         checkpoint : Checkpoint
         calibration : dict, optional
-            As `calibrate` returns it; by default that of the checkpoint's notes, or wide ranges (16) without one.
+            As `calibrate` returns it; by default that of the checkpoint's notes, or wide ranges (16) without
+            one.
 
         Raises
         ------
@@ -139,24 +145,36 @@ class QuantizedModel:
         """
         folded = halve_sigmoids(fold(checkpoint.config, checkpoint.state))
         if calibration is None:
-            calibration = checkpoint.notes.get("calibration", {"input": INPUT_RANGE, "cell": [CELL_RANGE] * len(folded.lstms)})
+            calibration = checkpoint.notes.get(
+                "calibration", {"input": INPUT_RANGE, "cell": [CELL_RANGE] * len(folded.lstms)}
+            )
         _check_calibration(calibration, len(folded.lstms))
         return cls(folded, calibration)
 
     def quantize(self, z):
         """Z-scored features as int16 (Q1), from float32 arithmetic that is exact but for one addition."""
         unit = np.float32(2.0**self.x_bits)
-        near = np.clip(np.asarray(z, dtype=np.float32), -40000 / unit, 40000 / unit)  # beyond it saturates anyway
+        # beyond it saturates anyway
+        near = np.clip(np.asarray(z, dtype=np.float32), -40000 / unit, 40000 / unit)
         return fp.saturate(np.floor(near * unit + np.float32(0.5)).astype(np.int64), 16).astype(np.int16)
 
     def start(self, N):
         """State of N clips before their first frame."""
         sizes = [lstm.W_h.shape[1] for lstm in self.lstms]
         zeros = [np.zeros((N, H), dtype=np.int64) for H in sizes]
-        return QuantizedState(zeros, [h.copy() for h in zeros], np.zeros(N, np.int64), np.zeros(N, np.int64), np.zeros((N, sizes[-1]), np.int64), 0)
+        return QuantizedState(
+            zeros,
+            [h.copy() for h in zeros],
+            np.zeros(N, np.int64),
+            np.zeros(N, np.int64),
+            np.zeros((N, sizes[-1]), np.int64),
+            0,
+        )
 
     def step(self, x, state, n=None):
-        """Advance the first n clips (all by default) of `state` by one frame x (n, D) of quantised features, in place."""
+        """Advance the first n clips (all by default) of `state` by one frame x (n, D) of quantised features,
+        in place.
+        """
         if state.frames >= MAX_FRAMES:
             raise InputError(f"a clip has more than {MAX_FRAMES} frames; expected at most that: cut it")
         n = len(x) if n is None else n
@@ -178,7 +196,9 @@ class QuantizedModel:
     def logits(self, context):
         """(N, C) Q16 (Q12)."""
         head = self.head
-        return fp.saturate(fp.requantize(fp.exact_product(context, head.W.T), head.multiplier, head.shift) + head.bias, 32)
+        return fp.saturate(
+            fp.requantize(fp.exact_product(context, head.W.T), head.multiplier, head.shift) + head.bias, 32
+        )
 
     def infer_integer(self, x, lengths):
         """Logits (N, C) in Q16 of quantised features x (N, T, D); see `infer`."""
@@ -205,7 +225,10 @@ class QuantizedModel:
         layout = packing(lengths, x.shape[:2])
         rows = layout.pack(x)
         if not np.isfinite(rows).all():
-            raise InputError("features hold NaN or infinite values; expected finite ones: check the audio and the statistics")
+            raise InputError(
+                "features hold NaN or infinite values; expected finite ones: check the audio and the"
+                " statistics"
+            )
         return (self._run(self.quantize(rows), layout) / 65536.0).astype(np.float32)
 
     def _run(self, rows, layout):
@@ -218,7 +241,10 @@ class QuantizedModel:
     def _attend(self, state, n):
         """(Q7)-(Q10) for the first n clips."""
         head, h = self.head, state.h[-1][:n]
-        e = fp.saturate(fp.requantize(fp.exact_product(h, head.attention), head.score_multiplier, head.score_shift), 32)  # (n,)  (Q7)
+        # (n,)  (Q7)
+        e = fp.saturate(
+            fp.requantize(fp.exact_product(h, head.attention), head.score_multiplier, head.score_shift), 32
+        )
         E = e >> 16
         maximum = np.maximum(state.maximum[:n], E) if state.frames else E
         fall = np.minimum(maximum - state.maximum[:n], 62) if state.frames else np.zeros_like(E)
@@ -243,15 +269,26 @@ def _quantize_lstm(lstm, x_bits, c_bits):
     W_x = np.rint(lstm.W_x / (unit_x * 2.0**x_bits)[:, None]).astype(np.int8)
     W_h = np.rint(lstm.W_h / (unit_h * 2.0**15)[:, None]).astype(np.int8)
     bias = np.rint(lstm.b / unit_x)
-    reach = 32768 * (np.abs(W_h.astype(np.int64)).sum(axis=1) + np.abs(W_x.astype(np.int64)).sum(axis=1)) + np.abs(bias) + ((1 << r) >> 1)
+    reach = (
+        32768 * (np.abs(W_h.astype(np.int64)).sum(axis=1) + np.abs(W_x.astype(np.int64)).sum(axis=1))
+        + np.abs(bias)
+        + ((1 << r) >> 1)
+    )
     if reach.max() >= 1 << 31:
-        raise InputError(f"row {reach.argmax()} of an LSTM can sum to {reach.max():.0f}; expected less than 2^31 for int8: export it as float32")
+        raise InputError(
+            f"row {reach.argmax()} of an LSTM can sum to {reach.max():.0f}; expected less than 2^31 for int8:"
+            " export it as float32"
+        )
     M, s = fp.multiplier(unit_x * 2.0**15)
-    return QuantizedLSTM(W_x, W_h, bias.astype(np.int32), M.astype(np.int32), _shifts(s, "an LSTM"), r.astype(np.uint8), c_bits)
+    return QuantizedLSTM(
+        W_x, W_h, bias.astype(np.int32), M.astype(np.int32), _shifts(s, "an LSTM"), r.astype(np.uint8), c_bits
+    )
 
 
 def _units(lstm, x_bits):
-    """Units of the sums over x and over h, (4H,) each, with unit_x = 2^r unit_h and r >= 0: as fine as int8 and the bias allow."""
+    """Units of the sums over x and over h, (4H,) each, with unit_x = 2^r unit_h and r >= 0: as fine as int8
+    and the bias allow.
+    """
     finest_x = _row_limit(lstm.W_x) / 127 * 2.0**-x_bits
     finest_h = _row_limit(lstm.W_h) / 127 * 2.0**-15
     r = np.clip(np.rint(np.log2(finest_x / finest_h)), 0, 24)
@@ -269,28 +306,44 @@ def _quantize_head(folded):
     score_multiplier, score_shift = fp.multiplier(scale * 2.0 * np.log2(np.e))  # Q15 to Q16, base e to base 2
     scales = _row_limit(folded.head_W) / 32767  # (C,)
     M, s = fp.multiplier(scales * 2.0)  # Q15 to Q16
-    attention, W = np.rint(folded.attention / scale).astype(np.int16), np.rint(folded.head_W / scales[:, None]).astype(np.int16)
+    attention, W = (
+        np.rint(folded.attention / scale).astype(np.int16),
+        np.rint(folded.head_W / scales[:, None]).astype(np.int16),
+    )
     bias = np.rint(folded.head_b * 65536)
     if np.abs(bias).max() >= 1 << 31:
-        raise InputError(f"a bias of the head is {np.abs(folded.head_b).max():g}; expected less than 32768 for int8: export it as float32")
+        raise InputError(
+            f"a bias of the head is {np.abs(folded.head_b).max():g}; expected less than 32768 for int8:"
+            " export it as float32"
+        )
     shifts, score_shift = _shifts(s, "the head"), int(_shifts(score_shift, "attention"))
     _check_sums("attention", attention[None], [int(score_multiplier)], [score_shift])
     _check_sums("the head", W, M.tolist(), shifts.tolist())
-    return QuantizedHead(attention, int(score_multiplier), score_shift, W, bias.astype(np.int32), M.astype(np.int32), shifts)
+    return QuantizedHead(
+        attention, int(score_multiplier), score_shift, W, bias.astype(np.int32), M.astype(np.int32), shifts
+    )
 
 
 def _shifts(s, what):
     """As uint8, for `requantize`."""
     if s.min() < 0 or s.max() > 62:
-        raise InputError(f"the weights of {what} need a shift of {s.min()} to {s.max()} bits; expected 0 to 62 for int8: export it as float32")
+        raise InputError(
+            f"the weights of {what} need a shift of {s.min()} to {s.max()} bits; expected 0 to 62 for int8:"
+            " export it as float32"
+        )
     return s.astype(np.uint8)
 
 
 def _check_sums(what, W, multipliers, shifts):
-    """Raise InputError if what `requantize` rounds could exceed 64 bits, for hidden states of full size; in Python's integers, which have no end."""
+    """Raise InputError if what `requantize` rounds could exceed 64 bits, for hidden states of full size; in
+    Python's integers, which have no end.
+    """
     for row, M, s in zip(np.abs(W.astype(np.int64)).sum(axis=1).tolist(), multipliers, shifts):
         if (reach := 32768 * row * M + (1 << s >> 1)) >= 1 << 63:
-            raise InputError(f"a product of {what} can reach {float(reach):.2g}; expected less than 2^63 for int8: export it as float32")
+            raise InputError(
+                f"a product of {what} can reach {float(reach):.2g}; expected less than 2^63 for int8: export"
+                " it as float32"
+            )
 
 
 def _fraction_bits(limit):
@@ -300,6 +353,12 @@ def _fraction_bits(limit):
 
 def _check_calibration(calibration, layers):
     cells = calibration.get("cell") if isinstance(calibration, dict) else None
-    limits = [calibration.get("input"), *cells] if isinstance(cells, (list, tuple)) and len(cells) == layers else [None]
+    limits = (
+        [calibration.get("input"), *cells]
+        if isinstance(cells, (list, tuple)) and len(cells) == layers
+        else [None]
+    )
     if not all(isinstance(limit, numbers.Real) and 0 < limit < 1e300 for limit in limits):
-        raise InputError(f"calibration is {calibration!r}; expected positive ranges: 'input' and a list 'cell' of {layers}")
+        raise InputError(
+            f"calibration is {calibration!r}; expected positive ranges: 'input' and a list 'cell' of {layers}"
+        )

@@ -1,7 +1,9 @@
-"""What golden vectors are made of: synthetic inputs, and every stage from PCM to probabilities computed from them.
+"""What golden vectors are made of: synthetic inputs, and every stage from PCM to probabilities computed from
+them.
 
-Sound is int16 PCM at the rate of the features; it takes the way that `Recognizer` takes. Two cases begin at z-scored
-features instead, because no sound makes them. Weights without a feature configuration have such cases only.
+Sound is int16 PCM at the rate of the features; it takes the way that `Recognizer` takes. Two cases begin at
+z-scored features instead, because no sound makes them. Weights without a feature configuration have such
+cases only.
 """
 
 from typing import NamedTuple
@@ -31,13 +33,25 @@ def cases(checkpoint):
     """{name: Case} for the weights of a `Checkpoint`, always the same for the same sizes and features."""
     D, rng = checkpoint.config.input_size, np.random.default_rng(SEED)
     made = {
-        "padded-batch": Case("four clips of 12, 1, 7 and 9 frames, padded with zeros", x=_padded(rng, D), lengths=np.array(LENGTHS)),
-        "saturating": Case("features of +-50: gates and hidden states at their limits", x=_saturating(rng, D), lengths=np.array([SHORT])),
+        "padded-batch": Case(
+            "four clips of 12, 1, 7 and 9 frames, padded with zeros",
+            x=_padded(rng, D),
+            lengths=np.array(LENGTHS),
+        ),
+        "saturating": Case(
+            "features of +-50: gates and hidden states at their limits",
+            x=_saturating(rng, D),
+            lengths=np.array([SHORT]),
+        ),
     }
     if has_sound(checkpoint):
-        return {name: Case(text, pcm=pcm) for name, (text, pcm) in _sounds(checkpoint.features, rng).items()} | made
+        return {
+            name: Case(text, pcm=pcm) for name, (text, pcm) in _sounds(checkpoint.features, rng).items()
+        } | made
     walks = {"one-frame": ("one frame", 1), "longest": (f"{LONGEST} frames", LONGEST)}
-    return {name: Case(text, x=_walk(rng, (1, T, D)), lengths=np.array([T])) for name, (text, T) in walks.items()} | made
+    return {
+        name: Case(text, x=_walk(rng, (1, T, D)), lengths=np.array([T])) for name, (text, T) in walks.items()
+    } | made
 
 
 def has_sound(checkpoint):
@@ -59,8 +73,8 @@ def compute(checkpoint, case, dtype=np.float64):
     -------
     lengths : (N,) int array
     tensors : dict of str to array
-        ``power`` (T, bins), ``mel_db`` (T, n_mels), ``tuning`` (1,), ``features`` (T, D) where the case is sound, then
-        what `npreslstm.testing.trace` gives.
+        ``power`` (T, bins), ``mel_db`` (T, n_mels), ``tuning`` (1,), ``features`` (T, D) where the case is
+        sound, then what `npreslstm.testing.trace` gives.
     """
     tensors, x, lengths = {}, case.x, case.lengths
     if case.pcm is not None:
@@ -78,9 +92,18 @@ def _frontend(pcm, config, dtype):
     frames = next(spectrum.frame_blocks(y, config.n_fft, config.hop_length, config.framing, len(y)))
     power = spectrum.power_spectrum(frames)
     mel = mfcc.mel_spectrogram(power, config.sample_rate, config.n_mels, config.fmin, config.upper_hz)
-    tuning = chroma.estimate_tuning(power, config.sample_rate, config.n_chroma) if config.tuning is None else config.tuning
+    tuning = (
+        chroma.estimate_tuning(power, config.sample_rate, config.n_chroma)
+        if config.tuning is None
+        else config.tuning
+    )
     features = extract_features(pcm, config.sample_rate, config, dtype)
-    return {"power": power, "mel_db": mfcc.power_to_db(mel, config.floor_db), "tuning": np.array([tuning], dtype), "features": features}
+    return {
+        "power": power,
+        "mel_db": mfcc.power_to_db(mel, config.floor_db),
+        "tuning": np.array([tuning], dtype),
+        "features": features,
+    }
 
 
 def _sounds(config, rng):
@@ -92,7 +115,10 @@ def _sounds(config, rng):
     return {
         "speech": (f"a gliding voice in syllables, {SHORT} frames", _pcm(_voice(n, rate, rng))),
         "silence": (f"digital zero, {SHORT} frames", np.zeros(n, np.int16)),
-        "clipping": ("the voice ten times full scale, cut off at full scale", _pcm(10 * _voice(n, rate, rng))),
+        "clipping": (
+            "the voice ten times full scale, cut off at full scale",
+            _pcm(10 * _voice(n, rate, rng)),
+        ),
         "tones": ("four steady sines, the highest at 0.4 of the sample rate", _pcm(tones)),
         "one-frame": ("a sound shorter than a frame", _pcm(_voice(one, rate, rng))),
         "longest": (f"the voice for {LONGEST} frames", _pcm(_voice(longest, rate, rng))),

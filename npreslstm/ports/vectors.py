@@ -6,8 +6,8 @@
     <case>.json            the same, rounded to float32
     npr_case_<case>.h      the same as C arrays, rounded to float32; clips and frames in one index
 
-The reference computes in float64 from float32 weights. The tolerance for a float32 implementation is ten times what
-this package's own float32 arithmetic deviates, tensor by tensor, and at least eight roundings.
+The reference computes in float64 from float32 weights. The tolerance for a float32 implementation is ten
+times what this package's own float32 arithmetic deviates, tensor by tensor, and at least eight roundings.
 """
 
 import hashlib
@@ -35,7 +35,8 @@ ABOUT = {  # of a manifest, see `misfit`
     "format": str, "version": int, "weights": {"sha256": str}, "cases": ({str: dict}, [str]), "files": {str: str},
 }  # fmt: skip
 MOST_CASES = 100
-RECOMPUTED = 1e-10  # allowed when this package computes a folder again; another NumPy or processor achieves 1e-12
+# allowed when this package computes a folder again; another NumPy or processor achieves 1e-12
+RECOMPUTED = 1e-10
 SMALLEST = 8 * float(np.finfo(np.float32).eps)
 MEANINGS = {
     "power": "power spectrum of each frame", "mel_db": "mel bands in dB, not below the floor", "tuning": "deviation from A440, in pitch classes",
@@ -47,7 +48,9 @@ MEANINGS = {
 
 
 class Vectors(NamedTuple):
-    """A folder of vectors as read: `cases` is {case: {tensor: array}}, `lengths` among them, and `pcm` where it is sound."""
+    """A folder of vectors as read: `cases` is {case: {tensor: array}}, `lengths` among them, and `pcm` where
+    it is sound.
+    """
 
     manifest: dict
     cases: dict[str, dict[str, np.ndarray]]
@@ -107,9 +110,14 @@ def _read_manifest(folder):
     manifest = read_json(path, REMEDY, ABOUT)
     if (manifest["format"], manifest["version"]) != (FORMAT, VERSION):
         version = shown(manifest["version"])
-        raise InputError(f"{folder} has vectors of version {version}; this version of npreslstm reads {VERSION}: export them again")
+        raise InputError(
+            f"{folder} has vectors of version {version}; this version of npreslstm reads {VERSION}: export"
+            " them again"
+        )
     names = [*manifest["cases"], *manifest["files"]]
-    if wrong := [name for name in names if os.path.basename(name) != name or not name.isprintable() or not name]:
+    if wrong := [
+        name for name in names if os.path.basename(name) != name or not name.isprintable() or not name
+    ]:
         raise InputError(f"{path} names {shown(wrong[0])}; expected files of the folder itself: {REMEDY}")
     if len(manifest["cases"]) > MOST_CASES:
         found = len(manifest["cases"])
@@ -129,7 +137,8 @@ def check_vectors(folder, checkpoint=None):
     Returns
     -------
     list of str
-        What is wrong: files that changed, other weights, and for each case the first tensor that deviates. Empty if all is well.
+        What is wrong: files that changed, other weights, and for each case the first tensor that deviates.
+        Empty if all is well.
 
     Raises
     ------
@@ -141,9 +150,16 @@ def check_vectors(folder, checkpoint=None):
     if checkpoint is None:
         checkpoint = load_checkpoint(os.path.join(folder, WEIGHTS))
     if checkpoint.sha256 != vectors.manifest["weights"]["sha256"]:
-        problems.append(f"the weights have SHA-256 {checkpoint.sha256}; the vectors were made with {vectors.manifest['weights']['sha256']}")
+        problems.append(
+            f"the weights have SHA-256 {checkpoint.sha256}; the vectors were made with"
+            f" {vectors.manifest['weights']['sha256']}"
+        )
     for name, stored in vectors.cases.items():
-        case = Case("", stored["pcm"]) if "pcm" in stored else Case("", x=stored["input"], lengths=stored["lengths"])
+        case = (
+            Case("", stored["pcm"])
+            if "pcm" in stored
+            else Case("", x=stored["input"], lengths=stored["lengths"])
+        )
         try:
             problem = first_deviation(compute(checkpoint, case)[1], stored, RECOMPUTED)
         except InputError as error:  # weights for other features, or of other sizes
@@ -206,20 +222,30 @@ def _manifest(checkpoint):
         "model": checkpoint.config.to_dict(),
         "features": checkpoint.features.to_dict() if has_sound(checkpoint) else None,
         "classes": checkpoint.classes and list(checkpoint.classes),
-        "tolerance": "a value may deviate by the tolerance times max(1, |value|); entries past a clip's length are zero and need not be compared",
+        "tolerance": (
+            "a value may deviate by the tolerance times max(1, |value|); entries past a clip's length are"
+            " zero and need not be compared"
+        ),
     }
 
 
 def _description(case, stored):
     shapes = {name: list(array.shape) for name, array in stored.items()}
     begins_at = "input" if case.pcm is None else "pcm"
-    return {"description": case.description, "begins_at": begins_at, "lengths": stored["lengths"].tolist(), "shapes": shapes}
+    return {
+        "description": case.description,
+        "begins_at": begins_at,
+        "lengths": stored["lengths"].tolist(),
+        "shapes": shapes,
+    }
 
 
 def _write_case(folder, name, stored, checkpoint):
     """Write one case in its three forms; returns {file: SHA-256}."""
     header = f"npr_case_{name.replace('-', '_')}.h"
-    rounded = {key: array if array.dtype.kind == "i" else array.astype(np.float32) for key, array in stored.items()}
+    rounded = {
+        key: array if array.dtype.kind == "i" else array.astype(np.float32) for key, array in stored.items()
+    }
     texts = {f"{name}.json": _json(name, rounded), header: _c_header(name, rounded, checkpoint)}
     with atomic_write(os.path.join(folder, f"{name}.npz")) as file:
         np.savez(file, **stored)
@@ -247,8 +273,14 @@ def _json(name, stored):
     """Nine digits give a float32 back exactly."""
     rows = []
     for key, array in stored.items():
-        values = ",".join(map(str, array.ravel().tolist()) if array.dtype.kind == "i" else (f"{v:.9g}" for v in array.ravel().tolist()))
-        rows.append(f'  "{key}": {{"type": "{array.dtype.name}", "shape": {list(array.shape)}, "values": [{values}]}}')
+        values = ",".join(
+            map(str, array.ravel().tolist())
+            if array.dtype.kind == "i"
+            else (f"{v:.9g}" for v in array.ravel().tolist())
+        )
+        rows.append(
+            f'  "{key}": {{"type": "{array.dtype.name}", "shape": {list(array.shape)}, "values": [{values}]}}'
+        )
     return f'{{"case": "{name}", "tensors": {{\n' + ",\n".join(rows) + "\n}}\n"
 
 

@@ -9,7 +9,9 @@ HEADER = 10  # characters of a class name over a column
 
 
 def summary_text(config, summary, seconds=()):
-    """Text of what `npreslstm.training.crossval.summarise` returns; `config` is that of the journal, `seconds` of each training."""
+    """Text of what `npreslstm.training.crossval.summarise` returns; `config` is that of the journal,
+    `seconds` of each training.
+    """
     several = [corpora_table(summary["corpora"])] if "corpora" in summary else []
     confusion = confusion_table(config["classes"], summary["confusion"])
     sections = [_what(config, summary, seconds), _scores(summary), *several, _recalls(summary), confusion]
@@ -20,7 +22,11 @@ def corpora_table(scores):
     """What `npreslstm.training.corpora.corpus_scores` returns; the means of the runs."""
     rows = []
     for name, score in scores.items():
-        interval = "one speaker" if score["UAR interval"] is None else "{:.4f} to {:.4f}".format(*score["UAR interval"])
+        interval = (
+            "one speaker"
+            if score["UAR interval"] is None
+            else "{:.4f} to {:.4f}".format(*score["UAR interval"])
+        )
         found = [f"{np.mean(score[which]):.4f}" for which in ("UAR by run", "UAR among its classes by run")]
         rows.append((name, f"{score['clips']:,}", str(len(score["classes"])), found[0], interval, found[1]))
     header = ("corpus", "clips", "classes", "UAR", "95 % over speakers", "UAR among its classes")
@@ -32,10 +38,14 @@ def _what(config, summary, seconds):
     scored = "test" if config["scored speakers"] == [fold["test"] for fold in folds] else "validation"
     speakers = sum(map(len, config["scored speakers"]))
     lines = [
-        f"{config['data']}: {summary['clips']:,} clips of {speakers} {scored} speakers in {len(folds)} folds, each "
-        f"scored by a model that was not trained on them",
-        f"{model['kind']} with {model['hidden_size']} hidden units; {_runs(summary)} from seed {config['seed']}; "
-        f"validation speakers {config['validation speakers']}",
+        (
+            f"{config['data']}: {summary['clips']:,} clips of {speakers} {scored} speakers in {len(folds)}"
+            " folds, each scored by a model that was not trained on them"
+        ),
+        (
+            f"{model['kind']} with {model['hidden_size']} hidden units; {_runs(summary)} from seed"
+            f" {config['seed']}; validation speakers {config['validation speakers']}"
+        ),
     ]
     if seconds:
         lines.append(f"the {len(seconds)} trainings took {duration(sum(seconds))} of one process")
@@ -43,9 +53,15 @@ def _what(config, summary, seconds):
         counts = " ".join(str(len(fold)) for fold in config["teachers"])
         lines.append(f"learnt from networks of the same folds: {counts} of folds 0 to {len(folds) - 1}")
     if config.get("heard at"):
-        lines.append(f"each clip heard at the speeds {', '.join(f'{speed:g}' for speed in config['heard at'])}, the probabilities averaged")
+        lines.append(
+            f"each clip heard at the speeds {', '.join(f'{speed:g}' for speed in config['heard at'])}, the"
+            " probabilities averaged"
+        )
     if recipe["statistics"] == "all":
-        lines.append("the features' mean and standard deviation are of all speakers, scored ones included: not an honest protocol")
+        lines.append(
+            "the features' mean and standard deviation are of all speakers, scored ones included: not an"
+            " honest protocol"
+        )
     if recipe["keep"] == "best" and scored == "validation":
         lines.append("the epoch is chosen on the speakers that are scored: the figures are too high")
     for run, done in summary["unfinished"]:
@@ -54,7 +70,11 @@ def _what(config, summary, seconds):
 
 
 def _scores(summary):
-    interval = "one speaker" if summary["UAR interval"] is None else "95 % over speakers: {:.4f} to {:.4f}".format(*summary["UAR interval"])
+    interval = (
+        "one speaker"
+        if summary["UAR interval"] is None
+        else "95 % over speakers: {:.4f} to {:.4f}".format(*summary["UAR interval"])
+    )
     by_run = summary["UAR by run"]
     extremes = f"   best run {max(by_run):.4f}, worst {min(by_run):.4f}" if len(by_run) > 1 else ""
     lines = [
@@ -65,7 +85,10 @@ def _scores(summary):
         "by fold: " + " ".join(f"{value:.4f}" for value in summary["UAR by fold"]),
     ]
     if summary["ensemble UAR"] is not None:
-        lines.append(f"{_runs(summary)} as one ensemble, {len(by_run)} times the parameters: {summary['ensemble UAR']:.4f}")
+        lines.append(
+            f"{_runs(summary)} as one ensemble, {len(by_run)} times the parameters:"
+            f" {summary['ensemble UAR']:.4f}"
+        )
     return "\n".join(lines)
 
 

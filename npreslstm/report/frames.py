@@ -1,4 +1,6 @@
-"""Features of files as CSV, JSON or .npz; the functions take the results of `npreslstm.audio.folder.extract_folder`."""
+"""Features of files as CSV, JSON or .npz; the functions take the results of
+`npreslstm.audio.folder.extract_folder`.
+"""
 
 import json
 
@@ -9,7 +11,8 @@ from npreslstm.files import CsvWriter
 
 
 def frame_times(count, config):
-    """Seconds at which each frame starts and ends: (count,) and (count,); the zeros before the first sample are left out.
+    """Seconds at which each frame starts and ends: (count,) and (count,); the zeros before the first sample
+    are left out.
 
     With trimming, counted from where the sound starts.
     """
@@ -18,7 +21,9 @@ def frame_times(count, config):
 
 
 def write_csv(results, config, file):
-    """``file, start, end, <one column a feature>``, one row a frame; a file without features has a row with its name alone."""
+    """``file, start, end, <one column a feature>``, one row a frame; a file without features has a row with
+    its name alone.
+    """
     writer = CsvWriter(file)
     writer.writerow(["file", "start", "end", *config.columns])
     for path, features, _ in results:
@@ -31,14 +36,21 @@ def write_csv(results, config, file):
 
 def write_json(results, config, file):
     """One object: the configuration, the columns, and for each file its features or the error."""
-    clips = [{"file": path, "features": None if features is None else _digits(features), "error": error} for path, features, error in results]
+    clips = [
+        {"file": path, "features": None if features is None else _digits(features), "error": error}
+        for path, features, error in results
+    ]
     json.dump({"config": config.to_dict(), "columns": config.columns, "clips": clips}, file)
     file.write("\n")
 
 
 def write_npz(results, config, file):
-    """files (N,), lengths (N,), features (sum of lengths, D), columns (D,), config (JSON); a file without features has length 0."""
-    features = [np.zeros((0, config.n_features), np.float32) if clip is None else clip for _, clip, _ in results]
+    """files (N,), lengths (N,), features (sum of lengths, D), columns (D,), config (JSON); a file without
+    features has length 0.
+    """
+    features = [
+        np.zeros((0, config.n_features), np.float32) if clip is None else clip for _, clip, _ in results
+    ]
     np.savez(
         file,
         files=np.array([path for path, _, _ in results]),

@@ -56,7 +56,9 @@ def _draw(axes, y, config):
     # A few large values would leave the rest without colour: MFCC 0, the loudness, has no say in it.
     limit = max(1.0, np.percentile(np.abs(coefficients[:, min(1, config.n_mfcc - 1) :]), 95))
     _image(axes[2], edges, coefficients, "MFCC", "coefficient", cmap="RdBu_r", vmin=-limit, vmax=limit)
-    _image(axes[3], edges, features[:, config.n_mfcc :], "chroma", "pitch class", cmap="magma", vmin=0, vmax=1)
+    _image(
+        axes[3], edges, features[:, config.n_mfcc :], "chroma", "pitch class", cmap="magma", vmin=0, vmax=1
+    )
     if config.n_chroma == 12:
         axes[3].set_yticks(range(0, 12, 2), PITCH_NAMES[::2])
     axes[3].set_xlabel("time in seconds")
@@ -78,14 +80,27 @@ def _image(ax, edges, columns, label, ylabel, **colours):
 
 
 def _time_edges(count, config):
-    """Where each frame's column starts and ends: hop_length wide about the middle of the frame, (count + 1,) seconds."""
-    middle = np.arange(count + 1) * config.hop_length + config.n_fft // 2 - spectrum.lead_in(config.n_fft, config.hop_length, config.framing)
+    """Where each frame's column starts and ends: hop_length wide about the middle of the frame, (count + 1,)
+    seconds.
+    """
+    middle = (
+        np.arange(count + 1) * config.hop_length
+        + config.n_fft // 2
+        - spectrum.lead_in(config.n_fft, config.hop_length, config.framing)
+    )
     return (middle - config.hop_length / 2) / config.sample_rate
 
 
 def _log_mel(y, config):
     shape = config.n_fft, config.hop_length, config.framing
-    power = (spectrum.power_spectrum(frames) for frames in spectrum.frame_blocks(y, *shape, frames_at_once(config)))
-    mel = np.concatenate([mfcc.mel_spectrogram(block, config.sample_rate, config.n_mels, config.fmin, config.upper_hz) for block in power])
+    power = (
+        spectrum.power_spectrum(frames) for frames in spectrum.frame_blocks(y, *shape, frames_at_once(config))
+    )
+    mel = np.concatenate(
+        [
+            mfcc.mel_spectrogram(block, config.sample_rate, config.n_mels, config.fmin, config.upper_hz)
+            for block in power
+        ]
+    )
     log_mel = mfcc.power_to_db(mel, config.floor_db)
     return log_mel if config.top_db is None else np.maximum(log_mel, log_mel.max() - config.top_db)

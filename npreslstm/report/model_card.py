@@ -1,4 +1,6 @@
-"""The model card of the bundled weights, written from what the weights files and the cross-validation of their recipe say."""
+"""The model card of the bundled weights, written from what the weights files and the cross-validation of
+their recipe say.
+"""
 
 from dataclasses import replace
 
@@ -10,7 +12,9 @@ from npreslstm.training.recipe import Recipe
 TERMS = {
     RAVDESS: "CC BY-NC-SA 4.0 (Livingstone & Russo 2018, PLoS ONE 13(5): e0196391)",
     "nemo.csv": "CC BY-NC-SA 4.0 (Christop, nEMO: Dataset of Emotional Speech in Polish, LREC-COLING 2024)",
-    "emospeech.csv": "CC BY-NC-SA 4.0 (Banga et al. 2019, Indian EmoSpeech Command Dataset, arXiv 1910.13801)",
+    "emospeech.csv": (
+        "CC BY-NC-SA 4.0 (Banga et al. 2019, Indian EmoSpeech Command Dataset, arXiv 1910.13801)"
+    ),
 }
 
 _CARD = """\
@@ -67,17 +71,29 @@ def model_card(checkpoints, summaries):
     checkpoints : dict
         {name: Checkpoint} with notes as `npreslstm.training.fit.fit` writes them.
     summaries : dict
-        {name: summary} of the recipe's cross-validation, as `npreslstm.training.crossval.summarise` returns them.
+        {name: summary} of the recipe's cross-validation, as `npreslstm.training.crossval.summarise` returns
+        them.
 
     Returns
     -------
     str
         Markdown.
     """
-    errors = " / ".join(f"{1 - checkpoint.notes['scores held out']['accuracy']:.0%} ({name})" for name, checkpoint in checkpoints.items())
-    tables = {"overview": _overview(checkpoints), "recalls": _recalls(checkpoints), "crossval": _crossval(summaries)}
+    errors = " / ".join(
+        f"{1 - checkpoint.notes['scores held out']['accuracy']:.0%} ({name})"
+        for name, checkpoint in checkpoints.items()
+    )
+    tables = {
+        "overview": _overview(checkpoints),
+        "recalls": _recalls(checkpoints),
+        "crossval": _crossval(summaries),
+    }
     words = {"commands": _commands(checkpoints), "changes": _changes(checkpoints), "errors": errors}
-    words |= {"teachers": _teachers(checkpoints), "starts": _starts(checkpoints), "terms": _terms(checkpoints)}
+    words |= {
+        "teachers": _teachers(checkpoints),
+        "starts": _starts(checkpoints),
+        "terms": _terms(checkpoints),
+    }
     return _CARD.format(**tables, **words, probabilities=_probabilities(checkpoints))
 
 
@@ -87,19 +103,27 @@ def _terms(checkpoints):
     for name, checkpoint in checkpoints.items():
         if corpora := checkpoint.notes.get("corpora"):
             lines = [f"- {corpus}: {TERMS.get(corpus, 'not stated')}" for corpus in corpora]
-            text += f"\n\n`{name}.npz` learnt from several corpora, whose terms hold together:\n" + "\n".join(lines)
+            text += f"\n\n`{name}.npz` learnt from several corpora, whose terms hold together:\n" + "\n".join(
+                lines
+            )
     return text
 
 
 def _overview(checkpoints):
-    rows = ["| file | features | held-out actors | clips | UAR | accuracy | seed | SHA-256 |", "|---|---|---|---|---|---|---|---|"]
+    rows = [
+        "| file | features | held-out actors | clips | UAR | accuracy | seed | SHA-256 |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for name, checkpoint in checkpoints.items():
         notes, scores = checkpoint.notes, checkpoint.notes["scores held out"]
         rate = f"{checkpoint.features.sample_rate / 1000:g} kHz"
         held_out = ", ".join(notes["speakers held out"])
         figures = f"{scores['clips']} | {scores['uar']:.4f} | {scores['accuracy']:.4f} | {notes['seed']}"
         held_out = held_out.replace(f"{RAVDESS}/", "")
-        rows.append(f"| `{name}.npz` | {_features(checkpoint)}, {rate} | {held_out} | {figures} | `{checkpoint.sha256[:16]}` |")
+        rows.append(
+            f"| `{name}.npz` | {_features(checkpoint)}, {rate} | {held_out} | {figures} |"
+            f" `{checkpoint.sha256[:16]}` |"
+        )
     return "\n".join(rows)
 
 
@@ -113,26 +137,38 @@ def _recalls(checkpoints):
     names = list(checkpoints)
     rows = ["| class | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for label in checkpoints[names[0]].classes:
-        found = " | ".join(f"{checkpoints[name].notes['scores held out']['recalls'][label]:.3f}" for name in names)
+        found = " | ".join(
+            f"{checkpoints[name].notes['scores held out']['recalls'][label]:.3f}" for name in names
+        )
         rows.append(f"| {label} | {found} |")
     return "\n".join(rows)
 
 
 def _crossval(summaries):
-    rows = ["| features | runs | UAR | standard deviation of a run | 95 % over speakers | UAR of fold 0 |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| features | runs | UAR | standard deviation of a run | 95 % over speakers | UAR of fold 0 |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, summary in summaries.items():
         mean, std, (low, high) = summary["UAR"]["mean"], summary["UAR"]["std"], summary["UAR interval"]
         spread = "" if std is None else f"{std:.4f}"
         fold = summary["UAR by fold"][0]
-        rows.append(f"| `{name}` | {len(summary['runs'])} | {mean:.4f} | {spread} | {low:.4f} to {high:.4f} | {fold:.4f} |")
+        rows.append(
+            f"| `{name}` | {len(summary['runs'])} | {mean:.4f} | {spread} | {low:.4f} to {high:.4f} |"
+            f" {fold:.4f} |"
+        )
     return "\n".join(rows)
 
 
 def _teachers(checkpoints):
-    found = {name: len(checkpoint.notes["teachers"]) for name, checkpoint in checkpoints.items() if "teachers" in checkpoint.notes}
+    found = {
+        name: len(checkpoint.notes["teachers"])
+        for name, checkpoint in checkpoints.items()
+        if "teachers" in checkpoint.notes
+    }
     return "".join(
-        f"\n{_files(names)} did not learn the labels, but what {count} networks that were trained on the same speakers make of\n"
-        "the distorted clips (distillation; docs/accuracy.md says what that gives)."
+        f"\n{_files(names)} did not learn the labels, but what {count} networks that were trained on the same"
+        " speakers make of\nthe distorted clips (distillation; docs/accuracy.md says what that gives)."
         for count, names in _by_value(found).items()
     )
 
@@ -140,10 +176,15 @@ def _teachers(checkpoints):
 def _starts(checkpoints):
     """Which files went on from which."""
     by_digest = {checkpoint.sha256: name for name, checkpoint in checkpoints.items()}
-    found = {name: checkpoint.notes["started from"] for name, checkpoint in checkpoints.items() if "started from" in checkpoint.notes}
+    found = {
+        name: checkpoint.notes["started from"]
+        for name, checkpoint in checkpoints.items()
+        if "started from" in checkpoint.notes
+    }
     return "".join(
-        f"\n`{name}.npz` goes on from `{by_digest.get(digest, digest[:16])}.npz`, under recording conditions (docs/conditions.md), and its targets\n"
-        "are in part what that network makes of the clips as they were recorded."
+        f"\n`{name}.npz` goes on from `{by_digest.get(digest, digest[:16])}.npz`, under recording conditions"
+        " (docs/conditions.md), and its targets\nare in part what that network makes of the clips as they"
+        " were recorded."
         for name, digest in found.items()
     )
 
@@ -169,8 +210,14 @@ def _changes(checkpoints):
     """What differs from the default recipe, as the rest of a sentence."""
     default, changes = Recipe().to_dict().items(), {}
     for name, checkpoint in checkpoints.items():
-        changes[name] = ", ".join(f"{field}={value}" for field, value in checkpoint.notes["recipe"].items() if (field, value) not in default)
-    return "".join(f", for {_files(names)} with {changed}" for changed, names in _by_value(changes).items() if changed)
+        changes[name] = ", ".join(
+            f"{field}={value}"
+            for field, value in checkpoint.notes["recipe"].items()
+            if (field, value) not in default
+        )
+    return "".join(
+        f", for {_files(names)} with {changed}" for changed, names in _by_value(changes).items() if changed
+    )
 
 
 def _files(names):

@@ -1,4 +1,6 @@
-"""Pictures of how a model does: confusion, reliability, embeddings, attention, curves of training. Drawn by matplotlib (extra `plot`)."""
+"""Pictures of how a model does: confusion, reliability, embeddings, attention, curves of training. Drawn by
+matplotlib (extra `plot`).
+"""
 
 import os
 
@@ -25,7 +27,9 @@ def new_figure(width, height):
 
 
 def plain_text():
-    """Have names drawn as they are, in this whole process: matplotlib takes what stands between two $ for mathematics."""
+    """Have names drawn as they are, in this whole process: matplotlib takes what stands between two $ for
+    mathematics.
+    """
     new_figure(1, 1)  # which says so if there is no matplotlib
     import matplotlib
 
@@ -33,19 +37,28 @@ def plain_text():
 
 
 def save_pictures(figures, folder, file_format="png"):
-    """Write figures {name: figure or None}, whole or not at all, into a folder that is made if needed; returns the paths."""
+    """Write figures {name: figure or None}, whole or not at all, into a folder that is made if needed;
+    returns the paths.
+    """
     os.makedirs(folder, exist_ok=True)
     paths = []
     for name, figure in figures.items():
         if figure is not None:
             paths.append(os.path.join(folder, f"{name}.{file_format}"))
             with atomic_write(paths[-1]) as file:
-                figure.savefig(file, format=file_format, dpi=130, metadata={"Date": None} if file_format == "svg" else None)
+                figure.savefig(
+                    file,
+                    format=file_format,
+                    dpi=130,
+                    metadata={"Date": None} if file_format == "svg" else None,
+                )
     return paths
 
 
 def confusion_figure(confusion, classes, title=""):
-    """Confusion matrix (C, C), rows the true classes: shares of each row as colour, in per cent, with counts beneath."""
+    """Confusion matrix (C, C), rows the true classes: shares of each row as colour, in per cent, with counts
+    beneath.
+    """
     confusion = np.asarray(confusion)
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     figure = new_figure(1.6 + 0.75 * len(classes), 1.2 + 0.68 * len(classes))
@@ -55,12 +68,23 @@ def confusion_figure(confusion, classes, title=""):
         for predicted, value in enumerate(row):
             colour = "white" if value > 0.55 else "0.15"
             axes.text(predicted, true - 0.1, f"{100 * value:.0f}", ha="center", va="center", color=colour)
-            axes.text(predicted, true + 0.27, f"{confusion[true, predicted]:,}", ha="center", va="center", color=colour, fontsize=6.5, alpha=0.8)
+            axes.text(
+                predicted,
+                true + 0.27,
+                f"{confusion[true, predicted]:,}",
+                ha="center",
+                va="center",
+                color=colour,
+                fontsize=6.5,
+                alpha=0.8,
+            )
     axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="predicted", ylabel="true", title=title)
     axes.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, label="share of the true class").outline.set_visible(False)
+    figure.colorbar(
+        image, ax=axes, shrink=0.8, pad=0.02, label="share of the true class"
+    ).outline.set_visible(False)
     return figure
 
 
@@ -94,29 +118,55 @@ def reliability_figure(found, title=""):
 
 
 def embedding_figure(averages, contexts, labels, classes):
-    """The two first principal components of averaged features (N, D) and of the model's context vectors (N, H), side by side.
+    """The two first principal components of averaged features (N, D) and of the model's context vectors (N,
+    H), side by side.
 
-    Titles say how much of the variance in all dimensions lies between the classes: 0 for clouds on one centre, 1 for
-    points.
+    Titles say how much of the variance in all dimensions lies between the classes: 0 for clouds on one
+    centre, 1 for points.
     """
     figure = new_figure(11, 5.2)
     panels = figure.subplots(1, 2)
-    for axes, name, vectors in zip(panels, ("averaged features", "context vectors of the model"), (averages, contexts)):
+    for axes, name, vectors in zip(
+        panels, ("averaged features", "context vectors of the model"), (averages, contexts)
+    ):
         points, explained = principal_components(vectors)
         for k, label in enumerate(classes):
             of = labels == k
-            axes.scatter(*points[of].T, s=20, alpha=0.75, linewidths=0, color=_colour(k), marker=MARKERS[k % len(MARKERS)], label=label)
-        axes.set_title(f"{name}\n{100 * share_between(vectors, labels):.0f} % of their variance lies between the classes", fontsize=11)
-        axes.set(xlabel=f"component 1 ({100 * explained[0]:.0f} %)", ylabel=f"component 2 ({100 * explained[1]:.0f} %)")
+            axes.scatter(
+                *points[of].T,
+                s=20,
+                alpha=0.75,
+                linewidths=0,
+                color=_colour(k),
+                marker=MARKERS[k % len(MARKERS)],
+                label=label,
+            )
+        axes.set_title(
+            f"{name}\n{100 * share_between(vectors, labels):.0f} % of their variance lies between the"
+            " classes",
+            fontsize=11,
+        )
+        axes.set(
+            xlabel=f"component 1 ({100 * explained[0]:.0f} %)",
+            ylabel=f"component 2 ({100 * explained[1]:.0f} %)",
+        )
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xticks([])
         axes.set_yticks([])
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(classes), frameon=False, markerscale=1.6)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=len(classes),
+        frameon=False,
+        markerscale=1.6,
+    )
     return figure
 
 
 def principal_components(vectors, count=2):
-    """Coordinates (N, count) along the directions of most variance, and the share of variance in each (count,)."""
+    """Coordinates (N, count) along the directions of most variance, and the share of variance in each
+    (count,).
+    """
     centred = vectors - vectors.mean(axis=0)
     left, singular, _ = np.linalg.svd(centred, full_matrices=False)
     points, shares = left * singular, singular**2 / max((singular**2).sum(), np.finfo(float).tiny)
@@ -127,14 +177,23 @@ def principal_components(vectors, count=2):
 def share_between(vectors, labels):
     """Share of the variance of vectors (N, D) that lies between the means of the classes."""
     centred = vectors - vectors.mean(axis=0)
-    between = sum((labels == k).sum() * (centred[labels == k].mean(axis=0) ** 2).sum() for k in np.unique(labels))
+    between = sum(
+        (labels == k).sum() * (centred[labels == k].mean(axis=0) ** 2).sum() for k in np.unique(labels)
+    )
     return float(between / max((centred**2).sum(), np.finfo(float).tiny))
 
 
 def attention_figure(attention, labels, classes):
-    """Attention over each clip's time from start to end, by class: median and quartiles, in multiples of an even weight."""
+    """Attention over each clip's time from start to end, by class: median and quartiles, in multiples of an
+    even weight.
+    """
     time = (np.arange(POINTS) + 0.5) / POINTS
-    curves = np.array([len(alpha) * np.interp(time, (np.arange(len(alpha)) + 0.5) / len(alpha), alpha) for alpha in attention])
+    curves = np.array(
+        [
+            len(alpha) * np.interp(time, (np.arange(len(alpha)) + 0.5) / len(alpha), alpha)
+            for alpha in attention
+        ]
+    )
     shown = [k for k in range(len(classes)) if (labels == k).any()]
     columns = min(4, len(shown))
     rows = -(-len(shown) // columns)
@@ -156,7 +215,8 @@ def attention_figure(attention, labels, classes):
 
 
 def training_figure(histories):
-    """Loss, and validation UAR where it was followed, over the epochs of several trainings: each thin, their mean thick.
+    """Loss, and validation UAR where it was followed, over the epochs of several trainings: each thin, their
+    mean thick.
 
     Parameters
     ----------
@@ -187,14 +247,26 @@ def training_figure(histories):
 
 
 def search_figure(numbers, values, pruned):
-    """Validation UAR of the trials of a search in their order, and the best so far; `pruned` trials as marks at their last value."""
+    """Validation UAR of the trials of a search in their order, and the best so far; `pruned` trials as marks
+    at their last value.
+    """
     figure = new_figure(7, 4)
     axes = figure.subplots()
-    numbers, values, pruned = np.asarray(numbers), np.asarray(values, dtype=float), np.asarray(pruned, dtype=bool)
+    numbers, values, pruned = (
+        np.asarray(numbers),
+        np.asarray(values, dtype=float),
+        np.asarray(pruned, dtype=bool),
+    )
     axes.scatter(numbers[pruned], values[pruned], marker="x", s=22, color="0.65", label="stopped early")
     axes.scatter(numbers[~pruned], values[~pruned], s=22, color=_colour(0), label="complete")
     if not pruned.all():
-        axes.step(numbers[~pruned], np.maximum.accumulate(values[~pruned]), where="post", color=_colour(3), label="best so far")
+        axes.step(
+            numbers[~pruned],
+            np.maximum.accumulate(values[~pruned]),
+            where="post",
+            color=_colour(3),
+            label="best so far",
+        )
     axes.set(xlabel="trial", ylabel="validation UAR")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -203,7 +275,9 @@ def search_figure(numbers, values, pruned):
 
 
 def importance_figure(importances):
-    """Bars of {field of the recipe: share of what decides the score}, the largest on top; None without any."""
+    """Bars of {field of the recipe: share of what decides the score}, the largest on top; None
+    without any.
+    """
     if not importances:
         return None
     names = sorted(importances, key=importances.get)

@@ -1,9 +1,10 @@
-"""Predictions as a table, CSV or JSON: ``file, start, end, <one column a class>, predicted``, one row a window.
+"""Predictions as a table, CSV or JSON: ``file, start, end, <one column a class>, predicted``, one row a
+window.
 
 Where there is no speech a row says ``silence`` and has no probabilities.
 
-The functions take results: for each file its name, its `Prediction` or None, and what was wrong with it or None. A file
-without a prediction has a row with its name alone.
+The functions take results: for each file its name, its `Prediction` or None, and what was wrong with it or
+None. A file without a prediction has a row with its name alone.
 """
 
 import io
@@ -28,7 +29,10 @@ def as_csv(results, classes):
 
 def as_json(results, attention=False):
     """A JSON list with one object a row; `attention` adds the frames' times and weights."""
-    return json.dumps([_record(file, row, error, attention) for file, row, error in _rows(results)], indent=1) + "\n"
+    return (
+        json.dumps([_record(file, row, error, attention) for file, row, error in _rows(results)], indent=1)
+        + "\n"
+    )
 
 
 def as_table(results, classes, attention=False, blocks=True):
@@ -40,12 +44,17 @@ def as_table(results, classes, attention=False, blocks=True):
     cells = [_cells(file, row, classes, "{:.2f}", "{:.3f}") for file, row, _ in rows]
     if attention:
         header.append("attention")
-        cells = [[*cell, attention_sparkline(row, 20, blocks) if row else ""] for cell, (_, row, _) in zip(cells, rows)]
+        cells = [
+            [*cell, attention_sparkline(row, 20, blocks) if row else ""]
+            for cell, (_, row, _) in zip(cells, rows)
+        ]
     return table(header, cells, right=range(1, 3 + len(classes))) + "\n"
 
 
 def attention_sparkline(prediction, longest=LONGEST_SPARKLINE, blocks=True):
-    """Attention over time from start to end, at most `longest` characters; time without frames (trimmed silence) is blank."""
+    """Attention over time from start to end, at most `longest` characters; time without frames (trimmed
+    silence) is blank.
+    """
     if not prediction.speech:
         return ""
     span = prediction.end - prediction.start
@@ -71,11 +80,27 @@ def _cells(file, row, classes, time, probability):
 
 def _record(file, row, error, attention):
     if row is None:
-        return {"file": file, "start": None, "end": None, "probabilities": None, "predicted": None, "error": error}
+        return {
+            "file": file,
+            "start": None,
+            "end": None,
+            "probabilities": None,
+            "predicted": None,
+            "error": error,
+        }
     probabilities = {name: round(p, 6) for name, p in row.probabilities.items()}
-    record = {"file": file, "start": round(row.start, 6), "end": round(row.end, 6), "probabilities": probabilities, "predicted": row.label}
+    record = {
+        "file": file,
+        "start": round(row.start, 6),
+        "end": round(row.end, 6),
+        "probabilities": probabilities,
+        "predicted": row.label,
+    }
     if attention:
-        record["attention"] = {"times": row.times.round(4).tolist(), "weights": [float(f"{weight:.6g}") for weight in row.attention]}
+        record["attention"] = {
+            "times": row.times.round(4).tolist(),
+            "weights": [float(f"{weight:.6g}") for weight in row.attention],
+        }
     return record
 
 
@@ -85,7 +110,9 @@ def _card(row, attention, blocks):
     if not row.speech:
         return lines[0] + "\n"
     lines.append("")
-    lines += table(("", "", "", ""), [("", name, f"{p:.3f}", bar(p, blocks=blocks)) for name, p in ranked]).split("\n")[1:]
+    lines += table(
+        ("", "", "", ""), [("", name, f"{p:.3f}", bar(p, blocks=blocks)) for name, p in ranked]
+    ).split("\n")[1:]
     if attention:
         lines += ["", f"  attention over time: |{attention_sparkline(row, blocks=blocks)}|"]
     return "\n".join(lines) + "\n"

@@ -9,11 +9,16 @@ MEAN = "mean"
 
 
 def robustness_text(found: dict[str, dict[str, Hearing]]) -> str:
-    """Aligned columns: a row a condition, for each weights UAR, its interval over speakers, and the calibration error."""
+    """Aligned columns: a row a condition, for each weights UAR, its interval over speakers, and the
+    calibration error.
+    """
     header = ["condition"]
     for name in found:
         header += [name, "95 %", "ECE"]
-    rows = [[condition, *sum((_cells(hearings[condition]) for hearings in found.values()), [])] for condition in _conditions(found)]
+    rows = [
+        [condition, *sum((_cells(hearings[condition]) for hearings in found.values()), [])]
+        for condition in _conditions(found)
+    ]
     means = [MEAN]
     for hearings in found.values():
         means += [f"{mean_uar(hearings):.4f}", "", ""]
@@ -23,7 +28,10 @@ def robustness_text(found: dict[str, dict[str, Hearing]]) -> str:
 def robustness_markdown(found: dict[str, dict[str, Hearing]]) -> str:
     """The same as a table in Markdown, an interval behind each UAR."""
     names = list(found)
-    lines = ["| UAR (95 % over speakers) | " + " | ".join(f"`{name}`" for name in names) + " |", "|---|" + "---|" * len(names)]
+    lines = [
+        "| UAR (95 % over speakers) | " + " | ".join(f"`{name}`" for name in names) + " |",
+        "|---|" + "---|" * len(names),
+    ]
     for condition in _conditions(found):
         cells = [_with_interval(found[name][condition]) for name in names]
         lines.append(f"| {condition} | " + " | ".join(cells) + " |")

@@ -28,7 +28,8 @@ def printable(text):
 
 
 def show(text, file=None, end="\n"):
-    """Print text for people: its lines stay lines, and whatever else would do something to a terminal is made `printable`.
+    """Print text for people: its lines stay lines, and whatever else would do something to a terminal is made
+    `printable`.
 
     Parameters
     ----------
@@ -58,7 +59,12 @@ def table(header, rows, right=()):
     """
     cells = [[printable(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[k]) for row in cells) for k in range(len(header))]
-    lines = ("  ".join(cell.rjust(w) if k in right else cell.ljust(w) for k, (cell, w) in enumerate(zip(row, widths))) for row in cells)
+    lines = (
+        "  ".join(
+            cell.rjust(w) if k in right else cell.ljust(w) for k, (cell, w) in enumerate(zip(row, widths))
+        )
+        for row in cells
+    )
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -83,17 +89,27 @@ def sparkline(values, blocks=True):
     """
     levels = LEVELS if blocks else ASCII_LEVELS
     largest = max((value for value in values if value is not None), default=0) or 1
-    return "".join(" " if value is None else levels[min(int(value / largest * len(levels)), len(levels) - 1)] for value in values)
+    return "".join(
+        " " if value is None else levels[min(int(value / largest * len(levels)), len(levels) - 1)]
+        for value in values
+    )
 
 
 def duration(seconds):
     """Seconds in words, to two digits or so."""
     minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min" if minutes >= 5 else f"{seconds:.0f} s"
+    return (
+        f"{minutes // 60} h {minutes % 60:02} min"
+        if minutes >= 60
+        else f"{minutes} min"
+        if minutes >= 5
+        else f"{seconds:.0f} s"
+    )
 
 
 class Progress:
-    """One line on a terminal that is written over as work goes on; nothing where the stream is not a terminal.
+    """One line on a terminal that is written over as work goes on; nothing where the stream is not a
+    terminal.
 
     Parameters
     ----------

@@ -1,10 +1,12 @@
-"""For other projects' tests: this package as the reference that a framework, an export or a port is checked against.
+"""For other projects' tests: this package as the reference that a framework, an export or a port is checked
+against.
 
     from npreslstm.testing import assert_lstm_equal
     assert_lstm_equal(net(x), net.state_dict(), x)          # any torch.nn.LSTM; from_keras and from_onnx bring other weights
 
-Everything takes NumPy arrays, or tensors that NumPy can read; nothing but NumPy is imported. The reference computes in
-float64, so that a deviation is the framework's own. docs/testing.md has examples for PyTorch, Keras and ONNX.
+Everything takes NumPy arrays, or tensors that NumPy can read; nothing but NumPy is imported. The reference
+computes in float64, so that a deviation is the framework's own. docs/testing.md has examples for PyTorch,
+Keras and ONNX.
 """
 
 from npreslstm.formats.lstm_layouts import from_keras, from_onnx

@@ -9,10 +9,10 @@ import numpy as np
 from npreslstm.errors import InputError, shown
 from npreslstm.formats.arrays import as_array, as_arrays
 
-# Largest deviation allowed from the float64 reference, times max(1, |reference|), by the type of the tensor under test.
-# Gates and hidden states lie in [-1, 1], so this is a number of roundings: a sum of D + H products in another order, one
-# tanh, and what the cell carries on from frame to frame. docs/parity.md has what PyTorch, Keras and ONNX Runtime achieve,
-# a tenth of these or less: 8e-16 in float64, 2.7e-7 in float32.
+# Largest deviation allowed from the float64 reference, times max(1, |reference|), by the type of the tensor
+# under test. Gates and hidden states lie in [-1, 1], so this is a number of roundings: a sum of D + H
+# products in another order, one tanh, and what the cell carries on from frame to frame. docs/parity.md has
+# what PyTorch, Keras and ONNX Runtime achieve, a tenth of these or less: 8e-16 in float64, 2.7e-7 in float32.
 TOLERANCES = {"float64": 2e-14, "float32": 5e-6, "float16": 2e-2}
 
 _FRAMES = ("clip", "frame", "unit")
@@ -31,7 +31,8 @@ def assert_tensors_equal(found, expected, lengths=None, tolerance=None, what="np
     found : mapping of str to array
         Under test; any part of the names in `expected`.
     expected : mapping of str to array
-        Reference, in the order of computation, so that the first deviation is the cause and the rest its consequences.
+        Reference, in the order of computation, so that the first deviation is the cause and the rest its
+        consequences.
     lengths : (N,) int array, optional
         Frames of each clip; those past it are not compared.
     tolerance : float, optional
@@ -49,7 +50,9 @@ def assert_tensors_equal(found, expected, lengths=None, tolerance=None, what="np
     expected = as_arrays(expected, "the reference tensors")
     for name in as_arrays(found, "the tensors under test"):
         if name not in expected:
-            raise InputError(f"{name!r} is not a tensor of the reference; expected some of {', '.join(expected)}")
+            raise InputError(
+                f"{name!r} is not a tensor of the reference; expected some of {', '.join(expected)}"
+            )
     if message := first_deviation(found, expected, lengths, tolerance, what):
         raise AssertionError(message)
 
@@ -57,16 +60,20 @@ def assert_tensors_equal(found, expected, lengths=None, tolerance=None, what="np
 def first_deviation(found, expected, lengths=None, tolerance=None, what="npreslstm"):
     """Where the tensors first deviate, in words; None if nowhere.
 
-    Tensors are taken in the order of `expected`; those of one LSTM layer (``lstm1.l0.*``) together, frame by frame, since
-    its gates follow from its hidden state of the frame before. Parameters as `assert_tensors_equal`; `tolerance` may be a
-    mapping with one for each tensor.
+    Tensors are taken in the order of `expected`; those of one LSTM layer (``lstm1.l0.*``) together, frame by
+    frame, since its gates follow from its hidden state of the frame before. Parameters as
+    `assert_tensors_equal`; `tolerance` may be a mapping with one for each tensor.
     """
     lengths = None if lengths is None else _checked_lengths(lengths)
     for _, names in groupby((name for name in expected if name in found), _layer):
         wrong = []
         for name in names:
             allowed = tolerance.get(name, "missing") if isinstance(tolerance, dict) else tolerance
-            wrong += [deviation] if (deviation := _deviation(name, found[name], expected[name], lengths, allowed, what)) else []
+            wrong += (
+                [deviation]
+                if (deviation := _deviation(name, found[name], expected[name], lengths, allowed, what))
+                else []
+            )
         if wrong:
             return min(wrong, key=lambda deviation: deviation.step).message
     return None
@@ -104,14 +111,16 @@ def _deviation(name, found, expected, lengths, tolerance, what):
     place = ", ".join(f"{axis} {k}" for axis, k in zip(axes, first))
     return _Deviation(
         step,
-        f"{name} deviates first at {place}: {float(found[first]):.9g}, {what} has {float(expected[first]):.9g}; "
-        f"the difference {difference[first]:.2e} exceeds {limit[first]:.2e}. "
-        f"{np.count_nonzero(wrong)} of {wrong.size} values deviate, the most by {most.max():.2e}.",
+        f"{name} deviates first at {place}: {float(found[first]):.9g}, {what} has"
+        f" {float(expected[first]):.9g}; the difference {difference[first]:.2e} exceeds {limit[first]:.2e}."
+        f" {np.count_nonzero(wrong)} of {wrong.size} values deviate, the most by {most.max():.2e}.",
     )
 
 
 def _cut(name, found, expected, axes, lengths):
-    """Both without the padded frames that only one has: frameworks pad to the longest clip or to the input."""
+    """Both without the padded frames that only one has: frameworks pad to the longest clip or to
+    the input.
+    """
     if "frame" in axes and found.ndim == expected.ndim and lengths is not None:
         t = axes.index("frame")
         frames = min(found.shape[t], expected.shape[t])
@@ -131,7 +140,10 @@ def _tolerance(found, tolerance):
             raise InputError(f"tolerance is {shown(tolerance)}; expected a number of 0 or more, and finite")
         return tolerance
     if found.dtype.name not in TOLERANCES:
-        raise InputError(f"the tensor under test is {found.dtype}; expected {', '.join(TOLERANCES)}, or a tolerance of your own")
+        raise InputError(
+            f"the tensor under test is {found.dtype}; expected {', '.join(TOLERANCES)}, or a tolerance of"
+            " your own"
+        )
     return TOLERANCES[found.dtype.name]
 
 
@@ -146,7 +158,9 @@ def _valid(shape, axes, lengths):
 
 
 def _first(wrong, axes, backwards):
-    """Step and index of the first deviation: in time if there is time, since later frames follow from earlier ones."""
+    """Step and index of the first deviation: in time if there is time, since later frames follow from earlier
+    ones.
+    """
     places = np.argwhere(wrong)
     if "frame" not in axes:
         return 0, tuple(map(int, places[0]))

@@ -17,9 +17,11 @@ def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=No
     Parameters
     ----------
     framework_output : y, or (y, (h_n, c_n))
-        What torch.nn.LSTM(batch_first=True) returns: y (N, T, directions * H), and perhaps the final states (L, N, H).
+        What torch.nn.LSTM(batch_first=True) returns: y (N, T, directions * H), and perhaps the final states
+        (L, N, H).
     weights : mapping of str to array
-        Under torch.nn.LSTM's names (``net.state_dict()``); `from_keras` and `from_onnx` make them of other layouts.
+        Under torch.nn.LSTM's names (``net.state_dict()``); `from_keras` and `from_onnx` make them of other
+        layouts.
     x : (N, T, D) array
         The input that was given to the framework.
     lengths : (N,) int array, optional
@@ -32,7 +34,8 @@ def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=No
     Raises
     ------
     AssertionError
-        Naming the first tensor, frame and unit that deviates, and the usual mistake that explains it, if one does.
+        Naming the first tensor, frame and unit that deviates, and the usual mistake that explains it, if one
+        does.
     InputError
         If names, shapes or types are not those of an LSTM.
     """
@@ -44,18 +47,26 @@ def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=No
 
 
 def _named(output):
-    """{'y': ..., 'h_n': ..., 'c_n': ...} of what a framework's LSTM returned, the states only if they are there."""
+    """{'y': ..., 'h_n': ..., 'c_n': ...} of what a framework's LSTM returned, the states only if they are
+    there.
+    """
     pair = isinstance(output, list) and len(output) == 2 and isinstance(output[1], (tuple, list))
     listed = pair and [_axes(state) for state in output[1]] == [3, 3]  # any other list is y's numbers
     if not (listed or isinstance(output, tuple)) or hasattr(output, "batch_sizes"):
         return {"y": output}
     if len(output) != 2:
-        raise InputError(f"the output is a tuple of {len(output)}; expected y, or (y, (h_n, c_n)) as torch.nn.LSTM returns it")
+        raise InputError(
+            f"the output is a tuple of {len(output)}; expected y, or (y, (h_n, c_n)) as torch.nn.LSTM"
+            " returns it"
+        )
     y, states = output
     if states is None:
         return {"y": y}
     if not hasattr(states, "__len__") or len(states) != 2:
-        raise InputError(f"the states are {len(states) if hasattr(states, '__len__') else shown(states)}; expected two, (h_n, c_n)")
+        raise InputError(
+            f"the states are {len(states) if hasattr(states, '__len__') else shown(states)}; expected two,"
+            " (h_n, c_n)"
+        )
     return {"y": y, "h_n": states[0], "c_n": states[1]}
 
 
@@ -78,15 +89,18 @@ def trace_lstm(weights, x, lengths=None, h0=None, c0=None):
     Returns
     -------
     dict of str to float64 array
-        For each layer and direction, in the order of computation, ``l0.i``, ``l0.f``, ``l0.g``, ``l0.o`` (after their
-        non-linearities), ``l0.c`` and ``l0.h``, each (N, T, H); then ``y`` (N, T, directions * H), ``h_n`` and ``c_n``
-        (L, N, H). Zero past a clip's length. Frames of a backward direction are in the order of time.
+        For each layer and direction, in the order of computation, ``l0.i``, ``l0.f``, ``l0.g``, ``l0.o``
+        (after their non-linearities), ``l0.c`` and ``l0.h``, each (N, T, H); then ``y`` (N, T, directions *
+        H), ``h_n`` and ``c_n`` (L, N, H). Zero past a clip's length. Frames of a backward direction are in
+        the order of time.
     """
     return _Call(x, lengths, weights, h0, c0).outputs(every=True)
 
 
 def layer_tensors(prefix, cache, order=slice(None)):
-    """{prefix.i: (M, H), ...} of an LSTMCache: gates, cell and hidden state, packed, with the rows in `order`."""
+    """{prefix.i: (M, H), ...} of an LSTMCache: gates, cell and hidden state, packed, with the rows in
+    `order`.
+    """
     return {f"{prefix}.{name}": getattr(cache, name)[order] for name in (*GATES, "c", "h")}
 
 
@@ -97,11 +111,22 @@ class _Call:
         self.x = as_array(x, "x").astype(np.float64)
         self.lengths = None if lengths is None else as_array(lengths, "lengths")
         self.weights = {name: tensor.astype(np.float64) for name, tensor in as_arrays(weights).items()}
-        self.h0, self.c0 = (None if state is None else as_array(state, "the initial state").astype(np.float64) for state in (h0, c0))
+        self.h0, self.c0 = (
+            None if state is None else as_array(state, "the initial state").astype(np.float64)
+            for state in (h0, c0)
+        )
 
     def outputs(self, every=False, **changes):
-        """{'y': ..., 'h_n': ..., 'c_n': ...}, with some of the arguments changed; every intermediate before them if asked for."""
-        given = {"x": self.x, "lengths": self.lengths, "state": self.weights, "h0": self.h0, "c0": self.c0} | changes
+        """{'y': ..., 'h_n': ..., 'c_n': ...}, with some of the arguments changed; every intermediate before
+        them if asked for.
+        """
+        given = {
+            "x": self.x,
+            "lengths": self.lengths,
+            "state": self.weights,
+            "h0": self.h0,
+            "c0": self.c0,
+        } | changes
         y, (h_n, c_n), cache = recurrent_forward(**given)
         return (_intermediates(cache, y.shape[1]) if every else {}) | {"y": y, "h_n": h_n, "c_n": c_n}
 
@@ -131,14 +156,29 @@ def _mistakes(call):
     """Yield (description, changed arguments)."""
     weights = call.weights
     for order in list(permutations(range(4)))[1:]:
-        yield f"for weights with gates in the order {', '.join(GATES[k] for k in order)}", {"state": _by_block(weights, order)}
+        yield (
+            f"for weights with gates in the order {', '.join(GATES[k] for k in order)}",
+            {"state": _by_block(weights, order)},
+        )
     biases = {name: np.zeros_like(w) for name, w in weights.items() if name.startswith("bias")}
     yield "without the biases", {"state": weights | biases}
     for kind, other in (("ih", "hh"), ("hh", "ih")):
-        yield f"without bias_{kind}", {"state": weights | {name: zero for name, zero in biases.items() if kind in name}}
-        yield f"with bias_{other} in place of bias_{kind}", {"state": weights | {n: weights[n.replace(kind, other)] for n in biases if kind in n}}
-        yield f"with bias_{kind} counted twice", {"state": weights | {n: 2 * weights[n] for n in biases if kind in n}}
-    yield "with weight_hh transposed gate by gate", {"state": {name: _transposed(w) if "weight_hh" in name else w for name, w in weights.items()}}
+        yield (
+            f"without bias_{kind}",
+            {"state": weights | {name: zero for name, zero in biases.items() if kind in name}},
+        )
+        yield (
+            f"with bias_{other} in place of bias_{kind}",
+            {"state": weights | {n: weights[n.replace(kind, other)] for n in biases if kind in n}},
+        )
+        yield (
+            f"with bias_{kind} counted twice",
+            {"state": weights | {n: 2 * weights[n] for n in biases if kind in n}},
+        )
+    yield (
+        "with weight_hh transposed gate by gate",
+        {"state": {name: _transposed(w) if "weight_hh" in name else w for name, w in weights.items()}},
+    )
     if call.lengths is not None:
         yield "if padded frames are run as well (lengths ignored)", {"lengths": None}
     yield "with every clip backwards, padding included", {"x": call.x[:, ::-1], "lengths": None}

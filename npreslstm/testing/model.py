@@ -42,7 +42,9 @@ def trace(model, x, lengths=None, dtype=np.float64):
         As `ResLSTM.forward`.
     """
     if not isinstance(model, ResLSTM):
-        raise InputError(f"model is {shown(model)}; expected a ResLSTM: load_model(path), or Recognizer(path).model")
+        raise InputError(
+            f"model is {shown(model)}; expected a ResLSTM: load_model(path), or Recognizer(path).model"
+        )
     x = as_array(x, "x")
     if x.ndim != 3:
         raise InputError(f"x is {x.shape}; expected (clips, frames, features)")
@@ -50,13 +52,21 @@ def trace(model, x, lengths=None, dtype=np.float64):
     reference = ResLSTM(model.config, dtype=dtype)
     reference.load_state_dict(model.tensors)
     logits, cache = reference.forward(x, lengths)
-    tensors = {name: _pad(rows, cache.batch.packing, x.shape[1]) for name, rows in _frame_tensors(reference, x, cache)}
+    tensors = {
+        name: _pad(rows, cache.batch.packing, x.shape[1])
+        for name, rows in _frame_tensors(reference, x, cache)
+    }
     attention, w = cache.attention, model.tensors.get("head_combine.weight")
     score = (attention.projections if w is None else attention.projections @ w.T.astype(dtype))[..., 0]
     tensors["score"] = _pad(cache.batch.packing.pack(score), cache.batch.packing, x.shape[1])
     tensors["weight"] = _pad(cache.batch.packing.pack(attention.alpha), cache.batch.packing, x.shape[1])
     context = (attention.alpha[:, None, :] @ attention.h)[:, 0]  # (N, H)  (A3)
-    return tensors | {"context": context, "context_normalised": cache.head_input, "logit": logits, "probability": softmax(logits)}
+    return tensors | {
+        "context": context,
+        "context_normalised": cache.head_input,
+        "logit": logits,
+        "probability": softmax(logits),
+    }
 
 
 def assert_trace_equal(found, model, x, lengths=None, tolerance=None):
@@ -91,7 +101,12 @@ def _frame_tensors(model, x, cache):
             yield from tensors.items()
         if lstm == "lstm1":
             yield "residual", rows + tensors[f"lstm1.l{k}.h"]  # (R1)
-            yield "normalised", model.tensors["bn_residual.weight"] * cache.bn_residual.normalised + model.tensors["bn_residual.bias"]  # (B2)
+            # (B2)
+            yield (
+                "normalised",
+                model.tensors["bn_residual.weight"] * cache.bn_residual.normalised
+                + model.tensors["bn_residual.bias"],
+            )
 
 
 def _pad(rows, layout, T):

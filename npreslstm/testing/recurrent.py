@@ -1,15 +1,19 @@
-"""A stack of LSTM layers at the public edge, as torch.nn.LSTM(batch_first=True) computes it: padded batches, either direction.
+"""A stack of LSTM layers at the public edge, as torch.nn.LSTM(batch_first=True) computes it: padded batches,
+either direction.
 
-The model needs none of this. It is here because people cross-check recurrent layers of any size: weights come under the
-names of torch.nn.LSTM's state_dict, and how many layers and directions there are is read off the names.
+The model needs none of this. It is here because people cross-check recurrent layers of any size: weights come
+under the names of torch.nn.LSTM's state_dict, and how many layers and directions there are is read off the
+names.
 
     weight_ih_l{k}  (4H, D), or (4H, directions * H) for k > 0        weight_hh_l{k}  (4H, H)
     bias_ih_l{k}, bias_hh_l{k}  (4H,), left out by bias=False         ..._reverse     the same for the backward direction
 
-The backward direction of a clip runs from its own last frame to its first, whatever the padding. With packed rows that
-is a permutation of rows before the layer and the same one after it, since reversing twice changes nothing.
+The backward direction of a clip runs from its own last frame to its first, whatever the padding. With packed
+rows that is a permutation of rows before the layer and the same one after it, since reversing twice changes
+nothing.
 
-Letters: N clips, T frames, M packed rows, D inputs, H hidden; L layers times directions, in the order l0, l0_reverse, l1, ...
+Letters: N clips, T frames, M packed rows, D inputs, H hidden; L layers times directions, in the order l0,
+l0_reverse, l1, ...
 """
 
 import re
@@ -29,7 +33,9 @@ _NAME = re.compile(r"(weight_ih|weight_hh|bias_ih|bias_hh)_l(0|[1-9]\d*)(_revers
 
 
 class RecurrentCache(NamedTuple):
-    """What `recurrent_backward` needs, and every intermediate. `layers` holds {'l0': cache, 'l0_reverse': cache, ...}."""
+    """What `recurrent_backward` needs, and every intermediate. `layers` holds {'l0': cache, 'l0_reverse':
+    cache, ...}.
+    """
 
     packing: Packing
     frames: int  # T of the padded input
@@ -74,12 +80,18 @@ def recurrent_forward(x, lengths, state, h0=None, c0=None):
         outputs = []
         for suffix in below:
             order = backwards if suffix.endswith("_reverse") else slice(None)
-            y, last, caches[suffix] = lstm_forward(rows[order], layers[suffix], layout, h0[len(states)], c0[len(states)])
+            y, last, caches[suffix] = lstm_forward(
+                rows[order], layers[suffix], layout, h0[len(states)], c0[len(states)]
+            )
             outputs.append(y[order])
             states.append(last)
         rows = np.concatenate(outputs, axis=1)  # (M, directions * H)
     h_n, c_n = (np.stack(part) for part in zip(*states))  # (L, N, H)
-    return _padded(rows, layout, x.shape[1]), (h_n, c_n), RecurrentCache(layout, x.shape[1], caches, tuple(state))
+    return (
+        _padded(rows, layout, x.shape[1]),
+        (h_n, c_n),
+        RecurrentCache(layout, x.shape[1], caches, tuple(state)),
+    )
 
 
 def recurrent_backward(dy, cache, dh_n=None, dc_n=None):
@@ -111,7 +123,10 @@ def recurrent_backward(dy, cache, dh_n=None, dc_n=None):
     expected = N, cache.frames, H * len(_by_layer(cache.layers)[0])
     if dy.shape != expected:
         raise InputError(f"dy is {dy.shape}; expected {expected}, as y")
-    dh_n, dc_n = (d if d is None else _initial(name, d, (len(cache.layers), N, H)) for name, d in (("dh_n", dh_n), ("dc_n", dc_n)))
+    dh_n, dc_n = (
+        d if d is None else _initial(name, d, (len(cache.layers), N, H))
+        for name, d in (("dh_n", dh_n), ("dc_n", dc_n))
+    )
     drows = layout.pack(dy)  # (M, directions * H)
     suffixes = list(cache.layers)
     for below in reversed(_by_layer(cache.layers)):
@@ -153,7 +168,10 @@ def lstm_layers(state, dtype):
         Naming the first tensor that does not belong, is missing, or has another shape.
     """
     if np.dtype(dtype) not in (np.float32, np.float64):
-        raise InputError(f"the input is {np.dtype(dtype)}; expected float32 or float64, which is also the type of the arithmetic")
+        raise InputError(
+            f"the input is {np.dtype(dtype)}; expected float32 or float64, which is also the type of the"
+            " arithmetic"
+        )
     _check_names(state)
     D, H = np.shape(state["weight_ih_l0"])[-1], np.shape(state["weight_hh_l0"])[-1]
     both = "weight_ih_l0_reverse" in state
@@ -163,7 +181,10 @@ def lstm_layers(state, dtype):
         for suffix in (f"l{k}", f"l{k}_reverse")[: 1 + both]:
             layers[suffix] = _layer(state, suffix, ((4 * H, inputs), (4 * H, H), (4 * H,), (4 * H,)), dtype)
     if len(layers) * (4 if "bias_ih_l0" in state else 2) != len(state):
-        raise InputError(f"weights are {', '.join(state)}; expected the same four (or two, without biases) for layers l0, l1, ... and each direction")
+        raise InputError(
+            f"weights are {', '.join(state)}; expected the same four (or two, without biases) for layers l0,"
+            " l1, ... and each direction"
+        )
     return layers
 
 
@@ -171,10 +192,16 @@ def _check_names(state):
     check_cells(state)
     for name in state:
         if not _NAME.fullmatch(name):
-            raise InputError(f"{name!r} is not a weight of torch.nn.LSTM; expected weight_ih_l0, ...: pass the state_dict of the LSTM alone")
+            raise InputError(
+                f"{name!r} is not a weight of torch.nn.LSTM; expected weight_ih_l0, ...: pass the state_dict"
+                " of the LSTM alone"
+            )
     for name in ("weight_ih_l0", "weight_hh_l0"):
         if np.ndim(state.get(name)) != 2:
-            raise InputError(f"the matrix {name} is missing; expected the state_dict of a torch.nn.LSTM; found {', '.join(state) or 'nothing'}")
+            raise InputError(
+                f"the matrix {name} is missing; expected the state_dict of a torch.nn.LSTM; found"
+                f" {', '.join(state) or 'nothing'}"
+            )
 
 
 def _layer(state, suffix, shapes, dtype):
@@ -184,7 +211,10 @@ def _layer(state, suffix, shapes, dtype):
         optional = parameter.startswith("bias") and f"{parameter}_l0" not in state
         tensor = np.zeros(shape, dtype) if optional else np.asarray(state.get(name), dtype=dtype)
         if tensor.shape != shape:
-            raise InputError(f"{name} is {tensor.shape if name in state else 'missing'}; expected {shape}, as weight_ih_l0 and weight_hh_l0 have it")
+            raise InputError(
+                f"{name} is {tensor.shape if name in state else 'missing'}; expected {shape}, as weight_ih_l0"
+                " and weight_hh_l0 have it"
+            )
         tensors.append(tensor)
     return LSTMParams(*tensors)
 
@@ -207,7 +237,9 @@ def _initial(name, state, shape):
     if state is None:
         return [None] * shape[0]
     if np.shape(state) != shape:
-        raise InputError(f"{name} is {np.shape(state)}; expected {shape}: layers times directions, clips, hidden units")
+        raise InputError(
+            f"{name} is {np.shape(state)}; expected {shape}: layers times directions, clips, hidden units"
+        )
     return np.asarray(state)
 
 

@@ -1,6 +1,7 @@
 """What makes 19 speakers sound like more: distortions of batches of z-scored features.
 
-But for `crop`, which takes a single clip, each function changes or returns a padded batch x (N, T, D); padded frames are of no account.
+But for `crop`, which takes a single clip, each function changes or returns a padded batch x (N, T, D); padded
+frames are of no account.
 """
 
 import numpy as np
@@ -12,12 +13,16 @@ def add_noise(x, scale, rng):
 
 
 def add_offset(x, scale, rng):
-    """Add one normal number of standard deviation `scale` a clip and column, in place: another voice, another room."""
+    """Add one normal number of standard deviation `scale` a clip and column, in place: another voice, another
+    room.
+    """
     x += scale * rng.standard_normal((len(x), 1, x.shape[2]), dtype=x.dtype)
 
 
 def mask_time(x, lengths, masks, longest, rng):
-    """Set up to `masks` spans of up to `longest` frames of each clip to 0, the mean, in place (Park et al. 2019)."""
+    """Set up to `masks` spans of up to `longest` frames of each clip to 0, the mean, in place (Park et al.
+    2019).
+    """
     for clip, T in zip(x, lengths):
         for _ in range(masks):
             width = int(rng.integers(min(longest, T - 1) + 1))
@@ -46,8 +51,8 @@ def crop(frames, share, rng):
 def mixup(x, targets, alpha, rng, priors=None):
     """Mix each clip with another one of the batch (Zhang et al. 2018).
 
-    Clip n keeps the share s_n >= 1/2, drawn from Beta(alpha, alpha), and its length; what it is mixed with counts as 0,
-    the mean, past its own end.
+    Clip n keeps the share s_n >= 1/2, drawn from Beta(alpha, alpha), and its length; what it is mixed with
+    counts as 0, the mean, past its own end.
 
     Parameters
     ----------

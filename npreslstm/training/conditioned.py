@@ -1,7 +1,8 @@
 """Features of every clip under drawn recording conditions, to train on beside the clips as they are.
 
-What a clip becomes depends on that clip, on others of the same speaker (who babble behind it) and on backgrounds without speech.
-So the features may be made once for all folds: nothing of a speaker who is held out gets into those of another.
+What a clip becomes depends on that clip, on others of the same speaker (who babble behind it) and on
+backgrounds without speech. So the features may be made once for all folds: nothing of a speaker who is held
+out gets into those of another.
 """
 
 import functools
@@ -66,7 +67,12 @@ class Task(NamedTuple):
 
 
 def prepare_conditioned(
-    paths: list[str], speakers: list[str], draws: Draws, jobs: int = 1, cache: str | None = None, progress=None
+    paths: list[str],
+    speakers: list[str],
+    draws: Draws,
+    jobs: int = 1,
+    cache: str | None = None,
+    progress=None,
 ) -> list[list[NDArray[np.float32]]]:
     """Features of clips under conditions.
 
@@ -79,7 +85,8 @@ def prepare_conditioned(
     jobs : int
         Processes; the features do not depend on it.
     cache : str, optional
-        A folder, made if needed, with an entry for every clip that is done: interrupted work goes on where it was.
+        A folder, made if needed, with an entry for every clip that is done: interrupted work goes on where it
+        was.
     progress : callable, optional
         Called with (clips done, clips in all).
 
@@ -95,10 +102,17 @@ def prepare_conditioned(
     """
     if cache is not None:
         os.makedirs(cache, exist_ok=True)
-    of_speaker = {name: tuple(path for path, who in zip(paths, speakers) if who == name) for name in set(speakers)}
-    tasks = [Task(n, path, _spread(of_speaker[who]), draws, cache) for n, (path, who) in enumerate(zip(paths, speakers))]
+    of_speaker = {
+        name: tuple(path for path, who in zip(paths, speakers) if who == name) for name in set(speakers)
+    }
+    tasks = [
+        Task(n, path, _spread(of_speaker[who]), draws, cache)
+        for n, (path, who) in enumerate(zip(paths, speakers))
+    ]
     done = {}
-    for task, variants in run_all(_work, tasks, jobs) if jobs > 1 else ((task, _work(task)) for task in tasks):
+    for task, variants in (
+        run_all(_work, tasks, jobs) if jobs > 1 else ((task, _work(task)) for task in tasks)
+    ):
         done[task.index] = variants
         if progress:
             progress(len(done), len(tasks))
@@ -169,12 +183,16 @@ def digest_of(path: str) -> bytes:
 
 
 def entropy_of(path: str) -> int:
-    """A number that follows from a file's bytes, to seed what is drawn for it: wherever the file is, the same is drawn."""
+    """A number that follows from a file's bytes, to seed what is drawn for it: wherever the file is, the same
+    is drawn.
+    """
     return int.from_bytes(digest_of(path)[:8], "little")
 
 
 def _key(task):
-    """Name of the cache entry: a digest of everything that decides the features but their number, as each draw has a seed of its own."""
+    """Name of the cache entry: a digest of everything that decides the features but their number, as each
+    draw has a seed of its own.
+    """
     draws = task.draws
     settings = [VERSION, draws.config.to_dict(), list(draws.speeds), draws.seed]
     return entry_digest(settings, (task.path, *task.voices, *draws.backgrounds))

@@ -15,7 +15,10 @@ def corpus_classes(corpora: Sequence[Corpus], classes: Sequence[str]) -> dict[st
 
 
 def corpus_scores(
-    corpora: Mapping[str, Sequence[str]], classes: Sequence[str], runs: Sequence[Predictions], resamples: int = 10_000
+    corpora: Mapping[str, Sequence[str]],
+    classes: Sequence[str],
+    runs: Sequence[Predictions],
+    resamples: int = 10_000,
 ) -> dict[str, dict]:
     """Scores of each corpus.
 
@@ -33,9 +36,10 @@ def corpus_scores(
     Returns
     -------
     dict
-        {corpus: {'clips', 'classes', 'UAR by run', 'UAR among its classes by run', 'UAR interval'}} of the corpora that
-        have clips. UAR is the mean recall of the classes of the corpus; 'among its classes' takes the likeliest of
-        these alone, which somebody can do who knows them. The interval is that of `bootstrap_uar`, of UAR.
+        {corpus: {'clips', 'classes', 'UAR by run', 'UAR among its classes by run', 'UAR interval'}} of the
+        corpora that have clips. UAR is the mean recall of the classes of the corpus; 'among its classes'
+        takes the likeliest of these alone, which somebody can do who knows them. The interval is that of
+        `bootstrap_uar`, of UAR.
     """
     first, C = runs[0], len(classes)
     whose = np.array([str(speaker).partition("/")[0] for speaker in first.speakers])

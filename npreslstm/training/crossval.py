@@ -1,4 +1,6 @@
-"""Cross-validation over speakers: every fold of every run a training of its own, entered into a journal when done."""
+"""Cross-validation over speakers: every fold of every run a training of its own, entered into a journal when
+done.
+"""
 
 import glob
 import os
@@ -46,17 +48,18 @@ class Plan:
     folds : tuple of Fold
     seed : int
     inner : bool
-        Score the validation speakers in place of the test speakers, who then have no part in anything: for choosing
-        between recipes.
+        Score the validation speakers in place of the test speakers, who then have no part in anything: for
+        choosing between recipes.
     hold_validation : bool
         Keep the validation speakers out of training even if the recipe chooses no epoch by them.
     teachers : sequence of str
-        Folders of cross-validations of the same folds, whose networks are the teachers of those of this one, fold by fold.
+        Folders of cross-validations of the same folds, whose networks are the teachers of those of this one,
+        fold by fold.
     backgrounds : sequence of str
         Sound files without speech, for conditions with noise; see `conditioned.Draws`.
     start : str, optional
-        Folder of a cross-validation of the same folds, from whose networks those of this one go on, fold by fold and run by
-        run; runs beyond the last one there begin with its first again.
+        Folder of a cross-validation of the same folds, from whose networks those of this one go on, fold by
+        fold and run by run; runs beyond the last one there begin with its first again.
     """
 
     dataset: object
@@ -74,7 +77,11 @@ class Plan:
     @classmethod
     def make(cls, dataset, folds, features, model, recipe, **options):
         """A plan with folds by name, see `make_folds`, and a model of the sizes of the data."""
-        sizes = {"input_size": features.n_features, "num_classes": len(dataset.classes), "dropout": recipe.dropout}
+        sizes = {
+            "input_size": features.n_features,
+            "num_classes": len(dataset.classes),
+            "dropout": recipe.dropout,
+        }
         return cls(dataset, features, replace(model, **sizes), recipe, make_folds(folds, dataset), **options)
 
     def __post_init__(self):
@@ -83,11 +90,15 @@ class Plan:
         for k, fold in enumerate(self.folds):
             if set(self.dataset.speakers) <= {*fold.test, *self.validation(fold)}:
                 more = "take more folds, or give more corpora" if self.dataset.several else "take more folds"
-                raise InputError(f"fold {k} leaves nobody to train on beside its test and validation speakers; {more}")
+                raise InputError(
+                    f"fold {k} leaves nobody to train on beside its test and validation speakers; {more}"
+                )
             check_classes(self.dataset, {*fold.test, *self.validation(fold)}, f"fold {k}: ")
             for folder in [*self.teachers, *([self.start] if self.start else [])]:
                 if not _networks(folder, k):
-                    raise InputError(f"{folder} has no networks of fold {k}: there is no weights/run-*-fold-{k}.npz in it")
+                    raise InputError(
+                        f"{folder} has no networks of fold {k}: there is no weights/run-*-fold-{k}.npz in it"
+                    )
 
     def start_of(self, run, k):
         """Weights file that a run goes on from in fold k; None for random weights."""
@@ -122,7 +133,17 @@ class Plan:
     def store(self, folder, digest, workers=1, on_clip=None):
         """The stored examples of the plan, see `store_examples`."""
         speeds, conditions = self.recipe.speeds, self.recipe.conditions
-        arguments = folder, self.dataset, digest, self.features, speeds, workers, on_clip, conditions, self.backgrounds
+        arguments = (
+            folder,
+            self.dataset,
+            digest,
+            self.features,
+            speeds,
+            workers,
+            on_clip,
+            conditions,
+            self.backgrounds,
+        )
         return store_examples(*arguments)
 
     def config(self, digest):
@@ -149,13 +170,17 @@ class Plan:
             there = [_networks(self.start, k) for k in range(len(self.folds))]
             config["started from"] = [[load_checkpoint(path).sha256 for path in paths] for paths in there]
         if self.teachers:
-            config["teachers"] = [[load_checkpoint(path).sha256 for path in self.teachers_of(k)] for k in range(len(self.folds))]
+            config["teachers"] = [
+                [load_checkpoint(path).sha256 for path in self.teachers_of(k)] for k in range(len(self.folds))
+            ]
         return config
 
 
 def _networks(folder, k):
     """Weights files of fold k in a folder of results."""
-    return sorted(glob.glob(os.path.join(glob.escape(os.path.abspath(folder)), "weights", f"run-*-fold-{k}.npz")))
+    return sorted(
+        glob.glob(os.path.join(glob.escape(os.path.abspath(folder)), "weights", f"run-*-fold-{k}.npz"))
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +200,9 @@ class FoldTask:
 
 
 class FoldResult(NamedTuple):
-    """What a training gives; `history` holds JSON values: seed, seconds (of the last attempt) and the curves of training."""
+    """What a training gives; `history` holds JSON values: seed, seconds (of the last attempt) and the curves
+    of training.
+    """
 
     predictions: Predictions
     history: dict
@@ -199,18 +226,38 @@ def run_fold(task, on_epoch=None):
     examples, names = open_examples(task.store)
     teachers = [load_checkpoint(path) for path in task.teachers]
     start = load_checkpoint(task.start) if task.start else None
-    arguments = examples, task.split, task.model, task.recipe, task.seed, on_epoch, task.snapshot, teachers, start
+    arguments = (
+        examples,
+        task.split,
+        task.model,
+        task.recipe,
+        task.seed,
+        on_epoch,
+        task.snapshot,
+        teachers,
+        start,
+    )
     try:
         checkpoint = fit(*arguments)
-    except SnapshotError:  # of an earlier version, or damaged, as the folder vouches for all else: the fold begins anew
+    except (
+        SnapshotError
+    ):  # of an earlier version, or damaged, as the folder vouches for all else: the fold begins anew
         os.remove(task.snapshot)
         checkpoint = fit(*arguments)
     clips = task.split.test
-    scaled = [((examples.variants[n][0] - checkpoint.mean) / checkpoint.std).astype(np.float32) for n in clips]
+    scaled = [
+        ((examples.variants[n][0] - checkpoint.mean) / checkpoint.std).astype(np.float32) for n in clips
+    ]
     logits = predict(checkpoint.model(), scaled, task.recipe.padding)
     files = tuple(names[n] for n in clips)
-    predictions = Predictions(files, examples.speakers[clips], examples.labels[clips], logits.argmax(axis=1), softmax(logits))
-    history = {"seed": task.seed, "seconds": round(time.monotonic() - started, 1), **checkpoint.notes["history"]}
+    predictions = Predictions(
+        files, examples.speakers[clips], examples.labels[clips], logits.argmax(axis=1), softmax(logits)
+    )
+    history = {
+        "seed": task.seed,
+        "seconds": round(time.monotonic() - started, 1),
+        **checkpoint.notes["history"],
+    }
     return FoldResult(predictions, history, checkpoint)
 
 
@@ -222,7 +269,8 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
     plan : Plan
     runs : int
     folder : str
-        The journal, made if needed. Work that was interrupted in any way goes on where it was and ends with the same bits.
+        The journal, made if needed. Work that was interrupted in any way goes on where it was and ends with
+        the same bits.
     cache : str, optional
         Folder for features; default: ``features`` in `folder`.
     workers, dask
@@ -240,7 +288,8 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
     Raises
     ------
     InputError
-        If clips cannot be read, or the folder holds results of another configuration, or another process works on it.
+        If clips cannot be read, or the folder holds results of another configuration, or another process
+        works on it.
     """
     for name, value in (("runs", runs), ("workers", workers)):
         if value < 1:
@@ -251,13 +300,20 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
         journal = Journal(folder, config)
         journal.clear()
         entries = journal.entries()
-        tasks = [(run, fold) for run in range(runs) for fold in range(len(plan.folds)) if (run, fold) not in entries]
+        tasks = [
+            (run, fold)
+            for run in range(runs)
+            for fold in range(len(plan.folds))
+            if (run, fold) not in entries
+        ]
         if tasks:
             if dask:
                 check_cluster(dask)
             cache = os.path.abspath(cache or os.path.join(folder, "features"))
             store = plan.store(cache, digest, workers, on_clip)
-            with closing(run_all(run_fold, [_task(plan, journal, store, *key) for key in tasks], workers, dask)) as results:
+            with closing(
+                run_all(run_fold, [_task(plan, journal, store, *key) for key in tasks], workers, dask)
+            ) as results:
                 for task, result in results:
                     journal.add(task.run, task.fold, *result)
                     entries[task.run, task.fold] = result.predictions
@@ -272,12 +328,25 @@ def _task(plan, journal, store, run, fold):
     speakers = np.array([clip.speaker for clip in plan.dataset.clips])
     split = plan.split(plan.folds[fold], speakers)
     seed, snapshot = fold_seed(plan.seed, run, fold), journal.path("snapshots", run, fold)
-    return FoldTask(run, fold, seed, store, split, plan.model, plan.recipe, snapshot, tuple(plan.teachers_of(fold)), plan.start_of(run, fold))
+    return FoldTask(
+        run,
+        fold,
+        seed,
+        store,
+        split,
+        plan.model,
+        plan.recipe,
+        snapshot,
+        tuple(plan.teachers_of(fold)),
+        plan.start_of(run, fold),
+    )
 
 
 def pooled(entries):
     """The predictions of several folds as one, in the order of the file names."""
-    joined = Predictions(sum((e.files for e in entries), ()), *(np.concatenate(column) for column in list(zip(*entries))[1:]))
+    joined = Predictions(
+        sum((e.files for e in entries), ()), *(np.concatenate(column) for column in list(zip(*entries))[1:])
+    )
     order = np.argsort(joined.files, kind="stable")
     return Predictions(tuple(joined.files[n] for n in order), *(column[order] for column in joined[1:]))
 
@@ -302,12 +371,12 @@ def summarise(config, entries, resamples=10_000):
     Returns
     -------
     dict
-        JSON values: 'runs' (numbers of the complete runs), 'unfinished' ([run, folds done]), 'clips', 'UAR by run',
-        'UAR', 'accuracy', 'ECE' (`expected_calibration_error`), 'NLL' (`negative_log_likelihood`) and
-        'recalls' ({class: ...}), each with 'mean' and 'std' (of the sample; None for one run),
-        'UAR interval' (95 %, over actors: `bootstrap_uar`), 'UAR by fold' (mean over runs), 'confusion' (rows the true
-        classes, summed over runs), 'ensemble UAR' (of the mean of the runs' probabilities; None for one run). Of several
-        corpora also 'corpora', as of `corpus_scores`.
+        JSON values: 'runs' (numbers of the complete runs), 'unfinished' ([run, folds done]), 'clips', 'UAR by
+        run', 'UAR', 'accuracy', 'ECE' (`expected_calibration_error`), 'NLL' (`negative_log_likelihood`) and
+        'recalls' ({class: ...}), each with 'mean' and 'std' (of the sample; None for one run), 'UAR interval'
+        (95 %, over actors: `bootstrap_uar`), 'UAR by fold' (mean over runs), 'confusion' (rows the true
+        classes, summed over runs), 'ensemble UAR' (of the mean of the runs' probabilities; None for one run).
+        Of several corpora also 'corpora', as of `corpus_scores`.
 
     Raises
     ------
@@ -318,28 +387,40 @@ def summarise(config, entries, resamples=10_000):
     done = Counter(run for run, _ in entries)
     runs = [run for run, count in sorted(done.items()) if count == folds]
     if not runs:
-        raise InputError(f"no run is complete yet: {len(entries)} folds are done, of {folds} a run; start the same command again to go on")
+        raise InputError(
+            f"no run is complete yet: {len(entries)} folds are done, of {folds} a run; start the same command"
+            " again to go on"
+        )
     by_run = [pooled([entries[run, fold] for fold in range(folds)]) for run in runs]
-    confusions = np.array([confusion_matrix(run.labels, run.predicted, len(classes)) for run in by_run])  # (R, C, C)
+    # (R, C, C)
+    confusions = np.array([confusion_matrix(run.labels, run.predicted, len(classes)) for run in by_run])
     found = np.array([recalls(confusion) for confusion in confusions])  # (R, C)
     by_fold = [[pooled_uar([entries[run, fold]], len(classes)) for fold in range(folds)] for run in runs]
     first, hits = by_run[0], np.array([run.predicted == run.labels for run in by_run])
     together = np.mean([run.probabilities for run in by_run], axis=0).argmax(axis=1)
-    several = {"corpora": corpus_scores(config["corpora"], classes, by_run, resamples)} if "corpora" in config else {}
+    several = (
+        {"corpora": corpus_scores(config["corpora"], classes, by_run, resamples)}
+        if "corpora" in config
+        else {}
+    )
     return {
         "runs": runs,
         "unfinished": [[run, count] for run, count in sorted(done.items()) if count < folds],
         "clips": len(first.files),
         "UAR by run": [uar(confusion) for confusion in confusions],
         "UAR": _spread([uar(confusion) for confusion in confusions]),
-        "UAR interval": bootstrap_uar(first.labels, hits, first.speakers, len(classes), resamples, np.random.default_rng(0)),
+        "UAR interval": bootstrap_uar(
+            first.labels, hits, first.speakers, len(classes), resamples, np.random.default_rng(0)
+        ),
         "accuracy": _spread(hits.mean(axis=1)),
         "ECE": _spread([expected_calibration_error(run.probabilities, run.labels) for run in by_run]),
         "NLL": _spread([negative_log_likelihood(run.probabilities, run.labels) for run in by_run]),
         "recalls": {name: _spread(found[:, k]) for k, name in enumerate(classes)},
         "UAR by fold": np.mean(by_fold, axis=0).tolist(),
         "confusion": confusions.sum(axis=0).tolist(),
-        "ensemble UAR": uar(confusion_matrix(first.labels, together, len(classes))) if len(runs) > 1 else None,
+        "ensemble UAR": (
+            uar(confusion_matrix(first.labels, together, len(classes))) if len(runs) > 1 else None
+        ),
         **several,
     }
 

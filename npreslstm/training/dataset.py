@@ -1,4 +1,6 @@
-"""What there is to train on: a RAVDESS folder, a manifest of somebody's own corpus, or several of these together."""
+"""What there is to train on: a RAVDESS folder, a manifest of somebody's own corpus, or several of these
+together.
+"""
 
 import os
 import re
@@ -20,7 +22,10 @@ MANIFEST_COLUMNS = ("file", "label", "speaker")
 CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 TWINS = {
     "label": "case or blanks only: {}; write them alike if they mean the same, or say so with {}",
-    "speaker": "case, blanks or leading zeros only: {}; write them alike if they are one, not to train and test on the same",
+    "speaker": (
+        "case, blanks or leading zeros only: {}; write them alike if they are one, not to train and test on"
+        " the same"
+    ),
 }
 LEFT_OUT = "-"  # the class of labels whose clips are left out
 
@@ -35,7 +40,9 @@ class Clip(NamedTuple):
 
 
 class Corpus(NamedTuple):
-    """One of several corpora; `classes` are the numbers, in `Dataset.classes`, of those that it has clips of."""
+    """One of several corpora; `classes` are the numbers, in `Dataset.classes`, of those that it
+    has clips of.
+    """
 
     name: str
     classes: tuple[int, ...]
@@ -44,8 +51,9 @@ class Corpus(NamedTuple):
 class Dataset(NamedTuple):
     """Clips in a fixed order (by path), and what their labels mean.
 
-    Of several corpora that `merge` joined, the clips come corpus by corpus, each in its own order, and the name of a
-    speaker begins with that of the corpus: ``nemo.csv/AB``. A dataset of one corpus needs no `corpora`.
+    Of several corpora that `merge` joined, the clips come corpus by corpus, each in its own order, and the
+    name of a speaker begins with that of the corpus: ``nemo.csv/AB``. A dataset of one corpus needs no
+    `corpora`.
     """
 
     name: str
@@ -61,7 +69,11 @@ class Dataset(NamedTuple):
     @property
     def parts(self) -> list["Dataset"]:
         """The corpora one by one, in the classes of all, with the speakers' own names."""
-        return [self._part(number, corpus) for number, corpus in enumerate(self.corpora)] if self.several else [self]
+        return (
+            [self._part(number, corpus) for number, corpus in enumerate(self.corpora)]
+            if self.several
+            else [self]
+        )
 
     def _part(self, number, corpus):
         mine = [clip for clip in self.clips if clip.corpus == number]
@@ -84,10 +96,11 @@ def load_dataset(path: str | os.PathLike, mapped: Collection[str] = ()) -> Datas
     Parameters
     ----------
     path : str or os.PathLike
-        A folder that holds RAVDESS's audio-only speech clips (``Actor_01/03-01-...``), or a CSV file with the columns
-        file (relative to the CSV), label and speaker.
+        A folder that holds RAVDESS's audio-only speech clips (``Actor_01/03-01-...``), or a CSV file with the
+        columns file (relative to the CSV), label and speaker.
     mapped : collection of str, optional
-        Labels that `relabel` or `merge` will give a meaning, so that there is no need to warn of their spelling.
+        Labels that `relabel` or `merge` will give a meaning, so that there is no need to warn of their
+        spelling.
 
     Returns
     -------
@@ -105,7 +118,10 @@ def load_dataset(path: str | os.PathLike, mapped: Collection[str] = ()) -> Datas
         return _read_ravdess(path)
     if os.path.isfile(path):
         return _read_manifest(path, mapped)
-    raise FileNotFoundError(f"{path} does not exist; expected a RAVDESS folder or a manifest CSV with columns {', '.join(MANIFEST_COLUMNS)}")
+    raise FileNotFoundError(
+        f"{path} does not exist; expected a RAVDESS folder or a manifest CSV with columns"
+        f" {', '.join(MANIFEST_COLUMNS)}"
+    )
 
 
 def _read_ravdess(folder):
@@ -115,10 +131,19 @@ def _read_ravdess(folder):
             if is_audio_name(name):
                 found.setdefault(name.rpartition(".")[0], []).append(os.path.join(where, name))
     wrong = [paths[0] for paths in found.values() if not RAVDESS_NAME.fullmatch(os.path.basename(paths[0]))]
-    refuse(wrong, f"{folder} holds files that are not named as RAVDESS speech (03-01-EE-II-SS-RR-AA.wav); for another corpus give a manifest CSV")
-    refuse([" = ".join(paths) for paths in found.values() if len(paths) > 1], f"{folder} holds clips twice; leave one of each")
+    refuse(
+        wrong,
+        f"{folder} holds files that are not named as RAVDESS speech (03-01-EE-II-SS-RR-AA.wav); for another"
+        " corpus give a manifest CSV",
+    )
+    refuse(
+        [" = ".join(paths) for paths in found.values() if len(paths) > 1],
+        f"{folder} holds clips twice; leave one of each",
+    )
     if not found:
-        raise InputError(f"{folder} holds no audio; expected RAVDESS's Actor_01 ... Actor_24 with 03-01-*.wav or .flac")
+        raise InputError(
+            f"{folder} holds no audio; expected RAVDESS's Actor_01 ... Actor_24 with 03-01-*.wav or .flac"
+        )
     clips = []
     for stem, (path,) in sorted(found.items()):
         fields = stem.split("-")
@@ -133,7 +158,9 @@ def _read_manifest(path, mapped):
     # somebody with and without a blank would be two speakers, one to train on and one to test
     labels = [row.values["label"].strip() for row in rows]
     speakers = [row.values["speaker"].strip() for row in rows]
-    broken = [f"line {row.line}" for row, *names in zip(rows, labels, speakers) if CONTROL.search("".join(names))]
+    broken = [
+        f"line {row.line}" for row, *names in zip(rows, labels, speakers) if CONTROL.search("".join(names))
+    ]
     refuse(broken, f"{path} has a label or a speaker with a line break or another control character in it")
     paths = _find_files(path, [row.values["file"] for row in rows])
     refuse([name for name, count in Counter(paths).items() if count > 1], f"{path} names files twice")
@@ -142,18 +169,27 @@ def _read_manifest(path, mapped):
         raise InputError(f"{path} has the single label {classes[0]!r}; expected at least two classes")
     _warn_of_twins(path, "label", [label for label in labels if label not in mapped])
     _warn_of_twins(path, "speaker", speakers)
-    clips = [Clip(full, classes.index(label), speaker) for full, label, speaker in zip(paths, labels, speakers)]
+    clips = [
+        Clip(full, classes.index(label), speaker) for full, label, speaker in zip(paths, labels, speakers)
+    ]
     return Dataset(os.path.basename(path), classes, tuple(sorted(clips)))
 
 
 def _find_files(path, names):
-    """Full paths of what a manifest names; a name that is there with slashes, or without the blanks around it, is meant so."""
+    """Full paths of what a manifest names; a name that is there with slashes, or without the blanks around
+    it, is meant so.
+    """
     folder = os.path.dirname(os.path.abspath(path))
     found = [_find_file(folder, name) for name in names]
-    refuse([name for name, full in zip(names, found) if full is None], f"{path} names files that do not exist")
+    refuse(
+        [name for name, full in zip(names, found) if full is None], f"{path} names files that do not exist"
+    )
     changed = [name for name, full in zip(names, found) if full != _full(folder, name)]
     if backslashes := [name for name in changed if "\\" in name]:
-        warnings.warn(f"{path} has backslashes in names of files, read as slashes, e.g. {backslashes[0]!r}", stacklevel=4)
+        warnings.warn(
+            f"{path} has backslashes in names of files, read as slashes, e.g. {backslashes[0]!r}",
+            stacklevel=4,
+        )
     return found
 
 
@@ -177,12 +213,18 @@ def _warn_of_twins(path, column, names):
         if len(twins) > 1:
             found = " and ".join(f"{name!r} (clips: {counts[name]})" for name in twins)
             options = " ".join(f"--label '{name}={twins[-1]}'" for name in twins[:-1])
-            warnings.warn(f"{path} has {column}s that differ in {TWINS[column].format(found, options)}", stacklevel=4)
+            warnings.warn(
+                f"{path} has {column}s that differ in {TWINS[column].format(found, options)}", stacklevel=4
+            )
 
 
 def bare_name(name: str, column: str = "label") -> str:
-    """What is left of a name without what people spell in several ways: case, blanks, and leading zeros of a speaker."""
-    visible = "".join(letter for letter in name.casefold() if not letter.isspace() and unicodedata.category(letter) != "Cf")
+    """What is left of a name without what people spell in several ways: case, blanks, and leading zeros of a
+    speaker.
+    """
+    visible = "".join(
+        letter for letter in name.casefold() if not letter.isspace() and unicodedata.category(letter) != "Cf"
+    )
     return visible.lstrip("0") if column == "speaker" else visible
 
 
@@ -194,8 +236,8 @@ def merge(datasets: Sequence[Dataset], labels: Mapping[str, str]) -> Dataset:
     datasets : sequence of Dataset
         Two or more of one corpus each, of different names.
     labels : mapping of str to str
-        What labels mean: {label: class} for all corpora, {'corpus/label': class} for one, which goes first. A label that
-        is not in it is a class itself. The class '-' leaves the clips out.
+        What labels mean: {label: class} for all corpora, {'corpus/label': class} for one, which goes first. A
+        label that is not in it is a class itself. The class '-' leaves the clips out.
 
     Returns
     -------
@@ -205,9 +247,9 @@ def merge(datasets: Sequence[Dataset], labels: Mapping[str, str]) -> Dataset:
     Raises
     ------
     InputError
-        If there are not two corpora, or two of one name; if a file is in two of them; if a corpus shares fewer than two
-        classes with the others; if a label may be another name of a class (each of two corpora has labels that the
-        other lacks) and `labels` does not say; or if `labels` names what no corpus has.
+        If there are not two corpora, or two of one name; if a file is in two of them; if a corpus shares
+        fewer than two classes with the others; if a label may be another name of a class (each of two corpora
+        has labels that the other lacks) and `labels` does not say; or if `labels` names what no corpus has.
 
     Examples
     --------
@@ -222,7 +264,9 @@ def merge(datasets: Sequence[Dataset], labels: Mapping[str, str]) -> Dataset:
         raise InputError(f"one corpus only ({', '.join(names)}); expected at least two to be joined")
     _check_files(datasets)
     if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise InputError(f"two corpora are called {twice[0]}; rename one: speakers are known by the name of their corpus")
+        raise InputError(
+            f"two corpora are called {twice[0]}; rename one: speakers are known by the name of their corpus"
+        )
     _check_mapping(datasets, labels)
     mapped = [_mapped(dataset, labels) for dataset in datasets]
     _check_meeting(mapped)
@@ -247,7 +291,10 @@ def relabel(dataset: Dataset, labels: Mapping[str, str]) -> Dataset:
     _check_mapping([dataset], labels)
     mapped = _mapped(dataset, labels)
     if len(mapped.classes) < 2:
-        raise InputError(f"{dataset.name} is left with the classes {', '.join(mapped.classes) or 'none'}; expected at least two")
+        raise InputError(
+            f"{dataset.name} is left with the classes {', '.join(mapped.classes) or 'none'}; expected at"
+            " least two"
+        )
     return mapped
 
 
@@ -284,7 +331,8 @@ def _check_mapping(datasets, labels):
         raise InputError(f"no corpus has the label {', '.join(unknown)}; {_listed(datasets)}")
     if nothing := [label for label, name in labels.items() if not name]:
         raise InputError(
-            f"the label {', '.join(nothing)} means nothing; expected a class, or {LEFT_OUT} to leave its clips out"
+            f"the label {', '.join(nothing)} means nothing; expected a class, or {LEFT_OUT} to leave its"
+            " clips out"
         )
 
 
@@ -295,13 +343,15 @@ def _check_meeting(mapped):
         common = [name for name in dataset.classes if name in others]
         if len(common) < 2:
             raise InputError(
-                f"{dataset.name} has {' and '.join(common) or 'no label'} in common with the other corpora; expected at "
-                f"least two: {_listed(mapped)}; say which mean the same, e.g. anger=angry"
+                f"{dataset.name} has {' and '.join(common) or 'no label'} in common with the other corpora;"
+                f" expected at least two: {_listed(mapped)}; say which mean the same, e.g. anger=angry"
             )
 
 
 def _check_doubts(datasets, mapped, labels):
-    """Raise InputError if a new label of a corpus may be another name of a class that it lacks, and the mapping is silent."""
+    """Raise InputError if a new label of a corpus may be another name of a class that it lacks, and the
+    mapping is silent.
+    """
     before = dict.fromkeys(mapped[0].classes)
     for dataset, now in zip(datasets[1:], mapped[1:]):
         said = {label for label in dataset.classes if label in labels or f"{dataset.name}/{label}" in labels}
@@ -309,9 +359,9 @@ def _check_doubts(datasets, mapped, labels):
         lacking = [name for name in before if name not in now.classes]
         if new and lacking:
             raise InputError(
-                f"{dataset.name} has {', '.join(new)} and lacks {', '.join(lacking)} of the corpora before it: say what "
-                f"each of its labels means, e.g. {new[0]}={lacking[0]} if that is the same, {new[0]}={new[0]} if it is a "
-                f"class of its own, {new[0]}={LEFT_OUT} to leave its clips out"
+                f"{dataset.name} has {', '.join(new)} and lacks {', '.join(lacking)} of the corpora before"
+                f" it: say what each of its labels means, e.g. {new[0]}={lacking[0]} if that is the same,"
+                f" {new[0]}={new[0]} if it is a class of its own, {new[0]}={LEFT_OUT} to leave its clips out"
             )
         before |= dict.fromkeys(now.classes)
 
@@ -322,4 +372,7 @@ def _listed(datasets):
 
 def _natural(speaker):
     """Sort key that puts speaker 2 before speaker 10."""
-    return [(0, int(part), "") if part.isdecimal() and len(part) < 19 else (1, 0, part) for part in re.findall(r"\d+|\D+", speaker)]
+    return [
+        (0, int(part), "") if part.isdecimal() and len(part) < 19 else (1, 0, part)
+        for part in re.findall(r"\d+|\D+", speaker)
+    ]

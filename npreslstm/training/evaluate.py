@@ -1,4 +1,6 @@
-"""Scores of a weights file on a corpus: as a whole, by class, by speaker, and on RAVDESS by sex and intensity."""
+"""Scores of a weights file on a corpus: as a whole, by class, by speaker, and on RAVDESS by sex and
+intensity.
+"""
 
 from dataclasses import dataclass
 
@@ -58,8 +60,8 @@ def choose_speakers(checkpoint, dataset, wanted="held-out"):
     checkpoint : Checkpoint
     dataset : Dataset
     wanted : str
-        'held-out': those that the notes of the weights call so, or all of a corpus that the weights were not trained
-        on; 'all'; or names with commas.
+        'held-out': those that the notes of the weights call so, or all of a corpus that the weights were not
+        trained on; 'all'; or names with commas.
 
     Returns
     -------
@@ -72,7 +74,9 @@ def choose_speakers(checkpoint, dataset, wanted="held-out"):
         if not names:
             raise InputError(f"speakers are {wanted!r}; expected held-out, all, or names with commas")
         if unknown := [name for name in names if name not in dataset.speakers]:
-            raise InputError(f"no clips of speaker {', '.join(unknown)}; the corpus has {', '.join(dataset.speakers)}")
+            raise InputError(
+                f"no clips of speaker {', '.join(unknown)}; the corpus has {', '.join(dataset.speakers)}"
+            )
         return names
     chosen = [name for part in dataset.parts for name in _in(dataset, part, _held_out(checkpoint, part))]
     if not chosen:
@@ -88,12 +92,16 @@ def _in(dataset, part, speakers):
 
 
 def _held_out(checkpoint, part):
-    """Speakers of a single corpus that the weights did not hear: those held out, or all if the corpus is another one."""
+    """Speakers of a single corpus that the weights did not hear: those held out, or all if the corpus is
+    another one.
+    """
     if not knows_corpus(checkpoint, part.name):
         return part.speakers
     held_out = _noted(checkpoint, "speakers held out", part.name)
     if absent := [name for name in held_out if name not in part.speakers]:
-        raise InputError(f"no clips of the held-out speaker {', '.join(absent)}; the corpus has {', '.join(part.speakers)}")
+        raise InputError(
+            f"no clips of the held-out speaker {', '.join(absent)}; the corpus has {', '.join(part.speakers)}"
+        )
     return held_out
 
 
@@ -104,7 +112,9 @@ def knows_corpus(checkpoint: Checkpoint, name: str) -> bool:
 
 
 def _noted(checkpoint, key, corpus):
-    """The speakers of a corpus in a list of the notes; those of several corpora begin with the name of theirs."""
+    """The speakers of a corpus in a list of the notes; those of several corpora begin with the name of
+    theirs.
+    """
     names = checkpoint.noted(key, [])
     if checkpoint.noted("corpora") is None:
         return list(names)
@@ -123,10 +133,16 @@ def seen_speakers(checkpoint, dataset):
 def _heard_of(checkpoint, part):
     if checkpoint.noted("data") is None or not knows_corpus(checkpoint, part.name):
         return []
-    return [name for key in ("speakers trained on", "speakers of validation") for name in _noted(checkpoint, key, part.name)]
+    return [
+        name
+        for key in ("speakers trained on", "speakers of validation")
+        for name in _noted(checkpoint, key, part.name)
+    ]
 
 
-def evaluate(checkpoint, dataset, speakers, number_type="float32", speeds=(1.0,), jobs=1, cache=None, progress=None):
+def evaluate(
+    checkpoint, dataset, speakers, number_type="float32", speeds=(1.0,), jobs=1, cache=None, progress=None
+):
     """Run a model over clips.
 
     Parameters
@@ -138,7 +154,8 @@ def evaluate(checkpoint, dataset, speakers, number_type="float32", speeds=(1.0,)
     number_type : {'float32', 'int8'}
         'int8' is the integer model of `npreslstm.ports.quantize`.
     speeds : sequence of float
-        As of `Recognizer`: probabilities are the mean of those at each; what else is seen is of the clips as they are.
+        As of `Recognizer`: probabilities are the mean of those at each; what else is seen is of the clips as
+        they are.
     jobs, cache, progress
         As of `prepare`.
 
@@ -154,7 +171,9 @@ def evaluate(checkpoint, dataset, speakers, number_type="float32", speeds=(1.0,)
     if number_type not in TYPES:
         raise InputError(f"type is {number_type!r}; expected {' or '.join(TYPES)}")
     dataset = in_classes_of(checkpoint, dataset._replace(clips=tuple(dataset.of(set(speakers)))))
-    variants = prepare([clip.path for clip in dataset.clips], checkpoint.features, speeds, jobs, cache, progress)
+    variants = prepare(
+        [clip.path for clip in dataset.clips], checkpoint.features, speeds, jobs, cache, progress
+    )
     by_speed = z_scored(checkpoint, variants)
     contexts, attention = _run(checkpoint.model(), by_speed[0])
     probabilities = heard(checkpoint, by_speed).mean(axis=0)  # (N, C)
@@ -162,15 +181,23 @@ def evaluate(checkpoint, dataset, speakers, number_type="float32", speeds=(1.0,)
     if number_type == "int8":
         probabilities = np.mean([softmax(_run_integer(checkpoint, clips)) for clips in by_speed], axis=0)
     predicted = probabilities.argmax(axis=1)
-    labels, who = np.array([clip.label for clip in dataset.clips]), np.array([clip.speaker for clip in dataset.clips])
+    labels, who = (
+        np.array([clip.label for clip in dataset.clips]),
+        np.array([clip.speaker for clip in dataset.clips]),
+    )
     predictions = Predictions(tuple(clip_names(dataset)), who, labels, predicted, probabilities)
     averages = np.array([frames.mean(axis=0) for frames in by_speed[0]])  # (N, D)
-    return Evaluation(checkpoint, dataset, predictions, float((predicted == expected).mean()), averages, contexts, attention)
+    return Evaluation(
+        checkpoint, dataset, predictions, float((predicted == expected).mean()), averages, contexts, attention
+    )
 
 
 def z_scored(checkpoint, variants):
     """What `prepare` returns for N clips at S speeds, as S lists of N z-scored clips (T, D)."""
-    return [[((frames - checkpoint.mean) / checkpoint.std).astype(np.float32) for frames in clips] for clips in zip(*variants)]
+    return [
+        [((frames - checkpoint.mean) / checkpoint.std).astype(np.float32) for frames in clips]
+        for clips in zip(*variants)
+    ]
 
 
 def heard(checkpoint, by_speed):
@@ -183,19 +210,33 @@ def in_classes_of(checkpoint, dataset):
     """The dataset with its labels numbered as the model's."""
     if unknown := [name for name in dataset.classes if name not in checkpoint.classes]:
         known = f"the model knows {', '.join(checkpoint.classes)}"
-        raise InputError(f"{dataset.name} has the labels {', '.join(unknown)}; {known}; {_remedy(unknown, checkpoint.classes)}")
+        raise InputError(
+            f"{dataset.name} has the labels {', '.join(unknown)}; {known};"
+            f" {_remedy(unknown, checkpoint.classes)}"
+        )
     number = [checkpoint.classes.index(name) for name in dataset.classes]
     clips = tuple(clip._replace(label=number[clip.label]) for clip in dataset.clips)
-    corpora = tuple(corpus._replace(classes=tuple(sorted(number[k] for k in corpus.classes))) for corpus in dataset.corpora)
+    corpora = tuple(
+        corpus._replace(classes=tuple(sorted(number[k] for k in corpus.classes)))
+        for corpus in dataset.corpora
+    )
     return dataset._replace(classes=checkpoint.classes, clips=clips, corpora=corpora)
 
 
 def _remedy(unknown, classes):
     """What to do about labels that a model does not know."""
-    spelt = [f"--label '{label}={name}'" for label in unknown for name in classes if bare_name(name) == bare_name(label)]
+    spelt = [
+        f"--label '{label}={name}'"
+        for label in unknown
+        for name in classes
+        if bare_name(name) == bare_name(label)
+    ]
     if spelt:
         return f"the spelling differs in case or blanks only: {' '.join(spelt)}"
-    return f"say what they mean, e.g. --label '{unknown[0]}={classes[0]}', or '{unknown[0]}={LEFT_OUT}' to leave the clips out"
+    return (
+        f"say what they mean, e.g. --label '{unknown[0]}={classes[0]}', or '{unknown[0]}={LEFT_OUT}' to leave"
+        " the clips out"
+    )
 
 
 def _run(model, clips):
@@ -242,17 +283,27 @@ def scores(evaluation, resamples=10_000):
     confusion = confusion_matrix(labels, predicted, len(classes))
     corpora, several = evaluation.dataset.corpora, {}
     if evaluation.dataset.several:
-        several["corpora"] = corpus_scores(corpus_classes(corpora, classes), classes, [evaluation.predictions], resamples)
-    interval = bootstrap_uar(labels, predicted[None] == labels, who, len(classes), resamples, np.random.default_rng(0))
+        several["corpora"] = corpus_scores(
+            corpus_classes(corpora, classes), classes, [evaluation.predictions], resamples
+        )
+    interval = bootstrap_uar(
+        labels, predicted[None] == labels, who, len(classes), resamples, np.random.default_rng(0)
+    )
     return {
         **_score(labels, predicted, len(classes)),
         "UAR interval": interval,
         "ECE": expected_calibration_error(probabilities, labels),
         "NLL": negative_log_likelihood(probabilities, labels),
-        "recalls": {name: None if np.isnan(value) else float(value) for name, value in zip(classes, recalls(confusion))},
+        "recalls": {
+            name: None if np.isnan(value) else float(value)
+            for name, value in zip(classes, recalls(confusion))
+        },
         "confusion": confusion.tolist(),
         "groups": {
-            group: {member: _score(labels[of == member], predicted[of == member], len(classes)) for member in members}
+            group: {
+                member: _score(labels[of == member], predicted[of == member], len(classes))
+                for member in members
+            }
             for group, members, of in _groups(evaluation)
         },
         "agreement with float32": evaluation.agreement,
@@ -272,4 +323,8 @@ def _groups(evaluation):
 
 
 def _score(labels, predicted, C):
-    return {"clips": len(labels), "UAR": uar(confusion_matrix(labels, predicted, C)), "accuracy": float((labels == predicted).mean())}
+    return {
+        "clips": len(labels),
+        "UAR": uar(confusion_matrix(labels, predicted, C)),
+        "accuracy": float((labels == predicted).mean()),
+    }

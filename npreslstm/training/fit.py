@@ -57,13 +57,19 @@ class Examples(_Examples):
 
     __slots__ = ()
 
-    def __new__(cls, name, classes, config, variants, labels, speakers, corpora=None, heard=None, corpus_names=()):
+    def __new__(
+        cls, name, classes, config, variants, labels, speakers, corpora=None, heard=None, corpus_names=()
+    ):
         """By default all clips are of one corpus."""
         corpora = np.zeros(len(labels), dtype=int) if corpora is None else corpora
-        return super().__new__(cls, name, classes, config, variants, labels, speakers, corpora, heard, corpus_names)
+        return super().__new__(
+            cls, name, classes, config, variants, labels, speakers, corpora, heard, corpus_names
+        )
 
 
-def prepare_examples(dataset, config, speeds=(1.0,), jobs=1, cache=None, progress=None, conditions=0, backgrounds=()):
+def prepare_examples(
+    dataset, config, speeds=(1.0,), jobs=1, cache=None, progress=None, conditions=0, backgrounds=()
+):
     """`Examples` of a `Dataset`.
 
     Parameters
@@ -83,7 +89,9 @@ def prepare_examples(dataset, config, speeds=(1.0,), jobs=1, cache=None, progres
     clips, paths = dataset.clips, [clip.path for clip in dataset.clips]
     total = len(paths) * (len(speeds) + bool(conditions))
     done_before = len(paths) * len(speeds)
-    variants = prepare(paths, config, speeds, jobs, cache, progress and (lambda done, _: progress(done, total)))
+    variants = prepare(
+        paths, config, speeds, jobs, cache, progress and (lambda done, _: progress(done, total))
+    )
     if conditions:
         draws = Draws(config, tuple(speeds), conditions, backgrounds=tuple(backgrounds))
         step = progress and (lambda done, _: progress(done_before + done, total))
@@ -93,7 +101,9 @@ def prepare_examples(dataset, config, speeds=(1.0,), jobs=1, cache=None, progres
     labels, speakers = np.array([clip.label for clip in clips]), np.array([clip.speaker for clip in clips])
     corpora = np.array([clip.corpus for clip in clips])
     names = tuple(corpus.name for corpus in dataset.corpora) if dataset.several else ()
-    return Examples(dataset.name, dataset.classes, config, variants, labels, speakers, corpora, _heard(dataset), names)
+    return Examples(
+        dataset.name, dataset.classes, config, variants, labels, speakers, corpora, _heard(dataset), names
+    )
 
 
 def _heard(dataset):
@@ -111,9 +121,16 @@ def synthetic_examples(seed):
     from npreslstm.training import synthetic
 
     clips = list(synthetic.synthetic_clips(np.random.default_rng(seed)))
-    variants = [[extract_features(signal, synthetic.CONFIG.sample_rate, synthetic.CONFIG)] for signal, _, _ in clips]
-    labels, speakers = np.array([label for _, label, _ in clips]), np.array([speaker for _, _, speaker in clips])
-    return Examples(f"synthetic tones, seed {seed}", synthetic.CLASSES, synthetic.CONFIG, variants, labels, speakers)
+    variants = [
+        [extract_features(signal, synthetic.CONFIG.sample_rate, synthetic.CONFIG)] for signal, _, _ in clips
+    ]
+    labels, speakers = (
+        np.array([label for _, label, _ in clips]),
+        np.array([speaker for _, _, speaker in clips]),
+    )
+    return Examples(
+        f"synthetic tones, seed {seed}", synthetic.CLASSES, synthetic.CONFIG, variants, labels, speakers
+    )
 
 
 class Split(NamedTuple):
@@ -143,7 +160,10 @@ def split_by_speaker(speakers, validation=(), test=()):
     """
     speakers = np.asarray(speakers)
     if unknown := sorted({*validation, *test} - set(speakers.tolist())):
-        raise InputError(f"no clips of speaker {', '.join(unknown)}; the corpus has {', '.join(sorted(set(speakers.tolist())))}")
+        raise InputError(
+            f"no clips of speaker {', '.join(unknown)}; the corpus has"
+            f" {', '.join(sorted(set(speakers.tolist())))}"
+        )
     if both := sorted(set(validation) & set(test)):
         raise InputError(f"speaker {', '.join(both)} is in both validation and test; expected disjoint sets")
     in_validation, in_test = np.isin(speakers, list(validation)), np.isin(speakers, list(test))
@@ -191,16 +211,26 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     else:
         check_start(start, examples, split, model_config)
         mean, std = start.mean, start.std
-    scaled = [[((frames - mean) / std).astype(np.float32) for frames in variants] for variants in examples.variants]
+    scaled = [
+        [((frames - mean) / std).astype(np.float32) for frames in variants] for variants in examples.variants
+    ]
     config = ModelConfig.from_dict(
-        model_config.to_dict() | {"input_size": len(mean), "num_classes": len(examples.classes), "dropout": recipe.dropout}
+        model_config.to_dict()
+        | {
+            "input_size": len(mean),
+            "num_classes": len(examples.classes),
+            "dropout": recipe.dropout,
+        }
     )
     chosen = {name for teacher in teachers for name in chosen_by(teacher)}
     for teacher in teachers:
         _check_teacher(teacher, examples, split, recipe, mean, std)
     models = [teacher.model() for teacher in teachers]
     if recipe.warp and examples.config is None:
-        raise InputError(f"warp is {recipe.warp} for features without a configuration; expected one, which says which columns are MFCC")
+        raise InputError(
+            f"warp is {recipe.warp} for features without a configuration; expected one, which says which"
+            " columns are MFCC"
+        )
     tracts = vocal_tracts(recipe.warp, examples.config, mean, std) if recipe.warp else ()
     labels, corpora = examples.labels[split.train], examples.corpora[split.train]
     clips = [scaled[n] for n in split.train]
@@ -215,7 +245,10 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
         "speakers trained on": _names(examples, split.train, heard_before(start, examples) if start else ()),
         "speakers of validation": _names(examples, split.validation),
         "speakers held out": _names(examples, split.test),
-        "epoch chosen by": sorted({*(_names(examples, split.validation) if recipe.keep == "best" else ()), *chosen}, key=_length_first),
+        "epoch chosen by": sorted(
+            {*(_names(examples, split.validation) if recipe.keep == "best" else ()), *chosen},
+            key=_length_first,
+        ),
         "seed": seed,
         "recipe": recipe.to_dict(),
         **({"teachers": [teacher.sha256 for teacher in teachers]} if teachers else {}),
@@ -224,11 +257,17 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     }
     for what, clips in (("validation", split.validation), ("held out", split.test)):
         if len(clips):
-            corpora = [examples.corpus_names[n] for n in examples.corpora[clips]] if examples.corpus_names else None
+            corpora = (
+                [examples.corpus_names[n] for n in examples.corpora[clips]] if examples.corpus_names else None
+            )
             found = score(model, *_plain(scaled, examples, clips), examples.classes, recipe.padding, corpora)
             notes[f"scores {what}"] = found
-    checkpoint = Checkpoint(model.config, model.state_dict(), examples.config, mean, std, examples.classes, notes)
-    notes["calibration"] = _calibration(checkpoint, [frames for n in split.train for frames in _typical(scaled[n], recipe)])
+    checkpoint = Checkpoint(
+        model.config, model.state_dict(), examples.config, mean, std, examples.classes, notes
+    )
+    notes["calibration"] = _calibration(
+        checkpoint, [frames for n in split.train for frames in _typical(scaled[n], recipe)]
+    )
     return checkpoint
 
 
@@ -242,31 +281,44 @@ def check_start(start, examples, split, model_config):
     if found := differences(theirs, ours):
         raise InputError(f"{which} does not fit the training: {'; '.join(found)}")
     if start.mean is None:
-        raise InputError(f"{which} has no statistics; expected mean and std: npreslstm convert --mean-std adds them")
+        raise InputError(
+            f"{which} has no statistics; expected mean and std: npreslstm convert --mean-std adds them"
+        )
     held_out = _names(examples, np.concatenate([split.validation, split.test]))
     heard = heard_before(start, examples)
     if known := [name for name in held_out if name in heard]:
-        raise InputError(f"{which} was trained on speaker {', '.join(known)}, held out here; expected one that has not heard them")
+        raise InputError(
+            f"{which} was trained on speaker {', '.join(known)}, held out here; expected one that has not"
+            " heard them"
+        )
 
 
 def heard_before(start, examples):
-    """Speakers of the examples' corpora whom a network to start from was trained on or chosen by, as they are called there."""
+    """Speakers of the examples' corpora whom a network to start from was trained on or chosen by, as they are
+    called there.
+    """
     names = {*start.noted("speakers trained on", ()), *chosen_by(start)}
     corpus, several = start.noted("data"), start.noted("corpora") is not None
     if examples.corpus_names:
         names = names if several else {f"{corpus}/{name}" for name in names}
         return {name for name in names if name.partition("/")[0] in examples.corpus_names}
     if several:
-        return {name.removeprefix(f"{examples.name}/") for name in names if name.startswith(f"{examples.name}/")}
+        return {
+            name.removeprefix(f"{examples.name}/") for name in names if name.startswith(f"{examples.name}/")
+        }
     return names if corpus == examples.name else set()
 
 
 def _opinions(start, examples, split, clips, recipe):
-    """Logits (N, C) of `start` for training clips, on average over the speeds; NaN for corpora it does not know, None without anchor."""
+    """Logits (N, C) of `start` for training clips, on average over the speeds; NaN for corpora it does not
+    know, None without anchor.
+    """
     if not recipe.anchor:
         return None
     model, speeds = start.model(), len(recipe.speeds)
-    logits = np.mean([predict(model, [variants[k] for variants in clips], recipe.padding) for k in range(speeds)], axis=0)
+    logits = np.mean(
+        [predict(model, [variants[k] for variants in clips], recipe.padding) for k in range(speeds)], axis=0
+    )
     names = examples.corpus_names or (examples.name,)
     known = np.array([name in start.notes.get("corpora", [start.notes.get("data")]) for name in names])
     logits[~known[examples.corpora[split.train]]] = np.nan
@@ -274,7 +326,9 @@ def _opinions(start, examples, split, clips, recipe):
 
 
 def _typical(variants, recipe):
-    """The variants of a clip that statistics and ranges are taken of: the clip as it is, and as it is under its conditions."""
+    """The variants of a clip that statistics and ranges are taken of: the clip as it is, and as it is under
+    its conditions.
+    """
     return [variants[0], *variants[len(recipe.speeds) :]]
 
 
@@ -287,29 +341,53 @@ def _classes_by_corpus(examples):
 def _calibration(checkpoint, clips):
     """As `calibrate`, of many clips."""
     limits = [calibrate(checkpoint, *pad(clips[n : n + 64])) for n in range(0, len(clips), 64)]
-    return {"input": max(limit["input"] for limit in limits), "cell": np.max([limit["cell"] for limit in limits], axis=0).tolist()}
+    return {
+        "input": max(limit["input"] for limit in limits),
+        "cell": np.max([limit["cell"] for limit in limits], axis=0).tolist(),
+    }
 
 
 def _check_teacher(teacher, examples, split, recipe, mean, std):
-    """Raise InputError if a teacher heard other speakers, which it could tell the student about, or does not fit otherwise."""
+    """Raise InputError if a teacher heard other speakers, which it could tell the student about, or does not
+    fit otherwise.
+    """
     which = f"a teacher ({teacher.sha256[:16]})"
     theirs = {"features": teacher.features and teacher.features.to_dict(), "classes": teacher.classes}
-    theirs |= {"speakers trained on": teacher.noted("speakers trained on"), "prior": teacher.recipe.get("prior", "training")}
+    theirs |= {
+        "speakers trained on": teacher.noted("speakers trained on"),
+        "prior": teacher.recipe.get("prior", "training"),
+    }
     theirs |= {"statistics": teacher.recipe.get("statistics")}
     ours = {"features": examples.config and examples.config.to_dict(), "classes": examples.classes}
-    ours |= {"speakers trained on": _names(examples, split.train), "prior": recipe.prior, "statistics": recipe.statistics}
+    ours |= {
+        "speakers trained on": _names(examples, split.train),
+        "prior": recipe.prior,
+        "statistics": recipe.statistics,
+    }
     if found := differences(theirs, ours):
         raise InputError(f"{which} does not fit the training: {'; '.join(found)}")
-    if any((np.abs(its - here) > 1e-3 * std).any() for its, here in ((teacher.mean, mean), (teacher.std, std))):
-        raise InputError(f"{which} has heard another corpus, with speakers of the same names: its mean and std are not those of the speakers here")
+    if any(
+        (np.abs(its - here) > 1e-3 * std).any() for its, here in ((teacher.mean, mean), (teacher.std, std))
+    ):
+        raise InputError(
+            f"{which} has heard another corpus, with speakers of the same names: its mean and std are not"
+            " those of the speakers here"
+        )
     if held_out := [name for name in _names(examples, split.test) if name in chosen_by(teacher)]:
-        raise InputError(f"{which} owes its epoch to speaker {', '.join(held_out)}, held out here; expected one that keeps its last epoch")
+        raise InputError(
+            f"{which} owes its epoch to speaker {', '.join(held_out)}, held out here; expected one that keeps"
+            " its last epoch"
+        )
 
 
 def chosen_by(checkpoint):
-    """Speakers by whom an epoch was chosen, of a network or of those that it learnt from; earlier versions noted its own alone."""
+    """Speakers by whom an epoch was chosen, of a network or of those that it learnt from; earlier versions
+    noted its own alone.
+    """
     chose = checkpoint.recipe.get("keep") == "best"
-    return checkpoint.noted("epoch chosen by", checkpoint.noted("speakers of validation", []) if chose else [])
+    return checkpoint.noted(
+        "epoch chosen by", checkpoint.noted("speakers of validation", []) if chose else []
+    )
 
 
 def _history(epochs, watched):
@@ -321,14 +399,27 @@ def _history(epochs, watched):
 def score(model, clips, labels, classes, padding="masked", corpora=None):
     """{'clips', 'uar', 'accuracy', 'recalls': {class: recall}, 'confusion': rows} of z-scored clips.
 
-    With the names of the clips' `corpora` (N,), also 'corpora': {name: {'clips', 'uar'}}, of the classes that each has.
+    With the names of the clips' `corpora` (N,), also 'corpora': {name: {'clips', 'uar'}}, of the classes that
+    each has.
     """
     predicted = predict(model, clips, padding).argmax(axis=1)
     confusion = confusion_matrix(labels, predicted, len(classes))
-    by_class = {name: None if np.isnan(value) else float(value) for name, value in zip(classes, recalls(confusion))}
+    by_class = {
+        name: None if np.isnan(value) else float(value) for name, value in zip(classes, recalls(confusion))
+    }
     accuracy = float((predicted == labels).mean())
-    found = {"clips": len(clips), "uar": uar(confusion), "accuracy": accuracy, "recalls": by_class, "confusion": confusion.tolist()}
-    return found if corpora is None else found | {"corpora": _by_corpus(labels, predicted, np.asarray(corpora), len(classes))}
+    found = {
+        "clips": len(clips),
+        "uar": uar(confusion),
+        "accuracy": accuracy,
+        "recalls": by_class,
+        "confusion": confusion.tolist(),
+    }
+    return (
+        found
+        if corpora is None
+        else found | {"corpora": _by_corpus(labels, predicted, np.asarray(corpora), len(classes))}
+    )
 
 
 def _by_corpus(labels, predicted, corpora, C):

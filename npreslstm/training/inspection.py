@@ -32,7 +32,11 @@ def warn_of_copies(dataset: Dataset) -> None:
         return
     named = [" = ".join(clip.path for clip in clips) + _contradiction(clips) for clips in found]
     more = f" and {len(named) - 5} more" if len(named) > 5 else ""
-    warnings.warn(f"{dataset.name} has the same sound under several names: {', '.join(named[:5])}{more}; leave one of each", stacklevel=2)
+    warnings.warn(
+        f"{dataset.name} has the same sound under several names: {', '.join(named[:5])}{more}; leave one of"
+        " each",
+        stacklevel=2,
+    )
 
 
 def _contradiction(clips):
@@ -42,7 +46,9 @@ def _contradiction(clips):
 
 
 def is_silent(frames: NDArray) -> bool:
-    """Whether raw features (T, D) are those of digital silence: no band and no pitch stands out in any frame."""
+    """Whether raw features (T, D) are those of digital silence: no band and no pitch stands out
+    in any frame.
+    """
     return frames.shape[1] > 1 and bool((np.abs(frames[:, 1:]) < SILENT).all())
 
 
@@ -52,4 +58,8 @@ def warn_of_silence(names: Sequence[str], clips: Sequence[NDArray]) -> None:
     if silent:
         more = f" and {len(silent) - 5} more" if len(silent) > 5 else ""
         one = "clip is" if len(silent) == 1 else "clips are"
-        warnings.warn(f"{len(silent)} {one} silent: {', '.join(silent[:5])}{more}; take them out: nothing in them has a label", stacklevel=2)
+        warnings.warn(
+            f"{len(silent)} {one} silent: {', '.join(silent[:5])}{more}; take them out: nothing in them has a"
+            " label",
+            stacklevel=2,
+        )

@@ -1,4 +1,5 @@
-"""The journal of a cross-validation: a folder to which every finished fold of a run is added, whole or not at all.
+"""The journal of a cross-validation: a folder to which every finished fold of a run is added, whole or not at
+all.
 
     config.json                     what decides the results: corpus, features, model, recipe, folds, seed
     predictions/run-00-fold-0.csv   file, speaker, true, predicted, <one probability a class>; the entry itself
@@ -8,7 +9,8 @@
     summary.json                    the scores; follows from the above
     lock                            held by the process that works on the folder
 
-`config.json` and `predictions/` are all that a report needs. `npreslstm.training.packed` puts them into two files.
+`config.json` and `predictions/` are all that a report needs. `npreslstm.training.packed` puts them into two
+files.
 """
 
 import contextlib
@@ -58,8 +60,8 @@ class Journal:
     ----------
     folder : str
     config : dict, optional
-        JSON values that decide the results. The folder is made if needed and must be of the same configuration. Without
-        it the folder is only read.
+        JSON values that decide the results. The folder is made if needed and must be of the same
+        configuration. Without it the folder is only read.
 
     Attributes
     ----------
@@ -84,7 +86,10 @@ class Journal:
             raise FileNotFoundError(f"{folder} holds no cross-validation: there is no config.json in it")
         self.config = read_json(path, REMEDY)
         if not is_config(self.config):
-            raise InputError(f"{path} is not that of a cross-validation; expected a folder that npreslstm crossval --out wrote")
+            raise InputError(
+                f"{path} is not that of a cross-validation; expected a folder that npreslstm crossval --out"
+                " wrote"
+            )
 
     def clear(self):
         """Take away what workers left half-written when they were killed; only for who holds the lock."""
@@ -122,7 +127,10 @@ class Journal:
             if match := ENTRY.fullmatch(name):
                 run, fold = map(int, match.groups())
                 if fold >= len(self.config["folds"]):
-                    raise InputError(f"{name} in {self.folder} is of no fold: there are {len(self.config['folds'])}, from 0; take it away")
+                    raise InputError(
+                        f"{name} in {self.folder} is of no fold: there are {len(self.config['folds'])}, from"
+                        " 0; take it away"
+                    )
                 found[run, fold] = self._read(os.path.join(self.folder, "predictions", name), fold)
         return dict(sorted(found.items()))
 
@@ -135,7 +143,9 @@ class Journal:
             raise InputError(f"{path} is damaged ({error}): delete it, and run again") from None
         if not are_of_fold(predictions, self.config, fold):
             speakers = ", ".join(self.config["scored speakers"][fold])
-            raise InputError(f"{path} is not of the speakers {speakers} with all their clips: delete it, and run again")
+            raise InputError(
+                f"{path} is not of the speakers {speakers} with all their clips: delete it, and run again"
+            )
         return predictions
 
     def history(self, run, fold):
@@ -164,7 +174,9 @@ def is_config(config):
     if misfit(config, CONFIG) is not None:
         return False
     corpora = config.get("corpora", {})
-    if not isinstance(corpora, dict) or not all(isinstance(own, list) and _among(own, config["classes"]) for own in corpora.values()):
+    if not isinstance(corpora, dict) or not all(
+        isinstance(own, list) and _among(own, config["classes"]) for own in corpora.values()
+    ):
         return False
     scored = config["scored speakers"]
     if len(scored) != len(config["folds"]):
@@ -187,7 +199,10 @@ def settle_config(folder, config):
         write_json(path, config)
     if changed := differences(read_json(path, REMEDY), json.loads(json.dumps(config))):
         more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
-        raise InputError(f"{folder} holds results of another configuration: {'; '.join(changed[:5])}{more}; choose another folder")
+        raise InputError(
+            f"{folder} holds results of another configuration: {'; '.join(changed[:5])}{more}; choose another"
+            " folder"
+        )
 
 
 def refuse_packed(folder):
@@ -200,8 +215,8 @@ def refuse_packed(folder):
 def lock_folder(folder):
     """Keep other processes from working on a folder, made if needed, meanwhile.
 
-    The lock is on a file of its own, which is never replaced, so that all who come lock the same one. It ends with this
-    process, however that ends.
+    The lock is on a file of its own, which is never replaced, so that all who come lock the same one. It ends
+    with this process, however that ends.
     """
     refuse_packed(folder)
     os.makedirs(folder, exist_ok=True)
@@ -218,7 +233,10 @@ def lock_folder(folder):
 def differences(there, here, name=""):
     """['recipe.lr is 0.001 there, 0.002 here'] of two JSON values."""
     if isinstance(there, dict) and isinstance(here, dict):
-        found = [differences(there.get(key), here.get(key), f"{name}.{key}" if name else key) for key in {**there, **here}]
+        found = [
+            differences(there.get(key), here.get(key), f"{name}.{key}" if name else key)
+            for key in {**there, **here}
+        ]
         return [line for lines in found for line in lines]
     return [] if there == here else [f"{name} is {_short(there)} there and {_short(here)} here"]
 
@@ -257,7 +275,9 @@ def parse_predictions(header, rows, classes):
     probabilities = np.array([[float(p) for p in row[4:]] for row in rows]).reshape(len(rows), len(classes))
     if not np.isfinite(probabilities).all():
         raise ValueError("a probability is no number")
-    return Predictions(tuple(row[0] for row in rows), np.array([row[1] for row in rows]), labels, predicted, probabilities)
+    return Predictions(
+        tuple(row[0] for row in rows), np.array([row[1] for row in rows]), labels, predicted, probabilities
+    )
 
 
 def are_of_fold(predictions, config, fold):

@@ -1,4 +1,6 @@
-"""CSV files as people have them: what is meant without doubt is accepted, and said; anything else is refused by line."""
+"""CSV files as people have them: what is meant without doubt is accepted, and said; anything else is refused
+by line.
+"""
 
 import csv
 import io
@@ -14,7 +16,9 @@ WIDE_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x00\x00\xfe\xff":
 
 
 class Row(NamedTuple):
-    """One record of a table: the number of its (first) line, and the values of the columns that were asked for."""
+    """One record of a table: the number of its (first) line, and the values of the columns that were asked
+    for.
+    """
 
     line: int
     values: dict[str, str]
@@ -23,8 +27,8 @@ class Row(NamedTuple):
 def read_table(path: str, columns: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
     """Read some columns of a CSV file with a header.
 
-    UTF-8, commas and the names of the columns as they are given are what is expected. Latin-1, semicolons, tabs, and
-    blanks or capitals in the names are accepted with a warning that says so.
+    UTF-8, commas and the names of the columns as they are given are what is expected. Latin-1, semicolons,
+    tabs, and blanks or capitals in the names are accepted with a warning that says so.
 
     Parameters
     ----------
@@ -56,7 +60,10 @@ def read_table(path: str, columns: Sequence[str], optional: Sequence[str] = ()) 
         remedy = f"a text with {SEPARATORS[separator]} in it needs quotation marks around it"
         raise InputError(f"{path}: line {line} has {count} fields, expected {len(header)}{more}; {remedy}")
     rows = [Row(line, {name: _value(fields, at) for name, at in place.items()}) for line, fields in lines]
-    refuse([f"line {row.line}" for row in rows if not all(row.values[name].strip() for name in columns)], f"{path} has empty fields")
+    refuse(
+        [f"line {row.line}" for row in rows if not all(row.values[name].strip() for name in columns)],
+        f"{path} has empty fields",
+    )
     if latin:
         _check_latin(path, rows)
     if separator != ",":
@@ -81,7 +88,9 @@ def _decode(path):
 
 
 def _check_latin(path, rows):
-    """Say that a table was read as Latin-1; raise InputError if some value hardly is that, but of another encoding."""
+    """Say that a table was read as Latin-1; raise InputError if some value hardly is that, but of another
+    encoding.
+    """
     values = [(row.line, value) for row in rows for value in row.values.values() if not value.isascii()]
     doubtful = [f"line {line} ({value!r})" for line, value in values if not _may_be_latin(value)]
     refuse(doubtful, f"{path} is not a CSV file in UTF-8, nor in Latin-1: save it as CSV in UTF-8; see")
@@ -90,14 +99,18 @@ def _check_latin(path, rows):
 
 
 def _may_be_latin(value):
-    """Whether a value is made of letters, of which at most half are accented; in other encodings, others come out too."""
+    """Whether a value is made of letters, of which at most half are accented; in other encodings, others come
+    out too.
+    """
     accented = [letter for letter in value if not letter.isascii()]
     plain = [letter for letter in value if letter.isascii() and letter.isalpha()]
     return all(letter >= "\xc0" and letter.isalpha() for letter in accented) and len(accented) <= len(plain)
 
 
 def _separator(text, columns):
-    """The separator, the text without Excel's line that names it, and the number of lines that were taken away."""
+    """The separator, the text without Excel's line that names it, and the number of lines that were taken
+    away.
+    """
     if named := re.match(r"sep=([,;\t])\r?\n", text, re.IGNORECASE):
         return named[1], text[named.end() :], 1
     head = re.split("[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
@@ -117,7 +130,10 @@ def _records(path, text, separator, skipped):
                 records.append((line, fields))
             line = reader.line_num + 1 + skipped
     except csv.Error as error:
-        raise InputError(f"{path} is not a CSV file: {error}, in what begins in line {line}; are there quotation marks too few?") from None
+        raise InputError(
+            f"{path} is not a CSV file: {error}, in what begins in line {line}; are there quotation marks too"
+            " few?"
+        ) from None
     return records
 
 
@@ -126,13 +142,19 @@ def _places(path, header, columns, optional):
     plain = [_plain(name) for name in header]
     if missing := [name for name in columns if name not in plain]:
         there = ", ".join(map(repr, header)) or "nothing"
-        raise InputError(f"{path} lacks the column {', '.join(missing)}; expected {', '.join(columns)} in its first line, which has {there}")
+        raise InputError(
+            f"{path} lacks the column {', '.join(missing)}; expected {', '.join(columns)} in its first line,"
+            f" which has {there}"
+        )
     wanted = [name for name in (*columns, *optional) if name in plain]
     if twice := [name for name in wanted if plain.count(name) > 1]:
         raise InputError(f"{path} has the column {', '.join(twice)} twice; leave one of each")
     place = {name: plain.index(name) for name in wanted}
     if other := [header[at] for name, at in place.items() if header[at] != name]:
-        warnings.warn(f"{path} has the columns {', '.join(map(repr, other))}, read as {', '.join(map(_plain, other))}", stacklevel=4)
+        warnings.warn(
+            f"{path} has the columns {', '.join(map(repr, other))}, read as {', '.join(map(_plain, other))}",
+            stacklevel=4,
+        )
     return place
 
 

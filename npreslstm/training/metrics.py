@@ -32,8 +32,9 @@ def uar(confusion):
 def bootstrap_uar(labels, hits, speakers, C, resamples, rng, level=0.95):
     """Interval of the mean UAR over speakers: what it would be with others of their kind.
 
-    Speakers are drawn with replacement, as many as there are, each with all their clips in all runs; the interval is
-    that of the percentiles of the mean UAR (Efron 1979). A class that nobody drawn speaks is left out of a mean.
+    Speakers are drawn with replacement, as many as there are, each with all their clips in all runs; the
+    interval is that of the percentiles of the mean UAR (Efron 1979). A class that nobody drawn speaks is left
+    out of a mean.
 
     Parameters
     ----------
@@ -59,7 +60,9 @@ def bootstrap_uar(labels, hits, speakers, C, resamples, rng, level=0.95):
 
 
 def bootstrap_difference(labels, hits, other_hits, speakers, C, resamples, rng, level=0.95):
-    """Interval, over speakers, of how much higher the mean UAR of other runs on the same clips is; see `bootstrap_uar`."""
+    """Interval, over speakers, of how much higher the mean UAR of other runs on the same clips is; see
+    `bootstrap_uar`.
+    """
     if len(np.unique(speakers)) < 2:
         return None
     drawn, others = _resampled_uar(labels, [hits, other_hits], speakers, C, resamples, rng)
@@ -67,7 +70,9 @@ def bootstrap_difference(labels, hits, other_hits, speakers, C, resamples, rng, 
 
 
 def _resampled_uar(labels, groups, speakers, C, resamples, rng):
-    """Mean UAR of each group of runs (R, N) for speakers drawn with replacement, the same for all groups: [(B,)]."""
+    """Mean UAR of each group of runs (R, N) for speakers drawn with replacement, the same for all groups:
+    [(B,)].
+    """
     names, who = np.unique(speakers, return_inverse=True)
     S = len(names)
     cell = who * C + labels  # (N,): one number for every speaker and class
@@ -79,7 +84,9 @@ def _resampled_uar(labels, groups, speakers, C, resamples, rng):
         R = len(hits)
         right = np.array([np.bincount(cell, run, S * C).reshape(S, C) for run in hits])  # (R, S, C)
         rights = (drawn @ right.transpose(1, 0, 2).reshape(S, R * C)).reshape(resamples, R, C)
-        share = np.divide(rights, totals[:, None], out=np.full(rights.shape, np.nan), where=totals[:, None] > 0)
+        share = np.divide(
+            rights, totals[:, None], out=np.full(rights.shape, np.nan), where=totals[:, None] > 0
+        )
         means.append(np.nanmean(share, axis=2).mean(axis=1))
     return means
 

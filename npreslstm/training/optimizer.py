@@ -5,7 +5,8 @@
     p <- p - lr lambda p                                          (O3)   AdamW: weight decay by itself
     p <- p - lr (m / (1 - beta1^k)) / (sqrt(v / (1 - beta2^k)) + eps)      (O4)   in step k
 
-Source: Kingma & Ba 2015; Loshchilov & Hutter 2019 (AdamW) and 2017 (warm restarts); as torch.optim computes them.
+Source: Kingma & Ba 2015; Loshchilov & Hutter 2019 (AdamW) and 2017 (warm restarts); as torch.optim computes
+them.
 """
 
 import math
@@ -68,8 +69,9 @@ def learning_rate(schedule, lr, epoch, epochs, period=1, floor=0.0):
     Parameters
     ----------
     schedule : {'constant', 'cosine', 'warm-restarts'}
-        'cosine' falls from `lr` to `floor` * `lr` over `epochs`; 'warm-restarts' does so every `period` epochs and
-        jumps back, as torch's CosineAnnealingWarmRestarts with T_0 = period, T_mult = 1, stepped once an epoch.
+        'cosine' falls from `lr` to `floor` * `lr` over `epochs`; 'warm-restarts' does so every `period`
+        epochs and jumps back, as torch's CosineAnnealingWarmRestarts with T_0 = period, T_mult = 1, stepped
+        once an epoch.
     lr : float
         The highest rate.
     epoch : float
@@ -93,7 +95,9 @@ def learning_rate(schedule, lr, epoch, epochs, period=1, floor=0.0):
 
 
 def clip_gradient(g, max_norm):
-    """Scale the gradient vector `g` in place so that its Euclidean norm is at most `max_norm`; returns the norm before."""
+    """Scale the gradient vector `g` in place so that its Euclidean norm is at most `max_norm`; returns the
+    norm before.
+    """
     norm = float(np.sqrt(np.dot(g, g)))
     if norm > max_norm:
         g *= max_norm / norm

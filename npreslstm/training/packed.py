@@ -31,7 +31,8 @@ from npreslstm.training.journal import (
 )
 
 JSON, TABLE = FILES = ("results.json", "predictions.csv.gz")
-LARGEST_TABLE, TABLE_RATIO = 1 << 24, 20  # bytes that a table unpacks to: these, and so many for each of the file
+# bytes that a table unpacks to: these, and so many for each of the file
+LARGEST_TABLE, TABLE_RATIO = 1 << 24, 20
 KEY = re.compile(r"run-(\d+)-fold-(\d+)")
 
 

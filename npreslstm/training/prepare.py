@@ -39,7 +39,10 @@ def prepare(paths, config, speeds=(1.0,), jobs=1, cache=None, progress=None):
         step = progress and (lambda done, _, before=before, total=total: progress(before + done, total))
         files = extract_folder(paths, config, jobs, cache, step, speed)
         if bad := [file.error for file in files if file.error is not None]:
-            raise InputError(f"{len(bad)} of {len(paths)} clips cannot be used: {'; '.join(bad[:5])}{' ...' if len(bad) > 5 else ''}")
+            raise InputError(
+                f"{len(bad)} of {len(paths)} clips cannot be used:"
+                f" {'; '.join(bad[:5])}{' ...' if len(bad) > 5 else ''}"
+            )
         columns.append([file.features for file in files])
     return [list(variants) for variants in zip(*columns)]
 

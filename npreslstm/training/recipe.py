@@ -14,7 +14,8 @@ LARGEST = 10**9  # of any count: beyond use
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. The defaults are for learning from labels; `STUDENT`, below, is for learning from teachers.
+    """How to train. The defaults are for learning from labels; `STUDENT`, below, is for learning from
+    teachers.
 
     Attributes
     ----------
@@ -32,39 +33,44 @@ class Recipe:
     ema : float
         Decay of the moving average of the weights that is kept; 0 keeps the weights themselves.
     speeds : tuple of float
-        Playback speeds; each epoch takes one at random for each clip. 1.0 comes first: it is what statistics and
-        validation use.
+        Playback speeds; each epoch takes one at random for each clip. 1.0 comes first: it is what statistics
+        and validation use.
     conditions : int
-        Recording conditions that are drawn for each clip, see `conditioned`; its features under each are made beside those of its speeds.
+        Recording conditions that are drawn for each clip, see `conditioned`; its features under each are made
+        beside those of its speeds.
     conditioned : float
         Share of an epoch's clips that are heard under one of these conditions, in place of one of the speeds.
     corpus_shares : tuple of float
-        Of several corpora, how many clips an epoch takes of each, in clips of the first corpus that are trained on: ``1,0.5``
-        takes half as many of the second, drawn anew each epoch. Empty: all clips of all.
+        Of several corpora, how many clips an epoch takes of each, in clips of the first corpus that are
+        trained on: ``1,0.5`` takes half as many of the second, drawn anew each epoch. Empty: all clips of
+        all.
     anchor : float
-        Where training starts from another network (`fit`): share of a clip's target that is what that network makes of the clip as
-        it was recorded, on average over the speeds; the rest is the label. Clips of corpora that it does not know have labels alone.
+        Where training starts from another network (`fit`): share of a clip's target that is what that network
+        makes of the clip as it was recorded, on average over the speeds; the rest is the label. Clips of
+        corpora that it does not know have labels alone.
     noise, offset : float
         Standard deviations, see `augment`.
     warp : float
-        Largest change of the length of the vocal tract, as a share of it, see `vocal_tract`; each clip takes one at random.
+        Largest change of the length of the vocal tract, as a share of it, see `vocal_tract`; each clip takes
+        one at random.
     crop : float
         Largest share of a clip that is left out.
     time_masks, longest_mask, column_masks, widest_mask : int
     mixup : float
         Alpha of `augment.mixup`; 0 is none.
     prior : {'uniform', 'training'}
-        How frequent the trained network takes the classes to be. 'uniform': all alike, as UAR weighs them; the head's bias
-        is corrected for their shares of the training clips (logit adjustment, Menon et al. 2021). 'training': as trained.
+        How frequent the trained network takes the classes to be. 'uniform': all alike, as UAR weighs them;
+        the head's bias is corrected for their shares of the training clips (logit adjustment, Menon et al.
+        2021). 'training': as trained.
     padding : {'masked', 'original'}
     keep : {'last', 'best'}
         The last epoch, or the one with the best validation UAR.
     statistics : {'training', 'all'}
-        Whose frames the features' mean and standard deviation come from. 'all' lets the speakers that are held out in,
-        as the paper's code does: for comparison only.
+        Whose frames the features' mean and standard deviation come from. 'all' lets the speakers that are
+        held out in, as the paper's code does: for comparison only.
     trim_db : float
-        Leading and trailing silence is cut where it is this many dB below the clip's loudest frame; 0 cuts nothing.
-        Causal features are never cut.
+        Leading and trailing silence is cut where it is this many dB below the clip's loudest frame; 0 cuts
+        nothing. Causal features are never cut.
     """
 
     epochs: int = 100
@@ -101,12 +107,22 @@ class Recipe:
 
     def __post_init__(self):
         choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "padding": ("masked", "original")}
-        choices |= {"prior": ("uniform", "training"), "keep": ("last", "best"), "statistics": ("training", "all")}
+        choices |= {
+            "prior": ("uniform", "training"),
+            "keep": ("last", "best"),
+            "statistics": ("training", "all"),
+        }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(allowed)}")
         masks = ("time_masks", "longest_mask", "column_masks", "widest_mask")
-        for name, least in (("epochs", 1), ("batch_size", 2), ("period", 1), ("conditions", 0), *((name, 0) for name in masks)):
+        for name, least in (
+            ("epochs", 1),
+            ("batch_size", 2),
+            ("period", 1),
+            ("conditions", 0),
+            *((name, 0) for name in masks),
+        ):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; expected an integer of at least {least}")
             if getattr(self, name) > LARGEST:
@@ -127,9 +143,15 @@ class Recipe:
         check_speeds(self.speeds)
 
     def to_dict(self):
-        """All fields, as plain values for JSON; without those of LATER that are off, so that work of earlier versions can go on."""
+        """All fields, as plain values for JSON; without those of LATER that are off, so that work of earlier
+        versions can go on.
+        """
         values = asdict(self) | {"speeds": list(self.speeds), "corpus_shares": list(self.corpus_shares)}
-        return {name: value for name, value in values.items() if name not in LATER or getattr(self, name) != LATER[name]}
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in LATER or getattr(self, name) != LATER[name]
+        }
 
     @classmethod
     def from_dict(cls, values):
@@ -139,20 +161,32 @@ class Recipe:
         return with_settings(cls(), [f"{name}={_as_text(value)}" for name, value in values.items()])
 
 
-LATER = {"conditions": 0, "conditioned": 0.5, "corpus_shares": (), "anchor": 0.0}  # fields that version 0 did not have, and what leaves them off
+# fields that version 0 did not have, and what leaves them off
+LATER = {"conditions": 0, "conditioned": 0.5, "corpus_shares": (), "anchor": 0.0}
 
-# For networks that learn from teachers: there is no label to learn by heart, so more epochs and a higher rate pay and less
-# dropout will do (docs/accuracy.md).
+# For networks that learn from teachers: there is no label to learn by heart, so more epochs and a higher rate
+# pay and less dropout will do (docs/accuracy.md).
 STUDENT = Recipe(epochs=200, lr=8e-3, ema=0.99975, warp=0.12, dropout=0.2)
 
-# For recordings as people have them: a network that knows the studio goes on, half of the clips heard under drawn conditions, and half
-# of a target what it made of the clip as recorded (docs/conditions.md).
+# For recordings as people have them: a network that knows the studio goes on, half of the clips heard under
+# drawn conditions, and half of a target what it made of the clip as recorded (docs/conditions.md).
 ROBUST = Recipe(epochs=150, dropout=0.2, warp=0.12, conditions=12, conditioned=0.75, anchor=0.5)
 
-SYNTHETIC = Recipe(epochs=30, batch_size=16, speeds=(1.0,), weight_decay=0.01, dropout=0.1, mixup=0.0, ema=0.95, floor=0.0, time_masks=0)
+SYNTHETIC = Recipe(
+    epochs=30,
+    batch_size=16,
+    speeds=(1.0,),
+    weight_decay=0.01,
+    dropout=0.1,
+    mixup=0.0,
+    ema=0.95,
+    floor=0.0,
+    time_masks=0,
+)
 
-# The settings of the paper's code, its unmasked padding and its statistics over all speakers included. The values it was
-# run with are not published but for the weight decay (of 32 and 64 hidden units); the others lie in its search ranges.
+# The settings of the paper's code, its unmasked padding and its statistics over all speakers included. The
+# values it was run with are not published but for the weight decay (of 32 and 64 hidden units); the others
+# lie in its search ranges.
 ORIGINAL = Recipe(
     epochs=100, batch_size=16, optimizer="adam", lr=2e-4, weight_decay=1.6e-3, schedule="warm-restarts", period=10, floor=0.01,
     clip_norm=0.0, dropout=0.3, label_smoothing=0.0, ema=0.0, speeds=(1.0,), noise=0.0, offset=0.0, crop=0.0, time_masks=0,
@@ -162,7 +196,8 @@ NAMED = {"default": Recipe(), "student": STUDENT, "robust": ROBUST, "original": 
 
 
 def load_recipe(name):
-    """The recipe `default`, `student`, `robust` or `original`, or that of a JSON file of fields; the fields it leaves out keep their defaults.
+    """The recipe `default`, `student`, `robust` or `original`, or that of a JSON file of fields; the fields
+    it leaves out keep their defaults.
 
     Raises
     ------
@@ -201,9 +236,15 @@ def with_settings(recipe, settings):
         if name not in types:
             raise InputError(f"the recipe has no field {name!r}; expected one of {', '.join(types)}")
         try:
-            changes[name] = tuple(float(part) for part in text.split(",") if text) if types[name] is tuple else types[name](text)
+            changes[name] = (
+                tuple(float(part) for part in text.split(",") if text)
+                if types[name] is tuple
+                else types[name](text)
+            )
         except ValueError:
-            raise InputError(f"{name} is {text!r}; expected a value such as {getattr(recipe, name)!r}") from None
+            raise InputError(
+                f"{name} is {text!r}; expected a value such as {getattr(recipe, name)!r}"
+            ) from None
     return replace(recipe, **changes)
 
 
@@ -212,11 +253,17 @@ def _as_text(value):
 
 
 def training_features(name, trim_db=Recipe.trim_db):
-    """The `FeatureConfig` that weights called `name` are trained on: `paper` with its silence trimmed, or `mcu`, or that of a JSON file as it is."""
+    """The `FeatureConfig` that weights called `name` are trained on: `paper` with its silence trimmed, or
+    `mcu`, or that of a JSON file as it is.
+    """
     from npreslstm.audio.config import NAMED, load_config
 
     config = load_config(name)
-    return replace(config, trim_db=trim_db) if name in NAMED and trim_db and config.framing == "centered" else config
+    return (
+        replace(config, trim_db=trim_db)
+        if name in NAMED and trim_db and config.framing == "centered"
+        else config
+    )
 
 
 def _from_file(cls, path):

@@ -96,7 +96,12 @@ def robustness(
     configs = tuple(dict.fromkeys(checkpoint.features for checkpoint in checkpoints.values()))
     features = features_under(dataset, configs, tuple(table.values()), seed, jobs, cache, progress)
     return {
-        name: _hearings(checkpoint, in_classes_of(checkpoint, dataset), table, features[configs.index(checkpoint.features)])
+        name: _hearings(
+            checkpoint,
+            in_classes_of(checkpoint, dataset),
+            table,
+            features[configs.index(checkpoint.features)],
+        )
         for name, checkpoint in checkpoints.items()
     }
 
@@ -111,9 +116,13 @@ def _hearings(checkpoint, dataset, table, features):
         z = [((clip[k] - checkpoint.mean) / checkpoint.std).astype(np.float32) for clip in features]
         probabilities = softmax(predict(model, z))  # (N, C)
         predicted = probabilities.argmax(axis=1)
-        interval = bootstrap_uar(labels, (predicted == labels)[None], speakers, C, 10_000, np.random.default_rng(0))
+        interval = bootstrap_uar(
+            labels, (predicted == labels)[None], speakers, C, 10_000, np.random.default_rng(0)
+        )
         error = expected_calibration_error(probabilities, labels)
-        found[name] = Hearing(uar(confusion_matrix(labels, predicted, C)), interval, error, predicted, probabilities)
+        found[name] = Hearing(
+            uar(confusion_matrix(labels, predicted, C)), interval, error, predicted, probabilities
+        )
     return found
 
 
@@ -128,15 +137,20 @@ def features_under(
 ) -> list[list[list[NDArray[np.float32]]]]:
     """Raw features of clips under conditions: for each configuration, clip and condition a (T, D) array.
 
-    The babble behind a clip is of the other speakers of the data set, or of one speaker's other clips where there are no
-    others.
+    The babble behind a clip is of the other speakers of the data set, or of one speaker's other clips where
+    there are no others.
     """
     if cache is not None:
         os.makedirs(cache, exist_ok=True)
     voices = {speaker: _other_voices(dataset, speaker) for speaker in dataset.speakers}
-    trials = [Trial(n, c.path, voices[c.speaker], configs, conditions, seed, cache) for n, c in enumerate(dataset.clips)]
+    trials = [
+        Trial(n, c.path, voices[c.speaker], configs, conditions, seed, cache)
+        for n, c in enumerate(dataset.clips)
+    ]
     done = {}
-    for trial, features in run_all(_work, trials, jobs) if jobs > 1 else ((trial, _work(trial)) for trial in trials):
+    for trial, features in (
+        run_all(_work, trials, jobs) if jobs > 1 else ((trial, _work(trial)) for trial in trials)
+    ):
         done[trial.index] = features
         if progress:
             progress(len(done), len(trials))
@@ -144,14 +158,19 @@ def features_under(
 
 
 def _other_voices(dataset, speaker):
-    others = [clip.path for clip in dataset.clips if clip.speaker != speaker] or [clip.path for clip in dataset.clips]
+    others = [clip.path for clip in dataset.clips if clip.speaker != speaker] or [
+        clip.path for clip in dataset.clips
+    ]
     chosen = np.linspace(0, len(others) - 1, min(TALKERS, len(others))).round().astype(int)
     return tuple(others[n] for n in chosen)
 
 
 def _work(trial):
     """Features of one clip for each configuration and condition, from the cache if they are there."""
-    entries = [trial.cache and os.path.join(trial.cache, f"robustness-{_key(trial, config)}.npz") for config in trial.configs]
+    entries = [
+        trial.cache and os.path.join(trial.cache, f"robustness-{_key(trial, config)}.npz")
+        for config in trial.configs
+    ]
     features = [load_entry(entry) for entry in entries]
     if any(len(found) != len(trial.conditions) for found in features):
         features = _hear(trial)

@@ -1,9 +1,9 @@
 """Search for a better recipe: Optuna's TPE over the recipe's numbers, judged by validation speakers alone.
 
-The score of a trial is what ``crossval --inner`` with its recipe and the same seed gives: the pooled UAR of the validation
-speakers of all folds, each trained without the fold's validation and test speakers. Trials are asked for in advance and
-numbered, and every number drawn follows from [seed, trial, parameter] and the trials that are finished; so a search in one
-process that is killed and started again ends with the same trials.
+The score of a trial is what ``crossval --inner`` with its recipe and the same seed gives: the pooled UAR of
+the validation speakers of all folds, each trained without the fold's validation and test speakers. Trials are
+asked for in advance and numbered, and every number drawn follows from [seed, trial, parameter] and the trials
+that are finished; so a search in one process that is killed and started again ends with the same trials.
 """
 
 import math
@@ -68,7 +68,9 @@ def parse_ranges(texts, recipe):
     InputError
         If a field is not a number of the recipe, or a range makes no sense.
     """
-    kinds = {field.name: type(getattr(recipe, field.name)) for field in fields(Recipe) if field.name != "trim_db"}
+    kinds = {
+        field.name: type(getattr(recipe, field.name)) for field in fields(Recipe) if field.name != "trim_db"
+    }
     found = {}
     for text in texts:
         name, _, values = text.partition("=")
@@ -80,7 +82,9 @@ def parse_ranges(texts, recipe):
             for value in found[name].choices or found[name][:2]:
                 replace(recipe, **{name: value})
         except ValueError as error:
-            raise InputError(f"range {text!r}: expected LOW:HIGH, LOW:HIGH:log or values with commas ({error})") from None
+            raise InputError(
+                f"range {text!r}: expected LOW:HIGH, LOW:HIGH:log or values with commas ({error})"
+            ) from None
     return found
 
 
@@ -88,7 +92,11 @@ def _parse_values(text, kind):
     if ":" not in text:
         return Range(choices=tuple(kind(value) for value in text.split(",")))
     low, high, *log = text.split(":")
-    if log not in ([], ["log"]) or not -math.inf < kind(low) < kind(high) < math.inf or (log and kind(low) <= 0):
+    if (
+        log not in ([], ["log"])
+        or not -math.inf < kind(low) < kind(high) < math.inf
+        or (log and kind(low) <= 0)
+    ):
         raise ValueError("the low end comes first, both are finite, and above 0 for log")
     return Range(kind(low), kind(high), bool(log))
 
@@ -108,7 +116,9 @@ class TrialTask:
 
 
 class Trial(NamedTuple):
-    """What became of a trial; `value` of a pruned one is the last that was seen, `params` the fields that were drawn."""
+    """What became of a trial; `value` of a pruned one is the last that was seen, `params` the fields that
+    were drawn.
+    """
 
     number: int
     state: str
@@ -116,7 +126,9 @@ class Trial(NamedTuple):
     params: dict
 
 
-def search(plan, ranges, trials, folder, storage=None, cache=None, workers=1, dask=None, on_clip=None, on_trial=None):
+def search(
+    plan, ranges, trials, folder, storage=None, cache=None, workers=1, dask=None, on_clip=None, on_trial=None
+):
     """Run what of a search has not been run yet.
 
     Parameters
@@ -141,7 +153,8 @@ def search(plan, ranges, trials, folder, storage=None, cache=None, workers=1, da
     trials : list of Trial
         The finished ones, by number.
     importances : dict
-        {field: share} of what decides the score, by PED-ANOVA; empty while fewer than `IMPORTANCE_TRIALS` are complete.
+        {field: share} of what decides the score, by PED-ANOVA; empty while fewer than `IMPORTANCE_TRIALS` are
+        complete.
 
     Raises
     ------
@@ -156,11 +169,17 @@ def search(plan, ranges, trials, folder, storage=None, cache=None, workers=1, da
     folder = os.path.abspath(folder)
     digest = corpus_digest(plan.dataset)
     with lock_folder(folder):
-        settle_config(folder, plan.config(digest) | {"ranges": {name: list(values) for name, values in ranges.items()}})
+        settle_config(
+            folder, plan.config(digest) | {"ranges": {name: list(values) for name, values in ranges.items()}}
+        )
         os.makedirs(os.path.join(folder, "snapshots"), exist_ok=True)
         for name in ("", "snapshots"):
             sweep(os.path.join(folder, name))
-        storage, name = (storage, _shared_name(folder, digest)) if storage else (os.path.join(folder, "study.log"), "npreslstm")
+        storage, name = (
+            (storage, _shared_name(folder, digest))
+            if storage
+            else (os.path.join(folder, "study.log"), "npreslstm")
+        )
         study = _open_study(storage, name, plan.recipe)
         _check_trials(study, ranges, storage)
         if dask:
@@ -169,7 +188,11 @@ def search(plan, ranges, trials, folder, storage=None, cache=None, workers=1, da
         store = plan.store(cache, digest, workers, on_clip)
         while len(study.trials) < trials:
             study.ask()
-        tasks = [_task(plan, ranges, storage, study, trial, store, folder) for trial in study.trials if not trial.state.is_finished()]
+        tasks = [
+            _task(plan, ranges, storage, study, trial, store, folder)
+            for trial in study.trials
+            if not trial.state.is_finished()
+        ]
         with closing(run_all(run_trial, tasks, workers, dask)) as results:
             for task, _ in results:
                 done = finished_trials(study)
@@ -184,7 +207,12 @@ def _shared_name(folder, digest):
     import hashlib
     import socket
 
-    return "npreslstm-" + hashlib.blake2b("\n".join([socket.gethostname(), folder, digest]).encode(), digest_size=8).hexdigest()
+    return (
+        "npreslstm-"
+        + hashlib.blake2b(
+            "\n".join([socket.gethostname(), folder, digest]).encode(), digest_size=8
+        ).hexdigest()
+    )
 
 
 def _open_study(storage, name, recipe):
@@ -196,25 +224,33 @@ def _open_study(storage, name, recipe):
     pruner = optuna.pruners.MedianPruner(n_startup_trials=PRUNING_TRIALS, n_warmup_steps=recipe.epochs // 4)
     try:
         opened = storage if "://" in storage else _journal(storage)
-        return optuna.create_study(storage=opened, study_name=name, direction="maximize", load_if_exists=True, pruner=pruner)
+        return optuna.create_study(
+            storage=opened, study_name=name, direction="maximize", load_if_exists=True, pruner=pruner
+        )
     except Exception as error:  # whatever the database finds wrong
         place = "" if "://" in storage else f" {storage}"  # an address may have a password in it
         raise InputError(f"the storage{place} of the search cannot be opened: {error}") from None
 
 
 def _check_trials(study, ranges, storage):
-    """Raise InputError unless every trial that is complete has a value, and the numbers that were drawn for it."""
+    """Raise InputError unless every trial that is complete has a value, and the numbers that were drawn for
+    it.
+    """
     for trial in study.get_trials(deepcopy=False):
         known = trial.params.keys() <= ranges.keys()
         if trial.state.name == "COMPLETE":
             known = trial.params.keys() == ranges.keys() and trial.value is not None
         if not known:
             place = "" if "://" in storage else f" {storage}"
-            raise InputError(f"the storage{place} of the search is damaged: trial {trial.number} is not of its ranges")
+            raise InputError(
+                f"the storage{place} of the search is damaged: trial {trial.number} is not of its ranges"
+            )
 
 
 def _journal(path):
-    """Optuna's journal in a file; the lock of a process that was killed while it wrote is broken after `LOCK_SECONDS`."""
+    """Optuna's journal in a file; the lock of a process that was killed while it wrote is broken after
+    `LOCK_SECONDS`.
+    """
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
@@ -225,11 +261,22 @@ def _task(plan, ranges, storage, study, trial, store, folder):
     speakers = np.array([clip.speaker for clip in plan.dataset.clips])
     snapshots = os.path.join(folder, "snapshots", f"trial-{trial.number:04}-fold")
     folds = tuple(
-        FoldTask(0, k, fold_seed(plan.seed, 0, k), store, plan.split(fold, speakers), plan.model, plan.recipe, f"{snapshots}-{k}.npz")
+        FoldTask(
+            0,
+            k,
+            fold_seed(plan.seed, 0, k),
+            store,
+            plan.split(fold, speakers),
+            plan.model,
+            plan.recipe,
+            f"{snapshots}-{k}.npz",
+        )
         for k, fold in enumerate(plan.folds)
     )
     # Optuna has no public way from a frozen trial to its id; its own tools read the same attribute.
-    return TrialTask(trial.number, trial._trial_id, storage, study.study_name, plan.seed, ranges, plan.recipe, folds)
+    return TrialTask(
+        trial.number, trial._trial_id, storage, study.study_name, plan.seed, ranges, plan.recipe, folds
+    )
 
 
 def run_trial(task):
@@ -251,15 +298,20 @@ def run_trial(task):
 
 
 def _draw(study, trial, task):
-    """{field: value} of a trial, each drawn by a sampler of its own seed; those that it has already are kept."""
+    """{field: value} of a trial, each drawn by a sampler of its own seed; those that it has
+    already are kept.
+    """
     import optuna
 
     drawn = {}
     for k, (name, values) in enumerate(task.ranges.items()):
         seed = int(np.random.SeedSequence([task.seed, task.number, k]).generate_state(1)[0])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # constant_liar, before Optuna 5
-            study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=False, constant_liar=True)
+            # constant_liar, before Optuna 5
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.sampler = optuna.samplers.TPESampler(
+                seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=False, constant_liar=True
+            )
         if values.choices:
             drawn[name] = trial.suggest_categorical(name, values.choices)
         elif isinstance(values.low, int):
@@ -314,7 +366,9 @@ def finished_trials(study):
 
 def best_trial(trials):
     """The complete trial of the highest UAR, the first of several; None if none is complete."""
-    return max((trial for trial in trials if trial.state == "complete"), key=lambda trial: trial.value, default=None)
+    return max(
+        (trial for trial in trials if trial.state == "complete"), key=lambda trial: trial.value, default=None
+    )
 
 
 def _write_best(folder, recipe, trials):
@@ -329,4 +383,6 @@ def _importances(study):
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # before Optuna 4
-        return optuna.importance.get_param_importances(study, evaluator=optuna.importance.PedAnovaImportanceEvaluator())
+        return optuna.importance.get_param_importances(
+            study, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
+        )

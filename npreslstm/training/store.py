@@ -1,8 +1,9 @@
-"""Examples in a folder, for several processes to share: the rows of features are mapped into memory, not copied to each.
+"""Examples in a folder, for several processes to share: the rows of features are mapped into memory, not
+copied to each.
 
-    rows.npy      (all frames of all variants of all clips, D) float32
-    about.json    everything else, with digests of the rows and of itself; written last, so that the folder is complete
-                  once it is there
+rows.npy      (all frames of all variants of all clips, D) float32
+about.json    everything else, with digests of the rows and of itself; written last, so that the folder is complete
+              once it is there
 """
 
 import hashlib
@@ -30,7 +31,9 @@ ABOUT = {
 
 
 def corpus_digest(dataset):
-    """Hex digest of what a corpus is: classes, of every clip the name, label, speaker and bytes, and whether it is several."""
+    """Hex digest of what a corpus is: classes, of every clip the name, label, speaker and bytes, and whether
+    it is several.
+    """
     digest = hashlib.blake2b(json.dumps(dataset.classes).encode(), digest_size=16)
     if dataset.several:
         digest.update(json.dumps([dataset.corpora, [clip.corpus for clip in dataset.clips]]).encode())
@@ -55,13 +58,16 @@ def clip_names(dataset):
     return [os.path.relpath(clip.path, common).replace(os.sep, "/") for clip in dataset.clips]
 
 
-def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=None, conditions=0, backgrounds=()):
+def store_examples(
+    folder, dataset, digest, config, speeds, jobs=1, progress=None, conditions=0, backgrounds=()
+):
     """Make sure that the features of a corpus are in a folder.
 
     Parameters
     ----------
     folder : str
-        Made if needed; holds the features of every clip too, so that an interrupted extraction goes on where it was.
+        Made if needed; holds the features of every clip too, so that an interrupted extraction goes on where
+        it was.
     dataset : Dataset
     digest : str
         As of `corpus_digest`.
@@ -71,12 +77,22 @@ def store_examples(folder, dataset, digest, config, speeds, jobs=1, progress=Non
     Returns
     -------
     str
-        Folder for `open_examples`, inside `folder` and named by its content. One that is damaged is made anew.
+        Folder for `open_examples`, inside `folder` and named by its content. One that is damaged is made
+        anew.
     """
     os.makedirs(folder, exist_ok=True)
-    about = {"version": [STORE_VERSION, CACHE_VERSION], "name": dataset.name, "corpus": digest, "config": config.to_dict(), "speeds": list(speeds)}
+    about = {
+        "version": [STORE_VERSION, CACHE_VERSION],
+        "name": dataset.name,
+        "corpus": digest,
+        "config": config.to_dict(),
+        "speeds": list(speeds),
+    }
     if conditions:
-        about |= {"conditions": [CONDITIONED_VERSION, conditions], "backgrounds": [digest_of(path).hex() for path in backgrounds]}
+        about |= {
+            "conditions": [CONDITIONED_VERSION, conditions],
+            "backgrounds": [digest_of(path).hex() for path in backgrounds],
+        }
     name = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=12).hexdigest()
     store = os.path.join(folder, "corpus-" + name)
     stored = _stored(store)
@@ -149,15 +165,22 @@ def open_examples(store):
     clips = iter(np.split(rows, np.cumsum(lengths)[:-1]))
     variants = [[next(clips) for _ in row] for row in lengths]
     labels, speakers = np.array(about["labels"]), np.array(about["speakers"])
-    return Examples(about["name"], tuple(about["classes"]), config, variants, labels, speakers, *several), about["clips"]
+    return (
+        Examples(about["name"], tuple(about["classes"]), config, variants, labels, speakers, *several),
+        about["clips"],
+    )
 
 
 def _checked_lengths(about, rows, config):
-    """Frames of each variant of each clip, (N, variants); InputError unless they fit the rows and the labels."""
+    """Frames of each variant of each clip, (N, variants); InputError unless they fit the rows and
+    the labels.
+    """
     lengths, N = about["lengths"], len(about["clips"])
     frames = [count for row in lengths for count in row]
     if rows.dtype != np.float32 or rows.shape[1:] != (config.n_features,) or not rows.flags.c_contiguous:
-        raise InputError(f"its rows are {rows.shape} {rows.dtype}; expected {config.n_features} columns of float32")
+        raise InputError(
+            f"its rows are {rows.shape} {rows.dtype}; expected {config.n_features} columns of float32"
+        )
     even = frames and len({len(row) for row in lengths}) == 1
     if not even or not all(0 < count <= len(rows) for count in frames) or sum(frames) != len(rows):
         raise InputError("its lengths are not those of its rows")
@@ -174,6 +197,10 @@ def _corpora(about):
         raise InputError("it does not say which corpora its clips are of")
     names, heard, corpora = about["corpus names"], about["heard"], about["corpora"]
     fits = len(heard) == len(names) and all(len(row) == len(about["classes"]) for row in heard)
-    if not fits or len(corpora) != len(about["clips"]) or not all(0 <= number < len(names) for number in corpora):
+    if (
+        not fits
+        or len(corpora) != len(about["clips"])
+        or not all(0 <= number < len(names) for number in corpora)
+    ):
         raise InputError("its corpora are not those of its clips")
     return np.array(corpora), np.array(heard), tuple(names)

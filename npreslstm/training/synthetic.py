@@ -1,7 +1,7 @@
 """A small corpus that the package makes itself: tones whose "emotion" anybody can hear.
 
-calm is a steady tone, happy a rising chirp, sad a falling one, fear a trembling one. Each of the speakers has a pitch and
-a timbre of its own, so that unseen speakers are as much of a task here as in a real corpus.
+calm is a steady tone, happy a rising chirp, sad a falling one, fear a trembling one. Each of the speakers has
+a pitch and a timbre of its own, so that unseen speakers are as much of a task here as in a real corpus.
 """
 
 import numpy as np

@@ -1,4 +1,6 @@
-"""One training run: from z-scored features and a recipe to a model. Bit-reproducible from its seed on one machine."""
+"""One training run: from z-scored features and a recipe to a model. Bit-reproducible from its seed on one
+machine.
+"""
 
 import json
 import os
@@ -34,7 +36,9 @@ class Epoch(NamedTuple):
 
 
 def make_batches(order, size):
-    """Cut clip numbers into batches of `size`; a last batch of one clip, whose statistics would mean nothing, joins the one before."""
+    """Cut clip numbers into batches of `size`; a last batch of one clip, whose statistics would mean nothing,
+    joins the one before.
+    """
     batches = [order[start : start + size] for start in range(0, len(order), size)]
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [np.concatenate(batches[-2:])]
@@ -69,25 +73,28 @@ class Trainer:
         Its dropout is replaced by the recipe's.
     recipe : Recipe
     clips : list of lists of (T, D) float32 arrays
-        For each clip its z-scored variants: those of ``recipe.speeds`` in their order, then those of ``recipe.conditions``.
+        For each clip its z-scored variants: those of ``recipe.speeds`` in their order, then those of
+        ``recipe.conditions``.
     labels : (N,) int array
     seed : int
-        Everything random follows from it: the weights, and epoch by epoch the order, the distortions and the teachers.
+        Everything random follows from it: the weights, and epoch by epoch the order, the distortions and the
+        teachers.
     teachers : sequence of ResLSTM, optional
-        Distillation (Hinton et al. 2015): the target of a batch is not its labels, but what one of these, drawn for each
-        batch, makes of the very same distorted clips. On average over batches that is what all of them together make of it.
-        Their prior must be the recipe's.
+        Distillation (Hinton et al. 2015): the target of a batch is not its labels, but what one of these,
+        drawn for each batch, makes of the very same distorted clips. On average over batches that is what all
+        of them together make of it. Their prior must be the recipe's.
     tracts : sequence of VocalTract, optional
         Each clip of a batch is spoken by one of these, drawn at random.
     corpora : (N,) int array, optional
         The corpus of each clip; by default all are of one.
     heard : (number of corpora, C) bool array, optional
-        Which classes each of several corpora has clips of. What a clip is not asked is then whether it is of a class that
-        its corpus lacks: see `class_priors`.
+        Which classes each of several corpora has clips of. What a clip is not asked is then whether it is of
+        a class that its corpus lacks: see `class_priors`.
     start : ResLSTM, optional
         The network to begin with, in place of random weights; of the configuration but for dropout.
     opinions : (N, C) float array, optional
-        Logits of that network for each clip, of which ``recipe.anchor`` makes part of the target; NaN where it has no say.
+        Logits of that network for each clip, of which ``recipe.anchor`` makes part of the target; NaN where
+        it has no say.
 
     Attributes
     ----------
@@ -97,7 +104,20 @@ class Trainer:
         Loss and validation UAR (NaN without validation clips) of each epoch so far.
     """
 
-    def __init__(self, config, recipe, clips, labels, seed, teachers=(), tracts=(), corpora=None, heard=None, start=None, opinions=None):
+    def __init__(
+        self,
+        config,
+        recipe,
+        clips,
+        labels,
+        seed,
+        teachers=(),
+        tracts=(),
+        corpora=None,
+        heard=None,
+        start=None,
+        opinions=None,
+    ):
         if len(clips) < 2:
             raise InputError(f"{len(clips)} clips to train on; expected at least 2, for the batch statistics")
         keep_freed_memory()
@@ -110,7 +130,11 @@ class Trainer:
         self.corpora = np.zeros(len(clips), int) if corpora is None else np.asarray(corpora)
         self.priors = None if heard is None else class_priors(self.labels, self.corpora, heard, recipe.prior)
         corrected = recipe.prior == "uniform" and heard is None  # of several corpora the loss itself does it
-        self.log_prior = _log_prior(self.labels, config.num_classes) if corrected else np.zeros(config.num_classes, np.float32)
+        self.log_prior = (
+            _log_prior(self.labels, config.num_classes)
+            if corrected
+            else np.zeros(config.num_classes, np.float32)
+        )
         self.gradient = np.empty_like(self.model.vector)
         self.optimizer = Adam(len(self.model.vector), recipe.weight_decay, recipe.optimizer == "adamw")
         self.average = ResLSTM(self.model.config)
@@ -158,14 +182,19 @@ class Trainer:
         return loss
 
     def _distorted(self, batch, rng):
-        """One batch with all the recipe's distortions: x (N, T, D), lengths (N,), targets (N, C), priors (N, C) or None."""
+        """One batch with all the recipe's distortions: x (N, T, D), lengths (N,), targets (N, C), priors (N,
+        C) or None.
+        """
         recipe = self.recipe
         chosen = self._variants(len(batch), rng)
         clips = [self.clips[n][variant] for n, variant in zip(batch, chosen)]
         if recipe.crop:
             clips = [augment.crop(frames, recipe.crop, rng) for frames in clips]
         if self.tracts:
-            clips = [speak(frames, self.tracts[k]) for frames, k in zip(clips, rng.integers(len(self.tracts), size=len(clips)))]
+            clips = [
+                speak(frames, self.tracts[k])
+                for frames, k in zip(clips, rng.integers(len(self.tracts), size=len(clips)))
+            ]
         x, lengths = pad(clips)
         targets = one_hot(self.labels[batch], self.model.config.num_classes, x.dtype, recipe.label_smoothing)
         priors = None
@@ -195,12 +224,16 @@ class Trainer:
         return chosen
 
     def _update_average(self):
-        """Move the averaged tensors towards the model's; early on faster, so that the first weights are soon forgotten."""
+        """Move the averaged tensors towards the model's; early on faster, so that the first weights are soon
+        forgotten.
+        """
         k = self.optimizer.steps
         decay = min(self.recipe.ema, (1 + k) / (10 + k)) if self.recipe.ema else 0.0
         mine, theirs = self.average, self.model
         pairs = [(mine.vector, theirs.vector)]
-        pairs += [(mine.tensors[name], theirs.tensors[name]) for name in theirs.tensors if ".running_" in name]
+        pairs += [
+            (mine.tensors[name], theirs.tensors[name]) for name in theirs.tensors if ".running_" in name
+        ]
         for average, current in pairs:
             average += (1 - decay) * (current - average)
 
@@ -209,8 +242,19 @@ class Trainer:
         arrays = {f"model/{name}": tensor for name, tensor in self.model.tensors.items()}
         arrays |= {f"average/{name}": tensor for name, tensor in self.average.tensors.items()}
         with atomic_write(path) as file:
-            arrays |= {"what": np.array(json.dumps(self._identity())), "history": np.array(self.history, float).reshape(-1, 2)}
-            np.savez(file, epoch=self.epoch, steps=self.optimizer.steps, m=self.optimizer.m, v=self.optimizer.v, **arrays, **more)
+            arrays |= {
+                "what": np.array(json.dumps(self._identity())),
+                "history": np.array(self.history, float).reshape(-1, 2),
+            }
+            np.savez(
+                file,
+                epoch=self.epoch,
+                steps=self.optimizer.steps,
+                m=self.optimizer.m,
+                v=self.optimizer.v,
+                **arrays,
+                **more,
+            )
 
     def restore(self, path):
         """Go on from a file of `save`; returns {name: array} of what else was in it.
@@ -227,13 +271,23 @@ class Trainer:
             raise SnapshotError(f"{os.fspath(path)} is damaged ({error}): delete it") from None
         if identity != self._identity():
             raise _other_run(path)
-        expected = {f"{prefix}/{name}": tensor for prefix in ("model", "average") for name, tensor in self.model.tensors.items()}
+        expected = {
+            f"{prefix}/{name}": tensor
+            for prefix in ("model", "average")
+            for name, tensor in self.model.tensors.items()
+        }
         expected |= {"m": self.optimizer.m, "v": self.optimizer.v, "epoch": np.int64(0), "steps": np.int64(0)}
         _require(path, arrays, expected | {"history": np.empty((np.size(arrays.get("history", 0)) // 2, 2))})
         if not len(arrays["history"]) == arrays["epoch"] <= self.recipe.epochs or arrays["steps"] < 0:
             raise SnapshotError(f"{os.fspath(path)} is damaged (its epochs contradict each other): delete it")
         for model, prefix in ((self.model, "model/"), (self.average, "average/")):
-            model.load_state_dict({name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)})
+            model.load_state_dict(
+                {
+                    name.removeprefix(prefix): arrays.pop(name)
+                    for name in list(arrays)
+                    if name.startswith(prefix)
+                }
+            )
         self.epoch, self.optimizer.steps = int(arrays.pop("epoch")), int(arrays.pop("steps"))
         self.optimizer.m, self.optimizer.v = arrays.pop("m"), arrays.pop("v")
         self.history = list(map(tuple, arrays.pop("history").tolist()))
@@ -244,7 +298,15 @@ class Trainer:
         teachers = [zlib.crc32(teacher.vector) for teacher in self.teachers]
         several = [] if self.priors is None else [self.corpora.tolist(), self.priors.tolist()]
         several += [] if self.opinions is None else [_checksum([self.opinions])]
-        return [self.recipe.to_dict(), self.model.config.to_dict(), self.seed, self.labels.tolist(), clips, teachers, *several]
+        return [
+            self.recipe.to_dict(),
+            self.model.config.to_dict(),
+            self.seed,
+            self.labels.tolist(),
+            clips,
+            teachers,
+            *several,
+        ]
 
 
 def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_seconds=30.0):
@@ -258,13 +320,14 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     on_epoch : callable, optional
         Called with an `Epoch`.
     snapshot : path, optional
-        State file: continued from if it is there, written every `snapshot_seconds` and after the last epoch. For
-        the caller to delete once the result is safe.
+        State file: continued from if it is there, written every `snapshot_seconds` and after the last epoch.
+        For the caller to delete once the result is safe.
 
     Returns
     -------
     ResLSTM
-        The averaged weights of the last epoch, or of the best one on the validation speakers, for the recipe's prior.
+        The averaged weights of the last epoch, or of the best one on the validation speakers, for the
+        recipe's prior.
 
     Raises
     ------
@@ -289,14 +352,25 @@ def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_secon
     while trainer.epoch < recipe.epochs:
         loss = trainer.run_epoch()
         if not np.isfinite(loss):
-            raise DivergedError(f"the loss is {loss} in epoch {trainer.epoch}; expected a finite number: take a lower lr than {recipe.lr:g}")
+            raise DivergedError(
+                f"the loss is {loss} in epoch {trainer.epoch}; expected a finite number: take a lower lr than"
+                f" {recipe.lr:g}"
+            )
         score = _score(trainer, validation)
         trainer.history.append((loss, np.nan if score is None else score))
         if recipe.keep == "last" or score > best.uar:
             best = _Best(trainer.average, score)
         now = time.monotonic()
         if on_epoch:
-            on_epoch(Epoch(trainer.epoch, recipe.epochs, loss, score, (now - started) / (trainer.epoch - first) * (recipe.epochs - trainer.epoch)))
+            on_epoch(
+                Epoch(
+                    trainer.epoch,
+                    recipe.epochs,
+                    loss,
+                    score,
+                    (now - started) / (trainer.epoch - first) * (recipe.epochs - trainer.epoch),
+                )
+            )
         if snapshot and (now - saved > snapshot_seconds or trainer.epoch == recipe.epochs):
             trainer.save(snapshot, watched=watched, **best.arrays())
             saved = now
@@ -319,11 +393,16 @@ def _require(path, arrays, expected):
     for name, like in expected.items():
         found = arrays.get(name)
         if found is None or found.shape != like.shape or found.dtype.kind != like.dtype.kind:
-            raise SnapshotError(f"{os.fspath(path)} is damaged ({name} is missing, or not what it should be): delete it")
+            raise SnapshotError(
+                f"{os.fspath(path)} is damaged ({name} is missing, or not what it should be): delete it"
+            )
 
 
 def _other_run(path):
-    return SnapshotError(f"{path} is the state of a different run, or of an earlier version; delete it, or train with the same data, recipe and seed")
+    return SnapshotError(
+        f"{path} is the state of a different run, or of an earlier version; delete it, or train with the same"
+        " data, recipe and seed"
+    )
 
 
 class _Best:
@@ -333,16 +412,24 @@ class _Best:
         self.state, self.uar = model.state_dict(), -1.0 if score is None else score
 
     def arrays(self):
-        return {"best/" + name: tensor for name, tensor in self.state.items()} | {"best_uar": np.float64(self.uar)}
+        return {"best/" + name: tensor for name, tensor in self.state.items()} | {
+            "best_uar": np.float64(self.uar)
+        }
 
     def restore(self, path, arrays):
-        _require(path, arrays, {"best_uar": np.float64(0)} | {"best/" + name: tensor for name, tensor in self.state.items()})
+        _require(
+            path,
+            arrays,
+            {"best_uar": np.float64(0)} | {"best/" + name: tensor for name, tensor in self.state.items()},
+        )
         self.uar = float(arrays.pop("best_uar"))
         self.state = {name: arrays["best/" + name] for name in self.state}
 
 
 def _log_prior(labels, C):
-    """Logarithms of the shares of the classes (C,) float32, less their mean; a class without clips counts as one of a single clip."""
+    """Logarithms of the shares of the classes (C,) float32, less their mean; a class without clips counts as
+    one of a single clip.
+    """
     logarithms = np.log(np.maximum(np.bincount(labels, minlength=C), 1))
     return (logarithms - logarithms.mean()).astype(np.float32)
 
@@ -353,9 +440,9 @@ RAREST = 1e-30  # prior of a class that a corpus lacks: its logarithm is finite,
 def class_priors(labels, corpora, heard, prior):
     """How frequent the classes are in each of several corpora, for the loss.
 
-    The loss of a clip of corpus k is the cross-entropy of softmax(logits + log prior_k) (Menon et al. 2021). So the logits
-    themselves are for classes that are all alike, whatever each corpus has many of; and a class that a corpus lacks, of
-    which its clips say nothing, is left out of its softmax.
+    The loss of a clip of corpus k is the cross-entropy of softmax(logits + log prior_k) (Menon et al. 2021).
+    So the logits themselves are for classes that are all alike, whatever each corpus has many of; and a class
+    that a corpus lacks, of which its clips say nothing, is left out of its softmax.
 
     Parameters
     ----------
@@ -363,7 +450,8 @@ def class_priors(labels, corpora, heard, prior):
     heard : (K, C) bool array
         Whether corpus k has clips of a class.
     prior : {'uniform', 'training'}
-        'training': classes that a corpus has count alike in its prior, so that the logits keep the shares of the clips.
+        'training': classes that a corpus has count alike in its prior, so that the logits keep the shares of
+        the clips.
 
     Returns
     -------

@@ -1,17 +1,20 @@
 """Other vocal tracts: the formants of a voice moved, its pitch and its tempo left alone.
 
-A vocal tract that is longer by a factor alpha has its resonances at 1 / alpha of the frequencies. So the log-mel spectrum L of such
-a voice is read off the given one at other frequencies, L'(f) = L(w(f)) with (Jaitly & Hinton 2013)
+A vocal tract that is longer by a factor alpha has its resonances at 1 / alpha of the frequencies. So the
+log-mel spectrum L of such a voice is read off the given one at other frequencies, L'(f) = L(w(f)) with
+(Jaitly & Hinton 2013)
 
     w(f) = alpha f                                                     up to a knee                        (V1)
          = a straight line from there to the upper end, which stays    above it
 
-Between bands L is interpolated, so that it is multiplied by a matrix W. MFCC are m = C^T L with the orthonormal cosine basis C, and
-what they hold of L is its smooth part, C m. So the MFCC of the other voice are
+Between bands L is interpolated, so that it is multiplied by a matrix W. MFCC are m = C^T L with the
+orthonormal cosine basis C, and what they hold of L is its smooth part, C m. So the MFCC of the other voice
+are
 
     m' = C^T W C m                                                                                         (V2)
 
-one small matrix for each alpha (Pitz & Ney 2005), here for z-scored MFCC. Letters: B mel bands, K cepstral coefficients.
+one small matrix for each alpha (Pitz & Ney 2005), here for z-scored MFCC. Letters: B mel bands, K cepstral
+coefficients.
 """
 
 from typing import NamedTuple
@@ -51,7 +54,11 @@ def vocal_tracts(largest, config, mean, std):
     tracts = []
     for alpha in np.linspace(1 - largest, 1 + largest, LENGTHS):
         M = cepstral_warp(alpha, config)
-        tracts.append(VocalTract((std[:, None] * M / std).astype(np.float32), ((mean @ M - mean) / std).astype(np.float32)))
+        tracts.append(
+            VocalTract(
+                (std[:, None] * M / std).astype(np.float32), ((mean @ M - mean) / std).astype(np.float32)
+            )
+        )
     return tracts
 
 
@@ -59,7 +66,8 @@ def cepstral_warp(alpha, config):
     """The matrix of (V2), transposed for rows of MFCC: (T, K) @ (K, K)."""
     centres = mel_edges(config.n_mels, config.fmin, config.upper_hz)[1:-1]  # (B,) in Hz
     heard = warped(centres, alpha, config.upper_hz)
-    W = np.array([np.interp(hz_to_mel(heard), hz_to_mel(centres), band) for band in np.eye(config.n_mels)])  # (B, B), transposed
+    # (B, B), transposed
+    W = np.array([np.interp(hz_to_mel(heard), hz_to_mel(centres), band) for band in np.eye(config.n_mels)])
     C = dct_basis(config.n_mels, config.n_mfcc)  # (B, K)
     return C.T @ W @ C
 

@@ -1,9 +1,9 @@
 """Where the sound in a file starts and ends, by the structure of its container, without decoding it.
 
-Decoders believe the length in a header: they leave out what was joined to a file, refuse what a pipe left without a length,
-and say nothing of a file that was cut. So the structure is walked here, and the decoder is given each `Part` by itself,
-with its true length in place of an unknown one. Containers that are not known here are one part; `npreslstm.audio.reader`
-asks the decoder about their lengths.
+Decoders believe the length in a header: they leave out what was joined to a file, refuse what a pipe left
+without a length, and say nothing of a file that was cut. So the structure is walked here, and the decoder is
+given each `Part` by itself, with its true length in place of an unknown one. Containers that are not known
+here are one part; `npreslstm.audio.reader` asks the decoder about their lengths.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,9 @@ from npreslstm.audio.containers.data import Data, Part, Pcm, only_zeros, skip_id
 
 __all__ = ["ENDLESS", "Data", "Part", "Pcm", "find_parts"]
 
-ENDLESS = "it does not say how long it is: read to the end of its data, but whether that is all cannot be told"
+ENDLESS = (
+    "it does not say how long it is: read to the end of its data, but whether that is all cannot be told"
+)
 
 Walk = Callable[[Data, int], Part | None]
 FORMS: dict[tuple[bytes, bytes], Walk] = {  # by the first four bytes and those from the eighth on
@@ -31,7 +33,8 @@ STARTS: dict[bytes, Walk] = {
     media.EBML: media.matroska,
     media.ASF_HEADER: media.asf,
     b"#!AMR": media.amr,
-    **{b"\xff" + second: media.adts for second in (b"\xf0", b"\xf1", b"\xf8", b"\xf9")},  # a layer that MPEG does not have
+    # a layer that MPEG does not have
+    **{b"\xff" + second: media.adts for second in (b"\xf0", b"\xf1", b"\xf8", b"\xf9")},
     b"\xff": mpeg.walk,
     b"NIST_1A\n": rare.nist,
     b"Creative Voice File\x1a": rare.voc,
@@ -55,7 +58,8 @@ def find_parts(data: Data) -> list[Part]:
     Returns
     -------
     list of Part
-        If the container is of no kind that can be walked, one from the first byte to the last that is not `known`.
+        If the container is of no kind that can be walked, one from the first byte to the last that is not
+        `known`.
 
     Raises
     ------
@@ -73,7 +77,9 @@ def find_parts(data: Data) -> list[Part]:
     if not parts:
         return [Part(0, data.size, known=False)]
     if offset < data.size and not only_zeros(data, offset):
-        data.remarks.append(f"{data.size - offset} bytes after its end are no sound that can be read, and passed over")
+        data.remarks.append(
+            f"{data.size - offset} bytes after its end are no sound that can be read, and passed over"
+        )
     if any(part.endless for part in parts):
         data.remarks.append(ENDLESS)
     return parts

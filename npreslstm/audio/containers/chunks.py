@@ -1,18 +1,23 @@
-"""Containers of chunks with a name and a size (RIFF, RF64, Wave64, AIFF, CAF), and AU, which is one header."""
+"""Containers of chunks with a name and a size (RIFF, RF64, Wave64, AIFF, CAF), and AU, which is
+one header.
+"""
 
 import struct
 from typing import NamedTuple
 
 from npreslstm.audio.containers.data import Data, Part, Pcm
 
-UNKNOWN = {4: 0x7FFF0000, 8: 1 << 62}  # sizes, of fields of 4 and 8 bytes, from which on a writer to a pipe meant "I do not know"
+# sizes, of fields of 4 and 8 bytes, from which on a writer to a pipe meant "I do not know"
+UNKNOWN = {4: 0x7FFF0000, 8: 1 << 62}
 OUTER = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff")
 W64_RIFF = bytes.fromhex("72696666 2e91cf11 a5d628db 04c10000")
 W64_TAIL = bytes.fromhex("f3acd311 8cd100c0 4f8edb8a")  # ends the name of every other chunk of Wave64
 
 
 class _Chunks(NamedTuple):
-    """How chunks are written: how long a name is, its size, whether that counts the head, and where the next may start."""
+    """How chunks are written: how long a name is, its size, whether that counts the head, and where the next
+    may start.
+    """
 
     name: int
     size: struct.Struct
@@ -35,11 +40,17 @@ class _Chunks(NamedTuple):
         """Where the next chunk starts: aligned, but some writers forget to."""
         end = begin + size
         aligned = end + -size % self.align
-        forgotten = aligned != end and self.read(data, aligned) is None and (end >= data.size or self.read(data, end) is not None)
+        forgotten = (
+            aligned != end
+            and self.read(data, aligned) is None
+            and (end >= data.size or self.read(data, end) is not None)
+        )
         return end if forgotten else aligned
 
     def skip(self, data: Data, offset: int) -> tuple[int, list[tuple[bytes, int]]]:
-        """Where the run of complete chunks that starts at `offset` ends, and the name and first byte of each."""
+        """Where the run of complete chunks that starts at `offset` ends, and the name and first
+        byte of each.
+        """
         chunks = []
         while (chunk := self.read(data, offset)) and chunk[1] + chunk[2] <= data.size:
             chunks.append((chunk[0], offset))
@@ -53,7 +64,9 @@ CAF = _Chunks(4, struct.Struct(">Q"), False, 1, True)
 W64 = _Chunks(16, struct.Struct("<Q"), True, 8, False)
 
 
-def find_sound(data: Data, offset: int, grammar: _Chunks, sound: bytes) -> tuple[dict[bytes, int], int, int] | None:
+def find_sound(
+    data: Data, offset: int, grammar: _Chunks, sound: bytes
+) -> tuple[dict[bytes, int], int, int] | None:
     """First bytes of the chunks before the one called `sound`, and that one's first byte and size."""
     before: dict[bytes, int] = {}
     while chunk := grammar.read(data, offset):
@@ -65,8 +78,12 @@ def find_sound(data: Data, offset: int, grammar: _Chunks, sound: bytes) -> tuple
     return None
 
 
-def extent(data: Data, begin: int, declared: int, width: int, frame: int | None, grammar: _Chunks | None) -> tuple[int, bool]:
-    """How many bytes the sound that begins at `begin` has, and whether its size, a field of `width` bytes, was unknown."""
+def extent(
+    data: Data, begin: int, declared: int, width: int, frame: int | None, grammar: _Chunks | None
+) -> tuple[int, bool]:
+    """How many bytes the sound that begins at `begin` has, and whether its size, a field of `width` bytes,
+    was unknown.
+    """
     left = data.size - begin
     if 0 < declared <= left:
         return declared, False
@@ -82,11 +99,19 @@ def extent(data: Data, begin: int, declared: int, width: int, frame: int | None,
 
 
 def chunked(
-    data: Data, start: int, grammar: _Chunks, begin: int, size: int, name: bytes, patches: tuple = (), **part: object
+    data: Data,
+    start: int,
+    grammar: _Chunks,
+    begin: int,
+    size: int,
+    name: bytes,
+    patches: tuple = (),
+    **part: object,
 ) -> Part:
     """The part whose sound chunk is found; what follows belongs to it as long as it is chunks.
 
-    Of several chunks of sound libsndfile refuses to read any, and FFmpeg reads the last: they see the first one alone.
+    Of several chunks of sound libsndfile refuses to read any, and FFmpeg reads the last: they see the first
+    one alone.
     """
     stop, chunks = grammar.skip(data, grammar.after(data, begin, size))
     further = tuple((offset, b"JUNK") for other, offset in chunks if other[:4] == name)
@@ -126,14 +151,18 @@ def _before_next(data: Data, begin: int, size: int) -> int:
 def _field(data: Data, size: int, width: int, grammar: _Chunks) -> bytes:
     """A size as it is written; the error if it is too large for its field."""
     if size >= 1 << 8 * width:
-        raise data.unreadable(f"it does not say how long it is, and has more than {1 << 8 * width} bytes of sound")
+        raise data.unreadable(
+            f"it does not say how long it is, and has more than {1 << 8 * width} bytes of sound"
+        )
     return size.to_bytes(width, "little" if grammar in (RIFF, W64) else "big")
 
 
 def _format(data: Data, begin: int, grammar: _Chunks) -> Pcm:
     """What a chunk ``fmt`` says."""
     order = ">" if grammar is RIFX else "<"
-    form, channels, rate, _, frame, bits = struct.unpack(order + "HHIIHH", data.at(begin, 16).ljust(16, b"\0"))
+    form, channels, rate, _, frame, bits = struct.unpack(
+        order + "HHIIHH", data.at(begin, 16).ljust(16, b"\0")
+    )
     if form == 0xFFFE:  # extensible: the form is the first two bytes of a GUID
         form = struct.unpack(order + "H", data.at(begin + 24, 2).ljust(2, b"\0"))[0]
     return Pcm(form if order == "<" else 0, channels, rate, bits, frame, 0, 0)
@@ -159,14 +188,25 @@ def aiff(data: Data, start: int) -> Part | None:
     before, begin, size = found
     common = before[b"COMM"]
     channels, count, bits = struct.unpack(">HIH", data.at(common, 8).ljust(8, b"\0"))
-    plain = data.at(start + 8, 4) == b"AIFF" or data.at(common + 18, 4).lower() in (b"none", b"sowt", b"twos", b"raw ", b"fl32", b"fl64")
+    plain = data.at(start + 8, 4) == b"AIFF" or data.at(common + 18, 4).lower() in (
+        b"none",
+        b"sowt",
+        b"twos",
+        b"raw ",
+        b"fl32",
+        b"fl64",
+    )
     frame = channels * -(-bits // 8) if plain else None
-    size, endless = extent(data, begin + 8, max(size - 8, 0), 4, frame, RIFX)  # 8 bytes of offset and block size come first
+    # 8 bytes of offset and block size come first
+    size, endless = extent(data, begin + 8, max(size - 8, 0), 4, frame, RIFX)
     if frame and 0 < count < UNKNOWN[4] and count * frame > size:
         raise data.cut(f"{count - size // frame} of {count} samples are missing")
     patches = ()
     if endless:
-        patches = ((begin - 4, _field(data, size + 8, 4, RIFX)), (common + 2, (size // frame).to_bytes(4, "big")))
+        patches = (
+            (begin - 4, _field(data, size + 8, 4, RIFX)),
+            (common + 2, (size // frame).to_bytes(4, "big")),
+        )
     return chunked(data, start, RIFX, begin, size + 8, b"SSND", endless=endless, patches=patches)
 
 
@@ -176,12 +216,14 @@ def caf(data: Data, start: int) -> Part | None:
         return None
     before, begin, size = found
     frame = struct.unpack(">I", data.at(before[b"desc"] + 16, 4).ljust(4, b"\0"))[0]
-    size, endless = extent(data, begin + 4, max(size - 4, 0), 8, frame, CAF)  # 4 bytes of an edit count come first
+    # 4 bytes of an edit count come first
+    size, endless = extent(data, begin + 4, max(size - 4, 0), 8, frame, CAF)
     patches = ((begin - 8, _field(data, size + 4, 8, CAF)),) if endless else ()
     return chunked(data, start, CAF, begin, size + 4, b"data", endless=endless, patches=patches)
 
 
-AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # of a sample, by encoding; others are counted in bytes
+# of a sample, by encoding; others are counted in bytes
+AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}
 
 
 def au(data: Data, start: int) -> Part | None:

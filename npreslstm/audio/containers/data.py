@@ -33,7 +33,8 @@ class Part(NamedTuple):
     endless : bool
         Its container does not say how long it is: `stop` is where the data end.
     patches : tuple of (int, bytes)
-        What a decoder is to read at some offsets of the file instead of what is there: lengths, where they were unknown.
+        What a decoder is to read at some offsets of the file instead of what is there: lengths, where they
+        were unknown.
     frames : int or None
         Samples of a channel, where the decoder would only guess.
     pcm : Pcm or None
@@ -64,12 +65,14 @@ class Data:
         self._file, self.name = file, name
         self.size = file.seek(0, 2)
         file.seek(0)
-        self._start = file.read(min(self.size, SEARCHED))  # all of a short file: to look at it here and there is then quick
+        # all of a short file: to look at it here and there is then quick
+        self._start = file.read(min(self.size, SEARCHED))
         self.remarks: list[str] = []
 
     def at(self, offset: int, count: int) -> bytes:
         """`count` bytes from `offset` on, fewer at the end."""
-        if offset + count <= len(self._start) or offset >= self.size:  # which may be further than a file can be
+        # which may be further than a file can be
+        if offset + count <= len(self._start) or offset >= self.size:
             return self._start[offset : offset + count]
         self._file.seek(offset)
         return self._file.read(count)
@@ -89,7 +92,10 @@ class Data:
         stem, ending = os.path.splitext(self.name)
         if not stem or self.name.startswith("<"):  # not a file by name
             return "ffmpeg -i IN OUT.wav"
-        return f"ffmpeg -i {shlex.quote(self.name)} {shlex.quote(stem + ('-new' if ending.lower() == '.wav' else '') + '.wav')}"
+        return (
+            f"ffmpeg -i {shlex.quote(self.name)}"
+            f" {shlex.quote(stem + ('-new' if ending.lower() == '.wav' else '') + '.wav')}"
+        )
 
     def cut(self, what: str) -> InputError:
         """The error for a file of which something is missing."""

@@ -1,4 +1,6 @@
-"""FLAC: see RFC 9639. A header says how many samples there are, or 0 if it was written to a pipe; frames have numbers."""
+"""FLAC: see RFC 9639. A header says how many samples there are, or 0 if it was written to a pipe; frames have
+numbers.
+"""
 
 from collections.abc import Iterator
 
@@ -9,7 +11,9 @@ LONGEST = 1 << 24  # bytes of a frame at most, which is what the header's field 
 
 
 def walk(data: Data, start: int) -> Part | None:
-    """The stream that starts at `start`, up to the next one that was joined to it; None if its header is no good."""
+    """The stream that starts at `start`, up to the next one that was joined to it; None if its header is no
+    good.
+    """
     head = skip_id3(data, start)
     offset = _first_frame(data, head)
     if offset is None:
@@ -26,7 +30,10 @@ def walk(data: Data, start: int) -> Part | None:
             counts.append(count)
         if counts and counts[0] < declared:
             raise data.cut(f"{declared - counts[0]} of {declared} samples are missing")
-        data.remarks.append("its last frame is not at its end: what comes after that is no sound that can be read, and passed over")
+        data.remarks.append(
+            "its last frame is not at its end: what comes after that is no sound that can be read, and passed"
+            " over"
+        )
         return Part(start, stop)
     stop = _without_tag(data, stop)
     if offset >= stop:
@@ -54,7 +61,9 @@ def _without_tag(data: Data, stop: int) -> int:
 
 
 def _last_frames(data: Data, first: int, stop: int, info: bytes) -> Iterator[tuple[int, bytes]]:
-    """The frames among the last bytes, from the last one back: samples of a channel up to its end, and all bytes from it on."""
+    """The frames among the last bytes, from the last one back: samples of a channel up to its end, and all
+    bytes from it on.
+    """
     longest = int.from_bytes(info[7:10], "big") or LONGEST
     start = max(first, stop - longest - TAG)
     tail = data.at(start, stop - start)

@@ -1,4 +1,6 @@
-"""What phones and browsers write, which libsndfile does not read: MP4 and 3GP, Matroska and WebM, ASF (WMA), AAC in ADTS, AMR."""
+"""What phones and browsers write, which libsndfile does not read: MP4 and 3GP, Matroska and WebM, ASF (WMA),
+AAC in ADTS, AMR.
+"""
 
 from npreslstm.audio.containers.data import Data, Part
 
@@ -13,9 +15,15 @@ AMR_BYTES = {  # of a frame, by its kind; kinds without a number have no more th
 
 
 def mp4(data: Data, start: int) -> Part | None:
-    """Boxes: size, name, content; the first is ``ftyp``. Fragments (``moof``) are complete with an index of them, ``mfra``."""
+    """Boxes: size, name, content; the first is ``ftyp``. Fragments (``moof``) are complete with an index of
+    them, ``mfra``.
+    """
     offset, names = start, set()
-    while len(head := data.at(offset, 16)) >= 8 and head[4:8].isalnum() and not (head[4:8] == b"ftyp" and offset > start):
+    while (
+        len(head := data.at(offset, 16)) >= 8
+        and head[4:8].isalnum()
+        and not (head[4:8] == b"ftyp" and offset > start)
+    ):
         size = int.from_bytes(head[:4], "big")
         if size == 1:
             size = int.from_bytes(head[8:16], "big")
@@ -27,7 +35,8 @@ def mp4(data: Data, start: int) -> Part | None:
         offset += size
     if offset > data.size or 0 < data.size - offset < 8 or not names >= {b"moov", b"mdat"}:
         raise data.cut("the end of its boxes, their index or the sound is missing")
-    return Part(start, offset, b"moof" in names and b"mfra" not in names, media=True)  # fragments, of which the last may be missing
+    # fragments, of which the last may be missing
+    return Part(start, offset, b"moof" in names and b"mfra" not in names, media=True)
 
 
 def matroska(data: Data, start: int) -> Part | None:
@@ -50,7 +59,9 @@ def matroska(data: Data, start: int) -> Part | None:
 
 
 def _element(head: bytes) -> tuple[bytes, int, int]:
-    """Name, size, and bytes of both, of an element; the number of leading zeros of each says how long it is."""
+    """Name, size, and bytes of both, of an element; the number of leading zeros of each says how
+    long it is.
+    """
     name = 9 - head[0].bit_length()
     width = 9 - head[name].bit_length() if name <= 4 and name < len(head) else 9
     if width > 8 or name + width > len(head):

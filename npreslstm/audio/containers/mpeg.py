@@ -1,7 +1,9 @@
-"""MPEG audio (MP3 and its older layers): a run of frames, each of which says how long it is, and no more than that.
+"""MPEG audio (MP3 and its older layers): a run of frames, each of which says how long it is, and no more than
+that.
 
-An encoder that can go back writes an information frame first (Xing, Info or VBRI) that says how many frames follow; one that
-writes to a pipe cannot. Joined files are one run of frames, with the information frame of each among them.
+An encoder that can go back writes an information frame first (Xing, Info or VBRI) that says how many frames
+follow; one that writes to a pipe cannot. Joined files are one run of frames, with the information frame of
+each among them.
 """
 
 from typing import NamedTuple
@@ -86,15 +88,23 @@ def _samples(kind: _Kind) -> int:
 
 
 def _goes_on(data: Data, frame: _Frame) -> bool:
-    """Whether another frame of its kind, a tag or the end of the file follows: four bytes alone are found anywhere."""
-    if frame.stop >= data.size or skip_tags(data, frame.stop) > frame.stop or data.at(frame.stop, 3) == b"ID3":
+    """Whether another frame of its kind, a tag or the end of the file follows: four bytes alone are found
+    anywhere.
+    """
+    if (
+        frame.stop >= data.size
+        or skip_tags(data, frame.stop) > frame.stop
+        or data.at(frame.stop, 3) == b"ID3"
+    ):
         return True
     following = _frame(data, frame.stop)
     return following is not None and following.kind == frame.kind
 
 
 def _information(data: Data, frame: _Frame) -> tuple[bool, int | None]:
-    """Whether a frame is an information frame, and how many frames that says there are besides it, if it does."""
+    """Whether a frame is an information frame, and how many frames that says there are besides it, if it
+    does.
+    """
     if frame.kind.layer != 3:
         return False, None
     side = {(1, False): 32, (1, True): 17, (2, False): 17, (2, True): 9}[frame.kind.version, frame.kind.mono]

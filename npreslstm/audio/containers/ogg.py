@@ -1,4 +1,6 @@
-"""Ogg: pages and links, see RFC 3533. A file may be several streams one after the other, each from a page that begins it."""
+"""Ogg: pages and links, see RFC 3533. A file may be several streams one after the other, each from a page
+that begins it.
+"""
 
 import struct
 import zlib
@@ -8,7 +10,8 @@ from npreslstm.audio.containers.data import Data, Part
 
 CONTINUED, BEGINS, ENDS = 1, 2, 4  # flags of a page
 HEAD = 27  # bytes before the lengths of a page's segments
-AUDIO = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")  # how the first packet of a stream of sound starts
+# how the first packet of a stream of sound starts
+AUDIO = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")
 MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -62,7 +65,11 @@ def _page(data: Data, start: int) -> _Page | None:
     if not head or head[:4] != b"OggS"[: len(head)]:
         return None
     segments = data.at(start + HEAD, head[26]) if len(head) == HEAD else b""
-    if len(head) < HEAD or len(segments) < head[26] or start + HEAD + len(segments) + sum(segments) > data.size:
+    if (
+        len(head) < HEAD
+        or len(segments) < head[26]
+        or start + HEAD + len(segments) + sum(segments) > data.size
+    ):
         raise data.cut("the last Ogg page is incomplete")
     content = data.at(start, HEAD + len(segments) + sum(segments))
     flags, _, serial, number, expected = struct.unpack_from("<BqIII", content, 5)
@@ -80,7 +87,9 @@ def _with_checksum(content: bytes, value: int) -> bytes:
 
 
 def _ended(page: _Page) -> bytes:
-    """The page as it would be with the mark that the stream ends with it, without which decoders find no end."""
+    """The page as it would be with the mark that the stream ends with it, without which decoders
+    find no end.
+    """
     content = _with_checksum(page.content, 0)
     content = content[:5] + bytes([page.flags | ENDS]) + content[6:]
     return _with_checksum(content, checksum(content))

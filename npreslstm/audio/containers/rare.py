@@ -1,4 +1,6 @@
-"""Older formats that libsndfile reads, each with a header that says how long it is: what the header says, and whether it is there."""
+"""Older formats that libsndfile reads, each with a header that says how long it is: what the header says, and
+whether it is there.
+"""
 
 import struct
 
@@ -13,7 +15,9 @@ def nist(data: Data, start: int) -> Part | None:
     size = _number(data.at(start + 8, 8))
     head = data.at(start, size or 0)
     fields = {line.split()[0]: line.split()[-1] for line in head.split(b"\n")[2:] if len(line.split()) == 3}
-    counts = [_number(fields.get(name, b"")) for name in (b"sample_count", b"channel_count", b"sample_n_bytes")]
+    counts = [
+        _number(fields.get(name, b"")) for name in (b"sample_count", b"channel_count", b"sample_n_bytes")
+    ]
     if None in counts or b"," in fields.get(b"sample_coding", b""):  # a comma: compressed besides
         return None
     samples, channels, width = counts
@@ -78,13 +82,16 @@ def sds(data: Data, start: int) -> Part | None:
     in_packet = 60 if head[6] < 15 else 40 if head[6] < 22 else 30
     part = _declared(data, start, start + 21 + 127 * -(-samples // in_packet))
     for packet in range(start + 21, part.stop, 127):
-        if data.at(packet, 2) != b"\xf0\x7e" or data.at(packet + 126, 1) != b"\xf7":  # of which libsndfile writes to standard output
+        # of which libsndfile writes to standard output
+        if data.at(packet, 2) != b"\xf0\x7e" or data.at(packet + 126, 1) != b"\xf7":
             raise data.cut(f"the packet at byte {packet} is damaged")
     return part
 
 
 def mat5(data: Data, start: int) -> Part | None:
-    """MATLAB 5: two matrices, the rate and the samples; of each the flags, the sizes, the name and the numbers."""
+    """MATLAB 5: two matrices, the rate and the samples; of each the flags, the sizes, the name and the
+    numbers.
+    """
     order = ">" if data.at(start + 126, 2) == b"MI" else "<"
     offset = stop = start + 128
     for _ in range(2):
@@ -101,7 +108,9 @@ def mat4(data: Data, start: int) -> Part | None:
     order = "<" if data.at(start, 2)[:1] != b"\0" or data.at(start + 4, 4) == b"\1\0\0\0" else ">"
     offset = start
     for _ in range(2):
-        kind, rows, columns, imaginary, name = struct.unpack(order + "5I", data.at(offset, 20).ljust(20, b"\0"))
+        kind, rows, columns, imaginary, name = struct.unpack(
+            order + "5I", data.at(offset, 20).ljust(20, b"\0")
+        )
         width = MAT4_BYTES[min(kind // 10 % 10, 5)]
         offset += 20 + name + rows * columns * width * (1 + min(imaginary, 1))
     return _declared(data, start, offset)
