@@ -136,6 +136,8 @@ def _run(argv):
     if not argv:
         parser.print_help()
         return 0
+    if argv[0] == "-":
+        raise InputError("- is no command; for sound from standard input: npreslstm predict -")
     if _looks_like_a_path(argv[0]):
         argv = ["predict", *argv]
     try:

@@ -28,9 +28,7 @@ def add_arguments(parser):
         metavar="OUT",
         help="file to write; its ending says the format: .npz, .pt, .pth or .safetensors",
     )
-    parser.add_argument(
-        "--key", help="which of several networks in IN, as the message about them calls it: state_dict.ema"
-    )
+    add_key_argument(parser)
     parser.add_argument(
         "--like", metavar="OTHER", help="weights to take features, classes, mean and std from"
     )
@@ -41,6 +39,12 @@ def add_arguments(parser):
     parser.add_argument(
         "--mean-std", metavar="FILE.npz", help="arrays `mean` and `std` that the features were z-scored with"
     )
+
+
+def add_key_argument(parser):
+    """Which network, of files that hold several."""
+    key = "which of several networks in a checkpoint, as the message about them calls it: state_dict.ema"
+    parser.add_argument("--key", help=key)
 
 
 def run(args):
