@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from npreslstm.checkpoint import load_checkpoint
-from npreslstm.training.crossval import pooled_uar, summarise
-from npreslstm.training.packed import FILES, open_results
+from npreslstm.experiments.crossval import pooled_uar, summarise
+from npreslstm.experiments.packed import FILES, open_results
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 RESULTS = sorted(path.name for path in DOCS.glob("results/*"))

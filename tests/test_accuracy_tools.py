@@ -17,9 +17,9 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
 from npreslstm.conditions.condition import Condition
 from npreslstm.errors import InputError
+from npreslstm.experiments.journal import Journal
+from npreslstm.experiments.protocol import PAPER_TEST
 from npreslstm.training.dataset import load_dataset
-from npreslstm.training.journal import Journal
-from npreslstm.training.protocol import PAPER_TEST
 from tools import ladder, robustness, score_folds
 
 

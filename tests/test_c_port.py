@@ -15,11 +15,11 @@ from c_models import CONFIGS, checkpoint, library, needs, random_clips
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
 from npreslstm.errors import InputError
+from npreslstm.integer.quantize import QuantizedModel
 from npreslstm.ports import c_text
 from npreslstm.ports.c_export import SOURCES, export_c
 from npreslstm.ports.c_library import build
 from npreslstm.ports.c_vectors import float_trace, int8_trace
-from npreslstm.ports.quantize import QuantizedModel
 from npreslstm.streaming import StreamingResLSTM
 
 CASES = [(name, type) for name in CONFIGS for type in ("float32", "int8")]

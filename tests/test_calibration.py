@@ -15,8 +15,8 @@ from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.conversion import convert
 from npreslstm.errors import InputError
 from npreslstm.formats.onnx import export_onnx
+from npreslstm.integer.quantize import QuantizedModel
 from npreslstm.layers.activations import softmax
-from npreslstm.ports.quantize import QuantizedModel
 from npreslstm.recognizer import Recognizer
 from npreslstm.streaming import StreamingResLSTM
 from npreslstm.training.calibration import (

@@ -12,10 +12,10 @@ import pytest
 from samples import voice, write_wav
 
 from npreslstm.errors import InputError
+from npreslstm.experiments.store import clip_names, corpus_digest, open_examples, store_examples
 from npreslstm.training.dataset import Clip, Corpus, Dataset, load_dataset, merge, relabel
 from npreslstm.training.fit import Examples, prepare_examples
 from npreslstm.training.recipe import training_features
-from npreslstm.training.store import clip_names, corpus_digest, open_examples, store_examples
 
 FEATURES = training_features("mcu")
 

@@ -10,12 +10,12 @@ from samples import voice, write_wav
 
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
+from npreslstm.experiments.corpora import corpus_scores
+from npreslstm.experiments.evaluate import choose_speakers, seen_speakers
+from npreslstm.experiments.journal import Journal, Predictions
+from npreslstm.experiments.protocol import TABLES, make_folds
 from npreslstm.report.model_card import TERMS, model_card
-from npreslstm.training.corpora import corpus_scores
 from npreslstm.training.dataset import RAVDESS, Clip, Dataset, load_dataset, merge
-from npreslstm.training.evaluate import choose_speakers, seen_speakers
-from npreslstm.training.journal import Journal, Predictions
-from npreslstm.training.protocol import TABLES, make_folds
 
 FEW = ["--config", "mcu", "--hidden", "4", "--set", "epochs=2", "--set", "speeds=1", "--set", "batch_size=4"]
 

@@ -25,12 +25,13 @@ from samples import voice, write_wav
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
 from npreslstm.errors import InputError
-from npreslstm.training import crossval as cv
+from npreslstm.experiments import crossval as cv
+from npreslstm.experiments.journal import Journal, lock_folder
+from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
+from npreslstm.formats.plain_data import differences
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.fit import Examples
-from npreslstm.training.journal import Journal, differences, lock_folder
 from npreslstm.training.recipe import training_features
-from npreslstm.training.store import corpus_digest, open_examples, store_examples
 
 
 def test_every_clip_is_predicted_once_a_run_by_its_own_fold(whole, corpus):
@@ -365,7 +366,7 @@ ROUNDS, RACERS = 60, 4
 RACE = """
 import os, sys, time
 from npreslstm.errors import InputError
-from npreslstm.training.journal import Journal, lock_folder
+from npreslstm.experiments.journal import Journal, lock_folder
 base, racer, config = sys.argv[1], sys.argv[2], {config}
 for k in range({rounds}):
     folder, ready, done = (os.path.join(base, f"{{kind}}{{k}}") for kind in ("", "ready", "done"))

@@ -12,11 +12,11 @@ import pytest
 from crossval_runs import EPOCHS, FOLDS, RUNS, command, finished, plan_of, quick_recipe, results, small_model
 
 from npreslstm.cli import main
+from npreslstm.experiments import crossval as cv
+from npreslstm.experiments.journal import Journal
 from npreslstm.files import atomic_write
 from npreslstm.parallel import run_all
-from npreslstm.training import crossval as cv
 from npreslstm.training.dataset import load_dataset
-from npreslstm.training.journal import Journal
 from npreslstm.training.recipe import training_features
 
 ROOT = Path(__file__).resolve().parent.parent

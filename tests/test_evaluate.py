@@ -14,11 +14,11 @@ from samples import checkpoint, voice, write_wav
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.cli import main
 from npreslstm.errors import InputError
+from npreslstm.experiments.evaluate import choose_speakers, evaluate, scores, seen_speakers
 from npreslstm.recognizer import Recognizer
 from npreslstm.report import plots
 from npreslstm.training.calibration import reliability
 from npreslstm.training.dataset import RAVDESS, RAVDESS_CLASSES, load_dataset
-from npreslstm.training.evaluate import choose_speakers, evaluate, scores, seen_speakers
 
 NOTES = {
     "data": RAVDESS,

@@ -19,11 +19,11 @@ from npreslstm.audio.folder import extract_folder
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.conversion import convert
 from npreslstm.errors import InputError, SnapshotError
+from npreslstm.experiments.store import open_examples
 from npreslstm.formats.npy import map_npy, parse_npy, read_npz
 from npreslstm.ports.vectors import read_vectors
 from npreslstm.schema import ModelConfig
 from npreslstm.training.recipe import Recipe
-from npreslstm.training.store import open_examples
 from npreslstm.training.trainer import Trainer
 
 

@@ -10,8 +10,8 @@ from crossval_runs import EPOCHS, FOLDS, RUNS, command
 
 from npreslstm.cli import main
 from npreslstm.errors import InputError
-from npreslstm.training.journal import Journal
-from npreslstm.training.packed import FILES, JSON, TABLE, PackedResults, open_results, pack_results
+from npreslstm.experiments.journal import Journal
+from npreslstm.experiments.packed import FILES, JSON, TABLE, PackedResults, open_results, pack_results
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from npreslstm.errors import InputError
+from npreslstm.experiments.protocol import TABLES, check_classes, make_folds, missing_clips
 from npreslstm.training.dataset import RAVDESS, RAVDESS_CLASSES, Clip, Dataset
-from npreslstm.training.protocol import TABLES, check_classes, make_folds, missing_clips
 
 ACTORS = [str(actor) for actor in range(1, 25)]
 

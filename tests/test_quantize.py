@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from npreslstm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.folding import fold, halve_sigmoids
+from npreslstm.integer import fixed_point as fp
+from npreslstm.integer.quantize import QuantizedModel, calibrate
 from npreslstm.layers.activations import softmax
 from npreslstm.model import ResLSTM
-from npreslstm.ports import fixed_point as fp
-from npreslstm.ports.quantize import QuantizedModel, calibrate
 from npreslstm.schema import ModelConfig
 
 LENGTHS = np.array([40, 3, 1, 87])

@@ -12,11 +12,11 @@ from npreslstm.cli import main
 from npreslstm.conditions.condition import Condition, apply
 from npreslstm.conditions.table import TABLE
 from npreslstm.errors import InputError
+from npreslstm.experiments.robustness import SEED, _other_voices, features_under, robustness
 from npreslstm.recognizer import Recognizer
 from npreslstm.report.robustness import mean_uar, robustness_json, robustness_markdown, robustness_text
 from npreslstm.training.conditioned import entropy_of
 from npreslstm.training.dataset import load_dataset
-from npreslstm.training.robustness import SEED, _other_voices, features_under, robustness
 
 SOME = {
     "as recorded": Condition(),

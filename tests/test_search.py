@@ -16,9 +16,9 @@ import pytest
 
 from npreslstm.cli import main
 from npreslstm.errors import InputError
-from npreslstm.training import search
+from npreslstm.experiments import search
+from npreslstm.experiments.search import DEFAULT_RANGES, PAPER_RANGES, Range, parse_ranges
 from npreslstm.training.recipe import ORIGINAL, Recipe, load_recipe
-from npreslstm.training.search import DEFAULT_RANGES, PAPER_RANGES, Range, parse_ranges
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = [
@@ -180,7 +180,7 @@ def test_killed_and_started_again_it_makes_the_same_trials(whole, corpus, tmp_pa
 
 @pytest.mark.oracle
 def test_the_lock_of_a_process_killed_while_it_wrote_is_broken(whole, corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr("npreslstm.training.search.LOCK_SECONDS", 3)
+    monkeypatch.setattr("npreslstm.experiments.search.LOCK_SECONDS", 3)
     shutil.copytree(whole, tmp_path / "out")
     (tmp_path / "out" / "study.log.lock").touch()
     assert main(command(corpus, tmp_path / "out", "--trials", "14")) == 0
@@ -192,7 +192,7 @@ def test_a_trial_that_falls_behind_is_stopped_early():
     optuna = pytest.importorskip("optuna")
     from types import SimpleNamespace
 
-    from npreslstm.training.search import PRUNING_TRIALS, _open_study, _reporter
+    from npreslstm.experiments.search import PRUNING_TRIALS, _open_study, _reporter
 
     study = _open_study("sqlite://", "test", Recipe(epochs=8))
     for _ in range(PRUNING_TRIALS):

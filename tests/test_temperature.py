@@ -13,11 +13,12 @@ from crossval_runs import EPOCHS, RUNS, SMALL, make_corpus, quick_recipe, small_
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.cli import main
 from npreslstm.errors import InputError
+from npreslstm.experiments import temperature
+from npreslstm.experiments.journal import Journal
 from npreslstm.layers.activations import softmax
-from npreslstm.training import temperature, trainer
+from npreslstm.training import trainer
 from npreslstm.training.calibration import fit_temperature, log_probabilities, temperature_scores
 from npreslstm.training.fit import Examples, Split, fit, split_by_speaker
-from npreslstm.training.journal import Journal
 
 CLASSES = ("a", "b")
 

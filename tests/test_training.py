@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from npreslstm.errors import InputError
-from npreslstm.ports.quantize import calibrate
+from npreslstm.integer.quantize import calibrate
 from npreslstm.schema import ModelConfig
 from npreslstm.training import augment
 from npreslstm.training.fit import Examples, fit, score, split_by_speaker

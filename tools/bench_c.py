@@ -21,9 +21,9 @@ FRAMES = 87  # RAVDESS's mean at 48 kHz with a hop of 2048
 
 def contenders(checkpoint, clips, folder):
     """{name: callable taking the number of a clip}."""
+    from npreslstm.integer.quantize import QuantizedModel
     from npreslstm.ports.c_export import export_c
     from npreslstm.ports.c_library import CLibrary, build
-    from npreslstm.ports.quantize import QuantizedModel
 
     libraries = {}
     for type in ("float32", "int8"):

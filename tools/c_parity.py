@@ -26,13 +26,13 @@ from npreslstm.audio.resampling import resample
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
 from npreslstm.errors import InputError
+from npreslstm.experiments.evaluate import choose_speakers
 from npreslstm.fast.packing import packing
+from npreslstm.integer.quantize import QuantizedModel
 from npreslstm.layers.activations import softmax
 from npreslstm.ports.c_export import export_c
 from npreslstm.ports.c_library import CLibrary, build
-from npreslstm.ports.quantize import QuantizedModel
 from npreslstm.training.dataset import load_dataset
-from npreslstm.training.evaluate import choose_speakers
 
 # of the differences in float32
 TARGETS = {"MFCC": 1e-3, "chroma": 1e-5, "logits from equal features": 1e-5, "logits from samples": 1e-5}

@@ -18,11 +18,11 @@ import numpy as np
 
 from npreslstm.cli import guarded
 from npreslstm.errors import InputError
+from npreslstm.experiments.packed import open_results
 from npreslstm.layers.activations import softmax
 from npreslstm.report.text import table
 from npreslstm.training import calibration
 from npreslstm.training.metrics import confusion_matrix, uar
-from npreslstm.training.packed import open_results
 
 # A scale for each class or one for all; a bias for each or none; every class weighs alike, or every clip.
 WAYS = {

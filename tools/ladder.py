@@ -34,17 +34,17 @@ from npreslstm.commands.data import (
 from npreslstm.commands.predict import parse_speeds
 from npreslstm.commands.train import ClipLine
 from npreslstm.errors import InputError
+from npreslstm.experiments.crossval import FoldTask, pooled_uar, run_fold
+from npreslstm.experiments.evaluate import heard, z_scored
+from npreslstm.experiments.protocol import PAPER_TEST
+from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
 from npreslstm.files import atomic_write
 from npreslstm.parallel import available_cores, run_all
 from npreslstm.schema import ModelConfig
 from npreslstm.training.calibration import fit_temperature, temperature_scores
-from npreslstm.training.crossval import FoldTask, pooled_uar, run_fold
 from npreslstm.training.dataset import RAVDESS
-from npreslstm.training.evaluate import heard, z_scored
 from npreslstm.training.fit import Split
-from npreslstm.training.protocol import PAPER_TEST
 from npreslstm.training.recipe import load_recipe, training_features, with_settings
-from npreslstm.training.store import corpus_digest, open_examples, store_examples
 
 GROUPS = 4
 

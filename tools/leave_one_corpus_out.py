@@ -25,6 +25,7 @@ from npreslstm.audio.reader import find_audio
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.cli import guarded
 from npreslstm.commands.train import ClipLine
+from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
 from npreslstm.files import atomic_write
 from npreslstm.parallel import available_cores, run_all
 from npreslstm.report.text import table
@@ -33,7 +34,6 @@ from npreslstm.training.dataset import Dataset, load_dataset, merge
 from npreslstm.training.fit import Split, fit
 from npreslstm.training.metrics import bootstrap_difference, confusion_matrix, uar
 from npreslstm.training.recipe import load_recipe, training_features, with_settings
-from npreslstm.training.store import corpus_digest, open_examples, store_examples
 from npreslstm.training.trainer import predict
 
 

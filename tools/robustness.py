@@ -18,10 +18,10 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
 from npreslstm.commands.train import ClipLine
 from npreslstm.errors import InputError
+from npreslstm.experiments.robustness import SEED, robustness
 from npreslstm.files import atomic_write
 from npreslstm.report.robustness import robustness_markdown
 from npreslstm.training.dataset import load_dataset
-from npreslstm.training.robustness import SEED, robustness
 
 BUNDLED = ("robust", "mcu", "paper")
 MARKS = "<!-- robustness: tools/robustness.py -->", "<!-- end of robustness -->"

@@ -5,7 +5,7 @@ docs/c-port.md.
     python tools/score_folds.py RAVDESS DIR --cache FEATURES [--speeds 1,0.85,1.15 [--keep OUT]] [--workers 2]
 
 DIR is a folder of `npreslstm crossval` with weights/. Prints, for every run whose networks are all there, the
-UAR of the pooled predictions: in float32, in the integers of `npreslstm.ports.quantize`, and of the mean of
+UAR of the pooled predictions: in float32, in the integers of `npreslstm.integer.quantize`, and of the mean of
 the float32 probabilities over several speeds of the recipe, which is as many times the computing. Then the
 share of clips that integers label as float32 does. --keep writes the predictions of several speeds to a
 folder that `npreslstm crossval --report` reads.
@@ -23,14 +23,14 @@ from npreslstm.cli import guarded
 from npreslstm.commands.predict import parse_speeds
 from npreslstm.commands.train import ClipLine
 from npreslstm.errors import InputError
+from npreslstm.experiments.crossval import pooled_uar, summarise
+from npreslstm.experiments.evaluate import heard, z_scored
+from npreslstm.experiments.journal import Journal, Predictions
+from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
+from npreslstm.integer.quantize import QuantizedModel
 from npreslstm.layers.activations import softmax
 from npreslstm.parallel import available_cores
-from npreslstm.ports.quantize import QuantizedModel
-from npreslstm.training.crossval import pooled_uar, summarise
 from npreslstm.training.dataset import load_dataset
-from npreslstm.training.evaluate import heard, z_scored
-from npreslstm.training.journal import Journal, Predictions
-from npreslstm.training.store import corpus_digest, open_examples, store_examples
 from npreslstm.training.trainer import pad
 
 

@@ -29,13 +29,13 @@ from npreslstm.commands.data import (
 )
 from npreslstm.commands.train import ClipLine, EpochLine
 from npreslstm.errors import InputError
+from npreslstm.experiments.packed import open_results
 from npreslstm.files import atomic_write
 from npreslstm.report.model_card import model_card
 from npreslstm.schema import ModelConfig
 from npreslstm.training.calibration import calibrated
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.fit import fit, prepare_examples, split_by_speaker
-from npreslstm.training.packed import open_results
 from npreslstm.training.recipe import load_recipe, training_features, with_settings
 
 HELD_OUT = ("2", "5", "14", "15", "16")

@@ -130,9 +130,9 @@ def run(args):
     import json
 
     from npreslstm.errors import InputError
+    from npreslstm.experiments.crossval import summarise
+    from npreslstm.experiments.packed import open_results, pack_results
     from npreslstm.report.crossval import summary_text
-    from npreslstm.training.crossval import summarise
-    from npreslstm.training.packed import open_results, pack_results
 
     check_plots(args)
     if args.pack:
@@ -158,8 +158,8 @@ def run(args):
 
 
 def _train(args):
+    from npreslstm.experiments.crossval import crossval
     from npreslstm.parallel import available_cores
-    from npreslstm.training.crossval import crossval
 
     plan = make_plan(
         args,
@@ -183,9 +183,9 @@ def _seconds(journal, summary):
 
 def _plot(args, journal, summary):
     from npreslstm.cli import say
+    from npreslstm.experiments.crossval import pooled
     from npreslstm.report import plots
     from npreslstm.training.calibration import SCORES, expected_calibration_error, reliability
-    from npreslstm.training.crossval import pooled
 
     config, entries = journal.config, journal.entries()
     complete = pooled([entry for (run, _), entry in entries.items() if run in summary["runs"]])
@@ -205,10 +205,10 @@ def _plot(args, journal, summary):
 def make_plan(args, **options):
     """The `Plan` that arguments describe; says on standard error what it amounts to."""
     from npreslstm.cli import say
+    from npreslstm.experiments.crossval import Plan
+    from npreslstm.experiments.protocol import TABLES, missing_clips
     from npreslstm.schema import ModelConfig
-    from npreslstm.training.crossval import Plan
     from npreslstm.training.dataset import RAVDESS
-    from npreslstm.training.protocol import TABLES, missing_clips
     from npreslstm.training.recipe import load_recipe, training_features, with_settings
 
     recipe = with_settings(load_recipe(args.recipe), args.set)
@@ -260,8 +260,8 @@ class EntryLine:
 
     def entry(self, run, fold, history, entries):
         """A fold is done."""
+        from npreslstm.experiments.crossval import pooled_uar
         from npreslstm.report.text import duration
-        from npreslstm.training.crossval import pooled_uar
 
         C = len(self.plan.dataset.classes)
         self.finished += 1

@@ -78,9 +78,9 @@ def check_plots(args):
 def run(args):
     from npreslstm.cli import say
     from npreslstm.errors import InputError
+    from npreslstm.experiments.evaluate import choose_speakers, evaluate
     from npreslstm.files import check_output
     from npreslstm.recognizer import Recognizer
-    from npreslstm.training.evaluate import choose_speakers, evaluate
 
     check_plots(args)
     _check_conditions(args)
@@ -106,7 +106,7 @@ def run(args):
 
 def _warning(checkpoint, dataset, speakers):
     """What is to be said about speakers that the weights know; None if they know none."""
-    from npreslstm.training.evaluate import knows_corpus, seen_speakers
+    from npreslstm.experiments.evaluate import knows_corpus, seen_speakers
 
     seen = seen_speakers(checkpoint, dataset)
     if seen is None:
@@ -141,8 +141,8 @@ def _under_conditions(args, checkpoint, dataset, speakers):
     """Scores under recording conditions, as text or JSON."""
     import json
 
+    from npreslstm.experiments.robustness import robustness
     from npreslstm.report.robustness import robustness_json, robustness_text
-    from npreslstm.training.robustness import robustness
 
     name = args.weights or DEFAULT_WEIGHTS
     clips = tuple(dataset.of(set(speakers)))
@@ -179,10 +179,10 @@ def _report(args, evaluation, warning):
     import io
     import json
 
+    from npreslstm.experiments.evaluate import scores
+    from npreslstm.experiments.journal import write_predictions
     from npreslstm.report.evaluation import evaluation_text
     from npreslstm.report.text import can_draw, printable
-    from npreslstm.training.evaluate import scores
-    from npreslstm.training.journal import write_predictions
 
     classes = evaluation.checkpoint.classes
     if args.format == "csv":
@@ -222,9 +222,9 @@ def _write(args, text):
 
 def _plot(args, evaluation):
     from npreslstm.cli import say
+    from npreslstm.experiments.evaluate import scores
     from npreslstm.report import plots
     from npreslstm.training.calibration import SCORES, reliability
-    from npreslstm.training.evaluate import scores
 
     labels, classes = evaluation.predictions.labels, evaluation.checkpoint.classes
     found = scores(evaluation, resamples=1)

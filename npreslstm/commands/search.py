@@ -51,8 +51,8 @@ def add_arguments(parser):
 def run(args):
     from npreslstm.cli import say
     from npreslstm.errors import InputError
+    from npreslstm.experiments.search import DEFAULT_RANGES, PAPER_RANGES, parse_ranges, search
     from npreslstm.parallel import available_cores
-    from npreslstm.training.search import DEFAULT_RANGES, PAPER_RANGES, parse_ranges, search
 
     check_plots(args)
     if not corpus_paths(args):
@@ -159,8 +159,8 @@ class TrialLine:
 
     def trial(self, trial, done):
         """A trial is done."""
+        from npreslstm.experiments.search import best_trial
         from npreslstm.report.text import duration
-        from npreslstm.training.search import best_trial
 
         self.finished += 1
         left = (time.monotonic() - self.started) / max(self.finished, self.workers) * (self.total - len(done))

@@ -114,10 +114,10 @@ def add_arguments(parser):
 def run(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.errors import InputError
+    from npreslstm.experiments.temperature import inner_snapshots
     from npreslstm.schema import ModelConfig
     from npreslstm.training.fit import fit
     from npreslstm.training.recipe import SYNTHETIC, load_recipe, with_settings
-    from npreslstm.training.temperature import inner_snapshots
 
     if bool(corpus_paths(args)) == args.synthetic:
         raise InputError(
@@ -207,7 +207,7 @@ def _save(out, checkpoint):
 
 def _calibrated(args, checkpoint, examples, split, model, recipe):
     """The checkpoint with its temperature; says on standard error which network is being trained for it."""
-    from npreslstm.training.temperature import calibrate_by_training
+    from npreslstm.experiments.temperature import calibrate_by_training
 
     def begin(number, part):
         who = f"{len(set(examples.speakers[part.train]))} of its speakers"
@@ -231,8 +231,8 @@ def _synthetic(args, recipe):
 
 def _corpus(args, recipe):
     """Examples and split of DATA; whatever is wrong with the call shows before the features are extracted."""
+    from npreslstm.experiments.protocol import check_classes
     from npreslstm.training.fit import prepare_examples, split_by_speaker
-    from npreslstm.training.protocol import check_classes
     from npreslstm.training.recipe import training_features
 
     config = training_features(args.config, recipe.trim_db)
@@ -248,7 +248,7 @@ def _corpus(args, recipe):
 
 def _check_groups(args, speakers, labels, classes, split, recipe):
     """Find out whether there are groups of speakers to calibrate by."""
-    from npreslstm.training.temperature import inner_splits
+    from npreslstm.experiments.temperature import inner_splits
 
     if args.calibrate is not None:
         inner_splits(speakers, labels, classes, split, args.calibrate, recipe)

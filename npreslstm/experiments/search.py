@@ -16,13 +16,13 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.errors import DivergedError, InputError
+from npreslstm.experiments.crossval import FoldTask, fold_seed, run_fold
+from npreslstm.experiments.journal import lock_folder, settle_config, write_json
+from npreslstm.experiments.store import corpus_digest
 from npreslstm.files import sweep
 from npreslstm.parallel import check_cluster, run_all
-from npreslstm.training.crossval import FoldTask, fold_seed, run_fold
-from npreslstm.training.journal import lock_folder, settle_config, write_json
 from npreslstm.training.metrics import confusion_matrix, uar
 from npreslstm.training.recipe import Recipe
-from npreslstm.training.store import corpus_digest
 
 STARTUP_TRIALS = 10  # drawn at random before TPE has something to go by
 PRUNING_TRIALS = 5  # complete before others are stopped early
@@ -144,7 +144,7 @@ def search(
     storage : str, optional
         URL of a relational database for Optuna.
     cache, workers, dask, on_clip
-        As of `npreslstm.training.crossval.crossval`.
+        As of `npreslstm.experiments.crossval.crossval`.
     on_trial : callable, optional
         Called with (the Trial that is done, all that are finished) after each.
 

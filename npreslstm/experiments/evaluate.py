@@ -8,14 +8,14 @@ import numpy as np
 
 from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
+from npreslstm.experiments.corpora import corpus_classes, corpus_scores
+from npreslstm.experiments.journal import Predictions
+from npreslstm.experiments.store import clip_names
 from npreslstm.layers.activations import softmax
 from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
-from npreslstm.training.corpora import corpus_classes, corpus_scores
 from npreslstm.training.dataset import LEFT_OUT, RAVDESS, bare_name
-from npreslstm.training.journal import Predictions
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare
-from npreslstm.training.store import clip_names
 from npreslstm.training.trainer import pad, predict
 
 TYPES = ("float32", "int8")
@@ -152,7 +152,7 @@ def evaluate(
     dataset : Dataset
     speakers : list of str
     number_type : {'float32', 'int8'}
-        'int8' is the integer model of `npreslstm.ports.quantize`.
+        'int8' is the integer model of `npreslstm.integer.quantize`.
     speeds : sequence of float
         As of `Recognizer`: probabilities are the mean of those at each; what else is seen is of the clips as
         they are.
@@ -251,7 +251,7 @@ def _run(model, clips):
 
 
 def _run_integer(checkpoint, clips):
-    from npreslstm.ports.quantize import QuantizedModel
+    from npreslstm.integer.quantize import QuantizedModel
 
     model = QuantizedModel.from_checkpoint(checkpoint)
     return np.concatenate([model.infer(*pad(batch)) for batch in _batches(clips)])

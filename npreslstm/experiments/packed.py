@@ -16,10 +16,8 @@ import re
 import zlib
 
 from npreslstm.errors import InputError
-from npreslstm.files import atomic_write
-from npreslstm.formats.plain_data import read_json
-from npreslstm.training.crossval import summarise
-from npreslstm.training.journal import (
+from npreslstm.experiments.crossval import summarise
+from npreslstm.experiments.journal import (
     FIRST_COLUMNS,
     REMEDY,
     Journal,
@@ -29,6 +27,8 @@ from npreslstm.training.journal import (
     parse_predictions,
     prediction_rows,
 )
+from npreslstm.files import atomic_write
+from npreslstm.formats.plain_data import read_json
 
 JSON, TABLE = FILES = ("results.json", "predictions.csv.gz")
 # bytes that a table unpacks to: these, and so many for each of the file
@@ -49,7 +49,7 @@ class PackedResults:
     config : dict
         That of the journal.
     summary : dict
-        As of `npreslstm.training.crossval.summarise`, when it was packed.
+        As of `npreslstm.experiments.crossval.summarise`, when it was packed.
 
     Raises
     ------

@@ -9,7 +9,7 @@ all.
     summary.json                    the scores; follows from the above
     lock                            held by the process that works on the folder
 
-`config.json` and `predictions/` are all that a report needs. `npreslstm.training.packed` puts them into two
+`config.json` and `predictions/` are all that a report needs. `npreslstm.experiments.packed` puts them into two
 files.
 """
 
@@ -25,7 +25,7 @@ import numpy as np
 from npreslstm.checkpoint import save_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.files import CsvWriter, atomic_write, fcntl, sweep
-from npreslstm.formats.plain_data import misfit, read_json
+from npreslstm.formats.plain_data import differences, misfit, read_json
 
 ENTRY = re.compile(r"run-(\d+)-fold-(\d+)\.csv")
 LOCK = "lock"  # a file that stays, and is empty
@@ -228,22 +228,6 @@ def lock_folder(folder):
                 remedy = "wait for it, or choose another folder"
                 raise InputError(f"another process is working on {folder}: {remedy}") from None
         yield
-
-
-def differences(there, here, name=""):
-    """['recipe.lr is 0.001 there, 0.002 here'] of two JSON values."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        found = [
-            differences(there.get(key), here.get(key), f"{name}.{key}" if name else key)
-            for key in {**there, **here}
-        ]
-        return [line for lines in found for line in lines]
-    return [] if there == here else [f"{name} is {_short(there)} there and {_short(here)} here"]
-
-
-def _short(value):
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def write_json(path, value):

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from npreslstm.experiments.journal import Predictions
 from npreslstm.training.dataset import Corpus
-from npreslstm.training.journal import Predictions
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, uar
 
 

@@ -15,18 +15,18 @@ import numpy as np
 from npreslstm import __version__
 from npreslstm.checkpoint import Checkpoint, load_checkpoint
 from npreslstm.errors import InputError, SnapshotError
+from npreslstm.experiments.corpora import corpus_classes, corpus_scores
+from npreslstm.experiments.journal import Journal, Predictions, lock_folder
+from npreslstm.experiments.protocol import check_classes, make_folds
+from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
 from npreslstm.layers.activations import softmax
 from npreslstm.parallel import check_cluster, run_all
 from npreslstm.schema import ModelConfig
 from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
 from npreslstm.training.conditioned import digest_of
-from npreslstm.training.corpora import corpus_classes, corpus_scores
 from npreslstm.training.fit import Split, fit
-from npreslstm.training.journal import Journal, Predictions, lock_folder
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
-from npreslstm.training.protocol import check_classes, make_folds
 from npreslstm.training.recipe import Recipe
-from npreslstm.training.store import corpus_digest, open_examples, store_examples
 from npreslstm.training.trainer import predict
 
 

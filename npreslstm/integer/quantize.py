@@ -35,7 +35,7 @@ import numpy as np
 from npreslstm.errors import InputError
 from npreslstm.fast.packing import packing
 from npreslstm.folding import fold, halve_sigmoids
-from npreslstm.ports import fixed_point as fp
+from npreslstm.integer import fixed_point as fp
 
 INPUT_RANGE, CELL_RANGE = 16.0, 16.0  # where a checkpoint carries no calibration
 CELL_MARGIN = 1.25  # head-room of the cell states over those of the calibration
