@@ -9,7 +9,8 @@ import pytest
 from samples import voice, write_wav, write_weights
 
 from npreslstm import cli
-from npreslstm.report.text import Progress, printable, table
+from npreslstm.report.text import table
+from npreslstm.terminal import Progress, printable
 
 NAMES = ["line\nbreak.wav", "carriage\rreturn.wav", "tab\tand \x1b[2Jescape.wav", 'quote",comma.wav']
 

@@ -25,14 +25,13 @@ import numpy as np
 
 from npreslstm.checkpoint import save_checkpoint
 from npreslstm.cli import guarded
-from npreslstm.commands.data import (
+from npreslstm.commands.arguments import (
     add_background_argument,
     add_corpus_arguments,
     background_files,
     load_training_data,
+    parse_speeds,
 )
-from npreslstm.commands.predict import parse_speeds
-from npreslstm.commands.train import ClipLine
 from npreslstm.errors import InputError
 from npreslstm.experiments.crossval import FoldTask, pooled_uar, run_fold
 from npreslstm.experiments.evaluate import heard, z_scored
@@ -41,6 +40,7 @@ from npreslstm.experiments.store import corpus_digest, open_examples, store_exam
 from npreslstm.files import atomic_write
 from npreslstm.parallel import available_cores, run_all
 from npreslstm.schema import ModelConfig
+from npreslstm.terminal import ClipLine
 from npreslstm.training.calibration import fit_temperature, temperature_scores
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.fit import Split

@@ -24,12 +24,12 @@ import numpy as np
 from npreslstm.audio.reader import find_audio
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.cli import guarded
-from npreslstm.commands.train import ClipLine
 from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
 from npreslstm.files import atomic_write
 from npreslstm.parallel import available_cores, run_all
 from npreslstm.report.text import table
 from npreslstm.schema import ModelConfig
+from npreslstm.terminal import ClipLine
 from npreslstm.training.dataset import Dataset, load_dataset, merge
 from npreslstm.training.fit import Split, fit
 from npreslstm.training.metrics import bootstrap_difference, confusion_matrix, uar

@@ -18,12 +18,12 @@ import numpy as np
 
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
-from npreslstm.commands.train import ClipLine
 from npreslstm.conditions.table import TABLE
 from npreslstm.errors import InputError
 from npreslstm.experiments.journal import Journal
 from npreslstm.experiments.robustness import SEED, robustness
 from npreslstm.report.text import table
+from npreslstm.terminal import ClipLine
 from npreslstm.training.calibration import expected_calibration_error
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.metrics import confusion_matrix, uar

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
-from npreslstm.commands.train import ClipLine
 from npreslstm.errors import InputError
 from npreslstm.experiments.robustness import SEED, robustness
 from npreslstm.files import atomic_write
 from npreslstm.report.robustness import robustness_markdown
+from npreslstm.terminal import ClipLine
 from npreslstm.training.dataset import load_dataset
 
 BUNDLED = ("robust", "mcu", "paper")

@@ -20,8 +20,7 @@ import numpy as np
 from npreslstm.audio.config import FeatureConfig
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
-from npreslstm.commands.predict import parse_speeds
-from npreslstm.commands.train import ClipLine
+from npreslstm.commands.arguments import parse_speeds
 from npreslstm.errors import InputError
 from npreslstm.experiments.crossval import pooled_uar, summarise
 from npreslstm.experiments.evaluate import heard, z_scored
@@ -30,6 +29,7 @@ from npreslstm.experiments.store import corpus_digest, open_examples, store_exam
 from npreslstm.integer.quantize import QuantizedModel
 from npreslstm.layers.activations import softmax
 from npreslstm.parallel import available_cores
+from npreslstm.terminal import ClipLine
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.trainer import pad
 

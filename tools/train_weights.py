@@ -21,18 +21,18 @@ from pathlib import Path
 from npreslstm.assets import weights_folder
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.cli import guarded
-from npreslstm.commands.data import (
+from npreslstm.commands.arguments import (
     add_background_argument,
     add_corpus_arguments,
     background_files,
     load_training_data,
 )
-from npreslstm.commands.train import ClipLine, EpochLine
 from npreslstm.errors import InputError
 from npreslstm.experiments.packed import open_results
 from npreslstm.files import atomic_write
 from npreslstm.report.model_card import model_card
 from npreslstm.schema import ModelConfig
+from npreslstm.terminal import ClipLine, EpochLine
 from npreslstm.training.calibration import calibrated
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.fit import fit, prepare_examples, split_by_speaker

@@ -1,6 +1,6 @@
 """``npreslstm calibrate``: probabilities that are how often the weights are right."""
 
-from npreslstm.report.text import show
+from npreslstm.terminal import show
 
 HELP = "calibrate the probabilities of weights by a cross-validation inside their training speakers"
 

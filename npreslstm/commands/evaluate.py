@@ -3,8 +3,18 @@
 import sys
 
 from npreslstm.assets import DEFAULT_WEIGHTS
-from npreslstm.commands.data import DATA, add_corpus_arguments, corpus_paths, load_data, read_paths
-from npreslstm.commands.predict import add_speeds_argument, parse_speeds
+from npreslstm.commands.arguments import (
+    DATA,
+    add_corpus_arguments,
+    add_plot_arguments,
+    add_speeds_argument,
+    check_plots,
+    corpus_paths,
+    load_data,
+    parse_speeds,
+    read_paths,
+)
+from npreslstm.terminal import ClipLine, printable, say
 
 HELP = "score weights on a corpus: UAR, recall by class, by sex, intensity and speaker; pictures"
 
@@ -59,24 +69,7 @@ def add_arguments(parser):
     parser.add_argument("--cache", metavar="DIR", help="keep extracted features here for the next run")
 
 
-def add_plot_arguments(parser):
-    """Where pictures go."""
-    parser.add_argument("--plots", metavar="DIR", help="draw pictures into DIR")
-    parser.add_argument("--plot-format", choices=("png", "svg"), default="png", help="default: png")
-
-
-def check_plots(args):
-    """Find out before the work whether pictures can be drawn after it."""
-    if args.plots:
-        from npreslstm.files import check_folder
-        from npreslstm.report.plots import plain_text
-
-        plain_text()
-        check_folder("--plots", args.plots)
-
-
 def run(args):
-    from npreslstm.cli import say
     from npreslstm.errors import InputError
     from npreslstm.experiments.evaluate import choose_speakers, evaluate
     from npreslstm.files import check_output
@@ -132,8 +125,6 @@ def _warning(checkpoint, dataset, speakers):
 
 
 def _progress():
-    from npreslstm.commands.train import ClipLine
-
     return ClipLine() if sys.stderr.isatty() else None
 
 
@@ -182,7 +173,7 @@ def _report(args, evaluation, warning):
     from npreslstm.experiments.evaluate import scores
     from npreslstm.experiments.journal import write_predictions
     from npreslstm.report.evaluation import evaluation_text
-    from npreslstm.report.text import can_draw, printable
+    from npreslstm.report.text import can_draw
 
     classes = evaluation.checkpoint.classes
     if args.format == "csv":
@@ -221,7 +212,6 @@ def _write(args, text):
 
 
 def _plot(args, evaluation):
-    from npreslstm.cli import say
     from npreslstm.experiments.evaluate import scores
     from npreslstm.report import plots
     from npreslstm.training.calibration import SCORES, reliability

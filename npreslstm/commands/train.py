@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 
-from npreslstm.commands.data import (
+from npreslstm.commands.arguments import (
     DATA,
     add_background_argument,
     add_corpus_arguments,
@@ -13,7 +13,7 @@ from npreslstm.commands.data import (
     load_training_data,
     read_paths,
 )
-from npreslstm.report.text import CLEAR_LINE, printable, show
+from npreslstm.terminal import ClipLine, EpochLine, printable, show
 
 HELP = "train a model on a RAVDESS folder, on your own corpus, or on synthetic tones"
 EXAMPLES = """\
@@ -278,34 +278,3 @@ def _report(paths, notes):
             )
             for corpus, score in scores.get("corpora", {}).items():
                 show(f"  {printable(corpus)}: UAR {score['uar']:.4f} on {score['clips']} clips")
-
-
-class _Line:
-    """A line on stderr that is written over on a terminal, and now and then repeated elsewhere."""
-
-    def show(self, text, done, total):
-        if sys.stderr.isatty():
-            print(CLEAR_LINE, end="", file=sys.stderr)
-            show(text, sys.stderr, end="\n" if done == total else "")
-        elif done == total or done % max(1, total // 20) == 0:
-            show(text, sys.stderr)
-
-
-class ClipLine(_Line):
-    """Progress of feature extraction."""
-
-    def __call__(self, done, total):
-        self.show(f"features of clip {done}/{total}", done, total)
-
-
-class EpochLine(_Line):
-    """Progress of training."""
-
-    def __call__(self, epoch):
-        uar = "" if epoch.uar is None else f"  validation UAR {epoch.uar:.4f}"
-        minutes, seconds = divmod(round(epoch.seconds_left), 60)
-        self.show(
-            f"epoch {epoch.epoch}/{epoch.epochs}  loss {epoch.loss:.4f}{uar}  {minutes}:{seconds:02d} left",
-            epoch.epoch,
-            epoch.epochs,
-        )

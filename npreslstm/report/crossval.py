@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from npreslstm.report.text import duration, printable, table
+from npreslstm.report.text import duration, table
+from npreslstm.terminal import printable
 from npreslstm.training.calibration import SCORES
 
 HEADER = 10  # characters of a class name over a column
