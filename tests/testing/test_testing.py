@@ -28,7 +28,7 @@ from npreslstm.testing import (
 )
 from npreslstm.testing.recurrent import PARAMETERS
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "testing.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
 EXACT = 1e-14  # achieved 2e-15, float64
 N, T, D, H = 3, 6, 4, 5
 LENGTHS = np.array([4, 6, 2])

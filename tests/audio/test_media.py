@@ -13,7 +13,7 @@ from npreslstm import cli
 from npreslstm.audio.reader import LengthWarning, open_audio, read_audio, read_blocks
 from npreslstm.errors import InputError
 
-SOUNDS = Path(__file__).parent / "sounds"  # of the demo clip: 2.579 s
+SOUNDS = Path(__file__).parents[1] / "sounds"  # of the demo clip: 2.579 s
 NAMES = ("a.3gp", "a.aac", "a.amr", "a.m4a", "a.webm")
 
 

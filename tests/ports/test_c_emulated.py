@@ -12,7 +12,7 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.ports import c_ledger
 from npreslstm.ports.c_export import export_c
 
-PAGE = Path(__file__).parent.parent / "docs" / "c-port.md"
+PAGE = Path(__file__).parents[2] / "docs" / "c-port.md"
 SOUND = ["MFCC", "chroma", "probabilities"]  # what the self-test reports of a piece of sound
 TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm", "make")
 

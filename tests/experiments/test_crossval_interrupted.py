@@ -19,7 +19,7 @@ from npreslstm.parallel import run_all
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.recipe import training_features
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def start(arguments):
@@ -166,7 +166,9 @@ if __name__ == "__main__":
 def test_workers_that_are_ended_leave_no_file_and_no_process(tmp_path, number):
     (tmp_path / "out").mkdir()
     (tmp_path / "script.py").write_text(WRITING)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(str, [ROOT, ROOT / "tests", Path(__file__).parent]))
+    }
     restore = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
     command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "out")]
     process = subprocess.Popen(

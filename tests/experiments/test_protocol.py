@@ -53,7 +53,7 @@ def test_tables_are_the_published_ones():
 
 
 def test_the_documentation_has_the_same_tables():
-    text = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| \d \| ([\d, ]+) \| ([\d, ]+) \|$", text, re.MULTILINE)
     written = [tuple(tuple(cell.split(", ")) for cell in row) for row in rows]
     assert written == [*TABLES["paper"], *TABLES["emobox"]]

@@ -31,7 +31,7 @@ from npreslstm.errors import InputError
 from npreslstm.formats import closed_pickle, plain_data, state_dicts, torch_pt, torch_tensors, torch_zip
 from npreslstm.formats.torch_pt import read_state_dict, read_torch, write_state_dict
 
-GOLDENS = Path(__file__).parent / "goldens"
+GOLDENS = Path(__file__).parents[1] / "goldens"
 DTYPES = "float64 float32 float16 complex64 complex128 bool uint8 int8 int16 int32 int64 uint16 uint32 uint64".split()
 
 
@@ -418,7 +418,7 @@ def test_the_test_helper_makes_an_honest_file(tmp_path):
 
 # --- docs/formats.md ---
 
-DOCUMENT = (Path(__file__).parent.parent / "docs" / "formats.md").read_text(encoding="utf-8")
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 
 
 def test_the_example_in_the_document_prints_what_it_says(tmp_path, monkeypatch, capsys):

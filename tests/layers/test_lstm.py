@@ -4,6 +4,7 @@ matter.
 
 import numpy as np
 import pytest
+from reference import random_params
 
 from npreslstm.gradient_check import numeric_gradient, relative_error
 from npreslstm.layers.lstm import (
@@ -15,12 +16,6 @@ from npreslstm.layers.lstm import (
     lstm_step,
     lstm_step_backward,
 )
-
-
-def random_params(rng, D, H, dtype=np.float64):
-    """Random weights with b_ih and b_hh distinct, so that losing one shows."""
-    shapes = (4 * H, D), (4 * H, H), (4 * H,), (4 * H,)
-    return LSTMParams(*(rng.normal(0, 0.5, shape).astype(dtype) for shape in shapes))
 
 
 def errors_of(loss, pairs):

@@ -12,7 +12,7 @@ from npreslstm.layers.batchnorm import batchnorm_backward, batchnorm_forward
 from npreslstm.schema import ModelConfig
 from tools.make_figures import main as make_figures
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "lstm.md").read_text(encoding="utf-8")
 SOURCES = [*sorted((ROOT / "npreslstm" / "layers").glob("*.py")), ROOT / "npreslstm" / "model.py"]
 TAG = r"\(([LARBEDS]\d'?)\)"

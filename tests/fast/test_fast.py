@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from reference import lstm as reference_lstm
-from test_lstm import random_params
+from reference import random_params
 
 from npreslstm.errors import InputError
 from npreslstm.fast.attention import attention_backward, attention_forward, attention_infer

@@ -9,7 +9,7 @@ import pytest
 
 from npreslstm.cli import main
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = ["README.md", "docs/conditions.md"]
 NUMBER = re.compile(r"\d+\.\d+")
 

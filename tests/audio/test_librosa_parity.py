@@ -21,7 +21,7 @@ from npreslstm.audio.features import extract_features
 from npreslstm.audio.reader import read_audio
 from npreslstm.audio.signal import to_mono, trim_bounds, trim_energies
 
-GOLDENS = Path(__file__).parent / "goldens" / "frontend.npz"
+GOLDENS = Path(__file__).parents[1] / "goldens" / "frontend.npz"
 MFCC_TOLERANCE = {np.float32: 5e-4, np.float64: 1e-11}
 CHROMA_TOLERANCE = {np.float32: 2e-6, np.float64: 1e-14}
 

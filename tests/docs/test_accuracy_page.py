@@ -10,7 +10,7 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.experiments.crossval import pooled_uar, summarise
 from npreslstm.experiments.packed import FILES, open_results
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 RESULTS = sorted(path.name for path in DOCS.glob("results/*"))
 
 pytestmark = pytest.mark.skipif(

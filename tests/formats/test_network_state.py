@@ -16,7 +16,7 @@ from npreslstm.formats.network_state import network_state
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 
-GOLDENS = Path(__file__).parent / "goldens"
+GOLDENS = Path(__file__).parents[1] / "goldens"
 SMALL = ModelConfig(input_size=6, hidden_size=8, num_classes=3)
 
 

@@ -204,7 +204,7 @@ def test_clips_as_recorded_score_as_the_card_says(ravdess, tmp_path):
 )
 def test_a_missing_corpus_is_one_line(arguments, tmp_path):
     tool, *more = arguments
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     command = [sys.executable, str(root / "tools" / f"{tool}.py"), str(tmp_path / "nothing"), *more]
     done = subprocess.run(
         command, cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, text=True

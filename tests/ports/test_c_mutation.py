@@ -335,7 +335,7 @@ def test_a_changed_entry_of_the_frontend_is_caught(folders, tmp_path, folder, ar
 
 def test_the_page_says_how_many_changes():
     total = sum(map(len, [*MUTATIONS.values(), *ARRAYS.values(), *TABLES.values()]))
-    assert f"{total} changes in all" in (Path(__file__).parent.parent / "docs" / "c-port.md").read_text(
+    assert f"{total} changes in all" in (Path(__file__).parents[2] / "docs" / "c-port.md").read_text(
         encoding="utf-8"
     )
 

@@ -20,7 +20,7 @@ from npreslstm.experiments import search
 from npreslstm.experiments.search import DEFAULT_RANGES, PAPER_RANGES, Range, parse_ranges
 from npreslstm.training.recipe import ORIGINAL, Recipe, load_recipe
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
     "--folds",
     "3",

@@ -266,7 +266,7 @@ def run_under_sanitizers(folder, program, tmp_path, *arguments):
         f"-I{folder}",
     ]
     subprocess.run(
-        ["gcc", *flags, Path(__file__).parent / "c" / program, *sources, "-o", tmp_path / "program"],
+        ["gcc", *flags, Path(__file__).parents[1] / "c" / program, *sources, "-o", tmp_path / "program"],
         check=True,
     )
     done = subprocess.run([tmp_path / "program", *arguments], capture_output=True, text=True)

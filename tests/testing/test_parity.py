@@ -12,7 +12,7 @@ from npreslstm.errors import InputError
 from npreslstm.formats.lstm_layouts import from_keras, from_onnx, to_onnx
 from npreslstm.testing.recurrent import PARAMETERS, recurrent_backward, recurrent_forward
 
-GOLDENS = Path(__file__).parent / "goldens"
+GOLDENS = Path(__file__).parents[1] / "goldens"
 KINDS = ("forward", "bidirectional")
 
 
@@ -110,7 +110,7 @@ def test_the_page_repeats_what_other_tests_hold(dtype):
     assert achieved(f"original code, logits, {dtype}") == held["logits"]
     assert achieved(f"original code, gradients, {dtype}") == held["grad"]
     figures = [achieved(f"Adam, 5 steps of the original, {what}, {dtype}") for what in ("losses", "tensors")]
-    source = (Path(__file__).parent / "test_optimizer.py").read_text(encoding="utf-8")
+    source = (Path(__file__).parents[1] / "training" / "test_optimizer.py").read_text(encoding="utf-8")
     assert all(f"{figure:.1e}".replace("e-0", "e-") in source for figure in figures)
 
 

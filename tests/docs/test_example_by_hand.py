@@ -10,7 +10,7 @@ from npreslstm.layers.lstm import GATES, LSTMParams, gate_slices, lstm_step, lst
 from npreslstm.testing import trace_lstm
 from npreslstm.testing.recurrent import PARAMETERS, recurrent_backward, recurrent_forward
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "example-by-hand.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "example-by-hand.md"
 ROW = re.compile(r"^    (\w+)((?: +-?\d+\.\d+)+)(?: +#.*)?$", re.MULTILINE)
 
 
