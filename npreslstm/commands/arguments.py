@@ -1,5 +1,5 @@
-"""Arguments that several commands have in common, and what they lead to: corpora, plans of training, pictures,
-speeds.
+"""Arguments that several commands have in common, and what they lead to: corpora, plans of training,
+pictures, speeds.
 """
 
 import os

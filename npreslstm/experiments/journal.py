@@ -9,8 +9,8 @@ all.
     summary.json                    the scores; follows from the above
     lock                            held by the process that works on the folder
 
-`config.json` and `predictions/` are all that a report needs. `npreslstm.experiments.packed` puts them into two
-files.
+`config.json` and `predictions/` are all that a report needs. `npreslstm.experiments.packed` puts them into
+two files.
 """
 
 import contextlib

@@ -71,8 +71,8 @@ def model_card(checkpoints, summaries):
     checkpoints : dict
         {name: Checkpoint} with notes as `npreslstm.training.fit.fit` writes them.
     summaries : dict
-        {name: summary} of the recipe's cross-validation, as `npreslstm.experiments.crossval.summarise` returns
-        them.
+        {name: summary} of the recipe's cross-validation, as `npreslstm.experiments.crossval.summarise`
+        returns them.
 
     Returns
     -------

@@ -37,7 +37,8 @@ def test_all_commands_and_names_are_there(source):
     text = (source / "docs" / "command-line.md").read_text(encoding="utf-8")
     for name in COMMANDS:
         assert f"\n## npreslstm {name}\n" in text and f"usage: npreslstm {name} " in text
-    assert "## npreslstm export c\n" in text and "--type {float32,int8}" in text
+    assert all(f"## npreslstm export {form}\n" in text for form in ("c", "onnx", "vectors"))
+    assert "--type {float32,int8}" in text
     names = (source / "docs" / "api" / "npreslstm.rst").read_text(encoding="utf-8")
     assert ".. autofunction:: load_model\n" in names and ".. autoclass:: Recognizer\n" in names
 
