@@ -38,7 +38,7 @@ def floors():
     """{room: floor} of the list in docs/architecture.md; the lowest floor is 0."""
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     rows = re.search(r"## The rooms\n.*?```text\n(.*?)```", page, re.DOTALL)[1].splitlines()
-    names = [row[:32].replace("/", "").split() for row in rows]
+    names = [row.partition("#")[0].replace("/", "").split() for row in rows]
     return {room: floor for floor, row in enumerate(reversed(names)) for room in row}
 
 
