@@ -67,7 +67,7 @@ def main(argv=None):
         help="folder of a cross-validation with weights/; repeatable",
     )
     parser.add_argument(
-        "--temperature", metavar="FILE", help="calibrate by what tools/ladder.py --temperature wrote"
+        "--temperature", metavar="FILE", help="calibrate by what tools/accuracy/ladder.py --temperature wrote"
     )
     parser.add_argument(
         "--start", metavar="W", help="weights to go on from: a file, or the name of bundled ones"
@@ -118,7 +118,7 @@ def main(argv=None):
 
 
 def with_temperature(checkpoint, path):
-    """The checkpoint calibrated by a record of tools/ladder.py, of speakers whom it was trained on."""
+    """The checkpoint calibrated by a record of tools/accuracy/ladder.py, of speakers whom it was trained on."""
     record = json.loads(Path(path).read_text(encoding="utf-8"))
     if strangers := set(record["speakers"]) - set(checkpoint.notes["speakers trained on"]):
         raise InputError(f"{path} is of speakers that were not trained on: {', '.join(sorted(strangers))}")

@@ -280,8 +280,8 @@ class TestParts:
 
 @pytest.mark.parametrize("kind", ["white", "pink"])
 def test_95_percent_of_speech_and_10_of_the_rest_on_unseen_speakers(ravdess, kind):
-    """A fifth of what tools/activity.py measures on all 300 clips: docs/frontend.md."""
-    from tools import activity as tool
+    """A fifth of what tools/accuracy/activity.py measures on all 300 clips: docs/frontend.md."""
+    from tools.accuracy import activity as tool
 
     rng, total = np.random.default_rng(0), np.zeros((3, 4), int)
     for actor in (2, 5, 14, 15, 16):

@@ -1,7 +1,7 @@
 """The frontend beside librosa: frozen values always, live librosa over random configurations, the corpus
 where it is.
 
-Achieved, as printed by tools/frontend_parity.py: MFCC 1.2e-4 in float32, one unit in the last place of MFCC 0
+Achieved, as printed by tools/accuracy/frontend_parity.py: MFCC 1.2e-4 in float32, one unit in the last place of MFCC 0
 at -1100, and 1.4e-12 in float64; chroma equal in every bit, and the tuning of every clip. Other processors
 and builds of BLAS round sums otherwise, hence a few units more in the tolerances.
 """
@@ -62,14 +62,14 @@ def librosa():
 
 @pytest.fixture(scope="module")
 def librosa_features(librosa):
-    from tools.make_frontend_goldens import librosa_features
+    from tools.goldens.make_frontend_goldens import librosa_features
 
     return librosa_features
 
 
 @pytest.mark.oracle
 def test_goldens_are_what_librosa_gives(librosa, capsys):
-    from tools.make_frontend_goldens import check
+    from tools.goldens.make_frontend_goldens import check
 
     assert check() == 0, capsys.readouterr().out
 

@@ -68,7 +68,7 @@ def test_every_decision_is_pythons(c):
 
 def test_every_decision_is_pythons_on_speech(c, ravdess):
     """Of unseen speakers, as recorded and in noise."""
-    from tools import activity as tool
+    from tools.accuracy import activity as tool
 
     rng, count = np.random.default_rng(0), 0
     for actor in (2, 5, 14, 15, 16):

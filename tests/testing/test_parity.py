@@ -96,7 +96,7 @@ def test_the_goldens_are_what_the_frameworks_give(framework, modules, monkeypatc
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     for module in modules:
         pytest.importorskip(module)
-    from tools.make_goldens import differences, make
+    from tools.goldens.make_goldens import differences, make
 
     with np.load(GOLDENS / f"lstm_{framework}.npz", allow_pickle=False) as file:
         assert differences(make(framework), {name: file[name] for name in file.files}) == []

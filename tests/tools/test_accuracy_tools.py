@@ -20,7 +20,7 @@ from npreslstm.errors import InputError
 from npreslstm.experiments.journal import Journal
 from npreslstm.experiments.protocol import PAPER_TEST
 from npreslstm.training.dataset import load_dataset
-from tools import ladder, robustness, score_folds
+from tools.accuracy import ladder, robustness, score_folds
 
 
 def test_the_ladder_never_hears_the_speakers_of_the_bundled_weights():
@@ -200,7 +200,13 @@ def test_clips_as_recorded_score_as_the_card_says(ravdess, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", (["ladder", "--cache", "features"], ["robustness"], ["train_weights", "mcu"], ["c_parity"])
+    "arguments",
+    (
+        ["accuracy/ladder", "--cache", "features"],
+        ["accuracy/robustness"],
+        ["train_weights", "mcu"],
+        ["accuracy/c_parity"],
+    ),
 )
 def test_a_missing_corpus_is_one_line(arguments, tmp_path):
     tool, *more = arguments

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-BENCH = Path(__file__).resolve().parents[2] / "tools" / "bench.py"
+BENCH = Path(__file__).resolve().parents[2] / "tools" / "bench"
 
 
 def bench(*arguments):

@@ -1,10 +1,10 @@
-"""tools/manifests.py: what the names of clips say."""
+"""tools/accuracy/manifests.py: what the names of clips say."""
 
 import pytest
 
 from npreslstm.cli import guarded
 from npreslstm.training.dataset import load_dataset, merge
-from tools import manifests
+from tools.accuracy import manifests
 
 NEMO = [
     "SM0_anger_1",
@@ -67,6 +67,6 @@ def test_unknown_names_are_refused_and_nothing_is_written(corpora, tmp_path, cap
 def test_a_folder_without_corpora_is_one_line(tmp_path, capsys):
     assert guarded(manifests.main, [str(tmp_path), str(tmp_path / "out")]) == 2
     assert (
-        "nemo holds no .ogg files; expected a corpus as tools/manifests.py --help describes it"
+        "nemo holds no .ogg files; expected a corpus as tools/accuracy/manifests.py --help describes it"
         in capsys.readouterr().err
     )

@@ -40,7 +40,8 @@ def test_other_weights_are_noticed(monkeypatch, capsys):
     assert set(weights_figures.stale()) == {*weights_figures.FIGURES, *weights_figures.BY_HAND}
     assert weights_figures.main(["--list"]) == 1
     assert (
-        "docs/c-port.md, accuracy       of other weights: python tools/c_parity.py" in capsys.readouterr().out
+        "docs/c-port.md, accuracy       of other weights: python tools/accuracy/c_parity.py"
+        in capsys.readouterr().out
     )
 
 

@@ -29,7 +29,7 @@ from npreslstm.training.calibration import (
     temperature_scores,
     temperature_text,
 )
-from tools import compare_calibrations
+from tools.accuracy import compare_calibrations
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPARED = ("mcu", "mcu-labels", "paper", "original")

@@ -1,6 +1,6 @@
 """Time npreslstm.fast against the reference, npreslstm.layers, in turns, one thread.
 
-    python tools/bench_layers.py [--rounds 9] [--format table|csv|json]
+    python tools/bench layers [--rounds 9] [--format table|csv|json]
 
 Milliseconds (medians of the rounds), and how many times as fast: each layer at the sizes of LSTM2, on 32
 clips of 100 frames; the whole model on 32 clips of 69 to 124 frames, forward and backward in training, and on

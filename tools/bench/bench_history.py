@@ -1,6 +1,6 @@
 """Time the forward and backward pass of a training step at several commits, in turns, one thread.
 
-    python tools/bench_history.py COMMIT ... [--batch 8 16 32 64] [--rounds 5] [--format table|csv|json]
+    python tools/bench history COMMIT ... [--batch 8 16 32 64] [--rounds 5] [--format table|csv|json]
 
 One row a commit: processor milliseconds (median over rounds of a fresh process's median), and how many times
 as fast as the first commit that is. Each commit's package is taken out of git into a temporary folder. The

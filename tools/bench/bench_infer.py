@@ -1,6 +1,6 @@
 """Time the classification of single clips beside PyTorch's and onnxruntime's, in turns, one thread each.
 
-    python tools/bench_infer.py [--clips 16] [--rounds 200] [--turn 1] [--format table|csv|json]
+    python tools/bench infer [--clips 16] [--rounds 200] [--turn 1] [--format table|csv|json]
 
 One row a contender: milliseconds a clip of z-scored features (median), and that divided by npreslstm's.
 PyTorch runs in inference mode: `packed` as the training bench has it, `padded` and `plain` without packing,

@@ -1,7 +1,7 @@
 """Make the small files in tests/goldens that PyTorch itself wrote, and the values they must give.
 
-    python tools/make_torch_goldens.py            # write them anew
-    python tools/make_torch_goldens.py --check    # make them in a temporary folder and compare
+    python tools/goldens/make_torch_goldens.py            # write them anew
+    python tools/goldens/make_torch_goldens.py --check    # make them in a temporary folder and compare
 
 torch_*.pt are files of torch.save in its several formats; torch_values.npz holds what torch.load makes of
 them, as '<file>/<name>', and the version of torch. Needs torch (the extra `oracle`); the tests that read the
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-GOLDENS = Path(__file__).resolve().parent.parent / "tests" / "goldens"
+GOLDENS = Path(__file__).resolve().parents[2] / "tests" / "goldens"
 CHANGING = ("torch_stream.pt", "torch_script.pt")  # torch writes addresses and an order by chance into them
 DTYPES = (
     "float64 float32 float16 bfloat16 complex64 complex128 bool uint8 int8 int16 int32 int64 uint16 uint32"

@@ -1,7 +1,7 @@
 """Latency of one clip: the exported C as a shared library beside onnxruntime, PyTorch and NumPy, one thread,
 in turns.
 
-    python tools/bench.py c [--weights NAME] [--rounds N] [--format table|csv|json]
+    python tools/bench c [--weights NAME] [--rounds N] [--format table|csv|json]
 
 Features are z-scored and, for int8, quantised beforehand; every contender gives logits. Needs a C compiler,
 torch and onnxruntime.

@@ -1,6 +1,6 @@
 """Time the import of the package beside `import numpy`: fresh processes in turns, the best of each.
 
-python tools/bench.py import [--rounds 20]
+python tools/bench import [--rounds 20]
 """
 
 import argparse

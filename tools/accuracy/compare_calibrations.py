@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compare ways to calibrate the networks of cross-validations: figures of docs/protocol.md.
 
-    python tools/compare_calibrations.py DIR ...
+    python tools/accuracy/compare_calibrations.py DIR ...
 
 DIR is a folder of `npreslstm crossval`; its config.json and predictions/ are enough. In each run, what
 calibrates a fold is fitted on the predictions of the other folds: a temperature, one that weighs every class

@@ -1,7 +1,7 @@
 """Print how long reading the weights of ResLSTM-SA h64 takes, beside torch.load and the safetensors library
 in the same run.
 
-    python tools/bench_formats.py [--repeats N]
+    python tools/bench formats [--repeats N]
 
 Two figures a reader: its first read in a fresh process, after its imports (best of 5 processes), and its best
 of N reads, all readers in turns. Ratios are to torch.load(weights_only=True). The same file is read by all

@@ -2,12 +2,12 @@
 # Run the tests on every Python from 3.10 to 3.13 that is found, each with the oldest and the newest NumPy and soundfile it supports,
 # and print a table.
 #
-#   tools/test_matrix.sh [PYTEST ARGUMENT ...]
-#   VERSIONS="3.10 3.13" tools/test_matrix.sh -n 2
+#   tools/release/test_matrix.sh [PYTEST ARGUMENT ...]
+#   VERSIONS="3.10 3.13" tools/release/test_matrix.sh -n 2
 #
 # Interpreters come from pyenv and from PATH. The virtual environments stay in .matrix/, so that a second run is quick; logs are beside them.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
 row() { printf '%-8s %-7s %-7s %-10s %-7s %s\n' "$@"; }

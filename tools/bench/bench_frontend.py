@@ -1,7 +1,7 @@
 """Time the features of a clip beside librosa's, in turns, one thread each; then time and memory over the
 length of a file.
 
-    python tools/bench.py frontend [--rounds 10] [--seconds 1 10 60 600 3600] [--format table|csv|json]
+    python tools/bench frontend [--rounds 10] [--seconds 1 10 60 600 3600] [--format table|csv|json]
 
 Milliseconds a clip, for each of 12 clips the fastest of the rounds. `librosa`: feature.mfcc
 and feature.chroma_stft as people call them. `librosa ready`: its functions from a ready STFT and with ready

@@ -1,7 +1,7 @@
 """Freeze the command line with PyInstaller and compare what the frozen program says with what Python says.
 
     pip install . pyinstaller
-    python tools/try_frozen.py              # a folder, then one file
+    python tools/release/try_frozen.py              # a folder, then one file
 
 PyInstaller finds the package's hook by its entry point, so the package must be installed (not on PYTHONPATH).
 Exit status 1 if any command differs.

@@ -1,7 +1,7 @@
 """Time one training step (forward, backward, Adam with coupled L2) beside PyTorch's, in turns, one thread
 each.
 
-    python tools/bench_train.py [--batch 8 16 32 64] [--rounds 15] [--turn 4] [--format table|csv|json]
+    python tools/bench train [--batch 8 16 32 64] [--rounds 15] [--turn 4] [--format table|csv|json]
 
 A turn is four steps, on up to four batches, since in training a step follows a step; `--turn 1` makes each of
 them the first after the others'. Columns: milliseconds a step (medians). npreslstm; torch with nn.LSTM on

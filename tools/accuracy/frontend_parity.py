@@ -1,6 +1,6 @@
 """Print the largest differences between the features and librosa's.
 
-    python tools/frontend_parity.py [FOLDER]
+    python tools/accuracy/frontend_parity.py [FOLDER]
 
 Rows: the signals of tests/goldens/frontend.npz; with FOLDER (RAVDESS, say) every sound file in it under both
 named configurations, `mcu` after our resampling to 16 kHz. Columns: MFCC and chroma in float32 and in
@@ -11,9 +11,11 @@ is another than librosa's; how many clips are beyond 1e-3 (MFCC) or 1e-5 (chroma
 import argparse
 import sys
 import warnings
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
-from make_frontend_goldens import cases, librosa_features, signals
 
 from npreslstm.audio import chroma, spectrum
 from npreslstm.audio.config import FeatureConfig
@@ -22,6 +24,7 @@ from npreslstm.audio.reader import find_audio, read_audio
 from npreslstm.audio.resampling import resample
 from npreslstm.audio.signal import to_mono, trim_silence
 from npreslstm.cli import guarded
+from tools.goldens.make_frontend_goldens import cases, librosa_features, signals
 
 LIMITS = {"MFCC": 1e-3, "chroma": 1e-5}
 

@@ -1,7 +1,7 @@
 """Make tests/goldens/frontend.npz: synthetic signals and what librosa computes of them.
 
-    python tools/make_frontend_goldens.py            write the file
-    python tools/make_frontend_goldens.py --check    compare the file with the librosa that is installed
+    python tools/goldens/make_frontend_goldens.py            write the file
+    python tools/goldens/make_frontend_goldens.py --check    compare the file with the librosa that is installed
 
 The signals are stored (16 bits), so that nothing depends on how a machine computes a sine. For each case
 `NAME/config` is the FeatureConfig (JSON), `NAME/signal` the name of its signal, `NAME/float32` and
@@ -21,7 +21,7 @@ from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.spectrum import lead_in, lead_out
 from npreslstm.files import atomic_write
 
-PATH = Path(__file__).resolve().parent.parent / "tests" / "goldens" / "frontend.npz"
+PATH = Path(__file__).resolve().parents[2] / "tests" / "goldens" / "frontend.npz"
 TOLERANCE = 1e-3  # of --check, another machine's librosa against the file
 
 

@@ -1,8 +1,8 @@
 """Make the small checkpoints in tests/goldens whose tensors PyTorch saved in parts or quantised, and what it
 computes from them.
 
-    python tools/make_checkpoint_goldens.py            # write them anew
-    python tools/make_checkpoint_goldens.py --check    # make them in a temporary folder and compare the values
+    python tools/goldens/make_checkpoint_goldens.py            # write them anew
+    python tools/goldens/make_checkpoint_goldens.py --check    # make them in a temporary folder and compare the values
 
 checkpoint_*.pt are state dicts; checkpoint_values.npz holds the tensors that the layers work with, as
 '<file>/<name>'. Needs torch (the extra `oracle`); the tests that read the files do not.

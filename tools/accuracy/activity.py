@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How much speech the voice-activity gate keeps, and how much else: the table of docs/frontend.md.
 
-    python tools/activity.py RAVDESS [--others] [--seed 0]
+    python tools/accuracy/activity.py RAVDESS [--others] [--seed 0]
 
 The clips are those of the speakers that the bundled weights hold out; with --others those of the other
 speakers, on whom the constants of audio/activity.py were chosen. A hop counts as speech where the clean clip

@@ -1,6 +1,6 @@
 """Time the calls of NumPy on which the layout of the LSTM rests (docs/speed.md), in turns, one thread.
 
-    python tools/bench_calls.py [--clips 1 8 64] [--rounds 200] [--format table|csv|json]
+    python tools/bench calls [--clips 1 8 64] [--rounds 200] [--format table|csv|json]
 
 Microseconds a call (fastest of the rounds) for the gates of n clips with H = 64. Some calls are in groups:
 the same work done in several ways, of which the LSTM uses the first.

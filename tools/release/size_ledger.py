@@ -1,6 +1,6 @@
 """Print what the C port costs on emulated Cortex-M cores, as two Markdown tables.
 
-    python tools/size_ledger.py [WEIGHTS] [--update docs/c-port.md]
+    python tools/release/size_ledger.py [WEIGHTS] [--update docs/c-port.md]
 
 WEIGHTS (default: the bundled mcu) must be for features that stream. --update puts the tables between the
 marks in a file. Needs arm-none-eabi-gcc with newlib, and qemu-system-arm.
@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.files import atomic_write
@@ -29,7 +29,7 @@ RUNS = (
     ("float32", "m4f"),
     ("float32", "m7"),
 )
-MARKS = "<!-- ledger: tools/size_ledger.py -->\n", "<!-- end of ledger -->\n"
+MARKS = "<!-- ledger: tools/release/size_ledger.py -->\n", "<!-- end of ledger -->\n"
 
 
 def tables(checkpoint):

@@ -2,7 +2,7 @@
 """Write manifests of nEMO and of the part of EmoSpeech, with the labels named as RAVDESS's where they mean
 the same.
 
-    python tools/manifests.py CORPORA OUT
+    python tools/accuracy/manifests.py CORPORA OUT
 
 CORPORA holds nemo/SPEAKER_EMOTION_SENTENCE.ogg and emospeech/SPEAKER_EMOTION_KEYWORD_ENVIRONMENT_NN.ogg; OUT,
 made if needed, gets nemo.csv and emospeech.csv, whose files are relative to it. emospeech/background/ is
@@ -50,7 +50,7 @@ def rows_of(
     names = sorted(path.name for path in folder.glob("*.ogg") if not path.name.startswith("."))
     if not names:
         raise InputError(
-            f"{folder} holds no .ogg files; expected a corpus as tools/manifests.py --help describes it"
+            f"{folder} holds no .ogg files; expected a corpus as tools/accuracy/manifests.py --help describes it"
         )
     found = {name: name_of_clip.fullmatch(name) for name in names}
     refuse(

@@ -1,7 +1,7 @@
 """Print how near the C port comes to NumPy on RAVDESS: MFCC, chroma, logits, integer bits, probabilities of
 the integer model.
 
-    python tools/c_parity.py RAVDESS [--weights mcu] [--type float32|int8] [--every K]
+    python tools/accuracy/c_parity.py RAVDESS [--weights mcu] [--type float32|int8] [--every K]
 
 --type float32 takes every clip (or every K-th) from 16-bit samples to logits in C and compares with NumPy in
 float32. --type int8 takes the clips of the speakers that the weights hold out, compares the integer C with
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
