@@ -2,10 +2,10 @@
 """Train the bundled weights on RAVDESS and write them with their model card.
 
     python tools/train_weights.py RAVDESS paper [--jobs 2] [--cache DIR] [--seed 0]
-    python tools/train_weights.py RAVDESS mcu --teachers DIR [--teachers DIR ...] --recipe student [--set
-    FIELD=VALUE ...] python tools/train_weights.py RAVDESS robust --corpus nemo.csv --corpus emospeech.csv
-    --background DIR --start mcu
-        --recipe robust [--set FIELD=VALUE ...]
+    python tools/train_weights.py RAVDESS mcu --teachers DIR [--teachers DIR ...] --recipe student
+        [--set FIELD=VALUE ...]
+    python tools/train_weights.py RAVDESS robust --corpus nemo.csv --corpus emospeech.csv --background DIR
+        --start mcu --recipe robust [--set FIELD=VALUE ...]
 
 Fold 0's test actors are held out. With --teachers, folders of cross-validations of the same features, the
 networks of their fold 0 are learnt from. With --start, training goes on from other weights. Run again after
@@ -118,7 +118,7 @@ def main(argv=None):
 
 
 def with_temperature(checkpoint, path):
-    """The checkpoint calibrated by a record of tools/accuracy/ladder.py, of speakers whom it was trained on."""
+    """The checkpoint calibrated by a record of tools/accuracy/ladder.py, of speakers it was trained on."""
     record = json.loads(Path(path).read_text(encoding="utf-8"))
     if strangers := set(record["speakers"]) - set(checkpoint.notes["speakers trained on"]):
         raise InputError(f"{path} is of speakers that were not trained on: {', '.join(sorted(strangers))}")

@@ -1,9 +1,9 @@
 """The frontend beside librosa: frozen values always, live librosa over random configurations, the corpus
 where it is.
 
-Achieved, as printed by tools/accuracy/frontend_parity.py: MFCC 1.2e-4 in float32, one unit in the last place of MFCC 0
-at -1100, and 1.4e-12 in float64; chroma equal in every bit, and the tuning of every clip. Other processors
-and builds of BLAS round sums otherwise, hence a few units more in the tolerances.
+Achieved, as printed by tools/accuracy/frontend_parity.py: MFCC 1.2e-4 in float32, one unit in the last
+place of MFCC 0 at -1100, and 1.4e-12 in float64; chroma equal in every bit, and the tuning of every clip.
+Other processors and builds of BLAS round sums otherwise, hence a few units more in the tolerances.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Hostile .pt files: each is refused with one clear line, in a process that watches what the reader does.
 
 The process records every audited event (imports, file access, calls of eval, os.system and so on), its peak
-memory and its time. `pytest -rP -k refused tests/formats/test_torch_pt_hostile.py` prints both and the message
-for each file.
+memory and its time. `pytest -rP -k refused tests/formats/test_torch_pt_hostile.py` prints both and the
+message for each file.
 """
 
 import json

@@ -2,13 +2,15 @@
 """Score a recipe without the speakers that the bundled weights are tested on: one line of the ladder in
 docs/accuracy.md.
 
-    python tools/accuracy/ladder.py RAVDESS --cache FEATURES [--config mcu] [--recipe R] [--set FIELD=VALUE ...] [--seed 0]
-    python tools/accuracy/ladder.py RAVDESS --cache FEATURES --seed 1 --keep T                # keep the networks in the folder T,
-    python tools/accuracy/ladder.py RAVDESS --cache FEATURES --recipe student --teachers T    # to be the teachers of others
-    python tools/accuracy/ladder.py RAVDESS --cache FEATURES --speeds 1,0.85,1.15  # and a line for clips that are heard at these speeds
-    python tools/accuracy/ladder.py RAVDESS --cache FEATURES --set conditions=12   # and a line for clips under drawn conditions
-    python tools/accuracy/ladder.py RAVDESS --cache FEATURES --recipe robust --start T --temperature FILE   # go on from networks, calibrate by them
-    python tools/accuracy/ladder.py --corpus RAVDESS --corpus nemo.csv --cache FEATURES       # trained on another corpus too
+    python tools/accuracy/ladder.py RAVDESS --cache FEATURES [OPTION ...]
+
+    --config mcu --recipe R --set FIELD=VALUE --seed 0
+    --seed 1 --keep T                               keep the networks in the folder T,
+    --recipe student --teachers T                   to be the teachers of others
+    --speeds 1,0.85,1.15                            and a line for clips that are heard at these speeds
+    --set conditions=12                             and a line for clips under drawn conditions
+    --recipe robust --start T --temperature FILE    go on from networks, calibrate by them
+    --corpus RAVDESS --corpus nemo.csv              in place of RAVDESS: trained on another corpus too
 
 The 19 actors that fold 0 trains on are dealt to four groups in turn; each group is scored by a network that
 was trained on the other three, and on all of the other corpora. Actors 2, 5, 14, 15 and 16 have no part in
@@ -210,8 +212,8 @@ def temperature_record(entries, drawn, times):
     )
     about = {"value": T, "clips": sum(len(entry.labels) for entry in entries), "speakers": speakers}
     how = (
-        "tools/accuracy/ladder.py: each clip as recorded and under conditions, by networks that have not heard"
-        " its speaker"
+        "tools/accuracy/ladder.py: each clip as recorded and under conditions, by networks that have not"
+        " heard its speaker"
     )
     return about | temperature_scores(logits, labels, T) | {"how": how}
 

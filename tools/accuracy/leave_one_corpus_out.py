@@ -2,8 +2,8 @@
 """Does it help on a corpus that nobody trained on to have heard two others in place of one? A table of
 docs/accuracy.md.
 
-    python tools/accuracy/leave_one_corpus_out.py --corpus RAVDESS --corpus nemo.csv --corpus emospeech.csv --out DIR
-        [--seeds 2] [--set FIELD=VALUE ...] [--workers 2] [--cache FEATURES] [--background DIR]
+    python tools/accuracy/leave_one_corpus_out.py --corpus RAVDESS --corpus nemo.csv --corpus emospeech.csv
+        --out DIR [--seeds 2] [--set FIELD=VALUE ...] [--workers 2] [--cache FEATURES] [--background DIR]
 
 For every corpus that is left out: a network for each of the others alone, and one for all of them together,
 by the same recipe and from the same seed. Two networks are compared over the classes that both of them and

@@ -50,7 +50,8 @@ def rows_of(
     names = sorted(path.name for path in folder.glob("*.ogg") if not path.name.startswith("."))
     if not names:
         raise InputError(
-            f"{folder} holds no .ogg files; expected a corpus as tools/accuracy/manifests.py --help describes it"
+            f"{folder} holds no .ogg files; expected a corpus as tools/accuracy/manifests.py --help describes"
+            " it"
         )
     found = {name: name_of_clip.fullmatch(name) for name in names}
     refuse(

@@ -2,8 +2,8 @@
 """Score the networks of a cross-validation under recording conditions, each on the speakers whom it never
 heard.
 
-    python tools/accuracy/robust_folds.py RAVDESS DIR [--condition "as recorded" --condition "peak at 0.9" ...] [--jobs
-    2] [--cache FEATURES]
+    python tools/accuracy/robust_folds.py RAVDESS DIR [--condition "as recorded" --condition "peak at 0.9"]
+        [--jobs 2] [--cache FEATURES]
 
 DIR is a folder of `npreslstm crossval` with weights/. Prints, for every condition, the UAR of the pooled
 predictions and their expected calibration error: mean and standard deviation of the runs whose networks are

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Score weights under recording conditions: the table of docs/accuracy.md.
 
-    python tools/accuracy/robustness.py RAVDESS [--weights robust --weights mcu ...] [--seed 1] [--jobs 2] [--cache
-    FEATURES] python tools/accuracy/robustness.py RAVDESS --jobs 2 --cache FEATURES --update docs/accuracy.md
+    python tools/accuracy/robustness.py RAVDESS [--weights robust --weights mcu ...] [--seed 1] [--jobs 2]
+        [--cache FEATURES]
+    python tools/accuracy/robustness.py RAVDESS --jobs 2 --cache FEATURES --update docs/accuracy.md
 
 The clips are those of the speakers whom all of the weights hold out. Every condition changes the samples
 before anything else does; none of them is drawn in training. `npreslstm evaluate DATA --conditions` does the

@@ -2,7 +2,8 @@
 """Score the networks of a cross-validation in other ways than it did: figures of docs/accuracy.md and
 docs/c-port.md.
 
-    python tools/accuracy/score_folds.py RAVDESS DIR --cache FEATURES [--speeds 1,0.85,1.15 [--keep OUT]] [--workers 2]
+    python tools/accuracy/score_folds.py RAVDESS DIR --cache FEATURES [--speeds 1,0.85,1.15 [--keep OUT]]
+        [--workers 2]
 
 DIR is a folder of `npreslstm crossval` with weights/. Prints, for every run whose networks are all there, the
 UAR of the pooled predictions: in float32, in the integers of `npreslstm.integer.quantize`, and of the mean of

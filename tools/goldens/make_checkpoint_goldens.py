@@ -2,7 +2,7 @@
 computes from them.
 
     python tools/goldens/make_checkpoint_goldens.py            # write them anew
-    python tools/goldens/make_checkpoint_goldens.py --check    # make them in a temporary folder and compare the values
+    python tools/goldens/make_checkpoint_goldens.py --check    # make them elsewhere and compare the values
 
 checkpoint_*.pt are state dicts; checkpoint_values.npz holds the tensors that the layers work with, as
 '<file>/<name>'. Needs torch (the extra `oracle`); the tests that read the files do not.

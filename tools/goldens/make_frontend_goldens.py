@@ -1,7 +1,7 @@
 """Make tests/goldens/frontend.npz: synthetic signals and what librosa computes of them.
 
     python tools/goldens/make_frontend_goldens.py            write the file
-    python tools/goldens/make_frontend_goldens.py --check    compare the file with the librosa that is installed
+    python tools/goldens/make_frontend_goldens.py --check    compare it with the librosa that is installed
 
 The signals are stored (16 bits), so that nothing depends on how a machine computes a sine. For each case
 `NAME/config` is the FeatureConfig (JSON), `NAME/signal` the name of its signal, `NAME/float32` and

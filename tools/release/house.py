@@ -9,6 +9,7 @@ tests/public_names.txt, as far as a tree has them. The order of the rooms is tha
 
 import ast
 import io
+import os
 import re
 import subprocess
 import sys
@@ -113,9 +114,27 @@ def circles(imports):
 
 
 def public_names():
-    """Qualified names of functions, classes, methods and properties in tests/public_names.txt."""
-    text = (ROOT / "tests" / "public_names.txt").read_text(encoding="utf-8")
-    return set(re.findall(r"^    (?:class |classmethod |property )?([A-Za-z][\w.]*)(?=[(\[]|$)", text, re.M))
+    """(module, qualified name) of functions, classes, methods and properties in tests/public_names.txt."""
+    names, module = [], None
+    for line in (ROOT / "tests" / "public_names.txt").read_text(encoding="utf-8").splitlines():
+        if not line.startswith(" "):
+            module = line.removeprefix(PACKAGE).removeprefix(".")
+        elif found := re.match(r"    (?:class |classmethod |property )?([A-Za-z][\w.]*)(?=[(\[]|$)", line):
+            names.append((module, found[1]))
+    return names
+
+
+def public_definitions(trees):
+    """Nodes of the public names that trees {module: syntax tree} define, in the module named or in the one
+    nearest to it by name.
+    """
+    defined = {}
+    for module, tree in trees.items():
+        for name, node in definitions(tree):
+            defined.setdefault(name, {})[module] = node
+    for module, name in public_names():
+        if nodes := defined.get(name):
+            yield nodes[max(nodes, key=lambda other: len(os.path.commonprefix([module, other])))]
 
 
 def definitions(tree, prefix=""):
@@ -149,8 +168,10 @@ def numbers(root, files):
     }
     trees = {name: ast.parse(text) for name, text in texts.items() if name.endswith(".py")}
     functions = [node for t in trees.values() for node in ast.walk(t) if isinstance(node, ast.FunctionDef)]
-    names, package = public_names(), [t for name, t in trees.items() if name.startswith(f"{PACKAGE}/")]
-    public = [node for tree in package for name, node in definitions(tree) if name in names]
+    package = {
+        module_name(root / name, root): tree for name, tree in trees.items() if name.startswith(f"{PACKAGE}/")
+    }
+    public = list(public_definitions(package))
     imports = imports_of(root)
     return {
         f"lines over {LONG_LINE} columns": sum(
