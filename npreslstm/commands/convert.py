@@ -1,6 +1,7 @@
 """``npreslstm convert``: weights from one file format to another."""
 
-from npreslstm.report.text import printable, show
+from npreslstm.commands.arguments import add_key_argument
+from npreslstm.terminal import printable, say, show
 
 HELP = "convert weights between PyTorch's .pt, .safetensors and the native .npz, without PyTorch"
 
@@ -41,14 +42,7 @@ def add_arguments(parser):
     )
 
 
-def add_key_argument(parser):
-    """Which network, of files that hold several."""
-    key = "which of several networks in a checkpoint, as the message about them calls it: state_dict.ema"
-    parser.add_argument("--key", help=key)
-
-
 def run(args):
-    from npreslstm.cli import say
     from npreslstm.conversion import convert
 
     classes = None if args.classes is None else [name.strip() for name in args.classes.split(",")]

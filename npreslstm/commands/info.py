@@ -1,7 +1,7 @@
 """``npreslstm info``: everything a weights file holds."""
 
-from npreslstm.commands.convert import add_key_argument
-from npreslstm.report.text import printable, show
+from npreslstm.commands.arguments import add_key_argument
+from npreslstm.terminal import printable, show
 
 HELP = (
     "print everything about a weights file: sizes, tensors, features, statistics, classes, where it comes"

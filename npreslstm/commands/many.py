@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from npreslstm import __version__
 from npreslstm.partial import DIGEST, FOR_PEOPLE
+from npreslstm.terminal import Progress, say
 
 # a task: enough clips for one batch, but a long recording by itself
 FILES_AT_ONCE, BYTES_AT_ONCE = 8, 4_000_000
@@ -158,8 +159,6 @@ def run_many(files, here, there, form, about, args):
     InputError
         If none could.
     """
-    from npreslstm.report.text import Progress
-
     with (
         _opened(files, form, about, args) as output,
         Progress(len(files), "files", done=output.done) as progress,
@@ -254,8 +253,6 @@ class _Output:
         self._write()
 
     def _say_error(self):
-        from npreslstm.cli import say
-
         if self._error is not None:
             say(f"error: {self._error}")
             self._error = None
@@ -373,8 +370,6 @@ class _Kept(_Output):
         self._partial.remove()
 
     def _say_how_to_go_on(self):
-        from npreslstm.cli import say
-
         path = self._partial.path
         if self.done and os.path.exists(path):
             say(

@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 
+from npreslstm.commands.arguments import add_speeds_argument, parse_speeds
 from npreslstm.commands.many import (
     OUTPUT_EXAMPLES,
     add_path_arguments,
@@ -12,6 +13,7 @@ from npreslstm.commands.many import (
     found_files,
     run_many,
 )
+from npreslstm.terminal import reason
 
 HELP = "predict the emotion in sound files"
 
@@ -64,29 +66,6 @@ def add_arguments(parser):
     parser.add_argument(
         "--attention", action="store_true", help="show where in time the model listened (not in CSV)"
     )
-
-
-def add_speeds_argument(parser):
-    """At which playback speeds clips are heard."""
-    parser.add_argument(
-        "--speeds",
-        default="1",
-        metavar="S",
-        help="hear everything at several speeds and average, e.g. 1,0.85,1.15 (default 1)",
-    )
-
-
-def parse_speeds(text):
-    """(1.0, 0.85, 1.15) of the text ``1,0.85,1.15``."""
-    from npreslstm.audio.signal import check_speeds
-    from npreslstm.errors import InputError
-
-    try:
-        speeds = tuple(map(float, text.split(",")))
-    except ValueError:
-        raise InputError(f"--speeds is {text!r}; expected numbers with commas, such as 1,0.85,1.15") from None
-    check_speeds(speeds)
-    return speeds
 
 
 def run(args):
@@ -164,8 +143,6 @@ def predict_files(recognizer, options, files, progress=None):
     """(file, Prediction or None, error or None) of some files, and the warnings that came up as
     (category, text).
     """
-    from npreslstm.cli import reason
-
     errors = {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
