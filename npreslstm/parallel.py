@@ -232,6 +232,7 @@ def run_in_order(function, tasks, workers=1, dask=None):
     OSError
         If processes are killed again and again.
     """
+    from concurrent.futures import CancelledError
     from concurrent.futures.process import BrokenProcessPool
 
     tasks, waiting, fruitless = iter(tasks), collections.deque(), 0
@@ -253,10 +254,12 @@ def run_in_order(function, tasks, workers=1, dask=None):
                     waiting.popleft()
                     done += 1
                     yield result
-        except BrokenProcessPool:
+        except (BrokenProcessPool, CancelledError):  # cancelled: the connection to the scheduler was lost
             fruitless = 0 if done else fruitless + 1
             if fruitless == ATTEMPTS:
-                raise OSError(DIED) from None
+                raise OSError(
+                    DIED if dask is None else f"the work at {dask} was lost again and again"
+                ) from None
 
 
 def _take(tasks, waiting):

@@ -95,7 +95,8 @@ def start(folder, output, command, *more):
         *more,
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(line, env=environment, stderr=subprocess.DEVNULL, cwd=ROOT)
+    with open(f"{output}.log", "ab") as log:
+        return subprocess.Popen(line, env=environment, stderr=log, cwd=ROOT)
 
 
 def resident(process):
@@ -116,7 +117,7 @@ def undisturbed(folder, output, command, count):
         if done and memory == memory:
             late = memory
         time.sleep(0.02)
-    check(process.returncode == 0, f"exit status {process.returncode}")
+    finish(process, output)
     return time.monotonic() - begun, early, late
 
 
@@ -133,8 +134,14 @@ def killed(folder, output, command, count, kills, rng):
         process.wait()
         check(not os.path.exists(output), f"{output} is there before all is done")
         places.append(Counter(output).update())
-    check(start(folder, output, command, "--resume").wait() == 0, "the last one failed")
+    finish(start(folder, output, command, "--resume"), output)
     return places
+
+
+def finish(process, output):
+    """Wait for a process; where it failed, say with which words."""
+    if process.wait() != 0:
+        check(False, f"exit status {process.returncode}: {Path(f'{output}.log').read_text()[-2000:]}")
 
 
 def with_two_processes(folder, output, command, count):
@@ -146,7 +153,7 @@ def with_two_processes(folder, output, command, count):
     workers = [pid for pid in children(process.pid) if b"multiprocessing.spawn" in command_line(pid)]
     check(len(workers) == 2, f"{len(workers)} workers")
     os.kill(workers[0], signal.SIGKILL)
-    check(process.wait() == 0, f"exit status {process.returncode}")
+    finish(process, output)
 
 
 def with_a_cluster(folder, output, command, count):
@@ -164,7 +171,7 @@ def with_a_cluster(folder, output, command, count):
         while counter.update() < count // 3 and process.poll() is None:
             time.sleep(0.01)
         os.kill(workers[0], signal.SIGKILL)
-        check(process.wait() == 0, f"exit status {process.returncode}")
+        finish(process, output)
     return True
 
 
