@@ -11,9 +11,15 @@ Keras and ONNX.
 
 from npreslstm.formats.lstm_layouts import from_keras, from_onnx
 from npreslstm.testing.compare import TOLERANCES, assert_tensors_equal
+from npreslstm.testing.gradients import (
+    assert_lstm_gradients_equal,
+    gradients_from_keras,
+    trace_lstm_gradients,
+)
 from npreslstm.testing.lstm import assert_lstm_equal, trace_lstm
 from npreslstm.testing.model import assert_trace_equal, trace
 
 __all__ = [
-    "TOLERANCES", "assert_lstm_equal", "assert_tensors_equal", "assert_trace_equal", "from_keras", "from_onnx", "trace", "trace_lstm",
+    "TOLERANCES", "assert_lstm_equal", "assert_lstm_gradients_equal", "assert_tensors_equal", "assert_trace_equal",
+    "from_keras", "from_onnx", "gradients_from_keras", "trace", "trace_lstm", "trace_lstm_gradients",
 ]  # fmt: skip

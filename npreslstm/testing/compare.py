@@ -7,13 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.errors import InputError, shown
-from npreslstm.formats.arrays import as_array, as_arrays
+from npreslstm.formats.arrays import as_array, as_arrays, type_name
 
 # Largest deviation allowed from the float64 reference, times max(1, |reference|), by the type of the tensor
 # under test. Gates and hidden states lie in [-1, 1], so this is a number of roundings: a sum of D + H
 # products in another order, one tanh, and what the cell carries on from frame to frame. docs/parity.md has
 # what PyTorch, Keras and ONNX Runtime achieve, a tenth of these or less: 8e-16 in float64, 2.7e-7 in float32.
-TOLERANCES = {"float64": 2e-14, "float32": 5e-6, "float16": 2e-2}
+# bfloat16 has three bits less than float16. Gradients take the same numbers, times a scale of their own
+# (`gradients`).
+TOLERANCES = {"float64": 2e-14, "float32": 5e-6, "float16": 2e-2, "bfloat16": 1.6e-1}
 
 _FRAMES = ("clip", "frame", "unit")
 _AXES = {  # of tensors that are not (clips, frames, units), by the last part of their name
@@ -35,8 +37,8 @@ def assert_tensors_equal(found, expected, lengths=None, tolerance=None, what="np
         consequences.
     lengths : (N,) int array, optional
         Frames of each clip; those past it are not compared.
-    tolerance : float, optional
-        Default: of `TOLERANCES`, by the type of the tensor under test.
+    tolerance : float or str, optional
+        A number, or the name of a type of `TOLERANCES`. Default: that of the tensor under test.
     what : str
         Name of the reference in the message.
 
@@ -98,10 +100,11 @@ def _layer(name):
 
 def _deviation(name, found, expected, lengths, tolerance, what):
     """Where one tensor first deviates; None if it does not."""
+    _, allowed = rounding(found, tolerance)
     found, expected = as_array(found, name), as_array(expected, name)
     axes = _AXES.get(name.rpartition(".")[2], _FRAMES)[: expected.ndim]
     expected, found = _cut(name, found, expected, axes, lengths)
-    limit = _tolerance(found, tolerance) * np.maximum(1, np.abs(expected))
+    limit = allowed * np.maximum(1, np.abs(expected))
     difference = np.abs(found - expected.astype(np.float64))
     wrong = ~(difference <= limit) & _valid(expected.shape, axes, lengths)  # a NaN is wrong
     if not wrong.any():
@@ -134,17 +137,37 @@ def _cut(name, found, expected, axes, lengths):
     return expected, found
 
 
-def _tolerance(found, tolerance):
-    if tolerance is not None:
+def rounding(value, tolerance=None):
+    """The type in which a tensor under test was computed, and how much that rounds.
+
+    Parameters
+    ----------
+    value : array_like, or a tensor of a framework
+    tolerance : float or str, optional
+        A number of the caller's own, or the name of a type that is not the array's.
+
+    Returns
+    -------
+    kind : str
+    allowed : float
+
+    Raises
+    ------
+    InputError
+        If `tolerance` is neither, or the type has no entry in `TOLERANCES`.
+    """
+    kind = tolerance if isinstance(tolerance, str) else type_name(value)
+    if isinstance(tolerance, str) and kind not in TOLERANCES:
+        raise InputError(f"tolerance is {shown(tolerance)}; expected a number, or {', '.join(TOLERANCES)}")
+    if tolerance is not None and not isinstance(tolerance, str):
         if not isinstance(tolerance, numbers.Real) or not 0 <= tolerance < 1e300:
             raise InputError(f"tolerance is {shown(tolerance)}; expected a number of 0 or more, and finite")
-        return tolerance
-    if found.dtype.name not in TOLERANCES:
+        return kind, float(tolerance)
+    if kind not in TOLERANCES:
         raise InputError(
-            f"the tensor under test is {found.dtype}; expected {', '.join(TOLERANCES)}, or a tolerance of"
-            " your own"
+            f"the tensor under test is {kind}; expected {', '.join(TOLERANCES)}, or a tolerance of your own"
         )
-    return TOLERANCES[found.dtype.name]
+    return kind, TOLERANCES[kind]
 
 
 def _valid(shape, axes, lengths):
