@@ -65,8 +65,7 @@ class Naive:
             for name in (name for name in names if name.split("_")[0] == layer):
                 k, turn = names.index(name), self.turn(name)
                 params = [
-                    weights.get(f"{w}_{name}", 0.0)
-                    for w in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+                    weights.get(f"{w}_{name}", 0.0) for w in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
                 ]
                 runs[name] = self.forward(name, inputs[::turn], params, h0[k], c0[k])
                 outputs.append(np.array([frame["h"] for frame in runs[name]])[::turn])
@@ -164,7 +163,7 @@ class Naive:
 
     def through_the_gates(self, name, v, dh, dc):
         """{gate: da}, and dc with what came through h."""
-        i, f, g, o, tanh_c = v["i"], v["f"], v["g"], v["o"], np.tanh(v["c"])
+        i, g, o, tanh_c = v["i"], v["g"], v["o"], np.tanh(v["c"])
         s = {gate: v[gate] * (1 - v[gate]) for gate in "ifo"}  # sigmoid's derivative
         tanh_g, tanh_of_c = 1 - g * g, 1 - tanh_c * tanh_c
         for gate in "ifo":
@@ -177,7 +176,6 @@ class Naive:
         if not self.in_(name, "nothing through h"):
             dc = dc + dh * o * tanh_of_c
         c_before = v["c"] if self.in_(name, "c for c_before") else v["c_before"]
-        # Without sigmoid's derivative the gate's own factor i, f or o goes with it.
         return {
             "i": dc * g * s["i"],
             "f": dc * c_before * s["f"],

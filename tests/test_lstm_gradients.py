@@ -10,7 +10,7 @@ from naive_backward import Naive
 from npreslstm.errors import InputError
 from npreslstm.gradient_check import numeric_gradient, relative_error
 from npreslstm.testing import (
-    TOLERANCES,
+    GRADIENT_TOLERANCES,
     assert_lstm_gradients_equal,
     gradients_from_keras,
     trace_lstm_gradients,
@@ -43,6 +43,7 @@ def make_case(D, H, layers, bidirectional, bias=True, lengths=LENGTHS, seed=0, f
 
 
 SMALL = make_case(3, 3, 1, False)
+BOTH = make_case(3, 2, 1, True)
 DEEP = make_case(3, 2, 2, True)
 
 
@@ -62,7 +63,9 @@ def mistake_in(message):
 # --- the reference ---
 
 
-@pytest.mark.parametrize("layers, bidirectional, bias", [(1, False, True), (2, True, True), (3, False, False)])
+@pytest.mark.parametrize(
+    "layers, bidirectional, bias", [(1, False, True), (2, True, True), (3, False, False)]
+)
 def test_the_reference_by_numeric_differences(layers, bidirectional, bias):
     """Over every weight, the input and the initial states; the loss weighs outputs and final states."""
     case = make_case(2, 3, layers, bidirectional, bias, lengths=[2, 3], frames=3)
@@ -141,7 +144,11 @@ def test_gradients_in_keras_layout():
     keras = [
         part
         for suffix in suffixes
-        for part in (grads[f"weight_ih_{suffix}"].T, grads[f"weight_hh_{suffix}"].T, grads[f"bias_ih_{suffix}"])
+        for part in (
+            grads[f"weight_ih_{suffix}"].T,
+            grads[f"weight_hh_{suffix}"].T,
+            grads[f"bias_ih_{suffix}"],
+        )
     ]
     found = gradients_from_keras(keras)
     assert list(found) == [f"{name}_{suffix}" for suffix in suffixes for name in PARAMETERS[:3]]
@@ -167,8 +174,9 @@ def test_the_message_names_tensor_layer_direction_and_place():
     )
     assert " 2 of 16 values deviate. Wrong as well: dx. Right: weight_ih_l1, " in message
     assert message.endswith(" and 11 more.")  # no mistake is named
-    only = {"dx": grads["dx"], "dc0": grads["dc0"] + np.eye(2)[1] * [[[1e-3]], [[0]], [[2e-3]], [[0]]]}
-    assert message_of(only, DEEP).startswith("dc0 deviates most at state 2, clip ")
+    only = {"dx": grads["dx"], "dc0": grads["dc0"]}
+    only["dc0"][2, 1, 0] += 1e-3
+    assert message_of(only, DEEP).startswith("dc0 deviates most at state 2, clip 1, unit 0: ")
     assert "dx deviates most at clip 1, frame 2, input 0: " in message_of({"dx": grads["dx"]}, DEEP)
     del only["dc0"]
     swapped = {name: array.swapaxes(0, 1) for name, array in only.items()}
@@ -259,13 +267,18 @@ def test_a_mistake_in_one_layer_is_named(mistake, words):
     assert named(SMALL, mistake) == words
 
 
-@pytest.mark.parametrize("mistake, words", (SINGLE | WHOLE | TURNS).items())
+@pytest.mark.parametrize("mistake, words", (SINGLE | TURNS).items())
+def test_a_mistake_in_both_directions_is_named(mistake, words):
+    assert named(BOTH, mistake) == words
+
+
+@pytest.mark.parametrize("mistake, words", (WHOLE | TURNS).items())
 def test_a_mistake_in_all_of_a_stack_is_named(mistake, words):
     assert named(DEEP, mistake) == words
 
 
 @pytest.mark.parametrize("where, place", SCOPES.items())
-@pytest.mark.parametrize("mistake", ["bias_hh zero", "no sigmoid' in f", "no dc carried", "nothing carried"])
+@pytest.mark.parametrize("mistake", ["bias_hh zero", "no dc carried"])
 def test_a_mistake_in_some_layers_or_directions_is_named(mistake, where, place):
     assert named(DEEP, mistake, where=where) == SINGLE[mistake] + place
 
@@ -319,9 +332,9 @@ def test_a_window_over_a_long_clip():
 @pytest.mark.parametrize("tensor", ["dx", "weight_hh_l0"])
 def test_one_tensor_is_never_explained_wrongly(mistake, words, tensor):
     """Where only some gradients are compared, several mistakes can give the same; none but those is named."""
-    gradient = Naive(mistake).gradients(**DEEP)[tensor]
+    gradient = Naive(mistake).gradients(**BOTH)[tensor]
     try:
-        assert_lstm_gradients_equal({tensor: gradient}, **DEEP)
+        assert_lstm_gradients_equal({tensor: gradient}, **BOTH)
     except AssertionError as error:
         assert mistake_in(str(error)).startswith((words, *ALIKE.get(mistake, ())))
 
@@ -329,12 +342,14 @@ def test_one_tensor_is_never_explained_wrongly(mistake, words, tensor):
 ALIKE = {}
 
 
-@pytest.mark.parametrize("case", [SMALL, DEEP])
+@pytest.mark.parametrize("case", [SMALL, BOTH])
 def test_no_mistake_is_named_where_there_is_another(case):
     """A lost factor that is not among the usual ones; noise; and two mistakes at once."""
     right = trace_lstm_gradients(**case)
     noise = np.random.default_rng(1)
-    noisy = {name: gradient * (1 + 0.01 * noise.normal(size=gradient.shape)) for name, gradient in right.items()}
+    noisy = {
+        name: gradient * (1 + 0.01 * noise.normal(size=gradient.shape)) for name, gradient in right.items()
+    }
     assert mistake_in(message_of(noisy, case)) == ""
     both = Naive("no dc carried").gradients(**case)
     both["bias_hh_l0"] *= 0
@@ -354,12 +369,12 @@ def test_mistakes_are_named_in_rougher_types(mistake, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_a_gradient_just_out_of_tolerance_is_no_mistake(dtype):
     """A mistake that would change next to nothing does not explain noise of its size."""
-    tiny = SMALL | {"dh_n": 1e-3 * TOLERANCES[np.dtype(dtype).name] * SMALL["dh_n"]}
+    tiny = SMALL | {"dh_n": 1e-3 * GRADIENT_TOLERANCES[np.dtype(dtype).name] * SMALL["dh_n"]}
     grads = trace_lstm_gradients(**tiny)
     grads = {name: gradient.astype(dtype) for name, gradient in grads.items()}
     assert_lstm_gradients_equal(grads, **tiny)
     rng = np.random.default_rng(2)
     for name, gradient in grads.items():
-        noise = rng.uniform(-8, 8, size=gradient.shape) * TOLERANCES[np.dtype(dtype).name]
+        noise = rng.uniform(-20, 20, size=gradient.shape) * GRADIENT_TOLERANCES[np.dtype(dtype).name]
         grads[name] = (gradient + noise * np.abs(gradient).max()).astype(dtype)
     assert mistake_in(message_of(grads, tiny)) == ""

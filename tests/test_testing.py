@@ -271,6 +271,53 @@ def test_gates_in_another_order_are_recognised(rng, order):
     )
 
 
+def stack_of(rng, layers):
+    """Weights of a bidirectional stack, H = 2."""
+    return {
+        f"{name}_l{k}{direction}": rng.normal(0, 0.7, (8, *width))
+        for k in range(layers)
+        for direction in ("", "_reverse")
+        for name, width in zip(PARAMETERS, (((4 if k else 3),), (2,), (), ()))
+    }
+
+
+@pytest.mark.parametrize(
+    "where, place",
+    {
+        ("l0", "l1"): ", in the forward direction",
+        ("l0_reverse", "l1_reverse"): ", in the backward direction",
+        ("l0", "l0_reverse"): ", in layer 0",
+        ("l1", "l1_reverse"): ", in layer 1",
+        ("l0",): ", in layer 0, forward direction",
+        ("l0_reverse",): ", in layer 0, backward direction",
+        ("l1_reverse",): ", in layer 1, backward direction",
+        ("l0", "l0_reverse", "l1", "l1_reverse"): "",
+        ("l0", "l1_reverse"): None,
+    }.items(),
+)
+def test_gates_swapped_in_one_layer_or_direction_are_recognised(rng, where, place):
+    weights, x = stack_of(rng, 2), rng.normal(size=(N, T, 3))
+    swapped = {
+        name: by_block({name: w}, [0, 3, 1, 2])[name] if name.split("_", 2)[2] in where else w
+        for name, w in weights.items()
+    }
+    message = wrong(trace_lstm(swapped, x, LENGTHS)["y"], weights, x, LENGTHS)
+    if place is None:  # no layer, no direction
+        assert "The output is right" not in message
+    else:
+        words = ", ".join(np.array(GATES)[np.argsort([0, 3, 1, 2])])
+        assert message.endswith(f"The output is right for weights with gates in the order {words}{place}.")
+
+
+def test_a_mistake_that_would_change_next_to_nothing_explains_nothing(rng):
+    """Noise just out of tolerance, where a lost bias would be within it."""
+    weights, x = weights_of(rng), rng.normal(size=(N, T, D))
+    weights["bias_hh_l0"] *= 1e-3
+    y = trace_lstm(weights, x)["y"]
+    noisy = (y + rng.uniform(-0.03, 0.03, size=y.shape)).astype(np.float16)
+    assert "The output is right" not in wrong(noisy, weights, x)
+
+
 def test_other_mistakes_are_recognised(rng):
     weights, x = weights_of(rng), rng.normal(size=(N, T, D))
     h0, c0 = rng.normal(size=(2, 1, N, H))

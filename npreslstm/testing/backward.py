@@ -111,7 +111,7 @@ def plain(dh_in, dc_in, cache):
     return direction_backward(dh_in, dc_in, cache, local_derivatives(cache))
 
 
-def stack_forward(x, lengths, layers, h0, c0, turn=None):
+def stack_forward(x, lengths, layers, h0, c0, turn=None, kept=None):
     """Run all layers and directions.
 
     Parameters
@@ -123,20 +123,23 @@ def stack_forward(x, lengths, layers, h0, c0, turn=None):
     h0, c0 : (L, N, H) arrays
     turn : function, optional
         What takes the place of `in_order`.
+    kept : dict, optional
+        Caches of directions that need not run again.
 
     Returns
     -------
     dict
         {'l0': LSTMCache, ...}; frames of a backward direction are in the order in which it runs.
     """
-    turn = turn or in_order
-    caches = {}
+    turn, kept, caches = turn or in_order, kept or {}, {}
     for names in by_layer(layers):
         outputs = []
         for name in names:
             k = len(caches)
-            y, _, caches[name] = lstm_forward(turn(name, x, lengths), layers[name], h0[k], c0[k])
-            outputs.append(turn(name, y, lengths))
+            caches[name] = kept.get(name)
+            if name not in kept:
+                _, _, caches[name] = lstm_forward(turn(name, x, lengths), layers[name], h0[k], c0[k])
+            outputs.append(turn(name, caches[name].h, lengths))
         x = np.concatenate(outputs, axis=2)  # (T, N, directions * H)
     return caches
 

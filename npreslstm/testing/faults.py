@@ -89,13 +89,18 @@ def transposed(w):
     return np.concatenate([block.T for block in np.split(w, 4)])
 
 
+def running(back):
+    """`direction_gradients` with something else in place of `direction_backward`."""
+    return lambda *given: direction_gradients(*given, back=back)
+
+
 def going_back(what, change):
     """The fault of going back with other data: `change` takes and returns (cache, local derivatives)."""
 
     def back(dh_in, dc_in, cache):
         return direction_backward(dh_in, dc_in, *change(cache, local_derivatives(cache)))
 
-    return Fault(what, lambda *given: direction_gradients(*given, back=back))
+    return Fault(what, running(back))
 
 
 def with_weights(cache, **changed):
@@ -209,18 +214,16 @@ def gates_stacked(order):
 
 def frames_lost(T, lengths):
     """Faults of a way back that begins or ends in the wrong frame."""
-    last = [k for k in range(1, T) if k <= LOST]
-    first = [k for k in range(1, T) if k <= LOST or T - k <= LOST]
-    for k in first:
-        what = f"that misses the first {frames(k)} (goes back through {T - k} of {T})"
-        yield Fault(what, lambda *given, k=k: direction_gradients(*given, back=without_first(k)))
-    for k in last:
+    for k in range(1, T):
+        if k <= LOST or T - k <= LOST:
+            what = f"that misses the first {frames(k)} (goes back through {T - k} of {T})"
+            yield Fault(what, running(without_first(k)))
+    for k in range(1, min(T, LOST + 1)):
         what = f"that misses each clip's last {frames(k)}"
-        yield Fault(what, lambda *given, k=k: direction_gradients(*given, back=without_last(k, lengths)))
+        yield Fault(what, running(without_last(k, lengths)))
         if lengths.min() < T:
-            whole = np.full_like(lengths, T)
-            what = f"that misses the batch's last {frames(k)}"
-            yield Fault(what, lambda *given, k=k: direction_gradients(*given, back=without_last(k, whole)))
+            back = without_last(k, np.full_like(lengths, T))
+            yield Fault(f"that misses the batch's last {frames(k)}", running(back))
 
 
 def frames(k):
