@@ -12,7 +12,8 @@ GATES = "ifgo"
 class Naive:
     """A backward pass with one mistake, in the layers and directions `where` (default: in all).
 
-    `order` and `k` belong to mistakes about gates and lost frames, `starts_kept` to states that are not carried.
+    `order` and `k` belong to mistakes about gates and lost frames, `starts_kept` to states that are kept
+    where they are not carried, or where the last frames are lost.
     """
 
     def __init__(self, mistake=None, where=None, order="ifgo", k=1, starts_kept=False):
@@ -121,7 +122,7 @@ class Naive:
             start = T - self.k
         if self.makes("batch's last frames missed"):
             start = min(T, T + self.padding - self.k)
-        if start < T:
+        if start < T and not self.starts_kept:
             dh, dc = 0 * dh, 0 * dc  # the final state's gradients go with the frames
         stop = self.k if self.makes("first frames missed") else 0
         dx = np.zeros((T, len(frames[0]["x"])))

@@ -13,11 +13,13 @@ import numpy as np
 from npreslstm.layers.lstm import GATES, LSTMParams
 from npreslstm.testing.backward import (
     REVERSE,
+    at_last_frame,
     by_layer,
     direction_backward,
     direction_gradients,
     in_order,
     local_derivatives,
+    plain,
     valid_frames,
 )
 
@@ -143,13 +145,26 @@ def states_not_carried():
         return no_dc(*no_dh(cache, local))
 
     for what, change, lost in (
-        ("that carries dc from frame to frame, but not dh", no_dh, ("dh0",)),
-        ("that carries dh from frame to frame, but not dc", no_dc, ("dc0",)),
-        ("that carries neither dh nor dc from frame to frame", neither, ("dh0", "dc0")),
+        ("that carries dc from frame to frame, but not dh", no_dh, ("dh",)),
+        ("that carries dh from frame to frame, but not dc", no_dc, ("dc",)),
+        ("that carries neither dh nor dc from frame to frame", neither, ("dh", "dc")),
     ):
         fault = going_back(what, change)
-        yield fault
-        yield fault._replace(run=with_initial_states(fault.run, lost))
+        for run in (fault.run, with_initial_states(fault.run, lost)):
+            yield fault._replace(run=run)
+            last = " or ".join(f"{name}_n" for name in lost)
+            yield Fault(f"{what}, nor takes {last}", without_final_states(run, lost))
+
+
+def without_final_states(run, names):
+    """`run`, with dh_n, dc_n or both ignored."""
+
+    def ignoring(name, dy, dh_n, dc_n, lengths, cache):
+        dh_n = np.zeros_like(dh_n) if "dh" in names else dh_n
+        dc_n = np.zeros_like(dc_n) if "dc" in names else dc_n
+        return run(name, dy, dh_n, dc_n, lengths, cache)
+
+    return ignoring
 
 
 def with_initial_states(run, names):
@@ -161,7 +176,7 @@ def with_initial_states(run, names):
         dh, dc = gradients.dh[0], gradients.dc[0]  # (N, H)
         da = np.concatenate([dc * local.i[0], dc * local.f[0], dc * local.g[0], dh * local.o[0]], axis=1)
         states = {"dh0": da @ cache.params.W_hh, "dc0": dc * local.carry[0]}
-        return gradients._replace(**{name: states[name] for name in names})
+        return gradients._replace(**{f"{name}0": states[f"{name}0"] for name in names})
 
     return kept
 
@@ -217,13 +232,14 @@ def frames_lost(T, lengths):
     for k in range(1, T):
         if k <= LOST or T - k <= LOST:
             what = f"that misses the first {frames(k)} (goes back through {T - k} of {T})"
-            yield Fault(what, running(without_first(k)))
+            yield Fault(what, missing_first(k))
     for k in range(1, min(T, LOST + 1)):
-        what = f"that misses each clip's last {frames(k)}"
-        yield Fault(what, running(without_last(k, lengths)))
-        if lengths.min() < T:
-            back = without_last(k, np.full_like(lengths, T))
-            yield Fault(f"that misses the batch's last {frames(k)}", running(back))
+        for moved in (True, False):
+            what = f"that misses each clip's last {frames(k)}"
+            yield Fault(what, missing_last(lengths - k, moved))
+            if lengths.min() < T:
+                what = f"that misses the batch's last {frames(k)}"
+                yield Fault(what, missing_last(np.minimum(lengths, T - k), moved))
 
 
 def frames(k):
@@ -231,8 +247,8 @@ def frames(k):
     return "frame" if k == 1 else f"{k} frames"
 
 
-def without_first(k):
-    """Go back to frame k and no further."""
+def missing_first(k):
+    """Go back to frame k and no further; a clip that ends before passes on what its final state is given."""
 
     def back(dh_in, dc_in, cache):
         *arrays, params = cache
@@ -240,17 +256,34 @@ def without_first(k):
         gradients = direction_backward(dh_in[k:], dc_in[k:], later, local_derivatives(later))
         return gradients._replace(dx=np.concatenate([np.zeros_like(cache.x[:k]), gradients.dx]))
 
-    return back
+    def run(name, dy, dh_n, dc_n, lengths, cache):
+        gradients = direction_gradients(name, dy, dh_n, dc_n, lengths, cache, back)
+        return passed_on(gradients, dh_n, dc_n, lengths > k)
+
+    return run
 
 
-def without_last(k, lengths):
-    """Begin k frames before the end."""
+def missing_last(ends, moved):
+    """Begin where each clip has the frames `ends`; what its final state is given goes there, or is lost."""
 
-    def back(dh_in, dc_in, cache):
-        kept = valid_frames(lengths - k, len(dh_in))[:, :, None]
-        return direction_backward(dh_in * kept, dc_in * kept, cache, local_derivatives(cache))
+    def run(name, dy, dh_n, dc_n, lengths, cache):
+        T, any_left = len(dy), (ends > 0)[:, None]
+        at_end = (ends == lengths)[:, None] | moved
+        dh_n, dc_n = dh_n * at_end, dc_n * at_end
+        dh_in = in_order(name, dy, lengths) * valid_frames(ends, T)[:, :, None]
+        dh_in = dh_in + at_last_frame(dh_n * any_left, ends, T)
+        dc_in = at_last_frame(dc_n * any_left, ends, T)
+        gradients = plain(dh_in, dc_in, cache)
+        gradients = gradients._replace(dx=in_order(name, gradients.dx, lengths))
+        return passed_on(gradients, dh_n, dc_n, ends > 0)
 
-    return back
+    return run
+
+
+def passed_on(gradients, dh_n, dc_n, run):
+    """`gradients`, but for clips that do not `run`: their initial state has the gradient of the final one."""
+    dh0, dc0 = (np.where(run[:, None], *pair) for pair in ((gradients.dh0, dh_n), (gradients.dc0, dc_n)))
+    return gradients._replace(dh0=dh0, dc0=dc0)
 
 
 def turned_wrongly():

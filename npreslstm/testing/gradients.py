@@ -139,10 +139,8 @@ def trace_lstm_gradients(
         ``dh0``, ``dc0`` (L, N, H) and ``dx``, zero past a clip's length.
     """
     call = _Call(weights, x, dy, lengths, h0, c0, dh_n, dc_n, batch_first)
-    return {
-        name: call.outwards(name, gradient) if name == "dx" else gradient
-        for name, gradient in call.gradients()
-    }
+    grads = {name: gradient.copy() for name, gradient in call.gradients()}  # both biases have one array
+    return grads | {"dx": call.outwards("dx", grads["dx"])}
 
 
 def gradients_from_keras(grads):

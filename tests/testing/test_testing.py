@@ -17,14 +17,18 @@ from npreslstm.layers.lstm import GATES
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 from npreslstm.testing import (
+    GRADIENT_TOLERANCES,
     TOLERANCES,
     assert_lstm_equal,
+    assert_lstm_gradients_equal,
     assert_tensors_equal,
     assert_trace_equal,
     from_keras,
     from_onnx,
+    gradients_from_keras,
     trace,
     trace_lstm,
+    trace_lstm_gradients,
 )
 from npreslstm.testing.recurrent import PARAMETERS
 
@@ -62,7 +66,7 @@ def example_blocks():
     blocks, heading = [], None
     for title, code, output in found:
         heading = title or heading
-        if code:
+        if code and not code.startswith("# "):  # those are files, see test_kernel_example.py
             marks = [pytest.mark.oracle] if heading in ("PyTorch", "Keras", "ONNX") else []
             blocks.append(pytest.param(code, output, id=heading, marks=marks))
     return blocks
@@ -79,14 +83,12 @@ def test_the_pages_examples(code, output, capsys, monkeypatch):
     assert capsys.readouterr().out == output
 
 
-def test_the_page_states_the_tolerances():
-    page = PAGE.read_text(encoding="utf-8").replace("\n", " ")
-    assert (
-        "{float64:.0e} for float64, {float32:.0e} for float32, {float16:.0e} for float16".format(
-            **TOLERANCES
-        ).replace("e-0", "e-")
-        in page
-    )
+@pytest.mark.parametrize(
+    "row, table", [("outputs, allowed", TOLERANCES), ("gradients, allowed", GRADIENT_TOLERANCES)]
+)
+def test_the_page_states_the_tolerances(row, table):
+    found = re.search(rf"^\| {row} \|(.*)\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert dict(zip(("float64", "float32", "float16", "bfloat16"), map(float, found[1].split("|")))) == table
 
 
 # --- traces ---
@@ -411,10 +413,13 @@ def nonsense_calls():
     }
     x, z = rng.normal(size=(2, 4, 3)), rng.normal(size=(2, 4, 46))
     y, model = trace_lstm(W, x)["y"], ResLSTM(ModelConfig(hidden_size=4), rng)
-    traced = trace(model, z)
+    traced, grads = trace(model, z), trace_lstm_gradients(W, x, y)
     return [
         (assert_lstm_equal, [y, W, x, None, None, None, None]),
         (trace_lstm, [W, x, None, None, None]),
+        (assert_lstm_gradients_equal, [grads, W, x, y, None, None, None, None, None, True, None]),
+        (trace_lstm_gradients, [W, x, y, None, None, None, None, None, True]),
+        (gradients_from_keras, [[np.zeros((3, 8)), np.zeros((2, 8)), np.zeros(8)]]),
         (assert_tensors_equal, [{"logit": traced["logit"], "input": traced["input"]}, traced, [4, 4], None]),
         (trace, [model, z, None]),
         (assert_trace_equal, [traced, model, z, None, None]),

@@ -190,6 +190,42 @@ def test_a_value_that_is_no_number_is_wrong():
     assert "gate f, unit 1 (row 4): nan, npreslstm has" in message_of(grads, SMALL)
 
 
+REFUSED = [
+    (
+        {"grads": {"x": np.ones((3, 5, 3))}},
+        r"'x' is no gradient of this LSTM; expected some of weight_ih_l0, ",
+    ),
+    (
+        {"grads": {"dx": None}},
+        "dx is None; expected a gradient: torch keeps none where requires_grad is False",
+    ),
+    ({"grads": [1, 2]}, r"the gradients are \[1, 2\]; expected a mapping of names to arrays"),
+    ({"grads": {"dx": np.ones((5, 3, 3))}}, r"dx is \(5, 3, 3\); expected \(3, 5, 3\): it looks time-major"),
+    ({"grads": {"weight_hh_l0": np.ones((3, 12))}}, r"expected \(12, 3\), .*: it looks transposed"),
+    ({"grads": {"dh0": np.ones((3, 3))}}, r"dh0 is \(3, 3\); expected \(1, 3, 3\)"),
+    (
+        {"grads": {"dx": np.ones((3, 5, 3), int)}},
+        "is int64; expected float64, float32, float16, bfloat16, or a",
+    ),
+    ({"dy": np.ones((3, 5, 4))}, r"dy is \(3, 5, 4\); expected \(clips, frames, 3\)"),
+    ({"dy": np.ones((3, 4, 3))}, r"dy is \(3, 4, 3\); expected \(3, 5, 3\), as x and weight_hh_l0 have it"),
+    ({"x": np.ones((3, 5))}, r"x is \(3, 5\); expected \(clips, frames, 3\)"),
+    ({"x": np.ones((5, 3, 2)), "batch_first": False}, r"expected \(frames, clips, 3\)"),
+    ({"h0": np.ones((3, 3))}, r"h0 is \(3, 3\); expected \(1, 3, 3\): layers times directions"),
+    ({"lengths": [5, 6, 2]}, "lengths"),
+    ({"lengths": [5, 5]}, "lengths"),
+    ({"tolerance": "float8"}, "tolerance is 'float8'; expected a number, or float64, float32"),
+    ({"tolerance": -1}, "tolerance is -1; expected a number of 0 or more"),
+]
+
+
+@pytest.mark.parametrize("changed, message", REFUSED)
+def test_what_cannot_be_compared(changed, message):
+    given = {"grads": {"dx": np.ones((N, T, 3))}, **SMALL} | changed
+    with pytest.raises(InputError, match=message):
+        assert_lstm_gradients_equal(**given)
+
+
 # --- mistakes ---
 
 SINGLE = {  # a mistake of `naive_backward`, and the words for it
@@ -298,6 +334,16 @@ def test_initial_states_may_still_get_their_gradient(mistake):
     assert named(DEEP, mistake, starts_kept=True) == SINGLE[mistake]
 
 
+@pytest.mark.parametrize(
+    "mistake, lost",
+    [("no dh carried", ["dh_n"]), ("no dc carried", ["dc_n"]), ("nothing carried", ["dh_n", "dc_n"])],
+)
+def test_final_states_may_be_lost_with_what_is_not_carried(mistake, lost):
+    grads = Naive(mistake).gradients(**SMALL | {name: 0 * SMALL[name] for name in lost})
+    words = f"{SINGLE[mistake]}, nor takes {' or '.join(lost)}"
+    assert mistake_in(message_of(grads, SMALL)) == words
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("mistake", GATES)
 def test_gates_in_another_order_are_named(mistake, order):
@@ -317,8 +363,11 @@ def test_lost_frames_are_named(case, k):
     frames = {1: "frame", 2: "2 frames"}[k]
     words = f"that misses the first {frames} (goes back through {T - k} of {T})"
     assert named(case, "first frames missed", k=k) == words
-    assert named(case, "last frames missed", k=k) == f"that misses each clip's last {frames}"
-    assert named(case, "batch's last frames missed", k=k) == f"that misses the batch's last {frames}"
+    for kept in (True, False):
+        words = f"that misses each clip's last {frames}"
+        assert named(case, "last frames missed", k=k, starts_kept=kept) == words
+        words = f"that misses the batch's last {frames}"
+        assert named(case, "batch's last frames missed", k=k, starts_kept=kept) == words
 
 
 def test_a_window_over_a_long_clip():

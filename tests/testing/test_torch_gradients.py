@@ -1,6 +1,6 @@
 """The tolerances of docs/testing.md: right kernels pass in every type, wrong ones fail.
 
-PYTHONPATH=. python tests/test_torch_gradients.py     prints what PyTorch achieves, for the page
+PYTHONPATH=. python tests/testing/test_torch_gradients.py     prints what PyTorch achieves, for the page
 """
 
 import re
@@ -17,7 +17,7 @@ from npreslstm.testing.lstm import trace_lstm
 pytestmark = pytest.mark.oracle
 torch = pytest.importorskip("torch")
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "testing.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
 STACKS = [  # layers, directions, frames, whether the loss sees the last frame alone
     (1, 1, 1, False), (1, 1, 20, True), (2, 2, 40, False), (3, 2, 124, True), (3, 1, 124, False), (1, 2, 500, False),
     (3, 2, 500, False), (1, 1, 500, True),
