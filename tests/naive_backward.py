@@ -1,4 +1,4 @@
-"""An LSTM stack forwards and back, clip by clip, as one writes it from a textbook, with mistakes to choose from.
+"""An LSTM stack forwards and back, clip by clip, as from a textbook, with mistakes to choose from.
 
 `npreslstm.testing` names mistakes by data that it changes; here the same mistakes are made where people make
 them, in code that shares nothing with it. Every mistake is an `if` that is off by default.

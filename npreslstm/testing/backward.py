@@ -14,8 +14,8 @@ first, for all frames (`local_derivatives`), and what is left is the way back (`
 `faults` changes these data, never these lines, to see what a mistake makes of the gradients.
 
 The backward direction of a clip runs from its own last frame to its first. Clips of different lengths are
-padded at the end, and no gradient comes in there: dh = dc = 0 until the clip's own last frame, so padding adds
-nothing to any gradient.
+padded at the end, and no gradient comes in there: dh = dc = 0 until the clip's own last frame, so padding
+adds nothing to any gradient.
 
 Letters: T frames, N clips, D inputs, H hidden units; L layers times directions, in the order l0, l0_reverse,
 l1, ... Frames come first, (T, N, .), as in `npreslstm.layers.lstm`.

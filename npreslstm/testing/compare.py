@@ -83,7 +83,7 @@ def first_deviation(found, expected, lengths=None, tolerance=None, what="npresls
 
 
 def largest_excess(found, expected, lengths=None, tolerance=None):
-    """The largest deviation of any tensor as a multiple of what is allowed; parameters as `first_deviation`."""
+    """The largest deviation of any tensor, as a multiple of what is allowed."""
     lengths = None if lengths is None else _checked_lengths(lengths)
     most = 0.0
     for name in (name for name in expected if name in found):
@@ -128,7 +128,7 @@ def _deviation(name, found, expected, lengths, tolerance, what):
 
 
 def _differences(name, found, expected, lengths, tolerance):
-    """The axes' names, both tensors as compared, how they differ, what is allowed, and which entries count."""
+    """Axes, both tensors as compared, how they differ, what is allowed, and which entries count."""
     given, found, expected = found, as_array(found, name), as_array(expected, name)
     _, allowed = rounding(given, tolerance)
     axes = _AXES.get(name.rpartition(".")[2], _FRAMES)[: expected.ndim]

@@ -133,7 +133,7 @@ def derivatives_left_out():
 
 
 def states_not_carried():
-    """Faults of what goes from frame to frame. Frame 0's part of dh0 and dc0 is lost with the rest, or not."""
+    """Faults of what goes from frame to frame. dh0 and dc0 are lost with the rest, or not."""
 
     def no_dh(cache, local):
         return with_weights(cache, W_hh=np.zeros_like(cache.params.W_hh)), local

@@ -1,4 +1,4 @@
-"""Comparing other backward passes with this package's: what passes, what fails, and which mistake is named."""
+"""Other backward passes against this package's: what passes, what fails, which mistake is named."""
 
 import re
 from itertools import permutations

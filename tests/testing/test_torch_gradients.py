@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from npreslstm.testing import GRADIENT_TOLERANCES, TOLERANCES, assert_lstm_equal, assert_lstm_gradients_equal
+from npreslstm.testing.backward_call import BackwardCall
 from npreslstm.testing.compare import largest_excess
-from npreslstm.testing.gradients import _Call
 from npreslstm.testing.lstm import trace_lstm
 
 pytestmark = pytest.mark.oracle
@@ -19,8 +19,8 @@ torch = pytest.importorskip("torch")
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
 STACKS = [  # layers, directions, frames, whether the loss sees the last frame alone
-    (1, 1, 1, False), (1, 1, 20, True), (2, 2, 40, False), (3, 2, 124, True), (3, 1, 124, False), (1, 2, 500, False),
-    (3, 2, 500, False), (1, 1, 500, True),
+    (1, 1, 1, False), (1, 1, 20, True), (2, 2, 40, False), (3, 2, 124, True), (3, 1, 124, False),
+    (1, 2, 500, False), (3, 2, 500, False), (1, 1, 500, True),
 ]  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def run(dtype, layers, directions, frames, last, seed=0):
 
 
 def deviations(kind):
-    """The largest deviations of outputs and gradients that PyTorch shows in a type, relative to their scales."""
+    """The largest deviations of PyTorch's outputs and gradients in a type, relative to their scales."""
     worst_output = worst_gradient = 0.0
     for stack in STACKS:
         (y, (h_n, c_n)), grads, given = run(getattr(torch, kind), *stack)
@@ -50,7 +50,7 @@ def deviations(kind):
         found = {"y": y, "h_n": h_n, "c_n": c_n}
         outputs = {name: expected[name] for name in found}
         worst_output = max(worst_output, largest_excess(found, outputs))
-        call = _Call(**given, lengths=None, dh_n=None, dc_n=None, batch_first=True)
+        call = BackwardCall(**given, lengths=None, dh_n=None, dc_n=None, batch_first=True)
         reference = call.reference()
         for name, tensor in call.under_test(grads, reference, None).items():
             worst_gradient = max(worst_gradient, tensor.excess(reference[name]))
