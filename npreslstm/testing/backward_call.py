@@ -48,6 +48,8 @@ class BackwardCall:
     """The arguments of an LSTM's backward pass, as float64 arrays, frames first."""
 
     def __init__(self, weights, x, dy, lengths, h0, c0, dh_n, dc_n, batch_first):
+        if not isinstance(batch_first, bool):
+            raise InputError(f"batch_first is {shown(batch_first)}; expected True or False")
         self.batch_first = batch_first
         self.weights = as_arrays(weights)
         self.layers = lstm_layers(self.weights, np.float64)
@@ -56,7 +58,8 @@ class BackwardCall:
         self.T, self.N, _ = self.x.shape
         directions = 1 + ("l0" + REVERSE in self.layers)
         self.dy = self._padded("dy", dy, directions * self.H, (self.T, self.N))
-        self.lengths = np.full(self.N, self.T) if lengths is None else check_lengths(lengths)
+        given = np.full(self.N, self.T) if lengths is None else as_array(lengths, "lengths")
+        self.lengths = check_lengths(given)
         check_fit(self.lengths, (self.N, self.T))
         states = {"h0": h0, "c0": c0, "dh_n": dh_n, "dc_n": dc_n}
         self.h0, self.c0, self.dh_n, self.dc_n = (self._state(*state) for state in states.items())
