@@ -41,6 +41,14 @@ def run(dtype, layers, directions, frames, last, seed=0):
     return (y, states), grads, {"weights": net.state_dict(), "x": x, "dy": dy, "h0": h0, "c0": c0}
 
 
+def excess_of(grads, given):
+    """{name: largest deviation as a multiple of what is allowed}."""
+    call = BackwardCall(**given, lengths=None, dh_n=None, dc_n=None, batch_first=True)
+    reference = call.reference()
+    found = call.under_test(grads, reference, None)
+    return {name: tensor.excess(reference[name]) for name, tensor in found.items()}
+
+
 def deviations(kind):
     """The largest deviations of PyTorch's outputs and gradients in a type, relative to their scales."""
     worst_output = worst_gradient = 0.0
@@ -50,10 +58,7 @@ def deviations(kind):
         found = {"y": y, "h_n": h_n, "c_n": c_n}
         outputs = {name: expected[name] for name in found}
         worst_output = max(worst_output, largest_excess(found, outputs))
-        call = BackwardCall(**given, lengths=None, dh_n=None, dc_n=None, batch_first=True)
-        reference = call.reference()
-        for name, tensor in call.under_test(grads, reference, None).items():
-            worst_gradient = max(worst_gradient, tensor.excess(reference[name]))
+        worst_gradient = max(worst_gradient, *excess_of(grads, given).values())
     return worst_output * TOLERANCES[kind], worst_gradient * GRADIENT_TOLERANCES[kind]
 
 
@@ -80,26 +85,21 @@ def test_tolerances_are_at_most_ten_times_what_is_achieved(kind):
     assert GRADIENT_TOLERANCES[kind] <= 10 * achieved[1]
 
 
-@pytest.mark.parametrize(
-    "stack", [(1, 1, 20, True), (3, 2, 124, True), (1, 1, 500, True), (3, 2, 500, False)]
-)
+@pytest.mark.parametrize("stack", [(1, 1, 20, True), (2, 2, 124, True), (1, 2, 500, False)])
 @pytest.mark.parametrize("kind", ["float64", "float32"])
 def test_wrong_gradients_fail(kind, stack):
-    """One entry off by 1e-3 of its tensor; frames cut off; a bias counted once; dx of one early frame."""
+    """One entry off by 1e-3 of its tensor; dx of one frame off by a hundredth; a bias counted once."""
     _, grads, given = run(getattr(torch, kind), *stack)
     for name, gradient in grads.items():
-        changed = gradient.clone()
-        flat = changed.view(-1)
+        flat = gradient.clone().view(-1)
         flat[flat.abs().argmax()] *= 1.001
-        with pytest.raises(AssertionError, match=f"{name}.* deviates most"):
-            assert_lstm_gradients_equal({name: changed}, **given)
-    with pytest.raises(AssertionError, match="leaves bias_hh's gradient at zero"):
-        zero = {name: 0 * grad for name, grad in grads.items() if name.startswith("bias_hh")}
-        assert_lstm_gradients_equal(grads | zero, **given)
+        assert excess_of({name: flat.view(gradient.shape)}, given)[name] > 1
     middle = grads["dx"].clone()
     middle[1, stack[2] // 2] *= 1.01
-    with pytest.raises(AssertionError, match=f"dx deviates most at clip 1, frame {stack[2] // 2}"):
-        assert_lstm_gradients_equal({"dx": middle}, **given)
+    assert excess_of({"dx": middle}, given)["dx"] > 1
+    zero = {name: 0 * grad for name, grad in grads.items() if name.startswith("bias_hh")}
+    with pytest.raises(AssertionError, match="leaves bias_hh's gradient at zero"):
+        assert_lstm_gradients_equal(grads | zero, **given)
 
 
 def test_a_detached_state_is_named():
@@ -122,7 +122,7 @@ def test_a_detached_state_is_named():
 
 def test_a_type_that_is_named():
     """A kernel that computes in half precision and hands over float32."""
-    _, grads, given = run(torch.float16, 2, 2, 40, False)
+    _, grads, given = run(torch.float16, 1, 1, 20, False)
     wide = {name: gradient.float() for name, gradient in grads.items()}
     assert_lstm_gradients_equal(wide, **given, tolerance="float16")
     with pytest.raises(AssertionError, match="deviates most"):
