@@ -474,3 +474,18 @@ def test_a_live_asf():
     data = Data(io.BytesIO(asf_object("30", bytes(30)) + asf_object("36", bytes(100), size=0)), "x")
     (part,) = find_parts(data)
     assert part.endless and part.stop == data.size
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["WAV", "AIFF", "FLAC", "OGG", "MP3", "AU", "CAF", "W64", "RF64", "NIST", "VOC"],
+)
+def test_tags_at_either_end(kind):
+    """As programs write them that take every file for an MP3."""
+    content = encode(kind, soundfile.default_subtype(kind))
+    whole = read_quietly(content)
+    id3 = b"ID3\4\0\0\0\0\0\x0a" + bytes(10)
+    ape = b"APETAGEX" + struct.pack("<IIII8x", 2000, 32, 0, 0)
+    for tagged in (id3 + content, content + b"TAG" + bytes(125), content + ape, id3 + content + ape):
+        np.testing.assert_array_equal(read_quietly(tagged), whole)
+    np.testing.assert_array_equal(read_quietly(content + id3 + content), np.concatenate([whole, whole]))
