@@ -1,0 +1,359 @@
+"use strict";
+// The tracks: everything over time, one under the other, on one axis in seconds.
+
+const GATE_NAMES = {
+  i: ["input gate", "L2"],
+  f: ["forget gate", "L2"],
+  g: ["candidate", "L2"],
+  o: ["output gate", "L2"],
+  c: ["cell", "L3"],
+  h: ["hidden state", "L4"],
+};
+const PICKED_GATES = "ifgo";
+
+function cellTitle(network, k) {
+  const { name, layer } = network.cells[k];
+  const number = name.replace(/\D/g, "");
+  const title = `LSTM${number ? ` ${number}` : ""}`;
+  return network.model.num_layers > 1 ? `${title}, layer ${layer}` : title;
+}
+
+// Seconds from the first frame's left edge to the last one's right, the whole sound within.
+function timeAxis(data) {
+  const { times, header } = data;
+  const half = header.hop / 2;
+  return {
+    from: Math.min(0, times[0] - half),
+    to: Math.max(header.duration, times[times.length - 1] + half),
+  };
+}
+
+// Draw columns of numbers, one pixel a number: `columns[j][row]`, at frame `numbers[j]` of `total`.
+function paintHeat(canvas, columns, numbers, total, rows, colours, low, high) {
+  canvas.width = total;
+  canvas.height = rows.length;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(total, rows.length);
+  const pixels = new Uint32Array(image.data.buffer);
+  const scale = 255 / (high - low || 1);
+  columns.forEach((column, j) => {
+    for (let y = 0; y < rows.length; y++) {
+      const level = Math.round((column[rows[y]] - low) * scale);
+      pixels[y * total + numbers[j]] = colours[Math.max(0, Math.min(255, level))];
+    }
+  });
+  context.putImageData(image, 0, 0);
+}
+
+// Bars from the bottom, one a frame: a path in a box of `total` by 1.
+function barsPath(values, numbers, largest) {
+  return numbers.map((n, j) => `M${n} 1V${(1 - values[j] / (largest || 1)).toFixed(4)}h1V1z`).join("");
+}
+
+function linePath(values, numbers) {
+  return numbers.map((n, j) => `${j ? "L" : "M"}${n + 0.5} ${(1 - values[j]).toFixed(4)}`).join("");
+}
+
+function wavePath(samples, columns) {
+  const size = samples.length / columns;
+  const largest = largestSize(samples) || 1;
+  let path = "";
+  for (let x = 0; x < columns; x++) {
+    const part = samples.subarray(Math.floor(x * size), Math.max(Math.floor((x + 1) * size), x * size + 1));
+    const [low, high] = part.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [0, 0]);
+    path += `M${x + 0.5} ${(1 - high / largest).toFixed(3)}V${(1 - low / largest + 0.01).toFixed(3)}`;
+  }
+  return path;
+}
+
+// One track: a name, a lane with a picture, and what its rows are.
+class Track {
+  constructor(spec, axis, frameSpan) {
+    this.spec = spec;
+    this.lane = make("div", { class: "lane", id: `lane-${spec.id}`, style: `height:${spec.height}px` });
+    this.lane.setAttribute("role", "img");
+    this.lane.setAttribute("aria-label", spec.description);
+    const [from, to] = spec.span === "sound" ? [0, axis.sound] : frameSpan;
+    const width = axis.to - axis.from;
+    const place = `left:${(100 * (from - axis.from)) / width}%;width:${(100 * (to - from)) / width}%`;
+    this.picture = spec.heat
+      ? make("canvas", { style: place })
+      : makeSvg("svg", { style: place, preserveAspectRatio: "none" });
+    this.lane.append(this.picture);
+    this.mark = spec.rows ? make("div", { class: "row-mark" }) : null;
+    if (this.mark) {
+      this.lane.append(this.mark);
+    }
+    const name = make("div", { class: "name" });
+    name.innerHTML = spec.name;
+    this.element = make("div", { class: "track" }, name, this.lane);
+  }
+
+  // Put the mark on a row of `count`, or nowhere.
+  markRow(row, count) {
+    this.mark.hidden = row === null;
+    if (row !== null) {
+      this.mark.style.top = `${(100 * row) / count}%`;
+      this.mark.style.height = `${100 / count}%`;
+    }
+  }
+}
+
+// What tracks there are, in the order in which things happen.
+function trackSpecs(data, network) {
+  const { header } = data;
+  const [bands, D, C] = [header.features.n_mels, header.columns.length, header.classes.length];
+  const tag = (name) => tagLink(name);
+  const specs = [
+    {
+      group: "What comes in",
+      id: "sound",
+      name: "sound",
+      description: "the samples of the clip",
+      height: 54,
+      span: "sound",
+    },
+    {
+      id: "mel",
+      name: `log-mel <small>${bands} bands, ${Math.round(header.features.fmin)} Hz to
+        ${(header.features.fmax / 1000).toFixed(1)} kHz</small>`,
+      description: "loudness of each band of frequencies, high ones at the top",
+      height: 74,
+      heat: true,
+      rows: { count: bands, what: (row) => `band ${row}` },
+    },
+    {
+      id: "features",
+      name: `features x <small>${header.features.n_mfcc} MFCC above, ${header.features.n_chroma} chroma
+        below</small>`,
+      description: "the z-scored features that the network is given",
+      height: 2 * Math.max(D, 24),
+      heat: true,
+      rows: { count: D, what: (row) => header.columns[row] },
+    },
+  ];
+  network.cells.forEach((cell, k) => {
+    for (const [letter, [name, equation]] of Object.entries(GATE_NAMES)) {
+      const source = cell.name === "lstm1" ? "of what goes round the shortcut" : "of what attention reads";
+      specs.push({
+        group: letter === "i" ? cellTitle(network, k) : undefined,
+        groupNote: `${cell.H} units, one a row; ${source}`,
+        id: `${letter}-${k}`,
+        name: `${name} <i>${letter}</i> ${tag(equation)}`,
+        description: `${name} ${letter} of each unit of ${cellTitle(network, k)}`,
+        height: Math.max(44, cell.H),
+        heat: true,
+        cell: k,
+        letter,
+        rows: { count: cell.H, what: (row) => `unit ${row}` },
+      });
+    }
+    if (cell.name === "lstm1" && cell.layer === network.model.num_layers - 1) {
+      specs.push({
+        group: "The residual connection",
+        groupNote: "what LSTM 1 says is added to what it was given",
+        id: "residual",
+        name: `y = x + h ${tag("R1")}`,
+        description: "features and LSTM 1 added up",
+        height: 2 * Math.max(D, 24),
+        heat: true,
+        cell: k,
+        letter: "y",
+        rows: { count: D, what: (row) => header.columns[row] },
+      });
+    }
+  });
+  return [
+    ...specs,
+    {
+      group: "Attention, and what it rests on",
+      groupNote: "attention is where the answer is read out, |dp/dx| is where it was heard",
+      id: "attention",
+      name: `attention &alpha; ${tag("A2")} <small>bars: of the whole clip; line: as if it ended at the
+        marked frame; dots: even</small>`,
+      description: "attention of each frame",
+      height: 84,
+    },
+    {
+      id: "sensitivity",
+      name: `|dp/dx| <small id="sensitivity-of"></small>`,
+      description: "how much the label's probability depends on each frame",
+      height: 62,
+    },
+    {
+      group: "The answer",
+      groupNote: "logits are what the frames say, added up",
+      id: "said",
+      name: `<span class="rows">${header.classes.map((c) => `<span>${escapeHtml(c)}</span>`).join("")}</span>`,
+      description: "what each frame says for and against each class, alpha W h",
+      height: 13 * C,
+      heat: true,
+      rows: { count: C, what: (row) => header.classes[row] },
+    },
+    {
+      id: "running",
+      name: `probabilities <small>of the clip so far</small><span id="legend"></span>`,
+      description: "the probability of each class after each frame",
+      height: 120,
+    },
+  ];
+}
+
+// All tracks, and how they are drawn from what the page computed.
+class Timeline {
+  constructor(place, data, network) {
+    this.data = data;
+    this.total = data.frames.length;
+    this.axis = { ...timeAxis(data), sound: data.header.duration };
+    const half = data.header.hop / 2;
+    const span = [data.times[0] - half, data.times[this.total - 1] + half];
+    this.tracks = trackSpecs(data, network).map((spec) => new Track(spec, this.axis, span));
+    let group = place;
+    for (const track of this.tracks) {
+      if (track.spec.group) {
+        group = make("details", { open: "", class: "group" });
+        const heading = make("summary", {}, make("h3", {}, track.spec.group));
+        heading.append(make("span", { class: "dim" }, track.spec.groupNote ?? ""));
+        group.append(heading);
+        place.append(group);
+      }
+      group.append(track.element);
+    }
+    this.place = place;
+    this.drawAxis();
+    this.drawWave();
+  }
+
+  get(id) {
+    return this.tracks.find((track) => track.spec.id === id);
+  }
+
+  drawAxis() {
+    const width = this.axis.to - this.axis.from;
+    const step = [0.1, 0.2, 0.5, 1, 2, 5].find((size) => width / size <= 12);
+    const lane = make("div", { class: "lane axis", "aria-hidden": "true" });
+    for (let time = 0; time <= this.axis.to; time += step) {
+      const left = (100 * (time - this.axis.from)) / width;
+      lane.append(make("span", { style: `left:${left}%` }, `${+time.toFixed(1)} s`));
+    }
+    this.place.prepend(make("div", { class: "track" }, make("div", { class: "name" }), lane));
+  }
+
+  drawWave() {
+    const { picture } = this.get("sound");
+    picture.setAttribute("viewBox", "0 0 600 2");
+    picture.append(makeSvg("path", { d: wavePath(this.data.sound, 600), class: "wave" }));
+  }
+
+  // The frame number at a time, the nearest one.
+  numberAt(time) {
+    const number = Math.round((time - this.data.times[0]) / this.data.header.hop);
+    return Math.max(0, Math.min(this.total - 1, number));
+  }
+
+  timeAtPointer(event, lane) {
+    const box = lane.getBoundingClientRect();
+    const share = (event.clientX - box.left) / box.width;
+    return this.axis.from + share * (this.axis.to - this.axis.from);
+  }
+
+  // Everything that depends on the run; `view` are orders of units and the sensitivity.
+  draw(result, view) {
+    const colours = colourTables();
+    const { frames, numbers } = result;
+    for (const { spec, picture } of this.tracks) {
+      if (!spec.heat) {
+        continue;
+      }
+      const { columns, rows, table: name, low, high } = this.heatOf(spec, result, view);
+      paintHeat(picture, columns, numbers, this.total, rows, colours[name], low, high);
+    }
+    this.drawBars("attention", result.alpha, numbers, "attention-bar");
+    const even = 1 - 1 / frames.length / (largestOf(result.alpha) || 1);
+    this.get("attention").picture.append(makeSvg("path", { d: `M0 ${even}H${this.total}`, class: "even" }));
+    this.drawBars("sensitivity", view.sensitivity, numbers, "sensitivity-bar");
+    this.drawRunning(result);
+  }
+
+  heatOf(spec, result, view) {
+    const { frames } = result;
+    const count = spec.rows.count;
+    const plain = [...Array(count).keys()];
+    const signed = (columns, rows) => {
+      const size = columns.reduce((most, column) => Math.max(most, largestSize(column)), 0) || 1;
+      return { columns, rows, table: "signed", low: -size, high: size };
+    };
+    if (spec.id === "mel") {
+      const high = result.mel.reduce((most, row) => Math.max(most, largestOf(row)), -Infinity);
+      const low = result.mel.reduce((least, row) => Math.min(least, ...row), Infinity);
+      return { columns: result.mel, rows: plain.reverse(), table: "glow", low, high };
+    }
+    if (spec.id === "features" || spec.id === "residual") {
+      const columns = frames.map((frame) => (spec.id === "features" ? frame.x : frame.y));
+      return { ...signed(columns, plain), low: -3, high: 3 };
+    }
+    if (spec.id === "said") {
+      return signed(result.said, plain);
+    }
+    const columns = frames.map((frame) => frame.steps[spec.cell][spec.letter]);
+    const rows = view.orders[spec.cell];
+    const isGate = "ifo".includes(spec.letter);
+    return isGate ? { columns, rows, table: "gate", low: 0, high: 1 } : signed(columns, rows);
+  }
+
+  drawBars(id, values, numbers, className) {
+    const { picture } = this.get(id);
+    picture.setAttribute("viewBox", `0 0 ${this.total} 1`);
+    const path = barsPath(values, numbers, largestOf(values));
+    picture.replaceChildren(makeSvg("path", { d: path, class: className }));
+  }
+
+  drawRunning({ frames, numbers, best }) {
+    const { picture } = this.get("running");
+    picture.setAttribute("viewBox", `0 -0.02 ${this.total} 1.04`);
+    const lines = this.data.header.classes.map((_, c) => {
+      const d = linePath(frames.map((frame) => frame.p[c]), numbers);
+      const style = `stroke:${classColour(c)}`;
+      return makeSvg("path", { d, style, class: c === best ? "line best" : "line" });
+    });
+    picture.replaceChildren(...lines);
+    const last = frames[frames.length - 1].p;
+    const order = [...last.keys()].sort((a, b) => last[b] - last[a]).slice(0, 4);
+    find("legend").innerHTML = order
+      .map((c) => `<span style="color:${classColour(c)}">${escapeHtml(this.data.header.classes[c])}</span>`)
+      .join(" ");
+  }
+
+  // What depends on the marked frame: the mark itself, and attention as of then.
+  markFrame(result, index) {
+    const { times, header } = this.data;
+    const width = this.axis.to - this.axis.from;
+    const left = (times[result.numbers[index]] - header.hop / 2 - this.axis.from) / width;
+    this.place.style.setProperty("--frame-left", `${100 * left}%`);
+    this.place.style.setProperty("--frame-width", `${(100 * header.hop) / width}%`);
+    const { picture } = this.get("attention");
+    picture.querySelector(".so-far")?.remove();
+    const soFar = attentionOf(result.frames.slice(0, index + 1));
+    const largest = largestOf(result.alpha) || 1;
+    const heights = Array.from(soFar, (value) => Math.min(1.02, value / largest));
+    picture.append(makeSvg("path", { d: linePath(heights, result.numbers.slice(0, index + 1)), class: "so-far" }));
+  }
+
+  // The line that runs with the sound; null takes it away.
+  markTime(time) {
+    const left = time === null ? -10 : (time - this.axis.from) / (this.axis.to - this.axis.from);
+    this.place.style.setProperty("--cursor", `${100 * left}%`);
+  }
+
+  markUnit(cell, unit, view) {
+    for (const track of this.tracks) {
+      const { spec } = track;
+      if (spec.cell !== undefined) {
+        const rows = spec.letter === "y" ? [...Array(spec.rows.count).keys()] : view.orders[spec.cell];
+        track.markRow(spec.cell === cell ? rows.indexOf(unit) : null, spec.rows.count);
+      } else if (track.mark) {
+        track.markRow(null);
+      }
+    }
+  }
+}
