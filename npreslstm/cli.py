@@ -19,7 +19,7 @@ from npreslstm.files import FULL
 from npreslstm.report.text import CLEAR_LINE, printable
 
 # The modules of npreslstm.commands, in the order of --help.
-COMMANDS = ("predict", "features", "train", "crossval", "search", "calibrate", "evaluate")
+COMMANDS = ("predict", "explain", "features", "train", "crossval", "search", "calibrate", "evaluate")
 COMMANDS += ("convert", "export", "info", "gradcheck")
 
 EPILOG = """\

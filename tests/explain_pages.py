@@ -54,7 +54,7 @@ def random_checkpoint(config, features, seed=0):
     """Weights that nobody trained, with statistics that move every batch norm."""
     rng = np.random.default_rng(seed)
     state = ResLSTM(config, rng).state_dict()
-    for name, tensor in state.items():
+    for tensor in state.values():
         if tensor.ndim == 1:
             tensor += rng.uniform(0, 0.5, tensor.shape).astype(tensor.dtype)
     mean, std = rng.normal(size=config.input_size), rng.uniform(20, 60, config.input_size)

@@ -9,7 +9,6 @@ import pytest
 from explain_pages import NETWORKS, ask, make_page, node
 
 from npreslstm.explain.hearing import Frames, features_of, frames_of
-from npreslstm.explain.page import mu_law
 from npreslstm.layers.activations import softmax
 from npreslstm.layers.attention import attention_forward
 from npreslstm.layers.batchnorm import batchnorm_frozen
@@ -19,22 +18,58 @@ from npreslstm.schema import lstm_names
 
 pytestmark = pytest.mark.filterwarnings("ignore::npreslstm.recognizer.RecognitionWarning")
 
-TOLERANCE = 1e-12  # achieved: see each test
 OPEN, SHUT = 1e4, -1e4  # biases that hold a gate at 1 and at 0, exactly
+GAINS = [-40.0, -6.0, 12.5, 40.0]  # dB
+
+
+def queries(heard):
+    """All that is asked of one page, by name."""
+    last = f"{heard.checkpoint.config.lstms[-1]}.weight_hh_l0"
+    asked = {
+        "plain": {
+            "changes": {},
+            "tell": ["x", "cells", "said", "running", "h", "chain", "like", "sound"],
+        },
+        "even": {"changes": {"evenAttention": True}},
+        "edited": {"changes": {"edit": {"name": last, "index": 7, "value": 2.5}}},
+        "removed": {"changes": {"removed": [3, 20]}},
+        "noShortcut": {"changes": {"noShortcut": True}},
+        "noFirst": {"changes": {"noFirst": True}},
+        "together": {
+            "changes": {"gain": -10, "removed": [11], "evenAttention": True, "held": {0: {"f": 0}}},
+        },
+    }
+    for cell, _ in enumerate(layers(heard)):
+        for name, held in (("f = 0", {"f": 0}), ("f = 1", {"f": 1}), ("silent", {"silent": 5})):
+            asked[f"{name} in {cell}"] = {"changes": {"held": {cell: held}}}
+    asked |= {f"{gain} dB": {"changes": {"gain": gain}, "tell": ["x"]} for gain in GAINS}
+    return asked | {f"cut {k}": {"changes": {"cut": k}, "tell": ["x"]} for k, _ in enumerate(heard.cuts)}
 
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
 def page(request, tmp_path_factory):
+    """(hearing, answers) of the demo clip under one network."""
     node()
-    return make_page(request.param, tmp_path_factory.mktemp("pages"))
+    heard, path = make_page(request.param, tmp_path_factory.mktemp("pages"))
+    asked = queries(heard)
+    return heard, dict(zip(asked, ask(path, list(asked.values())), strict=True))
 
 
-def close(answer, expected, tolerance=TOLERANCE):
+def layers(heard):
+    """(prefix, layer) of each LSTM layer, in the page's order."""
+    config = heard.checkpoint.config
+    return [(prefix, layer) for prefix in config.lstms for layer in range(config.num_layers)]
+
+
+def close(answer, expected, tolerance=1e-12):
+    """To 1e-12; achieved 2e-13 for features, 4e-14 for logits, 7e-15 for gates and gradients."""
     np.testing.assert_allclose(np.array(answer), expected, rtol=0, atol=tolerance)
 
 
 def altered(heard, change=lambda state: None, x=None):
-    """(logits, attention, dx) of a run with other weights or features: dx of the label's probability."""
+    """(logits, attention, dx, gradients, cache) of a run with other weights or features; the gradients are of
+    the label's probability.
+    """
     state = {name: tensor.copy() for name, tensor in heard.checkpoint.state.items()}
     change(state)
     model = dataclasses.replace(heard.checkpoint, state=state).model(np.float64, backend="reference")
@@ -52,21 +87,14 @@ def same(answer, expected):
     close(answer["dx"], expected[2])
 
 
-def cell_names(heard):
-    config = heard.checkpoint.config
-    return [(prefix, layer) for prefix in config.lstms for layer in range(config.num_layers)]
-
-
 def test_everything_equals_numpy(page):
-    """Achieved: 2e-13, of features; gates 6e-15, logits 1e-15, gradients 5e-17."""
-    heard, path = page
-    [answer] = ask(path, [{"changes": {}, "tell": ["x", "cells", "said", "running"]}])
-    expected = altered(heard)
+    heard, answers = page
+    answer, expected = answers["plain"], altered(heard)
     same(answer, expected)
     close(answer["x"], heard.x)
     close(answer["said"], heard.logits)
     close(answer["running"], heard.running_probabilities())
-    for cell, (prefix, layer) in zip(answer["cells"], cell_names(heard), strict=True):
+    for cell, (prefix, layer) in zip(answer["cells"], layers(heard), strict=True):
         cache = expected[4].lstms[prefix][layer]
         for name in "ifgoch":
             close(cell[name], getattr(cache, name)[:, 0])
@@ -75,38 +103,40 @@ def test_everything_equals_numpy(page):
 
 
 def test_units_are_compared_by_correlation(page):
-    heard, path = page
-    [answer] = ask(path, [{"changes": {}, "tell": ["h", "chain", "like"]}])
-    h = np.array(answer["h"])
-    r = np.corrcoef(h.T)
-    assert sorted(answer["chain"]) == list(range(h.shape[1]))
-    assert answer["chain"][1] == np.abs(r[0] - np.eye(len(r))[0]).argmax()
+    _, answers = page
+    answer = answers["plain"]
+    r = np.corrcoef(np.array(answer["h"]).T)
+    assert sorted(answer["chain"]) == list(range(len(r)))
+    assert answer["chain"][1] == abs(r[0] - np.eye(len(r))[0]).argmax()
     for other in answer["like"]:
-        assert abs(other["r"] - r[3, other["unit"]]) < 1e-12
+        assert abs(other["r"] - r[3, other["unit"]]) < 1e-13  # achieved 2e-15
 
 
 def test_what_if_a_gate_is_held_or_a_unit_is_silent(page):
-    heard, path = page
-    for cell, (prefix, layer) in enumerate(cell_names(heard)):
+    heard, answers = page
+    for cell, (prefix, layer) in enumerate(layers(heard)):
         H = heard.checkpoint.state[f"{prefix}.weight_hh_l{layer}"].shape[1]
-        bias = f"{prefix}.bias_ih_l{layer}"
-
-        def hold(state, rows, value, bias=bias):
-            state[bias][rows] = value
-
-        changes = [{"f": 0}, {"f": 1}, {"silent": 5}]
-        answers = ask(path, [{"changes": {"held": {cell: held}}} for held in changes])
-        same(answers[0], altered(heard, lambda state: hold(state, slice(H, 2 * H), SHUT)))
-        same(answers[1], altered(heard, lambda state: hold(state, slice(H, 2 * H), OPEN)))
-        same(answers[2], altered(heard, lambda state: hold(state, 3 * H + 5, SHUT)))
+        for name, rows, bias in (
+            ("f = 0", slice(H, 2 * H), SHUT),
+            ("f = 1", slice(H, 2 * H), OPEN),
+            ("silent", 3 * H + 5, SHUT),
+        ):
+            change = _bias(f"{prefix}.bias_ih_l{layer}", rows, bias)
+            same(answers[f"{name} in {cell}"], altered(heard, change))
 
 
-def test_what_if_attention_is_even_and_a_weight_edited(page):
-    heard, path = page
-    last = heard.checkpoint.config.lstms[-1]
-    name = f"{last}.weight_hh_l0"
-    edit = {"name": name, "index": 7, "value": 2.5}
-    even, edited = ask(path, [{"changes": {"evenAttention": True}}, {"changes": {"edit": edit}}])
+def _bias(name, rows, value):
+    """A change of a state: these biases hold a gate."""
+
+    def change(state):
+        state[name][rows] = value
+
+    return change
+
+
+def test_what_if_attention_is_even_or_a_weight_edited(page):
+    heard, answers = page
+    name = f"{heard.checkpoint.config.lstms[-1]}.weight_hh_l0"
 
     def flatten(state):
         state["attention_vector"][...] = 0
@@ -114,15 +144,14 @@ def test_what_if_attention_is_even_and_a_weight_edited(page):
     def write(state):
         state[name].reshape(-1)[7] = 2.5
 
-    same(even, altered(heard, flatten))
-    close(even["attention"], np.full(len(heard.x), 1 / len(heard.x)))
-    same(edited, altered(heard, write))
+    same(answers["even"], altered(heard, flatten))
+    close(answers["even"]["attention"], np.full(len(heard.x), 1 / len(heard.x)))
+    same(answers["edited"], altered(heard, write))
 
 
 def test_what_if_frames_are_removed(page):
-    heard, path = page
-    [answer] = ask(path, [{"changes": {"removed": [3, 20]}}])
-    same(answer, altered(heard, x=np.delete(heard.x, [3, 20], axis=0)))
+    heard, answers = page
+    same(answers["removed"], altered(heard, x=np.delete(heard.x, [3, 20], axis=0)))
 
 
 def without_path(heard, shortcut):
@@ -146,54 +175,61 @@ def without_path(heard, shortcut):
 
 
 def test_what_if_there_is_no_residual_connection(page):
-    heard, path = page
-    if heard.checkpoint.config.kind == "lstm-sa":
+    heard, answers = page
+    if heard.checkpoint.config.kind == "lstm-sa":  # which has none: nothing changes
+        close(answers["noShortcut"]["logits"], heard.logits)
         return
-    answers = ask(path, [{"changes": {"noShortcut": True}}, {"changes": {"noFirst": True}}])
-    for answer, shortcut in zip(answers, (False, True)):
+    for name, shortcut in (("noShortcut", False), ("noFirst", True)):
         logits, attention = without_path(heard, shortcut)
-        close(answer["logits"], logits)
-        close(answer["attention"], attention)
+        close(answers[name]["logits"], logits)
+        close(answers[name]["attention"], attention)
 
 
 def test_what_if_the_sound_is_louder(page):
-    """Equal to 1e-12 as the bands have it; to 1.6e-5 of a z-score what the scaled samples give in float32."""
-    heard, path = page
-    gains = [-40.0, -6.0, 12.5, 40.0]
-    answers = ask(path, [{"changes": {"gain": gain}, "tell": ["x"]} for gain in gains])
-    for gain, answer in zip(gains, answers):
-        x = features_of(heard.frames, heard.checkpoint, gain)
-        same(answer, altered(heard, x=x))
-        first, last = heard.heard
+    """As the bands have it to 1e-12; as the scaled samples give in float32 to 1e-4 of a z-score, achieved
+    1.6e-5.
+    """
+    heard, answers = page
+    first, last = heard.heard
+    for gain in GAINS:
+        answer = answers[f"{gain} dB"]
+        same(answer, altered(heard, x=features_of(heard.frames, heard.checkpoint, gain)))
         scaled = heard.samples[first:last] * np.float32(10 ** (gain / 20))
         direct = features_of(frames_of(scaled, heard.checkpoint.features), heard.checkpoint)
         close(answer["x"], direct, 1e-4)
 
 
 def test_what_if_ends_are_cut(page):
-    heard, path = page
+    """As the cut samples give, to the rounding of their spectra in float32; achieved 4e-6."""
+    heard, answers = page
     config = heard.checkpoint.features
     assert len(heard.cuts) >= 2
-    answers = ask(path, [{"changes": {"cut": k}, "tell": ["x"]} for k in range(len(heard.cuts))])
-    for cut, answer in zip(heard.cuts, answers):
-        mel, chroma = (part[cut.first : cut.last].copy() for part in heard.frames)
-        missing = cut.last - cut.first - len(mel)
-        mel, chroma = (np.append(part, part[-1:].repeat(missing, axis=0), axis=0) for part in (mel, chroma))
-        mel[cut.changed], chroma[cut.changed] = cut.frames
-        same(answer, altered(heard, x=features_of(Frames(mel, chroma), heard.checkpoint)))
-        # a causal clip of whole hops begins with sample first * hop; the frame that reaches before it differs
-        if config.framing == "causal":
-            y = heard.samples[cut.first * config.hop_length : cut.last * config.hop_length]
-            direct = features_of(frames_of(y, config), heard.checkpoint)
-            close(answer["x"], direct, 2e-5)
+    for k, cut in enumerate(heard.cuts):
+        answer = answers[f"cut {k}"]
+        same(answer, altered(heard, x=features_of(_cut_frames(heard, cut), heard.checkpoint)))
+        first, last = (heard.heard[0] + end for end in cut.samples)
+        direct = features_of(frames_of(heard.samples[first:last], config), heard.checkpoint)
+        close(answer["x"], direct, 2e-5)
+        if config.framing == "causal":  # only the first frame reaches before the cut
             assert len(cut.changed) <= 1
 
 
+def _cut_frames(heard, cut):
+    """The frames of a cut clip, put together as the page does."""
+    T = cut.last - cut.first
+    parts = []
+    for whole, changed in zip(heard.frames, cut.frames):
+        kept = np.zeros((T, whole.shape[1]), whole.dtype)
+        part = whole[cut.first : cut.last]
+        kept[: len(part)] = part
+        kept[cut.changed] = changed
+        parts.append(kept)
+    return Frames(*parts)
+
+
 def test_changes_add_up(page):
-    heard, path = page
-    changes = {"gain": -10, "removed": [11], "evenAttention": True, "held": {0: {"f": 0}}}
-    [answer] = ask(path, [{"changes": changes}])
-    prefix, layer = cell_names(heard)[0]
+    heard, answers = page
+    prefix, layer = layers(heard)[0]
     H = heard.checkpoint.state[f"{prefix}.weight_hh_l{layer}"].shape[1]
 
     def change(state):
@@ -201,14 +237,13 @@ def test_changes_add_up(page):
         state[f"{prefix}.bias_hh_l{layer}"][H : 2 * H] = SHUT
 
     x = np.delete(features_of(heard.frames, heard.checkpoint, -10.0), 11, axis=0)
-    same(answer, altered(heard, change, x))
+    same(answers["together"], altered(heard, change, x))
 
 
 def test_sound_of_the_page(page):
-    """Mu-law of 8 bits: 38 dB above its noise at any level; achieved 37.6 dB here."""
-    heard, path = page
-    [answer] = ask(path, [{"changes": {}, "tell": ["sound"]}])
-    played = np.array(answer["sound"])
-    assert len(played) == len(mu_law(heard.sound))
+    """Mu-law in 8 bits: achieved 37.6 dB above its noise."""
+    heard, answers = page
+    played = np.array(answers["plain"]["sound"])
+    assert len(played) == len(heard.sound)
     noise = np.mean((played - heard.sound) ** 2) / np.mean(heard.sound**2)
-    assert -45 < 10 * np.log10(noise) < -35
+    assert -40 < 10 * np.log10(noise) < -36

@@ -50,6 +50,7 @@ class Cut:
     """
 
     name: str
+    samples: tuple[int, int]  # from where to where, of those that are heard
     first: int
     last: int
     changed: np.ndarray  # (k,) int, frames of the cut clip
@@ -301,12 +302,15 @@ def _cuts(y, frames, config):
     }
     for name, (first, last) in spans.items():
         if last - first >= config.n_fft and (first, last) != (0, n):
-            yield _cut(name, y[first:last], first // hop, frames, config)
+            yield _cut(name, y, (first, last), frames, config)
 
 
-def _cut(name, y, first, frames, config):
-    """The difference between the frames of `y` and those of the clip from frame `first` on."""
-    new = frames_of(y, config)
+def _cut(name, y, span, frames, config):
+    """The clip without the samples outside `span`, which begins with a hop: its frames, and those of them that
+    the whole clip has not.
+    """
+    new = frames_of(y[slice(*span)], config)
+    first = span[0] // config.hop_length
     T = len(new.log_mel)
     same = np.ones(T, bool)
     for old, now in zip(frames, new):
@@ -314,7 +318,7 @@ def _cut(name, y, first, frames, config):
         same[len(part) :] = False
         same[: len(part)] &= (abs(part - now[: len(part)]) < ROUNDING).all(axis=1)
     changed = np.flatnonzero(~same)
-    return Cut(name, first, first + T, changed, Frames(new.log_mel[changed], new.chroma[changed]))
+    return Cut(name, span, first, first + T, changed, Frames(new.log_mel[changed], new.chroma[changed]))
 
 
 def _middles(T, config):

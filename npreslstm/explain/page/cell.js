@@ -18,9 +18,10 @@ function operation(x, y, sign) {
   return `<circle cx="${x}" cy="${y}" r="12" class="operation"/><text x="${x}" y="${y + 5}">${sign}</text>`;
 }
 
+// A name over its number.
 function wireNumber(x, y, name, value, anchor = "middle") {
-  return `<text x="${x}" y="${y}" text-anchor="${anchor}" style="text-anchor:${anchor}"><tspan class="kind">${name}
-    </tspan><tspan class="number">${fmt(value)}</tspan></text>`;
+  return `<text x="${x}" y="${y}" style="text-anchor:${anchor}"><tspan class="kind">${name}</tspan><tspan
+    class="number" x="${x}" dy="15">${fmt(value)}</tspan></text>`;
 }
 
 // SVG of unit `u` in `step`; the numbers stand beside the wires that carry them.
@@ -47,12 +48,12 @@ function drawCell(step, u) {
     gateBox(186, 196, "i", "&sigma;", at("i")),
     gateBox(286, 196, "g", "tanh", at("g")),
     gateBox(341, 246, "o", "&sigma;", at("o")).replace("<rect", `<path d="M341 227V196H372" class="lead"/><rect`),
-    wireNumber(8, 30, "c before ", at("c_before"), "start"),
-    wireNumber(172, 30, "kept ", kept),
-    wireNumber(250, 78, "new ", added, "start"),
-    wireNumber(492, 30, "c ", at("c"), "end"),
-    wireNumber(416, 150, "", at("tanh_c"), "start"),
-    wireNumber(492, 182, "h ", at("h"), "end"),
+    wireNumber(8, 16, "c before", at("c_before"), "start"),
+    wireNumber(176, 16, "f c before", kept),
+    wireNumber(252, 74, "i g", added, "start"),
+    wireNumber(492, 16, "c", at("c"), "end"),
+    wireNumber(416, 138, "tanh(c)", at("tanh_c"), "start"),
+    wireNumber(492, 170, "h", at("h"), "end"),
   ].join("");
 }
 

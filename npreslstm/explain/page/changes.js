@@ -104,6 +104,7 @@ class Changes {
     find("residual-way").value = changes.noShortcut ? "noShortcut" : changes.noFirst ? "noFirst" : "";
     find("attention-way").value = changes.evenAttention ? "even" : "";
     find("gain").value = changes.gain;
+    find("gain").setAttribute("aria-valuetext", `${changes.gain} dB`);
     find("gain-value").textContent = `${changes.gain > 0 ? "+" : ""}${fmt(changes.gain, 0)} dB`;
     find("ends").value = changes.cut;
     find("reset").disabled = !isChanged(changes);

@@ -86,7 +86,7 @@ class Network {
   attentionVector() {
     const { hidden_size: H, attention_vectors: K } = this.model;
     const V = this.tensors.attention_vector;
-    const w = this.tensors["head_combine.weight"] ?? [1];
+    const w = this.tensors["head_combine.weight"] ?? Float64Array.of(1);
     const v = new Float64Array(H);
     for (let u = 0; u < H && !this.changes.evenAttention; u++) {
       v[u] = product(V.subarray(u * K, u * K + K), 0, w); // (A1)

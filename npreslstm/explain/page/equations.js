@@ -102,7 +102,7 @@ function answerEquations({ network, result, frame, index, classes }, u) {
       "R4",
       `logit of ${name} = ${factor(weight)} &middot; ${factor(input[u])}${term(logit - bias - weight * input[u])}` +
         `${term(bias)} = ${number(logit)}`,
-      `this unit, normalised (${"B2"}), the others, and the bias`,
+      "this unit, normalised by (B2), the others, and the bias",
     ),
     equation(
       "S2",

@@ -18,7 +18,7 @@ function rowsOf(matrix, width) {
 
 // The frames of a cut clip: those of the whole, but for the ones that its ends have changed.
 function cutFrames(frames, cut) {
-  const kept = frames.slice(cut.first, cut.last);
+  const kept = frames.slice(cut.first, cut.last); // maybe fewer: the rest has changed
   cut.changed.forEach((t, k) => (kept[t] = cut.frames[k]));
   return kept;
 }

@@ -99,7 +99,7 @@ function tourSteps(page) {
       look: "what-if",
       title: "Take its memory away",
       changes: { ...noChanges(), held: { [top]: { f: 0 } } },
-      text: `Now f = 0 in ${title}: each frame is heard by itself. The answer was ${escapeHtml(probability(base))}, and is
+      text: `Now f = 0 in ${title}: its cells keep nothing, and of the past there is only h of the frame before. The answer was ${escapeHtml(probability(base))}, and is
         ${escapeHtml(probability(forgetful))}. Everything on the page has been computed anew. Undo it, and try the rest.`,
     },
   ];

@@ -6,6 +6,7 @@ const page = {
   data: null,
   network: null, // as learned
   base: null, // the run as it is
+  baseGradients: null,
   baseSensitivity: null,
   changes: noChanges(),
   result: null, // the run with the changes
@@ -16,13 +17,13 @@ const page = {
   gate: "i",
   weight: null, // {part, column} of the picked term
   order: "number",
-  view: null, // orders of units, and the sensitivity
+  view: { orders: [], sensitivity: [] },
   timeline: null,
   player: null,
 
   // The unit of the last layer on whose gates the label depends most.
   mostTelling() {
-    return indexOfLargest(influenceOf(this.base, this.gradientsOf(this.base), this.network.cells.length - 1));
+    return indexOfLargest(influenceOf(this.base, this.baseGradients, this.network.cells.length - 1));
   },
 
   gradientsOf(result) {
@@ -49,9 +50,9 @@ function influenceOf(result, gradients, cell) {
 function compute() {
   const number = page.result?.numbers[page.index] ?? 0;
   page.result = isChanged(page.changes) ? runClip(page.data, page.changes) : page.base;
-  page.gradients = page.gradientsOf(page.result);
+  page.gradients = page.result === page.base ? page.baseGradients : page.gradientsOf(page.result);
   page.index = nearest(page.result.numbers, number);
-  sortUnits();
+  page.view.sensitivity = normsOf(page.gradients.dx);
 }
 
 function nearest(numbers, number) {
@@ -60,17 +61,17 @@ function nearest(numbers, number) {
 
 // Orders are those of the run as it is, so that rows stay where they are while something is changed.
 function sortUnits() {
-  const orders = page.network.cells.map((_, cell) => {
-    const influence = influenceOf(page.base, page.gradientsOf(page.base), cell);
+  page.view.orders = page.network.cells.map((_, cell) => {
+    const influence = influenceOf(page.base, page.baseGradients, cell);
     return ORDERS[page.order](seriesOf(page.base.frames, cell), influence);
   });
-  page.view = { orders, sensitivity: normsOf(page.gradients.dx) };
 }
 
 // ---- drawing
 
 function drawAll() {
   page.timeline.draw(page.result, page.view);
+  page.timeline.markUnit(page.cell, page.unit, page.view);
   find("sensitivity-of").textContent = `of p(${page.data.header.classes[page.result.best]}), the whole clip`;
   showVerdict();
   showPicked();
@@ -87,7 +88,6 @@ function showVerdict() {
 
 function showPicked() {
   page.timeline.markFrame(page.result, page.index);
-  page.timeline.markUnit(page.cell, page.unit, page.view);
   showFrame();
   showUnit();
   showTerms();
@@ -222,6 +222,7 @@ function pickUnit(cell, unit) {
   page.weight = cell === page.cell && unit === page.unit ? page.weight : null;
   page.cell = cell;
   page.unit = unit;
+  page.timeline.markUnit(cell, unit, page.view);
   showPicked();
   showAlike();
 }
@@ -294,7 +295,7 @@ function tell({ spec, index, row }) {
     mel: () => `${spec.rows.what(row)}: ${fmt(result.mel[index][row], 1)} dB`,
     features: () => `${spec.rows.what(row)}: ${fmt(frame.x[row], 2)}`,
     residual: () => `${spec.rows.what(row)}: y = ${fmt(frame.y[row], 2)}`,
-    said: () => `${spec.rows.what(row)}: ${fmtSmall(result.said[index][row])}`,
+    said: () => `${spec.rows.what(row)}: ${fmtSmall(lessTheirMean(result.said[index])[row])} in its logit`,
     attention: () => `attention ${percent(result.alpha[index], 1)}`,
     sensitivity: () => `|dp/dx| ${fmtSmall(page.view.sensitivity[index])}`,
     running: () => data.header.classes.map((name, c) => `${name} ${fmt(frame.p[c], 2)}`).join(", "),
@@ -524,7 +525,9 @@ async function begin() {
   page.base = runClip(data, noChanges());
   page.network = page.base.network;
   page.result = page.base;
-  page.baseSensitivity = normsOf(page.gradientsOf(page.base).dx);
+  page.baseGradients = page.gradientsOf(page.base);
+  page.baseSensitivity = normsOf(page.baseGradients.dx);
+  sortUnits();
   page.timeline = new Timeline(find("timeline"), data, page.network);
   page.player = new Player(data.sound, data.header.played, onTime, onState);
   const recompute = () => {

@@ -39,20 +39,32 @@ function seconds(time, digits = 2) {
   return `${time.toFixed(digits)} s`;
 }
 
+function indexOfLargest(values) {
+  let best = 0;
+  for (let k = 1; k < values.length; k++) {
+    best = values[k] > values[best] ? k : best;
+  }
+  return best;
+}
+
 function largestOf(values) {
-  return Array.prototype.reduce.call(values, (most, value) => Math.max(most, value), -Infinity);
+  return values[indexOfLargest(values)];
 }
 
 function largestSize(values) {
-  return Array.prototype.reduce.call(values, (most, value) => Math.max(most, Math.abs(value)), 0);
-}
-
-function indexOfLargest(values) {
-  return Array.prototype.reduce.call(values, (best, value, k) => (value > values[best] ? k : best), 0);
+  let most = 0;
+  for (let k = 0; k < values.length; k++) {
+    most = Math.max(most, Math.abs(values[k]));
+  }
+  return most;
 }
 
 function sumOf(values) {
-  return Array.prototype.reduce.call(values, (sum, value) => sum + value, 0);
+  let sum = 0;
+  for (let k = 0; k < values.length; k++) {
+    sum += values[k];
+  }
+  return sum;
 }
 
 // ---- pieces of the page

@@ -10,6 +10,7 @@ const GATE_NAMES = {
   h: ["hidden state", "L4"],
 };
 const PICKED_GATES = "ifgo";
+const SHOWN_DB = 80; // from the loudest band to the darkest colour
 
 function cellTitle(network, k) {
   const { name, layer } = network.cells[k];
@@ -30,16 +31,18 @@ function timeAxis(data) {
 
 // Draw columns of numbers, one pixel a number: `columns[j][row]`, at frame `numbers[j]` of `total`.
 function paintHeat(canvas, columns, numbers, total, rows, colours, low, high) {
-  canvas.width = total;
-  canvas.height = rows.length;
+  if (canvas.width !== total || canvas.height !== rows.length) {
+    canvas.width = total;
+    canvas.height = rows.length;
+  }
   const context = canvas.getContext("2d");
   const image = context.createImageData(total, rows.length);
   const pixels = new Uint32Array(image.data.buffer);
   const scale = 255 / (high - low || 1);
   columns.forEach((column, j) => {
     for (let y = 0; y < rows.length; y++) {
-      const level = Math.round((column[rows[y]] - low) * scale);
-      pixels[y * total + numbers[j]] = colours[Math.max(0, Math.min(255, level))];
+      const level = (column[rows[y]] - low) * scale + 0.5;
+      pixels[y * total + numbers[j]] = colours[level < 0 ? 0 : level > 255 ? 255 : level | 0];
     }
   });
   context.putImageData(image, 0, 0);
@@ -66,6 +69,12 @@ function wavePath(samples, columns) {
   return path;
 }
 
+// What a frame says for each class, against what it says for all of them, which softmax does not hear.
+function lessTheirMean(said) {
+  const mean = sumOf(said) / said.length;
+  return said.map((value) => value - mean);
+}
+
 // One track: a name, a lane with a picture, and what its rows are.
 class Track {
   constructor(spec, axis, frameSpan) {
@@ -80,6 +89,9 @@ class Track {
       ? make("canvas", { style: place })
       : makeSvg("svg", { style: place, preserveAspectRatio: "none" });
     this.lane.append(this.picture);
+    if (spec.id === "running") {
+      this.lane.append(make("span", { class: "scale" }));
+    }
     this.mark = spec.rows ? make("div", { class: "row-mark" }) : null;
     if (this.mark) {
       this.lane.append(this.mark);
@@ -182,7 +194,7 @@ function trackSpecs(data, network) {
     },
     {
       group: "The answer",
-      groupNote: "logits are what the frames say, added up",
+      groupNote: "what each frame says for and against each class, added up",
       id: "said",
       name: `<span class="rows">${header.classes.map((c) => `<span>${escapeHtml(c)}</span>`).join("")}</span>`,
       description: "what each frame says for and against each class, alpha W h",
@@ -220,6 +232,10 @@ class Timeline {
       group.append(track.element);
     }
     this.place = place;
+    this.frameMark = make("div", { class: "frame-mark" });
+    this.cursor = make("div", { class: "cursor" });
+    place.append(make("div", { class: "marks" }, this.frameMark, this.cursor));
+    this.frameMark.style.width = `${(100 * data.header.hop) / (this.axis.to - this.axis.from)}%`;
     this.drawAxis();
     this.drawWave();
   }
@@ -284,8 +300,8 @@ class Timeline {
       return { columns, rows, table: "signed", low: -size, high: size };
     };
     if (spec.id === "mel") {
-      const high = result.mel.reduce((most, row) => Math.max(most, largestOf(row)), -Infinity);
-      const low = result.mel.reduce((least, row) => Math.min(least, ...row), Infinity);
+      const high = largestOf(result.mel.map(largestOf));
+      const low = Math.max(high - SHOWN_DB, Math.min(...result.mel.map((row) => Math.min(...row))));
       return { columns: result.mel, rows: plain.reverse(), table: "glow", low, high };
     }
     if (spec.id === "features" || spec.id === "residual") {
@@ -293,7 +309,7 @@ class Timeline {
       return { ...signed(columns, plain), low: -3, high: 3 };
     }
     if (spec.id === "said") {
-      return signed(result.said, plain);
+      return signed(result.said.map(lessTheirMean), plain);
     }
     const columns = frames.map((frame) => frame.steps[spec.cell][spec.letter]);
     const rows = view.orders[spec.cell];
@@ -311,8 +327,11 @@ class Timeline {
   drawRunning({ frames, numbers, best }) {
     const { picture } = this.get("running");
     picture.setAttribute("viewBox", `0 -0.02 ${this.total} 1.04`);
+    const most = frames.reduce((largest, frame) => Math.max(largest, ...frame.p), 0);
+    const top = Math.ceil(10 * most) / 10; // the height of the picture
+    this.get("running").lane.querySelector(".scale").textContent = top.toFixed(1);
     const lines = this.data.header.classes.map((_, c) => {
-      const d = linePath(frames.map((frame) => frame.p[c]), numbers);
+      const d = linePath(frames.map((frame) => frame.p[c] / top), numbers);
       const style = `stroke:${classColour(c)}`;
       return makeSvg("path", { d, style, class: c === best ? "line best" : "line" });
     });
@@ -327,10 +346,8 @@ class Timeline {
   // What depends on the marked frame: the mark itself, and attention as of then.
   markFrame(result, index) {
     const { times, header } = this.data;
-    const width = this.axis.to - this.axis.from;
-    const left = (times[result.numbers[index]] - header.hop / 2 - this.axis.from) / width;
-    this.place.style.setProperty("--frame-left", `${100 * left}%`);
-    this.place.style.setProperty("--frame-width", `${(100 * header.hop) / width}%`);
+    const left = times[result.numbers[index]] - header.hop / 2 - this.axis.from;
+    this.frameMark.style.transform = `translateX(${(100 * left) / header.hop}%)`; // of its own width
     const { picture } = this.get("attention");
     picture.querySelector(".so-far")?.remove();
     const soFar = attentionOf(result.frames.slice(0, index + 1));
@@ -341,8 +358,9 @@ class Timeline {
 
   // The line that runs with the sound; null takes it away.
   markTime(time) {
-    const left = time === null ? -10 : (time - this.axis.from) / (this.axis.to - this.axis.from);
-    this.place.style.setProperty("--cursor", `${100 * left}%`);
+    this.cursor.hidden = time === null;
+    const left = ((time ?? 0) - this.axis.from) / (this.axis.to - this.axis.from);
+    this.cursor.style.transform = `translateX(${100 * left}%)`;
   }
 
   markUnit(cell, unit, view) {
