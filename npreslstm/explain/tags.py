@@ -1,4 +1,6 @@
-"""Where the equations of docs/lstm.md are computed: the lines of the reference that end with their tags."""
+"""Where the equations of docs/lstm.md are computed: the lines of the reference that end with their tags, or
+what a function returns whose docstring has the tag.
+"""
 
 import re
 from typing import NamedTuple
@@ -35,13 +37,19 @@ def tagged_lines() -> dict[str, list[Place]]:
     >>> place.file, place.function, place.code
     ('npreslstm/layers/lstm.py', 'lstm_step', 'c = f * c_before + i * g')
     """
-    places = {}
+    places, returned = {}, {}
     for file in FILES:
-        function = ""
+        function, told = "", []  # tags of the docstring
         for number, line in enumerate((package_folder() / file).read_text(encoding="utf-8").split("\n"), 1):
             if defined := re.match(r" *def (\w+)", line):
-                function = defined[1]
+                function, told = defined[1], []
             code, _, comment = line.partition("  # ")
+            place = Place(f"npreslstm/{file}", number, function, code.strip())
             for tag in TAG.findall(comment):
-                places.setdefault(tag, []).append(Place(f"npreslstm/{file}", number, function, code.strip()))
-    return places
+                places.setdefault(tag, []).append(place)
+            if function and not comment:
+                told += TAG.findall(line)
+            if place.code.startswith("return "):
+                for tag in told:
+                    returned.setdefault(tag, [place])
+    return returned | places

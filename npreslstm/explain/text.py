@@ -43,7 +43,7 @@ def explain_text(heard: Hearing, unit: Unit, blocks: bool = True) -> str:
     >>> heard = hear(demo_clip_path())
     >>> lines = explain_text(heard, find_unit(heard)).split("\\n")
     >>> lines[0], max(map(len, lines))
-    ('demo.wav  0.00-2.58 s  angry 0.348  (robust)', 58)
+    ('demo.wav  0.00-2.58 s  angry 0.348  (robust)', 59)
     """
     running = heard.running_probabilities()  # (T, C)
     labels = running.argmax(axis=1)  # (T,)
@@ -60,7 +60,7 @@ def explain_text(heard: Hearing, unit: Unit, blocks: bool = True) -> str:
     lines.append(_named("label", "".join(letters[k] for k in _ends(labels))))
     shown = dict.fromkeys(labels.tolist())
     lines += _wrapped(" " * NAMES, [f"{letters[k]} {heard.checkpoint.classes[k]}" for k in shown])
-    lines += ["", f"{unit}, gates from 0 to 1, the rest by size and sign"]
+    lines += ["", f"{unit}, i f o from 0 to 1, g c h signed"]
     for name, values in gates_of(heard, unit).items():
         label = f"{name} {ABOUT[name]}"
         if name in GATES:
