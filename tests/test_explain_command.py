@@ -4,11 +4,13 @@ import dataclasses
 import doctest
 import importlib
 import re
+import shlex
 
 import numpy as np
 import pytest
 from explain_pages import NETWORKS, baseline_network, other_network
 from samples import voice, write_wav
+from test_readme import ROOT, assert_same_print, console_examples
 
 from npreslstm.assets import demo_clip_path, package_folder
 from npreslstm.checkpoint import save_checkpoint
@@ -217,6 +219,13 @@ def test_weights_from_a_file(tmp_path):
     out = tmp_path / "page.html"
     assert explain(demo_clip_path(), "--weights", tmp_path / "other.npz", "--out", out) == 0
     assert '"weights": "other.npz"' in out.read_text(encoding="utf-8")
+
+
+def test_the_page_of_the_docs_prints_what_it_says(monkeypatch, capsys):
+    [(_, command, output)] = [("", *example) for example in console_examples("docs/explain.md")]
+    monkeypatch.chdir(ROOT)
+    assert main(shlex.split(command)[1:]) == 0
+    assert_same_print(capsys.readouterr().out.rstrip("\n"), output.rstrip("\n"))
 
 
 @pytest.mark.parametrize("name", ["hearing", "page", "tags", "text"])

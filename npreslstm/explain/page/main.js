@@ -1,5 +1,6 @@
 "use strict";
 // The page: what is picked, what is otherwise, and what has to be drawn when either changes.
+// A frame is named by its number in the whole clip, and found by its index among those that are left.
 
 const WRONG = 1e-9; // a larger difference from Python's numbers is an error
 const page = {
@@ -8,6 +9,7 @@ const page = {
   base: null, // the run as it is
   baseGradients: null,
   baseSensitivity: null,
+  series: [], // h of each layer's units over time
   changes: noChanges(),
   result: null, // the run with the changes
   gradients: null, // of the probability of its label
@@ -61,9 +63,9 @@ function nearest(numbers, number) {
 
 // Orders are those of the run as it is, so that rows stay where they are while something is changed.
 function sortUnits() {
-  page.view.orders = page.network.cells.map((_, cell) => {
+  page.view.orders = page.series.map((series, cell) => {
     const influence = influenceOf(page.base, page.baseGradients, cell);
-    return ORDERS[page.order](seriesOf(page.base.frames, cell), influence);
+    return ORDERS[page.order](series, influence);
   });
 }
 
@@ -148,7 +150,7 @@ function showUnit() {
 }
 
 function showAlike() {
-  const like = unitsLike(seriesOf(page.base.frames, page.cell), page.unit).slice(0, 5);
+  const like = unitsLike(page.series[page.cell], page.unit).slice(0, 5);
   find("alike").replaceChildren(
     ...like.map(({ unit, r }) => {
       const button = make("button", { "data-unit": unit }, `unit ${unit}`);
@@ -464,6 +466,7 @@ function listen() {
     sortUnits();
     drawAll();
   });
+  find("tall").addEventListener("change", (event) => timeline.classList.toggle("tall", event.target.checked));
   find("speed").addEventListener("change", (event) => page.player.setSpeed(Number(event.target.value)));
   find("play").addEventListener("click", () => page.player.toggle().catch((error) => fail(`No sound: ${error.message}`)));
   find("edit-apply").addEventListener("click", () => {
@@ -527,6 +530,7 @@ async function begin() {
   page.result = page.base;
   page.baseGradients = page.gradientsOf(page.base);
   page.baseSensitivity = normsOf(page.baseGradients.dx);
+  page.series = page.network.cells.map((_, cell) => seriesOf(page.base.frames, cell));
   sortUnits();
   page.timeline = new Timeline(find("timeline"), data, page.network);
   page.player = new Player(data.sound, data.header.played, onTime, onState);

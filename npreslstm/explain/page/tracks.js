@@ -79,7 +79,7 @@ function lessTheirMean(said) {
 class Track {
   constructor(spec, axis, frameSpan) {
     this.spec = spec;
-    this.lane = make("div", { class: "lane", id: `lane-${spec.id}`, style: `height:${spec.height}px` });
+    this.lane = make("div", { class: "lane", id: `lane-${spec.id}`, style: `--height:${spec.height}px` });
     this.lane.setAttribute("role", "img");
     this.lane.setAttribute("aria-label", spec.description);
     const [from, to] = spec.span === "sound" ? [0, axis.sound] : frameSpan;
