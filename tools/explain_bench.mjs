@@ -6,7 +6,9 @@ import { pathToFileURL } from "node:url";
 
 const job = JSON.parse(fs.readFileSync(0, "utf8"));
 const { chromium } = createRequire(path.join(job.modules, "x"))("playwright-core");
-const args = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking".split(" ");
+const args = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking".split(
+  " ",
+);
 const browser = await chromium.launch({ executablePath: job.chromium, headless: true, args });
 const page = await browser.newPage({ viewport: { width: 1440, height: 1000 } });
 await page.goto(pathToFileURL(job.page).href);

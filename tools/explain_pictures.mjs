@@ -6,11 +6,17 @@ import { pathToFileURL } from "node:url";
 
 const job = JSON.parse(fs.readFileSync(0, "utf8"));
 const { chromium } = createRequire(path.join(job.modules, "x"))("playwright-core");
-const args = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking".split(" ");
+const args = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking".split(
+  " ",
+);
 const browser = await chromium.launch({ executablePath: job.chromium, headless: true, args });
 
 for (const { name, width, height, scheme, before, steps } of job.pictures) {
-  const page = await browser.newPage({ viewport: { width, height }, colorScheme: scheme, reducedMotion: "reduce" });
+  const page = await browser.newPage({
+    viewport: { width, height },
+    colorScheme: scheme,
+    reducedMotion: "reduce",
+  });
   await page.goto(pathToFileURL(job.page).href);
   await page.waitForSelector("body[data-ready]");
   await page.evaluate(before);

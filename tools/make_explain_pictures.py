@@ -14,13 +14,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from npreslstm.assets import demo_clip_path
 from npreslstm.explain.hearing import hear
 from npreslstm.explain.page import explain_page
 
+ROOT = Path(__file__).resolve().parents[1]
 WIDTH = {"explain": 920, "explain-cell": 430, "explain-phone": 270, "explain-plays": 680}  # pixels, as saved
 QUALITY = 66  # of JPEG
 COLOURS = 32  # of the animation

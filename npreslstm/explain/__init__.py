@@ -1,4 +1,4 @@
-"""One clip, explained: every number on the way from its sound to its label, as one page, as text, as a picture.
+"""One clip, explained: every number between its sound and its label, as a page, as text, as a picture.
 
 `hearing` computes the numbers, `page` puts them and the files of the folder page/ into one HTML, `text` and
 `picture` draw them for terminals and for print, `tags` finds the lines of the code that compute them.

@@ -233,8 +233,8 @@ def read_part(path, start=0.0, seconds=None):
             raise InputError(f"--start is {start:g} s; {name} ends after {length:.2f} s")
         if seconds is None and length - start > LONGEST:
             raise InputError(
-                f"{name} is {length:.0f} s long; a page explains at most {LONGEST:g} s: choose a part, for example"
-                f" --start {start:g} --seconds 10"
+                f"{name} is {length:.0f} s long; a page explains at most {LONGEST:g} s: choose a part, for"
+                f" example --start {start:g} --seconds 10"
             )
         first = round(start * rate)
         last = total if seconds is None else min(total, first + max(1, round(seconds * rate)))
@@ -306,8 +306,8 @@ def _cuts(y, frames, config):
 
 
 def _cut(name, y, span, frames, config):
-    """The clip without the samples outside `span`, which begins with a hop: its frames, and those of them that
-    the whole clip has not.
+    """The clip without the samples outside `span`, which begins with a hop; its frames that the whole clip
+    has not.
     """
     new = frames_of(y[slice(*span)], config)
     first = span[0] // config.hop_length

@@ -50,7 +50,8 @@ def explain_text(heard: Hearing, unit: Unit, blocks: bool = True) -> str:
     letters = _letters(heard.checkpoint.classes)
     best = int(heard.logits.argmax())
     end = heard.start + heard.duration
-    title = f"{heard.name}  {heard.start:.2f}-{end:.2f} s  {heard.label} {running[-1, best]:.3f}  ({heard.weights})"
+    span = f"{heard.start:.2f}-{end:.2f} s"
+    title = f"{heard.name}  {span}  {heard.label} {running[-1, best]:.3f}  ({heard.weights})"
     lines = [printable(title)[:COLUMNS], ""]
     lines.append(_ruler(heard))
     lines.append(_row("loudness", heard.frames.log_mel.mean(axis=1), blocks, "dB"))

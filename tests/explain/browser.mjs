@@ -1,4 +1,4 @@
-// Open a page in headless Chromium and do what a reader does: `node browser.mjs JOB.json`, one report on stdout.
+// Open a page in headless Chromium and do what a reader does: `node browser.mjs JOB.json`; a report is printed.
 // A job: {modules, chromium, page, tampered, units: [{cell, unit, index}]}.
 import fs from "node:fs";
 import http from "node:http";
@@ -37,7 +37,8 @@ async function open(url, options = {}) {
 
 const texts = (page, selector) =>
   page.$$eval(selector, (found) => found.map((element) => element.textContent.trim()));
-const state = (page) => page.evaluate("({ cell: page.cell, unit: page.unit, index: page.index, gate: page.gate })");
+const state = (page) =>
+  page.evaluate("({ cell: page.cell, unit: page.unit, index: page.index, gate: page.gate })");
 
 // Click the middle of a frame and a row of a lane, by the geometry that a reader sees.
 async function clickLane(page, lane, index, row, rows) {
@@ -62,7 +63,10 @@ async function readerOf({ page, heard }) {
   report.units = [];
   for (const { cell, unit, index } of job.units) {
     await page.evaluate(`page.index = ${index}; pickUnit(${cell}, ${unit})`);
-    report.units.push({ equations: await texts(page, "#equations .formula"), cell: await texts(page, "#cell .number") });
+    report.units.push({
+      equations: await texts(page, "#equations .formula"),
+      cell: await texts(page, "#cell .number"),
+    });
   }
   await page.evaluate(`page.index = 20; pickUnit(${top}, 17)`);
   await page.selectOption("#gate", "f");
@@ -107,11 +111,15 @@ async function readerOf({ page, heard }) {
   for (const summary of await page.$$("#exercise-list summary")) {
     await summary.click();
   }
-  await page.waitForFunction("[...document.querySelectorAll('#exercise-list details p')].every((p) => p.textContent)");
+  await page.waitForFunction(
+    "[...document.querySelectorAll('#exercise-list details p')].every((p) => p.textContent)",
+  );
   report.answers = await texts(page, "#exercise-list details p");
   report.nameless = await page.$$eval("button, select, input, [role=button], [role=img]", (found) =>
     found
-      .filter((e) => !(e.getAttribute("aria-label") || e.textContent.trim() || e.labels?.[0]?.textContent.trim()))
+      .filter(
+        (e) => !(e.getAttribute("aria-label") || e.textContent.trim() || e.labels?.[0]?.textContent.trim()),
+      )
       .map((e) => e.outerHTML.slice(0, 80)),
   );
   await page.click("#play");
@@ -128,7 +136,9 @@ async function looks(options) {
   const contrast = await page.evaluate(() => {
     const parse = (colour) => colour.match(/[\d.]+/g).map(Number);
     const light = (colour) => {
-      const [r, g, b] = parse(colour).map((v) => (v / 255 <= 0.03928 ? v / 3294.6 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+      const [r, g, b] = parse(colour).map((v) =>
+        v / 255 <= 0.03928 ? v / 3294.6 : ((v / 255 + 0.055) / 1.055) ** 2.4,
+      );
       return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
     const behind = (element) => {
@@ -140,11 +150,15 @@ async function looks(options) {
       }
       return "rgb(255, 255, 255)";
     };
-    const seen = document.querySelectorAll("p, h1, h2, h3, button, select, td, th, .name, .name small, .note, .tag, .formula b");
-    return [...seen].filter((e) => e.offsetParent && !e.disabled).map((e) => {
-      const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((p, q) => q - p);
-      return { what: e.outerHTML.slice(0, 60), ratio: (a + 0.05) / (b + 0.05) };
-    });
+    const seen = document.querySelectorAll(
+      "p, h1, h2, h3, button, select, td, th, .name, .name small, .note, .tag, .formula b",
+    );
+    return [...seen]
+      .filter((e) => e.offsetParent && !e.disabled)
+      .map((e) => {
+        const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((p, q) => q - p);
+        return { what: e.outerHTML.slice(0, 60), ratio: (a + 0.05) / (b + 0.05) };
+      });
   });
   const worst = contrast.sort((a, b) => a.ratio - b.ratio)[0];
   const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");

@@ -2,7 +2,8 @@
 import fs from "node:fs";
 
 const html = fs.readFileSync(process.argv[2], "utf8");
-const scriptOf = (id) => html.split(`<script id="${id}"`)[1].split(">").slice(1).join(">").split("</script>")[0];
+const scriptOf = (id) =>
+  html.split(`<script id="${id}"`)[1].split(">").slice(1).join(">").split("</script>")[0];
 const SOURCES = ["engine.js", "backward.js", "features.js", "what_if.js", "units.js", "data.js"];
 const NAMES = "readData runClip noChanges backward ofProbability weightGradient seriesOf chain unitsLike";
 const engine = new Function(
@@ -30,12 +31,16 @@ const MORE = {
   cells: ({ result, da }) =>
     result.network.cells.map((_, k) => ({
       ...Object.fromEntries(
-        ["i", "f", "g", "o", "c", "h"].map((name) => [name, flat(result.frames.map((f) => f.steps[k][name]))]),
+        ["i", "f", "g", "o", "c", "h"].map((name) => [
+          name,
+          flat(result.frames.map((f) => f.steps[k][name])),
+        ]),
       ),
       dW_hh: gradientOf(result, da, k, "W_hh"),
       dW_ih: gradientOf(result, da, k, "W_ih"),
     })),
-  said: ({ result }) => Array.from(result.constant, (value, c) => result.said.reduce((sum, s) => sum + s[c], value)),
+  said: ({ result }) =>
+    Array.from(result.constant, (value, c) => result.said.reduce((sum, s) => sum + s[c], value)),
   running: ({ result }) => result.frames.map((frame) => frame.p),
   h: ({ result }) => flat(result.frames.map((frame) => frame.steps[0].h)),
   chain: ({ result }) => engine.chain(engine.seriesOf(result.frames, 0)),

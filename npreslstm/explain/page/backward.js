@@ -83,7 +83,11 @@ function backward(network, frames, dlogits) {
   const backThrough = (name) => {
     for (let k = network.cells.length - 1; k >= 0; k--) {
       if (network.cells[k].name === name) {
-        const back = lstmBackward(d, frames.map((frame) => frame.steps[k]), network.cells[k]); // (R2')
+        const back = lstmBackward(
+          d,
+          frames.map((frame) => frame.steps[k]),
+          network.cells[k],
+        ); // (R2')
         [d, da[k]] = [back.dx, back.da];
       }
     }

@@ -3,14 +3,16 @@
 
 function wire(path, value) {
   const width = 1.2 + 4.5 * Math.min(1, Math.abs(value));
-  return `<path d="${path}" class="wire" style="stroke:${signedColour(value)};stroke-width:${width.toFixed(2)}"/>`;
+  const style = `stroke:${signedColour(value)};stroke-width:${width.toFixed(2)}`;
+  return `<path d="${path}" class="wire" style="${style}"/>`;
 }
 
 function gateBox(x, y, letter, kind, value) {
   return `<g class="gate" data-gate="${letter}" tabindex="0" role="button"
       aria-label="gate ${letter}, ${fmt(value)}: show what goes into it">
     <rect x="${x - 31}" y="${y - 19}" width="62" height="38" rx="7"/>
-    <text x="${x}" y="${y - 4}"><tspan class="letter">${letter}</tspan> <tspan class="kind">${kind}</tspan></text>
+    <text x="${x}" y="${y - 4}"><tspan class="letter">${letter}</tspan>
+      <tspan class="kind">${kind}</tspan></text>
     <text x="${x}" y="${y + 12}" class="number">${fmt(value)}</text></g>`;
 }
 
@@ -43,11 +45,15 @@ function drawCell(step, u) {
     operation(238, 44, "+"),
     operation(186, 113, "&times;"),
     operation(406, 196, "&times;"),
-    `<rect x="378" y="88" width="56" height="26" rx="13" class="operation"/><text x="406" y="105">tanh</text>`,
+    `<rect x="378" y="88" width="56" height="26" rx="13" class="operation"/>`,
+    `<text x="406" y="105">tanh</text>`,
     gateBox(110, 196, "f", "&sigma;", at("f")),
     gateBox(186, 196, "i", "&sigma;", at("i")),
     gateBox(286, 196, "g", "tanh", at("g")),
-    gateBox(341, 246, "o", "&sigma;", at("o")).replace("<rect", `<path d="M341 227V196H372" class="lead"/><rect`),
+    gateBox(341, 246, "o", "&sigma;", at("o")).replace(
+      "<rect",
+      `<path d="M341 227V196H372" class="lead"/><rect`,
+    ),
     wireNumber(8, 16, "c before", at("c_before"), "start"),
     wireNumber(176, 16, "f c before", kept),
     wireNumber(252, 74, "i g", added, "start"),
@@ -61,8 +67,8 @@ function drawCell(step, u) {
 function describeCell(step, u) {
   const at = (name) => fmt(step[name][u]);
   return (
-    `The cell was ${at("c_before")}. The forget gate keeps ${at("f")} of it, the input gate lets in ${at("i")} of ` +
-    `the candidate ${at("g")}: the cell is ${at("c")}. The output gate shows ${at("o")} of its tanh: ` +
-    `the hidden state is ${at("h")}.`
+    `The cell was ${at("c_before")}. The forget gate keeps ${at("f")} of it, the input gate lets in ` +
+    `${at("i")} of the candidate ${at("g")}: the cell is ${at("c")}. The output gate shows ${at("o")} of ` +
+    `its tanh: the hidden state is ${at("h")}.`
   );
 }

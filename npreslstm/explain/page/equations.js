@@ -43,7 +43,10 @@ function lstmEquations(cell, step, u, held = {}) {
   const products =
     `${fmt(at("f"))} &middot; ${factor(at("c_before"))} + ` + `${fmt(at("i"))} &middot; ${factor(at("g"))}`;
   lines.push(
-    equation("L3", `c = f c<sub>before</sub> + i g = ${products} = ${fmt(kept)}${term(added)} = ${number(at("c"))}`),
+    equation(
+      "L3",
+      `c = f c<sub>before</sub> + i g = ${products} = ${fmt(kept)}${term(added)} = ${number(at("c"))}`,
+    ),
     equation("L4", `h = o tanh(c) = ${fmt(at("o"))} &middot; tanh(${fmt(at("c"))}) = ${number(at("h"))}`),
   );
   return lines;
@@ -84,7 +87,8 @@ function answerEquations({ network, result, frame, index, classes }, u) {
   return [
     equation(
       "A1",
-      `e = v &middot; h = ${factor(network.v[u])} &middot; ${factor(h)}${term(frame.e - own)} = ${number(frame.e)}`,
+      `e = v &middot; h = ${factor(network.v[u])} &middot; ${factor(h)}${term(frame.e - own)} = ` +
+        `${number(frame.e)}`,
       `this unit, and the other ${H - 1}`,
     ),
     equation(
@@ -95,13 +99,14 @@ function answerEquations({ network, result, frame, index, classes }, u) {
     ),
     equation(
       "A3",
-      `context = &Sigma; &alpha; h = ${fmt(alpha)} &middot; ${factor(h)}${term(context - alpha * h)} = ${number(context)}`,
+      `context = &Sigma; &alpha; h = ${fmt(alpha)} &middot; ${factor(h)}${term(context - alpha * h)} = ` +
+        `${number(context)}`,
       "this frame, and the others",
     ),
     equation(
       "R4",
-      `logit of ${name} = ${factor(weight)} &middot; ${factor(input[u])}${term(logit - bias - weight * input[u])}` +
-        `${term(bias)} = ${number(logit)}`,
+      `logit of ${name} = ${factor(weight)} &middot; ${factor(input[u])}` +
+        `${term(logit - bias - weight * input[u])}${term(bias)} = ${number(logit)}`,
       "this unit, normalised by (B2), the others, and the bias",
     ),
     equation(

@@ -82,10 +82,13 @@ function drawAll() {
 function showVerdict() {
   const { classes } = page.data.header;
   const words = (result) =>
-    `<b style="color:${classColour(result.best)}">${escapeHtml(classes[result.best])}</b> ${percent(result.p[result.best], 1)}`;
+    `<b style="color:${classColour(result.best)}">${escapeHtml(classes[result.best])}</b> ` +
+    percent(result.p[result.best], 1);
   const before = words(page.base);
   find("verdict").innerHTML =
-    page.result === page.base ? `it says ${before}` : `${before} &rarr; ${words(page.result)} <span class="dim">what if</span>`;
+    page.result === page.base
+      ? `it says ${before}`
+      : `${before} &rarr; ${words(page.result)} <span class="dim">what if</span>`;
 }
 
 function showPicked() {
@@ -100,7 +103,8 @@ function showFrame() {
   const { classes } = data.header;
   const frame = result.frames[index];
   const number = result.numbers[index];
-  find("frame-title").innerHTML = `Frame ${number} <span class="dim">at ${seconds(data.times[number])}: the clip so far
+  find("frame-title").innerHTML =
+    `Frame ${number} <span class="dim">at ${seconds(data.times[number])}: the clip so far
     sounds</span> ${escapeHtml(classes[indexOfLargest(frame.p)])}`;
   find("frame").max = result.frames.length - 1;
   find("frame").value = index;
@@ -109,12 +113,12 @@ function showFrame() {
   const changed = result !== page.base;
   find("bars").innerHTML = classes
     .map((name, c) => {
-      const mark = changed ? `<u style="left:${100 * before.p[c]}%" title="before: ${fmt(before.p[c], 3)}"></u>` : "";
+      const mark = changed
+        ? `<u style="left:${100 * before.p[c]}%" title="before: ${fmt(before.p[c], 3)}"></u>`
+        : "";
       const fill = `<i style="width:${100 * frame.p[c]}%;background:${classColour(c)}"></i>`;
-      return `<span>${escapeHtml(name)}</span><span class="bar-lane">${fill}${mark}</span><span class="figure">${fmt(
-        frame.p[c],
-        3,
-      )}</span>`;
+      const figure = `<span class="figure">${fmt(frame.p[c], 3)}</span>`;
+      return `<span>${escapeHtml(name)}</span><span class="bar-lane">${fill}${mark}</span>${figure}`;
     })
     .join("");
   find("remove").textContent = `Remove frame ${number}`;
@@ -193,7 +197,8 @@ function showGradient() {
     label: data.header.classes[result.best],
     name,
   });
-  find("gradient-title").innerHTML = `The gradient of W<sub>${weight.part.slice(2)}</sub>[${row}, ${weight.column}],
+  find("gradient-title").innerHTML =
+    `The gradient of W<sub>${weight.part.slice(2)}</sub>[${row}, ${weight.column}],
     frame by frame ${tagLink("L1'")}`;
   find("gradient-picture").setAttribute("viewBox", shown.viewBox);
   find("gradient-picture").innerHTML = shown.picture;
@@ -245,8 +250,8 @@ function announce() {
   const step = result.frames[index].steps[cell];
   const title = cellTitle(result.network, cell);
   find("announcement").textContent =
-    `frame ${result.numbers[index]}, ${title} unit ${unit}: c ${fmt(step.c[unit], 2)}, h ${fmt(step.h[unit], 2)}; ` +
-    `so far ${data.header.classes[indexOfLargest(result.frames[index].p)]}`;
+    `frame ${result.numbers[index]}, ${title} unit ${unit}: c ${fmt(step.c[unit], 2)}, ` +
+    `h ${fmt(step.h[unit], 2)}; so far ${data.header.classes[indexOfLargest(result.frames[index].p)]}`;
 }
 
 // What a pointer is on: its track, frame and row.
@@ -303,7 +308,9 @@ function tell({ spec, index, row }) {
     running: () => data.header.classes.map((name, c) => `${name} ${fmt(frame.p[c], 2)}`).join(", "),
     sound: () => "",
   };
-  const value = values[spec.id] ?? (() => `unit ${row}: ${spec.letter} = ${fmt(frame.steps[spec.cell][spec.letter][row], 3)}`);
+  const value =
+    values[spec.id] ??
+    (() => `unit ${row}: ${spec.letter} = ${fmt(frame.steps[spec.cell][spec.letter][row], 3)}`);
   return `${where}. ${value()}`;
 }
 
@@ -418,15 +425,17 @@ function checkMyself() {
   const right = logits <= WRONG && attention <= WRONG && page.base.alpha.length === expected.attention.length;
   const found = `logits within ${logits.toExponential(1)} and attention within ${attention.toExponential(1)}`;
   find("self-check").textContent = right
-    ? `This page has computed everything anew from the weights that it holds: ${found} of what Python computed.`
+    ? `This page has computed everything anew from the weights that it holds: ${found} of what Python ` +
+      "computed."
     : `Error: this page does not compute what Python computed: ${found}, expected ${WRONG}. Do not trust it.`;
   if (!right) {
     fail(find("self-check").textContent);
   }
   find("about").textContent =
-    `npreslstm ${header.version}, weights ${header.weights}${header.licence ? ` (${header.licence})` : ""}. ` +
-    `This file holds the recording itself and needs no network. A label is a guess about acted voices, not a finding ` +
-    `about a person.`;
+    `npreslstm ${header.version}, weights ${header.weights}` +
+    `${header.licence ? ` (${header.licence})` : ""}. ` +
+    "This file holds the recording itself and needs no network. A label is a guess about acted voices, not " +
+    `a finding about a person.`;
 }
 
 function introduce() {
@@ -434,9 +443,10 @@ function introduce() {
   const start = header.start ? `, from ${seconds(header.start)} on` : "";
   document.title = `How a network hears ${header.name}`;
   find("title").textContent = document.title;
-  find("subtitle").innerHTML = `A residual LSTM with attention (weights <b>${escapeHtml(header.weights)}</b>) has listened
-    to ${seconds(header.duration)} of sound${start}. Below is everything that it computed on the way to its answer, from
-    top to bottom. ${escapeHtml(header.note ? `${header.note}.` : "")}`;
+  find("subtitle").innerHTML =
+    `A residual LSTM with attention (weights <b>${escapeHtml(header.weights)}</b>) has listened
+    to ${seconds(header.duration)} of sound${start}. Below is everything that it computed on the way to its
+    answer, from top to bottom. ${escapeHtml(header.note ? `${header.note}.` : "")}`;
 }
 
 function listen() {
@@ -468,7 +478,9 @@ function listen() {
   });
   find("tall").addEventListener("change", (event) => timeline.classList.toggle("tall", event.target.checked));
   find("speed").addEventListener("change", (event) => page.player.setSpeed(Number(event.target.value)));
-  find("play").addEventListener("click", () => page.player.toggle().catch((error) => fail(`No sound: ${error.message}`)));
+  find("play").addEventListener("click", () =>
+    page.player.toggle().catch((error) => fail(`No sound: ${error.message}`)),
+  );
   find("edit-apply").addEventListener("click", () => {
     const value = Number(find("edit").value);
     if (Number.isFinite(value)) {
@@ -477,7 +489,9 @@ function listen() {
   });
   find("tour-start").addEventListener("click", () => tour.start());
   find("tour-back").addEventListener("click", () => tour.go(tour.at - 1));
-  find("tour-next").addEventListener("click", () => tour.go(tour.at + 1 < tour.steps.length ? tour.at + 1 : -1));
+  find("tour-next").addEventListener("click", () =>
+    tour.go(tour.at + 1 < tour.steps.length ? tour.at + 1 : -1),
+  );
   find("tour-end").addEventListener("click", () => tour.go(-1));
   find("cell").addEventListener("click", (event) => pickCellGate(event));
   find("cell").addEventListener("keydown", (event) => {
@@ -556,4 +570,6 @@ async function begin() {
   document.body.dataset.ready = "1";
 }
 
-begin().catch((error) => fail(`This page cannot be shown: ${error.message}. It needs a browser of 2023 or later.`));
+begin().catch((error) =>
+  fail(`This page cannot be shown: ${error.message}. It needs a browser of 2023 or later.`),
+);

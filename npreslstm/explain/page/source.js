@@ -1,5 +1,6 @@
 "use strict";
-// The engine's own text, as it runs in this page, with a line for each tag; and where Python computes the same.
+// The engine's own text, as it runs in this page, with a line for each tag; and where Python computes the
+// same.
 
 const SHOWN_SOURCES = ["engine.js", "backward.js"];
 const TAG_PATTERN = /\(([A-Z]\d'?)\)/g;

@@ -116,6 +116,7 @@ function trackSpecs(data, network) {
   const { header } = data;
   const [bands, D, C] = [header.features.n_mels, header.columns.length, header.classes.length];
   const tag = (name) => tagLink(name);
+  const classRows = header.classes.map((name) => `<span>${escapeHtml(name)}</span>`).join("");
   const specs = [
     {
       group: "What comes in",
@@ -196,7 +197,7 @@ function trackSpecs(data, network) {
       group: "The answer",
       groupNote: "what each frame says for and against each class, added up",
       id: "said",
-      name: `<span class="rows">${header.classes.map((c) => `<span>${escapeHtml(c)}</span>`).join("")}</span>`,
+      name: `<span class="rows">${classRows}</span>`,
       description: "what each frame says for and against each class, alpha W h",
       height: 13 * C,
       heat: true,
@@ -331,7 +332,10 @@ class Timeline {
     const top = Math.ceil(10 * most) / 10; // the height of the picture
     this.get("running").lane.querySelector(".scale").textContent = top.toFixed(1);
     const lines = this.data.header.classes.map((_, c) => {
-      const d = linePath(frames.map((frame) => frame.p[c] / top), numbers);
+      const d = linePath(
+        frames.map((frame) => frame.p[c] / top),
+        numbers,
+      );
       const style = `stroke:${classColour(c)}`;
       return makeSvg("path", { d, style, class: c === best ? "line best" : "line" });
     });
@@ -353,7 +357,9 @@ class Timeline {
     const soFar = attentionOf(result.frames.slice(0, index + 1));
     const largest = largestOf(result.alpha) || 1;
     const heights = Array.from(soFar, (value) => Math.min(1.02, value / largest));
-    picture.append(makeSvg("path", { d: linePath(heights, result.numbers.slice(0, index + 1)), class: "so-far" }));
+    picture.append(
+      makeSvg("path", { d: linePath(heights, result.numbers.slice(0, index + 1)), class: "so-far" }),
+    );
   }
 
   // The line that runs with the sound; null takes it away.

@@ -50,7 +50,8 @@ function termsTable(network, cell, step, row, columns, picked) {
       <td>${fmt(entry.product)}</td><td class="bar-cell">${bar(entry.product)}</td></tr>`,
   );
   const plain = (name, value) =>
-    `<tr class="dim"><td>${name}</td><td></td><td></td><td>${fmt(value)}</td><td class="bar-cell">${bar(value)}</td></tr>`;
+    `<tr class="dim"><td>${name}</td><td></td><td></td><td>${fmt(value)}</td>
+      <td class="bar-cell">${bar(value)}</td></tr>`;
   return `<thead><tr><th>term</th><th>weight</th><th>value</th><th>product</th><th></th></tr></thead><tbody>
     ${lines.join("")}${plain(`the other ${terms.length - shown.length} terms`, rest)}
     ${plain("both biases", bias)}</tbody>
@@ -62,10 +63,9 @@ function gradientView({ result, gradients, cell, row, picked, index, total, labe
   const shares = weightGradient(result.frames, gradients.da, cell, picked.part, row, picked.column);
   const sum = sumOf(shares);
   const largest = largestSize(shares) || 1;
-  const bars = result.numbers
-    .map((n, j) => `M${n} 0v${(-shares[j] / largest).toFixed(4)}h1V0z`)
-    .join("");
+  const bars = result.numbers.map((n, j) => `M${n} 0v${(-shares[j] / largest).toFixed(4)}h1V0z`).join("");
   const input = result.frames[index].steps[cell][picked.part === "W_ih" ? "x" : "h_before"][picked.column];
+  const inputLetter = picked.part === "W_ih" ? "x" : "h<sub>before</sub>";
   const da = gradients.da[cell][index][row];
   const scale = 10 ** Math.max(0, Math.ceil(-Math.log10(Math.abs(sum) || 1)));
   const unit = scale > 1 ? ` (in 1/${scale.toLocaleString("en")})` : "";
@@ -77,13 +77,13 @@ function gradientView({ result, gradients, cell, row, picked, index, total, labe
     equations: [
       equation(
         "L1'",
-        `da &middot; ${picked.part === "W_ih" ? "x" : "h<sub>before</sub>"} = ${factor(scale * da)} &middot; ` +
+        `da &middot; ${inputLetter} = ${factor(scale * da)} &middot; ` +
           `${factor(input)} = ${number(scale * shares[index])}`,
         `this frame${unit}`,
       ),
       equation(
         "L1'",
-        `dp/dw = &Sigma; da &middot; ${picked.part === "W_ih" ? "x" : "h<sub>before</sub>"} = ` +
+        `dp/dw = &Sigma; da &middot; ${inputLetter} = ` +
           `${fmt(scale * shares[index])}${term(others)} = ${number(scale * sum)}`,
         `this frame, and the others${unit}`,
       ),
