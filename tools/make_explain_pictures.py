@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pictures of the explaining page for README and docs: screenshots and a short animation of the demo clip's page.
+"""Pictures of the demo clip's explaining page for README and docs: screenshots and a short animation.
 
     python tools/make_explain_pictures.py [--out docs/figures]
 

@@ -1,4 +1,4 @@
-// Open a page in headless Chromium and do what a reader does: `node browser.mjs JOB.json`; a report is printed.
+// Open a page in headless Chromium and do what a reader does: `node browser.mjs JOB.json` prints a report.
 // A job: {modules, chromium, page, tampered, units: [{cell, unit, index}]}.
 import fs from "node:fs";
 import http from "node:http";

@@ -147,10 +147,10 @@ function trackSpecs(data, network) {
   ];
   network.cells.forEach((cell, k) => {
     for (const [letter, [name, equation]] of Object.entries(GATE_NAMES)) {
-      const source = cell.name === "lstm1" ? "of what goes round the shortcut" : "of what attention reads";
+      const source = cell.name === "lstm1" ? "h is added to the features" : "h is what attention reads";
       specs.push({
         group: letter === "i" ? cellTitle(network, k) : undefined,
-        groupNote: `${cell.H} units, one a row; ${source}`,
+        groupNote: `${cell.H} units, one a row${cell.layer === network.model.num_layers - 1 ? `; ${source}` : ""}`,
         id: `${letter}-${k}`,
         name: `${name} <i>${letter}</i> ${tag(equation)}`,
         description: `${name} ${letter} of each unit of ${cellTitle(network, k)}`,
