@@ -3,6 +3,8 @@
 import os
 import sys
 
+from npreslstm.terminal import say
+
 HELP = "show how a network comes to its label for one clip: as a page, as text, as a picture"
 
 EXAMPLES = """\
@@ -82,7 +84,6 @@ def _check_output(option, path, kinds, read):
 
 
 def _write_page(heard, path):
-    from npreslstm.cli import say
     from npreslstm.explain.page import explain_page
     from npreslstm.files import atomic_write
 
@@ -105,6 +106,7 @@ def _plot(heard, unit, path):
 
 def _print_text(heard, unit):
     from npreslstm.explain.text import explain_text
-    from npreslstm.report.text import can_draw, show
+    from npreslstm.report.text import can_draw
+    from npreslstm.terminal import show
 
     show(explain_text(heard, unit, can_draw(sys.stdout)))

@@ -4,7 +4,8 @@ import numpy as np
 
 from npreslstm.explain.hearing import Hearing
 from npreslstm.explain.units import Unit, gates_of
-from npreslstm.report.text import ASCII_LEVELS, LEVELS, printable
+from npreslstm.report.text import ASCII_LEVELS, LEVELS
+from npreslstm.terminal import printable
 
 COLUMNS = 60
 NAMES = 12  # columns of the names
