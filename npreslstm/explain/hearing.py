@@ -180,8 +180,8 @@ def hear(
     >>> heard.label, heard.x.shape, round(float(heard.attention.sum()), 9)
     ('angry', (81, 46), 1.0)
     """
-    recognizer = Recognizer(weights)
-    checkpoint, config = recognizer.checkpoint, recognizer.checkpoint.features
+    checkpoint = Recognizer(weights).checkpoint  # which refuses weights that lack something
+    config = checkpoint.features
     name = os.path.basename(source_name(path))
     signal, rate = read_part(path, start, seconds)
     samples = prepare_signal(signal, rate, config, warn=rate < config.sample_rate)
@@ -189,35 +189,41 @@ def hear(
         raise InputError(
             f"{name} is silent from {start:g} s on: choose a part with sound by --start, --seconds"
         )
-    note = _note(name, samples, config)
+    clip = {
+        "name": name,
+        "weights": _weights_name(weights),
+        "start": float(start),
+        "duration": len(samples) / config.sample_rate,
+        "sound": resample(samples, config.sample_rate, PLAYED),
+        "samples": samples,
+        "note": _note(name, samples, config),
+    }
+    return Hearing(checkpoint=checkpoint, **clip, **_run(samples, checkpoint))
+
+
+def _run(samples, checkpoint):
+    """What the network hears of a clip's samples, and what it computes: fields of `Hearing`."""
+    config = checkpoint.features
     heard = (0, len(samples))
     if config.trim_db is not None:
         heard = trim_bounds(*trim_energies([samples]), config.trim_db)
-    y = samples[heard[0] : heard[1]]
+    y = samples[slice(*heard)]
     frames = frames_of(y, config)
     x = features_of(frames, checkpoint)
     model = checkpoint.model(np.float64, backend="reference")
     logits, cache = model.forward(x[None], [len(x)])
     if not np.isfinite(logits).all():
         raise InputError("the weights give logits that are no finite numbers: they are damaged")
-    return Hearing(
-        name=name,
-        weights=_weights_name(weights),
-        checkpoint=checkpoint,
-        start=float(start),
-        duration=len(samples) / config.sample_rate,
-        sound=resample(samples, config.sample_rate, PLAYED),
-        samples=samples,
-        heard=heard,
-        frames=frames,
-        x=x,
-        times=(heard[0] + _middles(len(x), config)) / config.sample_rate,
-        cuts=tuple(_cuts(y, frames, config)),
-        model=model,
-        logits=logits[0],
-        cache=cache,
-        note=note,
-    )
+    return {
+        "heard": heard,
+        "frames": frames,
+        "x": x,
+        "times": (heard[0] + _middles(len(x), config)) / config.sample_rate,
+        "cuts": tuple(_cuts(y, frames, config)),
+        "model": model,
+        "logits": logits[0],
+        "cache": cache,
+    }
 
 
 def read_part(path, start=0.0, seconds=None):
@@ -335,7 +341,7 @@ def _note(name, samples, config):
     if oddity is None:
         return ""
     note = f"{name} is {oddity}: the label means little"
-    warnings.warn(note, RecognitionWarning, stacklevel=3)
+    warnings.warn(note, RecognitionWarning, stacklevel=3)  # of who called `hear`
     return note
 
 

@@ -28,6 +28,10 @@ SCRIPTS = (
     "source.js",
     "changes.js",
     "lessons.js",
+    "state.js",
+    "panels.js",
+    "picking.js",
+    "tour.js",
     "main.js",
 )  # in the order in which they are read
 MU = 255.0

@@ -78,6 +78,7 @@ def test_the_page_is_one_file(tmp_path, capsys):
     assert str(tmp_path) not in html  # and not where it came from
 
 
+@pytest.mark.filterwarnings("ignore::npreslstm.audio.resampling.ResamplingWarning")
 @pytest.mark.parametrize("name", ["robust", "mcu", "paper"])
 def test_size_of_the_page(name, tmp_path):
     """At most 400 kB and 30 kB a second of sound; achieved 614 kB for 10 s, 647 kB with paper's features."""
