@@ -8,7 +8,8 @@ import numpy as np
 
 from npreslstm import __version__
 from npreslstm.assets import package_folder
-from npreslstm.explain.hearing import PLAYED, Hearing, floor_of
+from npreslstm.explain.frames import floor_of
+from npreslstm.explain.hearing import PLAYED, Hearing
 from npreslstm.explain.tags import tagged_lines
 
 SCRIPTS = (
@@ -21,6 +22,7 @@ SCRIPTS = (
     "numbers.js",
     "colours.js",
     "sound.js",
+    "specs.js",
     "tracks.js",
     "cell.js",
     "equations.js",

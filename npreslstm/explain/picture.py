@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from npreslstm.explain.hearing import PLAYED, Hearing, floor_of
+from npreslstm.explain.frames import floor_of
+from npreslstm.explain.hearing import PLAYED, Hearing
 from npreslstm.explain.units import Unit, gates_of
 from npreslstm.report.plots import new_figure
 

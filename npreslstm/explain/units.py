@@ -7,6 +7,7 @@ import numpy as np
 
 from npreslstm.errors import InputError
 from npreslstm.explain.hearing import Hearing
+from npreslstm.layers.lstm import LSTMCache, lstm_step_backward
 
 
 class Unit(NamedTuple):
@@ -62,8 +63,6 @@ def most_telling(heard: Hearing) -> int:
 
 def _sizes_of_da(dy, cache):
     """The sum over frames of |da| (L2'), from dy (T, 1, H) of the layer above: (4H,)."""
-    from npreslstm.layers.lstm import LSTMCache, lstm_step_backward
-
     *arrays, params = cache
     dh = dc = np.zeros_like(dy[0])
     total = np.zeros(4 * dy.shape[2])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from explain_pages import NETWORKS, ask, make_page, node
 
-from npreslstm.explain.hearing import Frames, features_of, frames_of
+from npreslstm.explain.frames import Frames, features_of, frames_of
 from npreslstm.layers.activations import softmax
 from npreslstm.layers.attention import attention_forward
 from npreslstm.layers.batchnorm import batchnorm_frozen

@@ -1,5 +1,5 @@
 "use strict";
-// Features of the clip, from its log-mel bands and its chroma: as npreslstm/explain/hearing.py has them.
+// Features of the clip, from its log-mel bands and its chroma: as npreslstm/explain/frames.py has them.
 
 // The first vectors of an orthonormal DCT-II: [coefficient][band].
 function dctBasis(bands, count) {

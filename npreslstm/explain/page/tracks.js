@@ -1,23 +1,8 @@
 "use strict";
 // The tracks: everything over time, one under the other, on one axis in seconds.
 
-const GATE_NAMES = {
-  i: ["input gate", "L2"],
-  f: ["forget gate", "L2"],
-  g: ["candidate", "L2"],
-  o: ["output gate", "L2"],
-  c: ["cell", "L3"],
-  h: ["hidden state", "L4"],
-};
 const PICKED_GATES = "ifgo";
 const SHOWN_DB = 80; // from the loudest band to the darkest colour
-
-function cellTitle(network, k) {
-  const { name, layer } = network.cells[k];
-  const number = name.replace(/\D/g, "");
-  const title = `LSTM${number ? ` ${number}` : ""}`;
-  return network.model.num_layers > 1 ? `${title}, layer ${layer}` : title;
-}
 
 // Seconds from the first frame's left edge to the last one's right, the whole sound within.
 function timeAxis(data) {
@@ -109,107 +94,6 @@ class Track {
       this.mark.style.height = `${100 / count}%`;
     }
   }
-}
-
-// What tracks there are, in the order in which things happen.
-function trackSpecs(data, network) {
-  const { header } = data;
-  const [bands, D, C] = [header.features.n_mels, header.columns.length, header.classes.length];
-  const tag = (name) => tagLink(name);
-  const classRows = header.classes.map((name) => `<span>${escapeHtml(name)}</span>`).join("");
-  const specs = [
-    {
-      group: "What comes in",
-      id: "sound",
-      name: "sound",
-      description: "the samples of the clip",
-      height: 54,
-      span: "sound",
-    },
-    {
-      id: "mel",
-      name: `log-mel <small>${bands} bands, ${Math.round(header.features.fmin)} Hz to
-        ${(header.features.fmax / 1000).toFixed(1)} kHz</small>`,
-      description: "loudness of each band of frequencies, high ones at the top",
-      height: 74,
-      heat: true,
-      rows: { count: bands, what: (row) => `band ${row}` },
-    },
-    {
-      id: "features",
-      name: `features x <small>${header.features.n_mfcc} MFCC above, ${header.features.n_chroma} chroma
-        below</small>`,
-      description: "the z-scored features that the network is given",
-      height: 2 * Math.max(D, 24),
-      heat: true,
-      rows: { count: D, what: (row) => header.columns[row] },
-    },
-  ];
-  network.cells.forEach((cell, k) => {
-    for (const [letter, [name, equation]] of Object.entries(GATE_NAMES)) {
-      const source = cell.name === "lstm1" ? "h is added to the features" : "h is what attention reads";
-      specs.push({
-        group: letter === "i" ? cellTitle(network, k) : undefined,
-        groupNote: `${cell.H} units, one a row${cell.layer === network.model.num_layers - 1 ? `; ${source}` : ""}`,
-        id: `${letter}-${k}`,
-        name: `${name} <i>${letter}</i> ${tag(equation)}`,
-        description: `${name} ${letter} of each unit of ${cellTitle(network, k)}`,
-        height: Math.max(44, cell.H),
-        heat: true,
-        cell: k,
-        letter,
-        rows: { count: cell.H, what: (row) => `unit ${row}` },
-      });
-    }
-    if (cell.name === "lstm1" && cell.layer === network.model.num_layers - 1) {
-      specs.push({
-        group: "The residual connection",
-        groupNote: "what LSTM 1 says is added to what it was given",
-        id: "residual",
-        name: `y = x + h ${tag("R1")}`,
-        description: "features and LSTM 1 added up",
-        height: 2 * Math.max(D, 24),
-        heat: true,
-        cell: k,
-        letter: "y",
-        rows: { count: D, what: (row) => header.columns[row] },
-      });
-    }
-  });
-  return [
-    ...specs,
-    {
-      group: "Attention, and what it rests on",
-      groupNote: "attention is where the answer is read out, |dp/dx| is where it was heard",
-      id: "attention",
-      name: `attention &alpha; ${tag("A2")} <small>bars: of the whole clip; line: as if it ended at the
-        marked frame; dots: even</small>`,
-      description: "attention of each frame",
-      height: 84,
-    },
-    {
-      id: "sensitivity",
-      name: `|dp/dx| <small id="sensitivity-of"></small>`,
-      description: "how much the label's probability depends on each frame",
-      height: 62,
-    },
-    {
-      group: "The answer",
-      groupNote: "what each frame says for and against each class, added up",
-      id: "said",
-      name: `<span class="rows">${classRows}</span>`,
-      description: "what each frame says for and against each class, alpha W h",
-      height: 13 * C,
-      heat: true,
-      rows: { count: C, what: (row) => header.classes[row] },
-    },
-    {
-      id: "running",
-      name: `probabilities <small>of the clip so far</small><span id="legend"></span>`,
-      description: "the probability of each class after each frame",
-      height: 120,
-    },
-  ];
 }
 
 // All tracks, and how they are drawn from what the page computed.
