@@ -157,10 +157,10 @@ function exercises(page) {
           largestOf(quiet.frames.map((frame, t) => Math.abs(frame.x[k] - base.frames[t].x[k])));
         const n = data.header.features.n_mfcc;
         const chroma = largestOf(data.header.columns.map((_, k) => (k < n ? 0 : moved(k))));
-        return `mfcc_0, the loudness, moves most: by up to ${fmt(moved(0), 2)} standard deviations. The
-          other MFCC move only in frames where bands reach the floor of
-          ${Math.round(data.header.features.floor)} dB: mfcc_1 by ${fmt(moved(1), 2)}. Chroma is divided by
-          its largest pitch: it moves by ${fmt(chroma, 2)}. The answer: ${said(quiet)}.`;
+        return `mfcc_0, the loudness, moves wherever there is sound, by up to ${fmt(moved(0), 2)} standard
+          deviations. The other MFCC are shapes: they move only in frames where bands reach the floor of
+          ${Math.round(data.header.features.floor)} dB, mfcc_1 by up to ${fmt(moved(1), 2)}. Chroma is
+          divided by its largest pitch: it moves by ${fmt(chroma, 2)}. The answer: ${said(quiet)}.`;
       },
     },
     {
