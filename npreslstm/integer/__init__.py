@@ -1,0 +1,1 @@
+"""Arithmetic in integers, which C repeats in every bit."""
