@@ -49,7 +49,6 @@ def _add_c(parser):
         help="features the model was trained on, where its file does not say",
     )
 
-
     parser.add_argument(
         "--frontend",
         choices=("float", "integer"),

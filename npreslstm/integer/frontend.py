@@ -16,7 +16,6 @@ import numpy as np
 
 from npreslstm.audio.activity import as_pcm
 from npreslstm.audio.spectrum import Framer
-from npreslstm.errors import InputError
 from npreslstm.integer import frontend_tables
 from npreslstm.ports import fixed_point as fp
 
@@ -165,7 +164,9 @@ def chroma(mantissa, exponent, tables):
     largest = exponent.max(axis=1, keepdims=True)
     part = aligned(mantissa, exponent, largest, 31 - CHROMA_BITS)
     bank = tables.chroma_bank()  # (F, n_chroma)
-    total = np.array([half(row[:, None], bank).sum(axis=0) for row in part])  # (T, n_chroma) below 2^31  (I12)
+    total = np.array(
+        [half(row[:, None], bank).sum(axis=0) for row in part]
+    )  # (T, n_chroma) below 2^31  (I12)
     top = total.max(axis=1, keepdims=True)
     down = np.maximum(bit_length(top) - RATIO_BITS, 0)
     top, total = top >> down, total >> down
@@ -262,4 +263,3 @@ class IntegerFrontend:
         blocks = [frames[k : k + FRAMES_AT_ONCE] for k in range(0, len(frames), FRAMES_AT_ONCE)]
         empty = np.empty((0, self.config.n_features), np.int32)
         return np.concatenate([empty, *(features_of_frames(block, self.tables) for block in blocks)])
-

@@ -105,7 +105,9 @@ def _mel_tables(bank):
     start, count, weights, offset = [], [], [], []
     for row in bank:
         heard = np.flatnonzero(row)
-        factor = (65535 - len(heard) / 2) / row.sum() if len(heard) else 1.0  # rounding adds half each, at most
+        factor = (
+            (65535 - len(heard) / 2) / row.sum() if len(heard) else 1.0
+        )  # rounding adds half each, at most
         start.append(heard[0] if len(heard) else 0)
         count.append(len(heard))
         weights.extend(np.rint(factor * row[heard]))

@@ -85,7 +85,14 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float"):
     for name in (*COMMON, *emulated, ARITHMETIC[type], *_frontend_sources(checkpoint.features, integer)):
         files[name] = (SOURCES / name).read_text(encoding="utf-8")
     os.makedirs(os.path.join(folder, "qemu"), exist_ok=True)
-    for name in {*ARITHMETIC.values(), *FRONTEND, *CLIP, *ACTIVITY, *c_integer.SOURCES, "npr_tables.c"} - files.keys():
+    for name in {
+        *ARITHMETIC.values(),
+        *FRONTEND,
+        *CLIP,
+        *ACTIVITY,
+        *c_integer.SOURCES,
+        "npr_tables.c",
+    } - files.keys():
         Path(folder, name).unlink(missing_ok=True)
     for name, text in files.items():
         with atomic_write(os.path.join(folder, name), "w", encoding="utf-8", newline="\n") as file:

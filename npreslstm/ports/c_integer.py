@@ -70,4 +70,3 @@ def ledger(config):
         "tables of the frontend, const": sum(values.nbytes for values in arrays(config).values()),
         "`npr_frontend`": frame,
     }
-

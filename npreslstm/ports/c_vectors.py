@@ -209,9 +209,7 @@ def files(checkpoint, quantized=None, integer=False):
     features = checkpoint.features
     gated = activity_vectors() if features is not None and c_tables.has_activity(features) else {}
     tolerances = SOUND_TOLERANCES | TOLERANCES["int8" if quantized else "float32"]
-    tolerances = {
-        name: np.int32(0) if integer else np.float32(value) for name, value in tolerances.items()
-    }
+    tolerances = {name: np.int32(0) if integer else np.float32(value) for name, value in tolerances.items()}
     definitions = [
         c_text.array(f"npr_vector_{name}", values) for name, values in (arrays | heard | gated).items()
     ]
