@@ -56,7 +56,11 @@ def check_supported(config):
     """Raise InputError if the integer frontend cannot compute the features of `config`."""
     powers_of_two = config.n_fft & (config.n_fft - 1) == 0 and config.n_mels & (config.n_mels - 1) == 0
     checks = [
-        (not config.noncausal_steps, "they need samples still to come"),
+        (
+            not config.noncausal_steps,
+            f"{'; '.join(config.noncausal_steps)} need samples still to come; expected a configuration that"
+            " streams, such as mcu",
+        ),
         (
             powers_of_two and 8 <= config.n_fft <= LARGEST_FFT,
             f"n_fft is {config.n_fft} with n_mels = {config.n_mels}; expected powers of two, n_fft 8 to"
@@ -84,10 +88,9 @@ def tables(config):
     N = config.n_fft
     mel = mel_filter_bank(config.sample_rate, N, config.n_mels, config.fmin, config.upper_hz)
     pitch = chroma_filter_bank(config.sample_rate, N, config.n_chroma, config.tuning)
-    k = np.arange(N // 2 + 1)
     octave = np.arange(129) / 128
     return FrontendTables(
-        cosine=np.minimum(np.rint(-32768 * np.cos(2 * np.pi * k / N)), 32767).astype(np.int16),
+        cosine=cosine_table(N),
         **_mel_tables(mel.astype(np.float64)),
         **_chroma_tables(pitch.astype(np.float64)),
         log2=np.minimum(np.rint(65536 * np.log2(1 + octave)), 65535).astype(np.uint16),
@@ -98,6 +101,12 @@ def tables(config):
         n_mfcc=config.n_mfcc,
         n_chroma=config.n_chroma,
     )
+
+
+def cosine_table(N):
+    """-cos(2 pi k / N) in Q15 for k = 0 ... N / 2, the last one unit short of 1."""
+    exact = -32768 * np.cos(2 * np.pi * np.arange(N // 2 + 1) / N)
+    return np.minimum(np.rint(exact), 32767).astype(np.int16)
 
 
 def _mel_tables(bank):
@@ -146,7 +155,9 @@ def _chroma_tables(bank):
 
 def _bytes(what, values):
     if max(values) > 255:
-        raise InputError(f"the integer frontend cannot compute these features: {max(values)} {what}")
+        raise InputError(
+            f"the integer frontend cannot compute these features: {max(values)} {what}; expected up to 255"
+        )
     return np.array(values, np.uint8)
 
 

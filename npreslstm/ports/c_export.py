@@ -24,12 +24,12 @@ SOURCES = package_folder() / "ports" / "c"
 COMMON = (
     "npr.h",
     "npr_internal.h",
-    "npr_math.h",
     "npr_model.c",
     "npr_selftest.c",
     "Makefile",
     "CMakeLists.txt",
 )
+FLOATS = ("npr_math.h",)
 ARITHMETIC = {"float32": "npr_float.c", "int8": "npr_int8.c"}
 FRONTEND = ("npr_frontend.h", "npr_spectrum.c", "npr_features.c")
 CLIP = ("npr_clip.h", "npr_clip.c")
@@ -82,11 +82,14 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float"):
         )
     files = generated_files(checkpoint, type, integer)
     emulated = [f"qemu/{path.name}" for path in (SOURCES / "qemu").iterdir() if path.is_file()]
-    for name in (*COMMON, *emulated, ARITHMETIC[type], *_frontend_sources(checkpoint.features, integer)):
+    frontend_sources = _frontend_sources(checkpoint.features, integer)
+    floats = () if integer else FLOATS
+    for name in (*COMMON, *emulated, ARITHMETIC[type], *floats, *frontend_sources):
         files[name] = (SOURCES / name).read_text(encoding="utf-8")
     os.makedirs(os.path.join(folder, "qemu"), exist_ok=True)
     for name in {
         *ARITHMETIC.values(),
+        *FLOATS,
         *FRONTEND,
         *CLIP,
         *ACTIVITY,

@@ -176,8 +176,13 @@ def float_trace(checkpoint, x):
     return {name: np.array(values).astype(np.float32) for name, values in rows.items()}
 
 
-def int8_trace(quantized, x):
-    """The same by the integer model, for its quantised features x (T, D)."""
+def int8_trace(quantized, z):
+    """The same by the integer model, for z-scored features z (T, D)."""
+    return quantized_trace(quantized, quantized.quantize(z))
+
+
+def quantized_trace(quantized, x):
+    """The same by the integer model, for its input x (T, D) int16."""
     state = quantized.start(1)
     rows = {"h": [], "c": [], "total": [], "context": [], "logits": []}
     for frame in x:
@@ -202,10 +207,11 @@ def files(checkpoint, quantized=None, integer=False):
         heard = integer_sound_vectors(checkpoint, quantized)
     else:
         raw = random_features(checkpoint)
-        x = z_score(checkpoint, raw)
-        x = quantized.quantize(x) if quantized else x
+        z = z_score(checkpoint, raw)
+        x = quantized.quantize(z) if quantized else z
         heard = {} if checkpoint.features is None else sound_vectors(checkpoint, quantized)
-    arrays = {"features": raw} | (int8_trace(quantized, x) if quantized else float_trace(checkpoint, x))
+    trace = quantized_trace(quantized, x) if quantized else float_trace(checkpoint, x)
+    arrays = {"features": raw} | trace
     features = checkpoint.features
     gated = activity_vectors() if features is not None and c_tables.has_activity(features) else {}
     tolerances = SOUND_TOLERANCES | TOLERANCES["int8" if quantized else "float32"]
