@@ -200,12 +200,11 @@ def test_the_fuzz_target_runs_under_sanitizers(folder, tmp_path):
     needs("gcc")
     sources = [path for path in folder.glob("npr*.c") if path.stem not in ("npr_selftest", "npr_vectors")]
     program = Path(__file__).parent / "c" / "fuzz_integer.c"
-    for name, flags in (("long", []), ("short", ["-DNPR_SHORT_MULTIPLY"])):
-        command = ["gcc", "-std=c99", "-O1", "-DALONE", "-fsanitize=address,undefined", *flags]
-        command += ["-fno-sanitize-recover=all", f"-I{folder}", program, *sources, "-o", tmp_path / name]
-        subprocess.run(command, check=True)
-        done = subprocess.run([tmp_path / name, "20", "1"], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+    command = ["gcc", "-std=c99", "-O1", "-DALONE", "-DNPR_SHORT_MULTIPLY", "-fsanitize=address,undefined"]
+    command += ["-fno-sanitize-recover=all", f"-I{folder}", program, *sources, "-o", tmp_path / "fuzz"]
+    subprocess.run(command, check=True)
+    done = subprocess.run([tmp_path / "fuzz", "20", "1"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ static uint32_t aligned(int32_t mantissa, int32_t exponent, int32_t largest, int
 /* log2 of v > 0, Q16, by straight lines between 128 points an octave (I10). */
 static int32_t fixed_log2(uint32_t v) {
     const int32_t whole = bit_length(v) - 1;
-    const uint32_t fraction = (whole < 16 ? v << (16 - whole) : v >> (whole - 16)) & 0xffff;
+    const uint32_t fraction = ((v << (31 - whole)) >> 15) & 0xffff; /* of v / 2^whole, Q16 */
     const uint32_t k = fraction >> 9;
     const int32_t t = (int32_t)(fraction & 511);
     const int32_t low = npr_log2_table[k];
