@@ -1,1 +1,1 @@
-"""Arithmetic in integers, which C repeats in every bit."""
+"""The integer frontend and network, in NumPy: what the C port equals in every bit."""

@@ -16,8 +16,8 @@ import numpy as np
 
 from npreslstm.audio.activity import as_pcm
 from npreslstm.audio.spectrum import Framer
+from npreslstm.integer import fixed_point as fp
 from npreslstm.integer import frontend_tables
-from npreslstm.ports import fixed_point as fp
 
 POWER_BITS = 15  # of a spectral value before it is squared
 LEVEL_BITS = 16  # of the decibels' fraction, and of a power in a sum of 16-bit weights

@@ -10,9 +10,9 @@ import numpy as np
 from npreslstm.audio import activity
 from npreslstm.audio.features import extract_features
 from npreslstm.errors import InputError
-from npreslstm.integer import frontend, frontend_tables
+from npreslstm.integer import fixed_point, frontend, frontend_tables
 from npreslstm.layers.activations import softmax
-from npreslstm.ports import c_tables, c_text, fixed_point
+from npreslstm.ports import c_tables, c_text
 from npreslstm.streaming import StreamingResLSTM
 
 FRAMES, SEED = 24, 6
