@@ -19,6 +19,8 @@ from npreslstm.audio.spectrum import Framer
 from npreslstm.integer import fixed_point as fp
 from npreslstm.integer import frontend_tables
 
+__all__ = ["IntegerFrontend", "features_of_clip", "z_score"]
+
 POWER_BITS = 15  # of a spectral value before it is squared
 LEVEL_BITS = 16  # of the decibels' fraction, and of a power in a sum of 16-bit weights
 CEPSTRUM_BITS = 4  # more, before the cosine transform
@@ -175,7 +177,20 @@ def chroma(mantissa, exponent, tables):
 
 
 def z_score(features, statistics):
-    """The network's input: (T, D) -> (T, D) int16 in units of 2^-x_bits."""
+    """The network's input, z-scored.
+
+    Parameters
+    ----------
+    features : np.ndarray [shape=(T, D), dtype=int32]
+        As `IntegerFrontend` gives them.
+    statistics : Statistics
+        Of `frontend_tables.statistics(checkpoint, x_bits)`.
+
+    Returns
+    -------
+    np.ndarray [shape=(T, D), dtype=int16]
+        In units of 2^-x_bits; what is out of range saturates.
+    """
     product = half(features.astype(np.int64), statistics.multiplier)
     return fp.saturate((product + statistics.offset) >> statistics.shift, 16).astype(np.int16)  # (I13)
 
@@ -192,7 +207,30 @@ def features_of_frames(frames, tables):
 
 
 def features_of_clip(pcm, config):
-    """Raw features of a whole clip: (n,) int16 at the rate of a `FeatureConfig` -> (T, D) int32."""
+    """Raw features of a whole clip.
+
+    Parameters
+    ----------
+    pcm : array_like [shape=(n,) or (n, channels)]
+        Samples at the rate of the configuration, as `IntegerFrontend.push` takes them.
+    config : FeatureConfig
+
+    Returns
+    -------
+    np.ndarray [shape=(T, D), dtype=int32]
+
+    Raises
+    ------
+    InputError
+        If the integer frontend cannot compute these features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from npreslstm.audio.config import FeatureConfig
+    >>> features_of_clip(np.zeros(1000, np.int16), FeatureConfig.named("mcu")).shape
+    (2, 46)
+    """
     frontend = IntegerFrontend(config)
     return np.concatenate((frontend.push(pcm), frontend.flush()))
 
