@@ -78,12 +78,13 @@ def _registers(text):
 
 def estimate(listing, trace):
     """{stage: (instructions, cycles)} of a frame, from the lines of a disassembly and of a trace."""
-    code, starts = {}, {}
+    code, function = {}, None
     for line in listing:
-        if found := re.match(r"^([0-9a-f]+) <(\w+)>:$", line):
-            starts[int(found[1], 16)] = found[2]
+        if found := re.match(r"^[0-9a-f]+ <(\w+)>:$", line):
+            function = found[1]
         elif found := LISTED.match(line):
-            code[int(found[1], 16)] = found[2], found[3].strip(), 2 * len(line.split("\t")[1].split())
+            size = 2 * len(line.split("\t")[1].split())
+            code[int(found[1], 16)] = function, found[2], found[3].strip(), size
     stage, before, totals = None, None, collections.defaultdict(lambda: [0, 0])
     for line in trace:
         found = TRACED.search(line)
@@ -91,11 +92,10 @@ def estimate(listing, trace):
         if address not in code:
             continue
         if before is not None and stage:
-            instruction, operands, size = code[before]
+            _, instruction, operands, size = code[before]
             totals[stage][0] += 1
             totals[stage][1] += cycles(instruction, operands, address != before + size)
-        if starts.get(address) in STAGES:
-            stage = STAGES[starts[address]]
+        stage = STAGES.get(code[address][0], stage)  # what a stage calls belongs to it
         before = address
     return {stage: tuple(total // FRAMES for total in both) for stage, both in totals.items()}
 
@@ -107,7 +107,9 @@ def run(checkpoint):
         export_c(checkpoint, folder, "int8", frontend="integer")
         qemu = next(folder.rglob("image.ld")).parent
         (folder / "frame.c").write_text(PROGRAM, encoding="utf-8")
-        library = [path for path in folder.rglob("npr*.c") if path.stem not in ("npr_selftest", "npr_vectors")]
+        library = [
+            path for path in folder.rglob("npr*.c") if path.stem not in ("npr_selftest", "npr_vectors")
+        ]
         headers = sorted({path.parent for path in folder.rglob("npr*.h")})
         flags = ["-mcpu=cortex-m0", "-mthumb", "-O2", "--specs=rdimon.specs", "-nostartfiles"]
         flags += [f"-Wl,--defsym=FLASH_SIZE=256K,--defsym=RAM_SIZE=16K,-T,{qemu / 'image.ld'}"]
@@ -118,7 +120,9 @@ def run(checkpoint):
         command = ["qemu-system-arm", "-M", "microbit", "-nographic", "-monitor", "none", "-serial", "none"]
         command += ["-semihosting-config", "enable=on,target=native", "-singlestep", "-d", "exec,nochain"]
         subprocess.run([*command, "-D", trace, "-kernel", image], check=True)
-        listing = subprocess.run(["arm-none-eabi-objdump", "-d", image], capture_output=True, text=True, check=True)
+        listing = subprocess.run(
+            ["arm-none-eabi-objdump", "-d", image], capture_output=True, text=True, check=True
+        )
         with open(trace, encoding="ascii") as lines:
             return estimate(listing.stdout.splitlines(), lines)
 
