@@ -80,7 +80,7 @@ class Model:
         change = fixed_point.softmax(by_float) - fixed_point.softmax(by_integer).astype(int)
         change = np.abs(change).max(axis=1) / 32768
         mean, largest = np.array(self.steps).T
-        return {
+        figures = {
             "clips": len(labels),
             "values compared, C and NumPy": f"{self.values:,}",
             "of them different": self.differing,
@@ -91,11 +91,12 @@ class Model:
             "change of a clip's probabilities, largest": f"{change.max():.1e}",
             "UAR, float frontend": f"{uar(by_float, labels):.4f}",
             "UAR, integer frontend": f"{uar(by_integer, labels):.4f}",
-            "UAR of the speakers held out, float frontend": f"{uar(by_float[held_out], labels[held_out]):.4f}",
-            "UAR of the speakers held out, integer frontend": (
-                f"{uar(by_integer[held_out], labels[held_out]):.4f}"
-            ),
         }
+        if held_out.any():
+            for kind, logits in (("float", by_float), ("integer", by_integer)):
+                score = uar(logits[held_out], labels[held_out])
+                figures[f"UAR of the speakers held out, {kind} frontend"] = f"{score:.4f}"
+        return figures
 
     def logits(self, clips):
         """(N, C) Q16 of clips of the network's input, in NumPy."""
