@@ -1,12 +1,14 @@
 """The integer frontend: near the float one, within 32 bits for any samples, the same in pieces as whole."""
 
 import dataclasses
+import doctest
 
 import numpy as np
 import pytest
 from c_models import checkpoint
 from integer_sounds import RATE, extremes, ordinary
 
+from npreslstm import integer_recognizer
 from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.features import extract_features
 from npreslstm.audio.spectrum import Framer
@@ -245,3 +247,9 @@ def test_the_recognizer_hears_in_integers():
     assert heard.attention.sum() == pytest.approx(1) and len(heard.attention) == len(x)
     with pytest.raises(InputError, match="the integer frontend cannot compute"):
         IntegerRecognizer("paper")
+
+
+@pytest.mark.parametrize("module", [frontend, integer_recognizer])
+def test_the_examples(module):
+    failed, attempted = doctest.testmod(module)
+    assert failed == 0 < attempted
