@@ -1,15 +1,15 @@
 """The integer frontend: from 16-bit samples to the input of the integer network, without a float.
 
-It computes what the streaming frontend of `npreslstm.audio` computes, in integers of 32 bits. This file is the
-specification of ``npr_frontend_int.c``, which gives the same bits; docs/frontend.md has the equations (I1) to
-(I13) beside those in real numbers, with the bound of every value.
+It computes what the streaming frontend of `npreslstm.audio` computes, in integers of 32 bits. This file is
+the specification of ``npr_frontend_int.c``, which gives the same bits; docs/frontend.md has the equations
+(I1) to (I13) beside those in real numbers, with the bound of every value.
 
 One product serves all steps, a number of up to 31 bits times one of 16, of which the upper bits are kept:
 
     half(x, c) = floor(x c / 2^16)        half of x times c, for c in Q15                     (I1)
 
-Letters: T frames, N = n_fft samples, H = N / 2, F = H + 1 bins, M mel bands, D features. ``Qn`` means a value in
-units of 2^-n. Arrays are int64; what C holds in 32 bits fits 32 bits.
+Letters: T frames, N = n_fft samples, H = N / 2, F = H + 1 bins, M mel bands, D features. ``Qn`` means a value
+in units of 2^-n. Arrays are int64; what C holds in 32 bits fits 32 bits.
 """
 
 import numpy as np
@@ -244,7 +244,8 @@ class IntegerFrontend:
     Parameters
     ----------
     config : FeatureConfig
-        One whose features stream, such as ``FeatureConfig.named("mcu")``. Samples are taken to be at its rate.
+        One whose features stream, such as ``FeatureConfig.named("mcu")``. Samples are taken to be at its
+        rate.
 
     Raises
     ------

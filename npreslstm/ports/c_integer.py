@@ -16,7 +16,8 @@ def check(checkpoint, type):
     """Raise InputError unless a checkpoint can be exported with the integer frontend."""
     if type != "int8":
         raise InputError(
-            f"the integer frontend is for the integer network, and type is {type!r}; expected int8: --type int8"
+            f"the integer frontend is for the integer network, and type is {type!r}; expected int8: --type"
+            " int8"
         )
     if checkpoint.features is None:
         raise InputError(

@@ -120,7 +120,7 @@ class CLibrary:
         return logits, context
 
     def result(self):
-        """``npr_result``: (probabilities (C,), number of the largest); with the integer frontend uint16 in Q15."""
+        """``npr_result``: (probabilities (C,), number of the largest); of the integer frontend uint16 in Q15."""
         probabilities, label = np.empty(self.sizes["NPR_CLASSES"], self.probability), ctypes.c_size_t()
         self.call("npr_result", probabilities, len(probabilities), ctypes.byref(label))
         return probabilities, label.value
@@ -132,8 +132,8 @@ class CLibrary:
         return self.logits()[0]
 
     def features(self, pcm):
-        """Raw features (T, D) float32, of the integer frontend int32, of mono int16 samples at the rate of the model, by the frontend that
-        was exported.
+        """Raw features (T, D) of mono int16 samples at the rate of the model, by the frontend that was
+        exported: float32, or int32 of the integer one.
         """
         pcm = _of_type("samples", pcm, np.dtype(np.int16))
         return self._stream(pcm) if "NPR_TUNING_FIXED" in self.sizes else self._clip(pcm)

@@ -1,6 +1,6 @@
-/* Any bytes as samples through the integer frontend and network, in pieces whose sizes the bytes tell. With clang's
- * -fsanitize=fuzzer,address,undefined it runs on inputs of the fuzzer's; compiled with -DALONE on random ones of its
- * own: npr_fuzz INPUTS SEED. Aborts if a status contradicts the call, or a result is none. */
+/* Any bytes as samples through the integer frontend and network, in pieces whose sizes the bytes tell. With
+ * clang's -fsanitize=fuzzer,address,undefined it runs on inputs of the fuzzer's; compiled with -DALONE on random
+ * ones of its own: npr_fuzz INPUTS SEED. Aborts if a status contradicts the call, or a result is none. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,8 @@ static void check_result(const npr_state *state, uint32_t frames) {
     require(total + NPR_CLASSES >= 32768 && total <= 32768 + NPR_CLASSES, "sum of the probabilities");
 }
 
-static void push(npr_frontend *frontend, npr_state *state, const int16_t *pcm, size_t samples, uint32_t *frames) {
+static void push(npr_frontend *frontend, npr_state *state, const int16_t *pcm, size_t samples,
+                 uint32_t *frames) {
     npr_feature features[NPR_INPUTS];
     const int ended = frontend->ended;
     const npr_status status = npr_frontend_push(frontend, pcm, samples, features, NPR_INPUTS);

@@ -1,5 +1,5 @@
-"""The integer frontend in C: NumPy's bits from samples to probabilities, with and without products of 64 bits;
-no float; bad input.
+"""The integer frontend in C: NumPy's bits from samples to probabilities, with and without products of 64
+bits; no float; bad input.
 """
 
 import ctypes
@@ -196,7 +196,7 @@ def test_there_is_no_float_in_it(folder, tmp_path, core):
 
 
 def test_the_fuzz_target_runs_under_sanitizers(folder, tmp_path):
-    """On random samples, of which none may overflow; with libFuzzer: clang -fsanitize=fuzzer,address,undefined."""
+    """On random samples, of which none may overflow."""
     needs("gcc")
     sources = [path for path in folder.glob("npr*.c") if path.stem not in ("npr_selftest", "npr_vectors")]
     program = Path(__file__).parents[1] / "c" / "fuzz_integer.c"

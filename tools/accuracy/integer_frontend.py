@@ -1,5 +1,5 @@
-"""Print how the integer frontend does on RAVDESS: bits of C that are not NumPy's, and labels beside those of the
-float frontend, the integer network behind both.
+"""Print how the integer frontend does on RAVDESS: bits of C that are not NumPy's, and labels beside those of
+the float frontend, the integer network behind both.
 
     python tools/accuracy/integer_frontend.py RAVDESS [--weights mcu robust] [--every K]
 

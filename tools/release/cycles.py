@@ -2,10 +2,10 @@
 
     python tools/release/cycles.py [WEIGHTS] [--mhz 48]
 
-Every instruction that QEMU runs in a frame of noise is looked up in ARM's table (Cortex-M0 Technical Reference
-Manual, r0p0, section 3.3) for memory without wait states and the multiplier of one cycle: loads and stores 2, several of
-them 1 + N, a branch 3 where it is taken, calls 4. WEIGHTS (default: the bundled mcu) must be for features that
-stream. Needs arm-none-eabi-gcc with newlib, and qemu-system-arm.
+Every instruction that QEMU runs in a frame of noise is looked up in ARM's table (Cortex-M0 Technical
+Reference Manual, r0p0, section 3.3) for memory without wait states and the multiplier of one cycle: loads and
+stores 2, several of them 1 + N, a branch 3 where it is taken, calls 4. WEIGHTS (default: the bundled mcu)
+must be for features that stream. Needs arm-none-eabi-gcc with newlib, and qemu-system-arm.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 /* The frontend in integers of 32 bits: no float, and no product of 64 bits where a core has none. The
- * specification is npreslstm/integer/frontend.py, whose tags (I1) ... (I12) stand here; (I1) is in npr_internal.h,
- * (I13) in npr_int8.c. Qn: in units of 2^-n. */
+ * specification is npreslstm/integer/frontend.py, whose tags (I2) ... (I12) stand here; (I1) is in
+ * npr_internal.h, (I13) in npr_int8.c. Qn: in units of 2^-n. */
 #include <string.h>
 
 #include "npr_frontend.h"
@@ -137,8 +137,8 @@ static void spectrum(int32_t *bins) {
     }
 }
 
-/* A power in units of 2^(31 - bits) * 2^largest, where `largest` is the largest exponent: `bits` bits, or 2^bits
- * itself (I8). */
+/* A power in units of 2^(31 - bits) * 2^largest, where `largest` is the largest exponent: `bits` bits, or
+ * 2^bits itself (I8). */
 static uint32_t aligned(int32_t mantissa, int32_t exponent, int32_t largest, int32_t bits) {
     const int32_t down = 30 - bits + largest - exponent;
     return (((uint32_t)mantissa >> (down < 31 ? down : 31)) + 1) >> 1;
@@ -175,8 +175,8 @@ static void log_mel(npr_frontend *frontend, int32_t unit) {
     }
 }
 
-/* Bands m and NPR_MELS - 1 - m have the same cosine but for the sign (-1)^k. In place, their sums come first, for
- * even k, then their differences, in the opposite order, for odd k. */
+/* Bands m and NPR_MELS - 1 - m have the same cosine but for the sign (-1)^k. In place, their sums come first,
+ * for even k, then their differences, in the opposite order, for odd k. */
 static void cepstrum(int32_t *levels, int32_t *features) {
     for (size_t m = 0; m < NPR_MELS / 2; m++) {
         const int32_t left = levels[m] * (1 << CEPSTRUM_BITS);
