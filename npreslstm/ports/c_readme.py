@@ -29,7 +29,7 @@ INTEGER = (
 )
 GATED = "It ends with the scores and decisions of the voice-activity gate, which must be equal.\n"
 # the board with the M0 has no room for weights in float32
-CORES = {"float32": "m3, m4f, m7", "int8": "m0, m3, m4f, m7"}
+CORES = {"float32": "m3, m4f, m7", "int8": "m0, m3, m4f, m7, m55"}
 PROOF = {"float32": "to 1e-5", "int8": "in every bit"}
 
 
