@@ -11,6 +11,7 @@ EXAMPLES = """\
 examples:
   npreslstm export c paper --out paper_c                  the bundled weights as float32 C
   npreslstm export c my.npz --out my_c --type int8        the integer model; make -C my_c test proves it
+  npreslstm export c mcu --out m0_c --type int8 --frontend integer      integers from samples to label
   npreslstm export onnx my.npz --out my.onnx              dynamic batch and time, masked by lengths
   npreslstm export onnx training.ckpt --key ema --out ema.onnx
   npreslstm export vectors my.npz --out vectors           every stage from PCM to logits as .npz, JSON and C headers
@@ -51,12 +52,21 @@ def _add_c(parser):
         help="features the model was trained on, where its file does not say",
     )
 
+    parser.add_argument(
+        "--frontend",
+        choices=("float", "integer"),
+        default="float",
+        help="integer: no float from samples to probabilities, for cores without a floating point unit; with"
+        " --type int8 (default: float)",
+    )
+
 
 def _run_c(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.ports.c_export import export_c
 
-    files = export_c(load_checkpoint(args.weights, args.key), args.out, args.type, args.config)
+    model = load_checkpoint(args.weights, args.key)
+    files = export_c(model, args.out, args.type, args.config, args.frontend)
     show(
         f"{printable(args.out)}: {len(files)} files; `make -C {printable(args.out)} test` builds and runs the"
         " self-test"

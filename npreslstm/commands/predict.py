@@ -27,6 +27,7 @@ examples:
   npreslstm predict interview.flac --window 4 --hop 2 --smooth 4    windows on speech, the rest is silence
   npreslstm predict clip.wav --weights mcu --speeds 1,0.85,1.15      three times the work, fewer errors
   npreslstm predict 'takes/*.wav' --weights my.npz --format json
+  npreslstm predict clip.wav --weights mcu --integer    what firmware of `export c --frontend integer` answers
   ffmpeg -v error -i talk.m4a -f wav - | npreslstm predict -
 
 """
@@ -58,6 +59,8 @@ def add_arguments(parser):
     parser.add_argument("--smooth", type=float, default=0.0, metavar="S", help=smooth_help)
     gate_help = "windows over all of a long recording, its silence too"
     parser.add_argument("--no-gate", dest="gate", action="store_false", help=gate_help)
+    integer_help = "integers from samples to probabilities, as `export c --type int8 --frontend integer`"
+    parser.add_argument("--integer", action="store_true", help=integer_help)
     parser.add_argument("--format", choices=FORMATS, help="default: table, or by the ending of --output")
     parser.add_argument(
         "--output", metavar="FILE", help="write there instead of standard output (-), whole or not at all"
@@ -81,26 +84,39 @@ def run(args):
 def _run(files, args):
     from npreslstm.audio.windows import check_windows
     from npreslstm.files import check_output
-    from npreslstm.recognizer import Recognizer
 
     check_windows(args.window, args.hop, args.smooth)
     check_output("--output", args.output, [*files, *([args.weights] if args.weights else [])])
-    recognizer = Recognizer(args.weights, parse_speeds(args.speeds))
+    recognizer = _kind_of_recognizer(args.integer)(args.weights, parse_speeds(args.speeds))
     options = {"window": args.window, "hop": args.hop, "gate": args.gate, "smooth": args.smooth}
     kind = _format(args)
     about = options | {
         "speeds": list(recognizer.speeds),
         "format": kind,
         "attention": args.attention,
+        "integer": args.integer,
         "weights": recognizer.checkpoint.sha256,
     }
     weights = os.path.abspath(args.weights) if os.path.exists(args.weights or "") else args.weights
-    there = functools.partial(_predict_elsewhere, weights, about["weights"], recognizer.speeds, options)
+    there = functools.partial(
+        _predict_elsewhere, args.integer, weights, about["weights"], recognizer.speeds, options
+    )
 
     def here(files, progress):
         return predict_files(recognizer, options, files, progress.note)
 
     return run_many(files, here, there, _form(kind, recognizer.classes, args), about, args)
+
+
+def _kind_of_recognizer(integer):
+    """The class of recognizers that hear in floating point, or in the integers of the C port."""
+    if integer:
+        from npreslstm.integer_recognizer import IntegerRecognizer
+
+        return IntegerRecognizer
+    from npreslstm.recognizer import Recognizer
+
+    return Recognizer
 
 
 def _format(args):
@@ -121,19 +137,17 @@ def _form(kind, classes, args):
     return predictions.Table(classes, args.attention, bool(args.output) or text.can_draw(sys.stdout))
 
 
-def _predict_elsewhere(weights, digest, speeds, options, files):
+def _predict_elsewhere(integer, weights, digest, speeds, options, files):
     """`predict_files` in a worker."""
-    return predict_files(_recognizer(weights, digest, speeds), options, files)
+    return predict_files(_recognizer(integer, weights, digest, speeds), options, files)
 
 
 @functools.lru_cache(1)
-def _recognizer(weights, digest, speeds):
+def _recognizer(integer, weights, digest, speeds):
     """The recognizer of a worker; OSError if its weights are not those of the run."""
-    from npreslstm.recognizer import Recognizer
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # said once, by the process that the user started
-        recognizer = Recognizer(weights, speeds)
+        recognizer = _kind_of_recognizer(integer)(weights, speeds)
     if recognizer.checkpoint.sha256 != digest:
         raise OSError(f"{weights} is not the same where the work is done, or has changed: copy it there")
     return recognizer
