@@ -177,7 +177,6 @@ ARRAYS = {
             "weights_1",
             "bias_0",
             "multiplier_1",
-            "shift_0",
             "recurrent_shift_1",
             "attention",
             "head_weights",
@@ -232,7 +231,7 @@ class Folder:
         if features == "paper":
             made = dataclasses.replace(made, features=dataclasses.replace(made.features, trim_db=30.0))
         export_c(made, folder, type)
-        self.sources = sorted(folder.glob("npr*.c"))
+        self.sources = sorted([*folder.glob("src/*.c"), *folder.glob("extras/*.c")])
         for source in self.sources:
             self.compile(source)
 
@@ -244,7 +243,8 @@ class Folder:
                 "-O0",
                 "-w",
                 *flags,
-                f"-I{self.folder}",
+                f"-I{self.folder}/src",
+                f"-I{self.folder}/extras",
                 "-c",
                 source,
                 "-o",
@@ -264,7 +264,7 @@ class Folder:
                 (tmp_path / source.name).write_text(source.read_text())
             self.compile(tmp_path / source.name, f"-I{tmp_path}")
         objects = [
-            (tmp_path if source in changed else self.folder) / f"{source.stem}.o" for source in self.sources
+            (tmp_path if source in changed else source.parent) / f"{source.stem}.o" for source in self.sources
         ]
         subprocess.run(["gcc", *objects, "-o", tmp_path / "selftest"], check=True)
         done = subprocess.run([tmp_path / "selftest"], capture_output=True, text=True, timeout=60)
@@ -290,7 +290,7 @@ def assert_caught(status, output):
 @pytest.mark.parametrize("name", ["float32", "int8", "paper"])
 def test_the_unchanged_code_passes(folders, tmp_path, name):
     status, output = folders[name].run(
-        "npr_model.c", (folders[name].folder / "npr_model.c").read_text(), tmp_path
+        "npr_model.c", (folders[name].folder / "src" / "npr_model.c").read_text(), tmp_path
     )
     assert status == 0 and output.endswith("PASS\n")
 
@@ -301,7 +301,7 @@ def test_the_unchanged_code_passes(folders, tmp_path, name):
 )
 def test_changed_arithmetic_is_caught(folders, tmp_path, folder, file, what):
     old, new = MUTATIONS[folder, file][what]
-    text = (folders[folder].folder / file).read_text()
+    text = (folders[folder].folder / "src" / file).read_text()
     assert old in text, "the mutation no longer fits the code"
     assert_caught(*folders[folder].run(file, text.replace(old, new, 1), tmp_path))
 
@@ -309,7 +309,7 @@ def test_changed_arithmetic_is_caught(folders, tmp_path, folder, file, what):
 def run_with_changed_entries(folder, name, array, tmp_path):
     """The self-test with some numbers of an array of the file `name` changed."""
     before, values, after = re.fullmatch(
-        rf"(.*\b{array}\[\d+\] = {{)([^}}]*)(}}.*)", (folder.folder / name).read_text(), re.DOTALL
+        rf"(.*\b{array}\[\d+\] = {{)([^}}]*)(}}.*)", (folder.folder / "src" / name).read_text(), re.DOTALL
     ).groups()
     numbers = [number.strip() for number in values.split(",")]
     for k in entries_to_change(array, numbers):

@@ -81,7 +81,7 @@ class PythonIntegers:
         recurrent = int32(sum(int(w) * v for w, v in zip(lstm.W_h[row], h)))
         total = int32(shift(recurrent, int(lstm.recurrent_shift[row])) + int(lstm.bias[row]))
         total = int32(total + sum(int(w) * v for w, v in zip(lstm.W_x[row], x)))
-        return shift(int64(total * int(lstm.multiplier[row])), int(lstm.shift[row]))
+        return shift(int64(total * int(lstm.multiplier[row])), 32)
 
     def cell(self, k, t):
         H, up = len(self.h[k]), 15 - self.model.lstms[k].c_bits

@@ -47,13 +47,26 @@ def _add_c(parser):
         choices=("mcu", "paper"),
         help="features the model was trained on, where its file does not say",
     )
+    parser.add_argument(
+        "--prefix",
+        metavar="NAME",
+        default="npr",
+        help="of all names, in capitals of macros, for several models in one program (default: npr)",
+    )
+    parser.add_argument(
+        "--weights",
+        dest="where",
+        choices=("c", "blob"),
+        default="c",
+        help="blob: not in the program but in a file for a partition of its own (default: c)",
+    )
 
 
 def _run_c(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.ports.c_export import export_c
 
-    files = export_c(load_checkpoint(args.weights), args.out, args.type, args.config)
+    files = export_c(load_checkpoint(args.weights), args.out, args.type, args.config, args.prefix, args.where)
     show(
         f"{printable(args.out)}: {len(files)} files; `make -C {printable(args.out)} test` builds and runs the"
         " self-test"

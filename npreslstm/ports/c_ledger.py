@@ -89,7 +89,7 @@ def _cell(value):
 
 
 def _make(folder, core, target):
-    command = ["make", "-s", "-C", os.path.join(folder, "qemu"), f"CORE={core}", target]
+    command = ["make", "-s", "-C", os.path.join(folder, "extras", "qemu"), f"CORE={core}", target]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     if done.returncode:
         raise InputError(f"{folder} on {core}: {(done.stderr or done.stdout).strip().splitlines()[0]}")

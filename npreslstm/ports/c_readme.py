@@ -45,11 +45,11 @@ def readme(checkpoint, type, crc, ledger):
 Weights: SHA-256 `{checkpoint.sha256}`, CRC-32 of the arrays `{crc:08x}` (`npr_verify` computes it again).
 
     make test                          # build the self-test with the host's compiler and run it
-    make -C qemu CORE=m4f test         # the same on an emulated Cortex-M4 with floating point unit ({CORES[type]})
-    make -C qemu CORE=m3 measure       # instructions and stack; `sizes` for flash
+    make -C extras/qemu CORE=m4f test  # the same on an emulated Cortex-M4 with floating point unit ({CORES[type]})
+    make -C extras/qemu CORE=m3 measure  # instructions and stack; `sizes` for flash
     cmake -B build . && cmake --build build && ctest --test-dir build
 
-The first and the last need a C99 compiler with make or CMake, those in `qemu` arm-none-eabi-gcc with newlib and qemu-system-arm.
+The first and the last need a C99 compiler with make or CMake, those in `extras/qemu` arm-none-eabi-gcc with newlib and qemu-system-arm.
 
 `npr.h` is the interface: `npr_init`, `npr_push_frame` for every frame, `npr_result` whenever an answer is wanted, `npr_reset` between clips.
 Weights are `const` (`npr_weights.c`); `npr_state` is all that changes, and it belongs to the caller. Every function returns a status.

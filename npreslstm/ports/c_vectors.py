@@ -8,9 +8,11 @@ every bit where it is one of integers: they go further than sound does, so that 
 import numpy as np
 
 from npreslstm.audio import activity
+from npreslstm.audio.decimation import Decimator
 from npreslstm.audio.features import extract_features
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
+from npreslstm.listening import Listener
 from npreslstm.ports import c_tables, c_text
 from npreslstm.streaming import StreamingResLSTM
 
@@ -20,6 +22,7 @@ SOUND_HOPS = 12
 # louder, the end.
 LOUDNESS = (0, 0, 0, *[2] * 9, *[24] * 7, *[3] * 2, *[2] * 11, 256, *[2] * 6, *[4] * 3, *[3] * 5)
 LOUDNESS += (*[6] * 30, 0, 1, 200, 200)
+RATE_SAMPLES = 600  # for each rate conversion: noise with a constant, at full scale in its middle
 # The network of integers has none. Its probabilities from sound have a larger one: a feature may be rounded
 # to the next integer.
 TOLERANCES = {"float32": {"": 1e-5, "PROBABILITY_": 2e-6}, "int8": {"": 0.0, "PROBABILITY_": 1e-3}}
@@ -110,6 +113,54 @@ def activity_vectors():
     return {"loudness": loudness, "scores": scores, "speech": speech}
 
 
+class _IntegerStream:
+    """The integer model as `Listener` takes it."""
+
+    def __init__(self, quantized):
+        self._quantized = quantized
+        self.reset()
+
+    def reset(self):
+        self._state = self._quantized.start(1)
+
+    def push(self, frame):
+        self._quantized.step(self._quantized.quantize(frame[None]), self._state)
+
+    def result(self):
+        return self._quantized.logits(self._quantized.context(self._state))[0] / np.float32(65536)
+
+    @property
+    def frames(self):
+        return self._state.frames
+
+
+def listener(checkpoint, rate, quantized=None):
+    """The `Listener` that ``npr_stream`` is to equal; `quantized` is the integer model, if that is exported."""
+    return Listener(checkpoint, rate, None if quantized is None else _IntegerStream(quantized))
+
+
+def stream_vectors(checkpoint, quantized=None):
+    """Events of `activity_sound`, and what the rate conversions make of noise.
+
+    Returns
+    -------
+    dict
+        events (E, 3) int32, the kind, hop and label of each; chances (E, C) float32, their probabilities;
+        noise (RATE_SAMPLES,) int16; from_44100 and from_48000 int16, the same at 16 kHz.
+    """
+    ear = listener(checkpoint, activity.SAMPLE_RATE, quantized)
+    events = [*ear.push(activity_sound()), *ear.finish()]
+    nothing = np.zeros(checkpoint.config.num_classes, np.float32)
+    chances = np.array([nothing if e.probabilities is None else e.probabilities for e in events])
+    rows = [(e.kind.value, e.hop, p.argmax()) for e, p in zip(events, chances)]
+    noise = np.random.default_rng(SEED).normal(3000, 6000, RATE_SAMPLES)
+    third = RATE_SAMPLES // 3
+    noise[third : 2 * third] = np.where(np.sin(np.arange(third) ** 1.6 / 20) > 0, 32767, -32768)
+    noise = np.clip(np.rint(noise), -32768, 32767).astype(np.int16)
+    rates = {f"from_{rate}": Decimator(rate).push(noise) for rate in (44_100, 48_000)}
+    return {"events": np.array(rows, np.int32), "chances": chances, "noise": noise} | rates
+
+
 def sound_vectors(checkpoint, quantized=None):
     """A piece of sound and what comes of it.
 
@@ -187,17 +238,19 @@ def files(checkpoint, quantized=None):
     heard = {} if checkpoint.features is None else sound_vectors(checkpoint, quantized)
     features = checkpoint.features
     gated = activity_vectors() if features is not None and c_tables.has_activity(features) else {}
+    streamed = stream_vectors(checkpoint, quantized) if c_tables.has_stream(features) else {}
     tolerances = SOUND_TOLERANCES | TOLERANCES["int8" if quantized else "float32"]
     definitions = [
-        c_text.array(f"npr_vector_{name}", values) for name, values in (arrays | heard | gated).items()
+        c_text.array(f"npr_vector_{name}", values)
+        for name, values in (arrays | heard | gated | streamed).items()
     ]
     return {
-        "npr_vectors.h": _declarations(heard, gated, tolerances),
+        "npr_vectors.h": _declarations(heard, gated, streamed, tolerances),
         "npr_vectors.c": '#include "npr_vectors.h"\n\n' + "\n".join(definitions),
     }
 
 
-def _declarations(heard, gated, tolerances):
+def _declarations(heard, gated, streamed, tolerances):
     numbers = {"NPR_VECTOR_FRAMES": FRAMES} | {
         f"NPR_{name}TOLERANCE": np.float32(value) for name, value in tolerances.items()
     }
@@ -227,6 +280,16 @@ def _declarations(heard, gated, tolerances):
         numbers |= {"NPR_ACTIVITY_SEED": SEED, "NPR_ACTIVITY_HOPS": len(LOUDNESS)}
         kinds = {"loudness": "int32_t", "scores": "int32_t", "speech": "int8_t"}
         arrays += [f"{kinds[name]} npr_vector_{name}[NPR_ACTIVITY_HOPS]" for name in gated]
+    if streamed:
+        numbers |= {"NPR_RATE_SAMPLES": RATE_SAMPLES, "NPR_EVENTS": len(streamed["events"])}
+        arrays += [
+            "int32_t npr_vector_events[NPR_EVENTS][3]",
+            "float npr_vector_chances[NPR_EVENTS][NPR_CLASSES]",
+        ]
+        arrays += ["int16_t npr_vector_noise[NPR_RATE_SAMPLES]"]
+        arrays += [
+            f"int16_t npr_vector_{name}[{len(streamed[name])}]" for name in ("from_44100", "from_48000")
+        ]
     lines = ["#ifndef NPR_VECTORS_H", "#define NPR_VECTORS_H", "", '#include "npr.h"', ""]
     lines += [f"#define {name} {c_text.literal(value)}" for name, value in numbers.items()]
     return "\n".join([*lines, "", *(f"extern const {array};" for array in arrays), "", "#endif", ""])

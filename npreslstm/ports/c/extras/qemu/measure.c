@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "npr_internal.h"
+#include "npr_subject.h"
 #include "npr_vectors.h"
-#if defined(NPR_TUNING_FIXED) && !defined(NETWORK_ONLY)
+#if defined(NPR_TUNING_FIXED) && !defined(NPR_NETWORK_ONLY)
 #define FRONTEND /* one that streams */
 #include "npr_frontend.h"
 #endif
@@ -20,6 +21,7 @@
 
 static volatile uint32_t *const systick = (volatile uint32_t *)0xE000E010; /* control, reload, current value */
 static npr_state state;
+static const npr_model *model;
 static unsigned long loop_ticks;
 
 static void start(void) {
@@ -52,20 +54,20 @@ static void report(const char *name, unsigned long elapsed, unsigned long repeat
 }
 
 static void run_network(void) {
-    npr_init(&npr_weights, &state);
-    for (int t = 0; t < FRAMES; t++) npr_push_frame(&npr_weights, &state, npr_vector_features[t % NPR_VECTOR_FRAMES], NPR_INPUTS);
+    npr_init(model, &state);
+    for (int t = 0; t < FRAMES; t++) npr_push_frame(model, &state, npr_vector_features[t % NPR_VECTOR_FRAMES], NPR_INPUTS);
 }
 
 static void run_result(void) {
     float probabilities[NPR_CLASSES];
     size_t label;
-    npr_result(&npr_weights, &state, probabilities, NPR_CLASSES, &label);
+    npr_result(model, &state, probabilities, NPR_CLASSES, &label);
 }
 
 static void time_layers(void) {
     npr_value *h = state.h, *c = state.c;
     for (int k = 0; k < NPR_LAYERS; k++) {
-        const npr_lstm *lstm = &npr_weights.lstms[k];
+        const npr_lstm *lstm = &model->lstms[k];
         char name[24];
         start();
         for (int t = 0; t < NPR_VECTOR_FRAMES; t++) npr_lstm_step(lstm, npr_vector_x[t], h, c);
@@ -74,7 +76,7 @@ static void time_layers(void) {
         h += lstm->hidden, c += lstm->hidden;
     }
     start();
-    for (int t = 0; t < NPR_VECTOR_FRAMES; t++) npr_attention_step(&npr_weights, &state, npr_vector_context[t]);
+    for (int t = 0; t < NPR_VECTOR_FRAMES; t++) npr_attention_step(model, &state, npr_vector_context[t]);
     report("attention", ticks(), NPR_VECTOR_FRAMES);
 }
 
@@ -130,6 +132,7 @@ static void time_activity(void) {
 #endif
 
 int main(void) {
+    model = npr_subject();
     calibrate();
     start();
     run_network();
