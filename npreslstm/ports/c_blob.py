@@ -40,7 +40,7 @@ def labels_of(checkpoint):
 
 
 def fingerprint(features):
-    """CRC-32 of how the features are made: a network for others of the same number would be wrong in silence."""
+    """CRC-32 of how the features are made: a network for as many others would be wrong in silence."""
     if features is None:
         return 0
     return zlib.crc32(json.dumps(dataclasses.asdict(features), sort_keys=True).encode())

@@ -1,7 +1,7 @@
 """`export_c`: a folder of C99 that computes what a checkpoint's model computes, with the proof to go with it.
 
-The hand-written sources of ``ports/c`` are copied: the library (``src/``), its self-test (``extras/``), examples, and
-what Arduino, PlatformIO, ESP-IDF, Zephyr and CMake read. Generated are the sizes (``npr_sizes.h``), the
+The hand-written sources of ``ports/c`` are copied: the library (``src/``), its self-test (``extras/``),
+examples, and what Arduino, PlatformIO, ESP-IDF, Zephyr and CMake read. Generated are the sizes (``npr_sizes.h``), the
 weights (``npr_weights.c``), vectors for the self-test (``npr_vectors.[ch]``) and a README; every one of them
 names the weights by their SHA-256.
 """
@@ -64,8 +64,8 @@ def export_c(checkpoint, folder, type="float32", config=None, prefix="npr", weig
         The features, for a checkpoint that does not say how they are made; without either only the network is
         written.
     prefix : str
-        What every symbol, macro and file name begins with, so that several models fit into one program; letters of
-        macros are capitals.
+        What every symbol, macro and file name begins with, so that several models fit into one program; in
+        macros its letters are capitals.
     weights : {'c', 'blob'}
         'blob': not in the program but in a file, ``npr_weights.bin``, which `npr_blob_open` checks and reads.
 
@@ -197,7 +197,7 @@ def generated_files(checkpoint, type, where="c"):
         bodies["src/npr_filters.c"] = c_tables.filters()
     head = c_readme.notice(checkpoint, type)
     prose = {
-        "README.md": c_readme.readme(checkpoint, type, weights.crc, ledger),
+        "README.md": c_readme.readme(checkpoint, type, weights.crc, ledger, where),
         "LICENSE": c_readme.licence(),
     }
     blob = {"npr_weights.bin": c_blob.blob(checkpoint, type, FORMAT, weights)} if where == "blob" else {}

@@ -8,12 +8,14 @@
 #endif
 
 /* The file as it lies in flash, put there by the assembler. */
-__asm__(".section .rodata\n"
-        ".balign 4\n"
-        ".global npr_embedded, npr_embedded_end\n"
-        "npr_embedded: .incbin \"" NPR_BLOB_FILE "\"\n"
-        "npr_embedded_end: .byte 0\n"
-        ".text\n");
+__asm__(
+    ".section .rodata\n"
+    ".balign 4\n"
+    ".global npr_embedded, npr_embedded_end\n"
+    "npr_embedded: .incbin \"" NPR_BLOB_FILE
+    "\"\n"
+    "npr_embedded_end: .byte 0\n"
+    ".text\n");
 extern const unsigned char npr_embedded[], npr_embedded_end[];
 
 const npr_model *npr_subject(void) {

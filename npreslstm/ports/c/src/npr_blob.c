@@ -35,28 +35,28 @@ static const void *take(reader *from, size_t bytes) {
 
 /* Whether it is a file for this code, and whole. */
 static npr_status check_head(const uint32_t *word, size_t bytes) {
-    if (bytes < HEAD * sizeof *word) return NPR_ERROR_SIZE;
-    if (memcmp(word, "NPRW", 4) != 0) return NPR_ERROR_DAMAGED;
-    if (word[1] != 0x01020304u || word[2] != BLOB_FORMAT) return NPR_ERROR_FORMAT;
-    if (word[3] > bytes || word[3] < HEAD * sizeof *word) return NPR_ERROR_SIZE;
-    if (npr_crc(0, word + HEAD, word[3] - HEAD * sizeof *word) != word[4]) return NPR_ERROR_DAMAGED;
-    if (word[3] < WORDS * sizeof *word) return NPR_ERROR_FORMAT;
-    if (word[5] != NPR_INT8 || word[6] != NPR_FORMAT || word[8] != NPR_FEATURES) return NPR_ERROR_FORMAT;
+    if (bytes < HEAD * sizeof *word) { return NPR_ERROR_SIZE; }
+    if (memcmp(word, "NPRW", 4) != 0) { return NPR_ERROR_DAMAGED; }
+    if (word[1] != 0x01020304u || word[2] != BLOB_FORMAT) { return NPR_ERROR_FORMAT; }
+    if (word[3] > bytes || word[3] < HEAD * sizeof *word) { return NPR_ERROR_SIZE; }
+    if (npr_crc(0, word + HEAD, word[3] - HEAD * sizeof *word) != word[4]) { return NPR_ERROR_DAMAGED; }
+    if (word[3] < WORDS * sizeof *word) { return NPR_ERROR_FORMAT; }
+    if (word[5] != NPR_INT8 || word[6] != NPR_FORMAT || word[8] != NPR_FEATURES) { return NPR_ERROR_FORMAT; }
     return NPR_OK;
 }
 
-/* Whether it is for the sizes that this code was compiled for: those of npr_model, and of the layers, each of which reads what the
- * one before it gives. */
+/* Whether it is for the sizes that this code was compiled for: those of npr_model, and of the layers, each of
+ * which reads what the one before it gives. */
 static npr_status check_sizes(const uint32_t *size, const uint32_t *layer) {
-    if (size[0] != NPR_INPUTS || size[1] != NPR_HIDDEN || size[2] != NPR_CLASSES) return NPR_ERROR_FORMAT;
-    if (size[3] != NPR_LAYERS || size[4] != NPR_RESIDUAL) return NPR_ERROR_FORMAT;
+    if (size[0] != NPR_INPUTS || size[1] != NPR_HIDDEN || size[2] != NPR_CLASSES) { return NPR_ERROR_FORMAT; }
+    if (size[3] != NPR_LAYERS || size[4] != NPR_RESIDUAL) { return NPR_ERROR_FORMAT; }
     uint32_t units = 0, given = NPR_INPUTS;
     for (size_t k = 0; k < NPR_LAYERS; k++, layer += LAYER_WORDS) {
-        if (layer[0] != given || layer[1] == 0 || layer[1] > NPR_WIDEST) return NPR_ERROR_FORMAT;
+        if (layer[0] != given || layer[1] == 0 || layer[1] > NPR_WIDEST) { return NPR_ERROR_FORMAT; }
         units += layer[1];
         given = k + 1 == NPR_RESIDUAL ? NPR_INPUTS : layer[1];
-        if (k + 1 == NPR_RESIDUAL && layer[1] != NPR_INPUTS) return NPR_ERROR_FORMAT;
-        if (k + 1 == NPR_LAYERS && layer[1] != NPR_HIDDEN) return NPR_ERROR_FORMAT;
+        if (k + 1 == NPR_RESIDUAL && layer[1] != NPR_INPUTS) { return NPR_ERROR_FORMAT; }
+        if (k + 1 == NPR_LAYERS && layer[1] != NPR_HIDDEN) { return NPR_ERROR_FORMAT; }
     }
     return units == NPR_UNITS ? NPR_OK : NPR_ERROR_FORMAT;
 }
@@ -98,15 +98,15 @@ static void read_head(npr_model *model, const uint32_t *word, reader *from) {
 /* Shifts and bits that the arithmetic is made for. */
 static int in_range(const npr_blob *blob) {
 #if NPR_INT8
-    if (blob->model.x_bits > 15 || blob->model.score_shift > 62) return 0;
+    if (blob->model.x_bits > 15 || blob->model.score_shift > 62) { return 0; }
     for (size_t k = 0; k < NPR_CLASSES; k++) {
-        if (blob->model.head_shift[k] > 62) return 0;
+        if (blob->model.head_shift[k] > 62) { return 0; }
     }
     for (size_t k = 0; k < NPR_LAYERS; k++) {
         const npr_lstm *lstm = &blob->lstms[k];
-        if (lstm->c_bits > 15) return 0;
+        if (lstm->c_bits > 15) { return 0; }
         for (size_t row = 0; row < 4 * (size_t)lstm->hidden; row++) {
-            if (lstm->recurrent_shift[row] > 24) return 0;
+            if (lstm->recurrent_shift[row] > 24) { return 0; }
         }
     }
 #else
@@ -119,7 +119,7 @@ static int in_range(const npr_blob *blob) {
 static int read_labels(npr_blob *blob, reader *from) {
     for (size_t k = 0; k < NPR_CLASSES; k++) {
         const void *end = memchr(from->next, 0, from->left);
-        if (end == NULL) return 0;
+        if (end == NULL) { return 0; }
         blob->labels[k] = (const char *)from->next;
         const size_t bytes = (size_t)((const unsigned char *)end - from->next) + 1;
         from->next += bytes;
@@ -129,12 +129,12 @@ static int read_labels(npr_blob *blob, reader *from) {
 }
 
 npr_status npr_blob_open(npr_blob *blob, const void *data, size_t bytes) {
-    if (blob == NULL || data == NULL) return NPR_ERROR_NULL;
-    if ((uintptr_t)data % 4 != 0) return NPR_ERROR_ALIGNED;
+    if (blob == NULL || data == NULL) { return NPR_ERROR_NULL; }
+    if ((uintptr_t)data % 4 != 0) { return NPR_ERROR_ALIGNED; }
     const uint32_t *word = (const uint32_t *)data, *size = word + HEAD + 4, *layer = size + MODEL_WORDS;
     npr_status status = check_head(word, bytes);
-    if (status == NPR_OK) status = check_sizes(size, layer);
-    if (status != NPR_OK) return status;
+    if (status == NPR_OK) { status = check_sizes(size, layer); }
+    if (status != NPR_OK) { return status; }
     npr_blob read;
     reader from = {(const unsigned char *)(word + WORDS), word[3] - WORDS * sizeof *word, 0};
     memset(&read, 0, sizeof read);
@@ -147,9 +147,9 @@ npr_status npr_blob_open(npr_blob *blob, const void *data, size_t bytes) {
     read.model.residual = NPR_RESIDUAL;
     read.model.mean = (const float *)take(&from, NPR_INPUTS * sizeof(float));
     read.model.inverse_std = (const float *)take(&from, NPR_INPUTS * sizeof(float));
-    for (size_t k = 0; k < NPR_LAYERS; k++) read_layer(&read.lstms[k], layer + k * LAYER_WORDS, &from);
+    for (size_t k = 0; k < NPR_LAYERS; k++) { read_layer(&read.lstms[k], layer + k * LAYER_WORDS, &from); }
     read_head(&read.model, size, &from);
-    if (from.cut || !in_range(&read) || !read_labels(&read, &from)) return NPR_ERROR_FORMAT;
+    if (from.cut || !in_range(&read) || !read_labels(&read, &from)) { return NPR_ERROR_FORMAT; }
     *blob = read;
     blob->model.lstms = blob->lstms;
     blob->model.labels = blob->labels;

@@ -4,10 +4,11 @@
 #include "npr_internal.h"
 #include "npr_stream.h"
 
-/* What the writer puts into the ring is there before its count says so, and what the reader has taken is taken. */
+/* What the writer puts into the ring is there before its count says so, and what the reader has taken is
+ * taken. */
 #if !defined(NPR_LOAD) || !defined(NPR_STORE)
 #ifndef __GNUC__
-#error "define NPR_LOAD(pointer), a load with acquire semantics, and NPR_STORE(pointer, value), a store with release semantics"
+#error "define NPR_LOAD(pointer), a load that acquires, and NPR_STORE(pointer, value), a store that releases"
 #endif
 #define NPR_LOAD(pointer) __atomic_load_n(pointer, __ATOMIC_ACQUIRE)
 #define NPR_STORE(pointer, value) __atomic_store_n(pointer, value, __ATOMIC_RELEASE)
@@ -15,12 +16,13 @@
 
 NPR_REQUIRE(a_frame_for_each_decision, NPR_HOP == NPR_ACTIVITY_HOP && NPR_SAMPLE_RATE == 16000);
 
-npr_status npr_stream_init(npr_stream *stream, const npr_model *model, const npr_rate *rate, int16_t *ring, size_t samples) {
+npr_status npr_stream_init(npr_stream *stream, const npr_model *model, const npr_rate *rate, int16_t *ring,
+                           size_t samples) {
     npr_state state;
-    if (stream == NULL || rate == NULL || ring == NULL) return NPR_ERROR_NULL;
-    if (samples < 2 || (samples & (samples - 1)) != 0 || samples > (size_t)1 << 30) return NPR_ERROR_SIZE;
+    if (stream == NULL || rate == NULL || ring == NULL) { return NPR_ERROR_NULL; }
+    if (samples < 2 || (samples & (samples - 1)) != 0 || samples > (size_t)1 << 30) { return NPR_ERROR_SIZE; }
     const npr_status status = npr_init(model, &state);
-    if (status != NPR_OK) return status;
+    if (status != NPR_OK) { return status; }
     memset(stream, 0, sizeof *stream);
     stream->model = model;
     stream->state = state;
@@ -32,13 +34,13 @@ npr_status npr_stream_init(npr_stream *stream, const npr_model *model, const npr
 }
 
 size_t npr_stream_room(const npr_stream *stream) {
-    if (stream == NULL || stream->ring == NULL) return 0;
+    if (stream == NULL || stream->ring == NULL) { return 0; }
     return stream->mask + 1u - (stream->written - NPR_LOAD(&stream->read));
 }
 
 npr_status npr_stream_write(npr_stream *stream, const int16_t *pcm, size_t samples) {
-    if (stream == NULL || (pcm == NULL && samples > 0)) return NPR_ERROR_NULL;
-    if (stream->ring == NULL) return NPR_ERROR_STATE;
+    if (stream == NULL || (pcm == NULL && samples > 0)) { return NPR_ERROR_NULL; }
+    if (stream->ring == NULL) { return NPR_ERROR_STATE; }
     const size_t room = npr_stream_room(stream), taken = samples < room ? samples : room;
     const size_t start = stream->written & stream->mask, end = stream->mask + 1u - start;
     const size_t first = taken < end ? taken : end;
@@ -47,7 +49,7 @@ npr_status npr_stream_write(npr_stream *stream, const int16_t *pcm, size_t sampl
         memcpy(stream->ring, pcm + first, (taken - first) * sizeof *pcm);
         NPR_STORE(&stream->written, stream->written + (uint32_t)taken);
     }
-    if (taken == samples) return NPR_OK;
+    if (taken == samples) { return NPR_OK; }
     const uint32_t before = stream->lost, most = UINT32_MAX / 2;
     NPR_STORE(&stream->lost, before + (samples - taken < most ? (uint32_t)(samples - taken) : most));
     return NPR_ERROR_OVERRUN;
@@ -59,24 +61,28 @@ static int collect(npr_stream *stream) {
     uint32_t read = stream->read;
     while (read != written && stream->filled < NPR_HOP) {
         int16_t sample;
-        if (npr_decimate(&stream->decimator, stream->ring[read & stream->mask], &sample)) stream->hop[stream->filled++] = sample;
+        if (npr_decimate(&stream->decimator, stream->ring[read & stream->mask], &sample)) {
+            stream->hop[stream->filled++] = sample;
+        }
         read++;
     }
     NPR_STORE(&stream->read, read);
     return stream->filled == NPR_HOP;
 }
 
-/* The result of the frames since the last one counts as many parts as it has frames, what was before a second's. */
+/* The result of the frames since the last one counts as many parts as it has frames, what was before a
+ * second's. */
 static npr_status report(npr_stream *stream, npr_event_kind kind, npr_event *event) {
     float now[NPR_CLASSES];
     size_t label;
     const npr_status status = npr_result(stream->model, &stream->state, now, NPR_CLASSES, &label);
-    if (status != NPR_OK) return status;
-    const float part = stream->smoothing ? (float)stream->since / (float)(stream->since + NPR_STREAM_PERIOD) : 1.0f;
+    if (status != NPR_OK) { return status; }
+    const float part =
+        stream->smoothing ? (float)stream->since / (float)(stream->since + NPR_STREAM_PERIOD) : 1.0f;
     for (size_t k = 0; k < NPR_CLASSES; k++) {
         stream->probabilities[k] += part * (now[k] - stream->probabilities[k]);
         event->probabilities[k] = stream->probabilities[k];
-        if (event->probabilities[k] > event->probabilities[event->label]) event->label = k;
+        if (event->probabilities[k] > event->probabilities[event->label]) { event->label = k; }
     }
     stream->smoothing = 1;
     stream->since = 0;
@@ -97,7 +103,7 @@ static void start(npr_stream *stream, npr_event *event) {
 static npr_status decide(npr_stream *stream, npr_decision decision, npr_event *event) {
     event->hop = stream->decided++;
     if (decision != NPR_SPEECH) {
-        if (!stream->speaking) return NPR_OK;
+        if (!stream->speaking) { return NPR_OK; }
         stream->speaking = 0;
         return report(stream, NPR_END, event);
     }
@@ -108,7 +114,7 @@ static npr_status decide(npr_stream *stream, npr_decision decision, npr_event *e
     }
     const npr_value *x = stream->kept[event->hop % NPR_STREAM_KEPT];
     const npr_status status = npr_push_values(stream->model, &stream->state, x, NPR_INPUTS);
-    if (status != NPR_OK) return status;
+    if (status != NPR_OK) { return status; }
     return ++stream->since == NPR_STREAM_PERIOD ? report(stream, NPR_RESULT, event) : NPR_OK;
 }
 
@@ -119,15 +125,15 @@ static npr_status hear(npr_stream *stream, npr_event *event) {
     npr_value *x = stream->kept[stream->hops++ % NPR_STREAM_KEPT];
     stream->filled = 0;
     npr_status status = npr_frontend_push(&stream->frontend, stream->hop, NPR_HOP, features, NPR_INPUTS);
-    if (status == NPR_OK) status = npr_normalise(stream->model, features, NPR_INPUTS, x);
-    if (status == NPR_OK) status = npr_activity_push(&stream->activity, stream->hop, NPR_HOP, &decision);
-    if (status != NPR_OK || decision == NPR_UNDECIDED) return status;
+    if (status == NPR_OK) { status = npr_normalise(stream->model, features, NPR_INPUTS, x); }
+    if (status == NPR_OK) { status = npr_activity_push(&stream->activity, stream->hop, NPR_HOP, &decision); }
+    if (status != NPR_OK || decision == NPR_UNDECIDED) { return status; }
     return decide(stream, decision, event);
 }
 
 npr_status npr_stream_poll(npr_stream *stream, npr_event *event) {
-    if (stream == NULL || event == NULL) return NPR_ERROR_NULL;
-    if (stream->ring == NULL || stream->finished) return NPR_ERROR_STATE;
+    if (stream == NULL || event == NULL) { return NPR_ERROR_NULL; }
+    if (stream->ring == NULL || stream->finished) { return NPR_ERROR_STATE; }
     memset(event, 0, sizeof *event);
     const uint32_t lost = NPR_LOAD(&stream->lost);
     if (lost != stream->told) {
@@ -138,23 +144,25 @@ npr_status npr_stream_poll(npr_stream *stream, npr_event *event) {
         return NPR_OK;
     }
     npr_status status = NPR_OK;
-    while (status == NPR_OK && event->kind == NPR_NOTHING && collect(stream)) status = hear(stream, event);
+    while (status == NPR_OK && event->kind == NPR_NOTHING && collect(stream)) {
+        status = hear(stream, event);
+    }
     return status;
 }
 
 npr_status npr_stream_finish(npr_stream *stream, npr_event *event) {
     npr_decision decision = NPR_UNDECIDED;
     npr_status status = NPR_OK;
-    if (stream == NULL || event == NULL) return NPR_ERROR_NULL;
+    if (stream == NULL || event == NULL) { return NPR_ERROR_NULL; }
     if (!stream->finished) {
         status = npr_stream_poll(stream, event);
-        if (status != NPR_OK || event->kind != NPR_NOTHING) return status;
+        if (status != NPR_OK || event->kind != NPR_NOTHING) { return status; }
         stream->finished = 1;
     }
     memset(event, 0, sizeof *event);
     do {
         status = npr_activity_flush(&stream->activity, &decision);
-        if (status != NPR_OK || decision == NPR_UNDECIDED) break;
+        if (status != NPR_OK || decision == NPR_UNDECIDED) { break; }
         status = decide(stream, decision, event);
     } while (status == NPR_OK && event->kind == NPR_NOTHING);
     if (status == NPR_OK && decision == NPR_UNDECIDED && stream->speaking) {

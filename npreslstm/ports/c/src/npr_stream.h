@@ -1,17 +1,18 @@
-/* From a microphone to utterances: samples in blocks of any size, at 16, 44.1 or 48 kHz, from an interrupt or another thread; events
- * out, in the main loop. npreslstm/listening.py, event by event.
+/* From a microphone to utterances: samples in blocks of any size, at 16, 44.1 or 48 kHz, from an interrupt or
+ * another thread; events out, in the main loop. npreslstm/listening.py, event by event.
  *
- *     static npr_stream stream;                                        // the caller's memory
- *     static int16_t ring[2048];                                       // samples that wait; a power of two
+ *     static npr_stream stream;  // the caller's memory
+ *     static int16_t ring[2048]; // samples that wait; a power of two
  *     npr_stream_init(&stream, &npr_weights, &npr_rate_48000, ring, 2048);
  *
- *     npr_stream_write(&stream, pcm, samples);                         // the writer: interrupt, DMA callback, thread
+ *     npr_stream_write(&stream, pcm, samples); // the writer: interrupt, DMA callback, thread
  *
- *     while (npr_stream_poll(&stream, &event) == NPR_OK && event.kind != NPR_NOTHING) ...  // the reader: main loop
+ *     // the reader, in the main loop
+ *     while (npr_stream_poll(&stream, &event) == NPR_OK && event.kind != NPR_NOTHING) ...
  *
- * One writer and one reader need no lock: each changes counts that the other only reads. A constant is removed, the gate of
- * npr_activity.h tells where an utterance starts and ends, and the network hears what is between. A sound of 3 hops passes before
- * the gate decides, so events come about 100 ms late.
+ * One writer and one reader need no lock: each changes counts that the other only reads. A constant is
+ * removed, the gate of npr_activity.h tells where an utterance starts and ends, and the network hears what is
+ * between. A sound of 3 hops passes before the gate decides, so events come about 100 ms late.
  */
 #ifndef NPR_STREAM_H
 #define NPR_STREAM_H
@@ -23,12 +24,13 @@
 extern "C" {
 #endif
 
-#define NPR_STREAM_PERIOD 31                      /* hops of speech between two results: a second */
-#define NPR_STREAM_WINDOW (10 * NPR_STREAM_PERIOD) /* hops after which the network begins anew: ten seconds */
-#define NPR_STREAM_KEPT (NPR_ACTIVITY_DELAY + 1)  /* frames that wait for the gate */
-#define NPR_TAPS 64                               /* products for one sample at 16 kHz */
+#define NPR_STREAM_PERIOD 31                       /* hops of speech between two results: a second */
+#define NPR_STREAM_WINDOW (10 * NPR_STREAM_PERIOD) /* hops after which the network begins anew: 10 s */
+#define NPR_STREAM_KEPT (NPR_ACTIVITY_DELAY + 1)   /* frames that wait for the gate */
+#define NPR_TAPS 64                                /* products for one sample at 16 kHz */
 
-/* How samples come to 16 kHz: audio/decimation.py. Only the tables of rates that a program names are linked into it. */
+/* How samples come to 16 kHz: audio/decimation.py. Only the tables of rates that a program names are linked
+ * into it. */
 typedef struct {
     uint16_t up, down;     /* 16 kHz are up / down of the rate */
     const int16_t *filter; /* (phases, NPR_TAPS) in Q15; half of the phases, the others are these backwards */
@@ -58,17 +60,17 @@ typedef enum {
 
 typedef struct {
     npr_event_kind kind;
-    uint32_t hop;                     /* 32 ms each: the first one of the utterance, the newest heard, the first one after it */
-    uint32_t lost;                    /* samples since the last overrun that was told */
-    size_t label;                     /* of RESULT and END: the largest of */
-    float probabilities[NPR_CLASSES]; /* averaged over the results of the utterance, the newest counting half */
+    uint32_t hop;  /* 32 ms each: the first one of the utterance, the newest heard, the first one after it */
+    uint32_t lost; /* samples since the last overrun that was told */
+    size_t label;  /* of RESULT and END: the largest of */
+    float probabilities[NPR_CLASSES]; /* averaged over those of the utterance, the newest counting half */
 } npr_event;
 
 typedef struct {
     int16_t *ring;
     uint32_t mask;
-    uint32_t written, lost;   /* samples; only the writer changes these */
-    uint32_t read, told;      /* and only the reader these, and all that follows */
+    uint32_t written, lost; /* samples; only the writer changes these */
+    uint32_t read, told;    /* and only the reader these, and all that follows */
     const npr_model *model;
     npr_decimator decimator;
     npr_activity activity;
@@ -76,17 +78,20 @@ typedef struct {
     npr_state state;
     int16_t hop[NPR_HOP];
     uint16_t filled;
-    uint16_t since;           /* hops heard since the last result */
+    uint16_t since; /* hops heard since the last result */
     uint8_t speaking, finished, smoothing;
     uint32_t hops, decided;
     npr_value kept[NPR_STREAM_KEPT][NPR_INPUTS];
     float probabilities[NPR_CLASSES];
 } npr_stream;
 
-/* Begin a recording. `samples` int16 fit into `ring`, a power of two, which takes what comes while the reader works on a hop. */
-npr_status npr_stream_init(npr_stream *stream, const npr_model *model, const npr_rate *rate, int16_t *ring, size_t samples);
+/* Begin a recording. `samples` int16 fit into `ring`, a power of two, which takes what comes while the reader
+ * works on a hop. */
+npr_status npr_stream_init(npr_stream *stream, const npr_model *model, const npr_rate *rate, int16_t *ring,
+                           size_t samples);
 
-/* The writer: take in any number of samples. What the ring has no room for is lost: NPR_ERROR_OVERRUN, and an event tells the reader. */
+/* The writer: take in any number of samples. What the ring has no room for is lost: NPR_ERROR_OVERRUN, and an
+ * event tells the reader. */
 npr_status npr_stream_write(npr_stream *stream, const int16_t *pcm, size_t samples);
 
 /* How many samples a write would take: for writers that can wait. */
@@ -95,7 +100,8 @@ size_t npr_stream_room(const npr_stream *stream);
 /* The reader: work through what was written, up to the next event. */
 npr_status npr_stream_poll(npr_stream *stream, npr_event *event);
 
-/* End the recording: its last events, one at each call, then NPR_NOTHING. Call it when nothing is written any more. */
+/* End the recording: its last events, one at each call, then NPR_NOTHING. Call it when nothing is written any
+ * more. */
 npr_status npr_stream_finish(npr_stream *stream, npr_event *event);
 
 #ifdef __cplusplus

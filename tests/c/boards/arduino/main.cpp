@@ -1,4 +1,5 @@
-/* The main of a stand-in core: in its archive, where a library's main would take its place. The board hears a sound, then stops. */
+/* The main of a stand-in core: in its archive, where a library's main would take its place. The board hears a
+ * sound, then stops. */
 #include <stdio.h>
 #include <string.h>
 
@@ -32,14 +33,14 @@ int Microphone::read(void *buffer, size_t bytes) {
 bool Microphone::hear() {
     const size_t left = sound_samples * sizeof sound[0] - heard_, block = BLOCK * sizeof sound[0];
     waiting_ = static_cast<int>(left < block ? left : block);
-    if (waiting_ > 0) receive_();
+    if (waiting_ > 0) { receive_(); }
     return heard_ < sound_samples * sizeof sound[0];
 }
 
 int main() {
     setup();
     while (PDM.hear()) {
-        for (int turn = 0; turn < 3; turn++) loop(); /* an event ends a turn */
+        for (int turn = 0; turn < 3; turn++) { loop(); /* an event ends a turn */ }
     }
     printf("main of the core\n");
     return 0;

@@ -14,6 +14,9 @@
 #ifdef NPR_ACTIVITY
 #include "npr_activity.h"
 #endif
+#ifdef NPR_STREAM
+#include "npr_stream.h"
+#endif
 
 #define FRAMES 87 /* of a clip of RAVDESS, on average */
 #define OVERFLOWED 0x10000u /* of systick[0], since it was last read */
@@ -131,6 +134,28 @@ static void time_activity(void) {
 }
 #endif
 
+#ifdef NPR_STREAM
+/* A hop of sound at another rate, to 16 kHz. */
+static void time_rate(const char *name, const npr_rate *rate, int samples) {
+    static npr_decimator decimator;
+    int16_t out;
+    uint32_t noise = 1;
+    npr_decimator_init(&decimator, rate);
+    start();
+    for (int k = 0; k < samples; k++) {
+        noise = noise * 1664525u + 1013904223u;
+        npr_decimate(&decimator, (int16_t)(noise >> 18), &out);
+    }
+    report(name, ticks(), 1);
+}
+static void time_rates(void) {
+    time_rate("from_16000", &npr_rate_16000, 512);
+    time_rate("from_44100", &npr_rate_44100, 1411);
+    time_rate("from_48000", &npr_rate_48000, 1536);
+    printf("stream_ram %lu\n", (unsigned long)sizeof(npr_stream));
+}
+#endif
+
 int main(void) {
     model = npr_subject();
     calibrate();
@@ -147,6 +172,9 @@ int main(void) {
 #endif
 #ifdef NPR_ACTIVITY
     time_activity();
+#endif
+#ifdef NPR_STREAM
+    time_rates();
 #endif
     return 0;
 }

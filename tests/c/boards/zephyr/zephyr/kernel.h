@@ -29,8 +29,8 @@ typedef void (*k_thread_entry_t)(void *p1, void *p2, void *p3);
     static struct k_mem_slab name = {name##_buffer}
 
 void k_mem_slab_free(struct k_mem_slab *slab, void *mem);
-k_tid_t k_thread_create(struct k_thread *thread, k_thread_stack_t *stack, size_t size, k_thread_entry_t entry, void *p1, void *p2,
-                        void *p3, int prio, uint32_t options, k_timeout_t delay);
+k_tid_t k_thread_create(struct k_thread *thread, k_thread_stack_t *stack, size_t size, k_thread_entry_t entry,
+                        void *p1, void *p2, void *p3, int prio, uint32_t options, k_timeout_t delay);
 void k_thread_priority_set(k_tid_t thread, int prio);
 k_tid_t k_current_get(void);
 int32_t k_msleep(int32_t ms);
