@@ -3,6 +3,7 @@
 The build systems' own parts are stand-ins that lie in tests/c/boards or are written here; docs/c-port.md says so.
 """
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -436,7 +437,7 @@ def test_two_models_in_one_program_are_two(tmp_path, first, second):
     for prefix, (name, type), seed in (("first", first, 0), ("second_2", second, 5)):
         made = checkpoint(name, seed=seed)
         if made.classes and prefix == "second_2":
-            made.classes = tuple(reversed(LABELS))
+            made = dataclasses.replace(made, classes=tuple(reversed(LABELS)))
         export_c(made, tmp_path / prefix, type, prefix=prefix)
         models.append((made, type))
         (tmp_path / f"{prefix}_o").mkdir()

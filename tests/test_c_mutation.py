@@ -146,6 +146,35 @@ ACTIVITY = {
     "delay": ("activity->late = NPR_ACTIVITY_DELAY", "activity->late = NPR_ACTIVITY_DELAY - 1"),
     "end": ("if (*decision == NPR_UNDECIDED) activity->left++;", ""),
 }
+RATE = {
+    "rounding": ("sum = 1 << 14", "sum = 0"),
+    "phase": ("(phase + 1) * NPR_TAPS", "phase * NPR_TAPS + NPR_TAPS - 1"),
+    "phase, backwards": ("rate->up - 1u - phase", "rate->up - 2u - phase"),
+    "half of the phases": ("phase < (rate->up + 1u) / 2", "phase + 1 < (rate->up + 1u) / 2"),
+    "saturation": ("v > 32767 ? 32767", "v > 32760 ? 32760"),
+    "constant, rounding": ("decimator->mean + (1 << (MEAN_BITS - 1))", "decimator->mean"),
+    "constant, speed": ("MEAN_SHIFT 9", "MEAN_SHIFT 10"),
+    "constant, order": ("return saturate(v)", "return saturate(v + 1)"),
+    "window, second half": ("window[0] = window[NPR_TAPS] = sample", "window[0] = sample"),
+    "window, newest": ("decimator->position, window + 1)", "decimator->position, window)"),
+    "position": ("decimator->position + rate->down", "decimator->position + rate->down + 1"),
+    "position, wrap": ("decimator->place + 1u) % NPR_TAPS", "decimator->place + 1u) % (NPR_TAPS - 1)"),
+}
+STREAM_EVENTS = {
+    "ring, place": ("stream->written & stream->mask", "(stream->written + 1) & stream->mask"),
+    "ring, wrap": ("memcpy(stream->ring, pcm + first", "memcpy(stream->ring, pcm"),
+    "ring, room": ("stream->mask + 1u - (stream->written", "stream->mask - (stream->written"),
+    "overrun, count": ("(uint32_t)(samples - taken)", "(uint32_t)samples"),
+    "overrun, told": ("event->kind = NPR_OVERRUN", "event->kind = NPR_NOTHING"),
+    "hop": ("event->hop = stream->decided++", "event->hop = ++stream->decided"),
+    "kept frame": ("stream->kept[event->hop %", "stream->kept[(event->hop + 1) %"),
+    "end": ("report(stream, NPR_END, event);\n    }\n    if", "NPR_OK;\n    }\n    if"),
+    "period": ("++stream->since == NPR_STREAM_PERIOD", "++stream->since == NPR_STREAM_PERIOD + 1"),
+    "smoothing": ("stream->smoothing ? (float)", "!stream->smoothing ? (float)"),
+    "smoothing, part": ("(float)(stream->since + NPR_STREAM_PERIOD)", "(float)(stream->since + 1)"),
+    "start, network": ("npr_reset(stream->model, &stream->state);\n    memset", "memset"),
+    "end of the recording": ("stream->decided;\n", "stream->decided + 1;\n"),
+}
 CLIP = {
     "trimming, energy": ("run_energy(clip, k) + run_energy(clip, k + 1)", "run_energy(clip, k)"),
     "trimming, threshold": ("loudest * NPR_TRIM_RATIO", "loudest * NPR_TRIM_RATIO * 100"),
@@ -204,6 +233,8 @@ TABLES = {
         "npr_chroma_start",
         "npr_chroma_count",
         "npr_chroma_weights",
+        "npr_filter_44100",
+        "npr_filter_48000",
     ],
     "paper": ["npr_cosine", "npr_mel_start", "npr_mel_count", "npr_mel_weights", "npr_pitch"],
 }
@@ -215,6 +246,8 @@ MUTATIONS = {
     ("int8", "npr_spectrum.c"): SPECTRUM,
     ("int8", "npr_features.c"): FEATURES | STREAM,
     ("int8", "npr_activity.c"): ACTIVITY,
+    ("int8", "npr_rate.c"): RATE,
+    ("int8", "npr_stream.c"): STREAM_EVENTS,
     ("paper", "npr_features.c"): FEATURES,
     ("paper", "npr_clip.c"): CLIP,
 }
@@ -330,7 +363,8 @@ def test_a_changed_entry_is_caught(folders, tmp_path, type, array):
     ("folder", "array"), [(folder, array) for folder, arrays in TABLES.items() for array in arrays]
 )
 def test_a_changed_entry_of_the_frontend_is_caught(folders, tmp_path, folder, array):
-    assert_caught(*run_with_changed_entries(folders[folder], "npr_tables.c", array, tmp_path))
+    name = "npr_filters.c" if array.startswith("npr_filter_") else "npr_tables.c"
+    assert_caught(*run_with_changed_entries(folders[folder], name, array, tmp_path))
 
 
 def test_the_page_says_how_many_changes():

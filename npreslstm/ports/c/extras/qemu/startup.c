@@ -9,6 +9,9 @@ extern int main(void);
 
 void reset_handler(void);
 void fault_handler(void);
+void _fini(void);
+
+void _fini(void) {} /* newlib calls it at the end */
 
 void reset_handler(void) {
 #ifdef __ARM_FP

@@ -3,5 +3,5 @@
 struct device {
     const char *name;
 };
-extern const struct device device_dmic_dev;
+extern const struct device device_DT_N_dmic_dev;
 bool device_is_ready(const struct device *dev);

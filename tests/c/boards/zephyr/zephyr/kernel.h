@@ -4,8 +4,10 @@
 #include <stdint.h>
 #define ARG_UNUSED(x) (void)(x)
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-#define DT_NODELABEL(label) label
-#define DEVICE_DT_GET(node) (&device_##node)
+#define DT_NODELABEL(label) DT_N_##label
+#define DEVICE_NAME_GET(node) device_##node
+#define DEVICE_DT_GET(node) (&DEVICE_NAME_GET_2(node))
+#define DEVICE_NAME_GET_2(node) DEVICE_NAME_GET(node)
 
 struct k_mem_slab {
     char *buffer;
