@@ -28,6 +28,14 @@ FRONTEND_COLUMNS = {
     "frontend_stack": "stack, bytes",
     "frontend": "instructions a frame",
 }
+STREAM_COLUMNS = {
+    "core": "core",
+    "stream_code": "code, bytes",
+    "stream_ram": "RAM without the ring, bytes",
+    "from_16000": "instructions a hop from 16 kHz",
+    "from_44100": "from 44.1 kHz",
+    "from_48000": "from 48 kHz",
+}
 
 
 def measure(folder, core, type):
@@ -44,7 +52,7 @@ def measure(folder, core, type):
     Returns
     -------
     dict
-        The columns of the two tables; bytes and instructions are ints.
+        The columns of the tables; bytes and instructions are ints.
 
     Raises
     ------
@@ -63,6 +71,7 @@ def measure(folder, core, type):
         "constants": sizes["npr_weights.o"],
         "code": sizes["minimal.elf"] - sizes["npr_weights.o"],
         "frontend_tables": sizes["npr_tables.o"],
+        "stream_code": sizes["npr_stream.o"] + sizes["npr_rate.o"],
         "frontend_code": sizes["npr_features.o"] + sizes["npr_spectrum.o"],
     }
 

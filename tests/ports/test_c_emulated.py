@@ -117,6 +117,10 @@ def test_costs_stay_within_budget_and_within_the_ledger(folders, core, type, cli
     )
     for name in list(c_ledger.FRONTEND_COLUMNS)[1:]:
         assert figures[name] <= 1.1 * row[name], name
+    rows = c_ledger.read_markdown(page, c_ledger.STREAM_COLUMNS)
+    row = next(row for row in rows if row["core"] == c_ledger.CORES[core])
+    for name in list(c_ledger.STREAM_COLUMNS)[1:]:
+        assert type == "float32" or figures[name] <= 1.1 * row[name], name
 
 
 def test_the_smallest_core_has_room_when_code_is_compiled_for_size(tmp_path, monkeypatch):

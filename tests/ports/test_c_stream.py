@@ -11,9 +11,9 @@ from samples import voice
 
 from npreslstm.audio.decimation import RATES, TAPS, Decimator, low_pass
 from npreslstm.errors import InputError
+from npreslstm.integer.quantize import QuantizedModel
 from npreslstm.listening import PERIOD, WINDOW, EventKind
 from npreslstm.ports.c_vectors import listener
-from npreslstm.integer.quantize import QuantizedModel
 
 NULL, SIZE, STATE, OVERRUN = 1, 2, 4, 10  # npr_status
 NOTHING, LOST = 0, 4  # npr_event_kind

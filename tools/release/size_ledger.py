@@ -1,4 +1,4 @@
-"""Print what the C port costs on emulated Cortex-M cores, as two Markdown tables.
+"""Print what the C port costs on emulated Cortex-M cores, as Markdown tables.
 
     python tools/release/size_ledger.py [WEIGHTS] [--update docs/c-port.md]
 
@@ -33,7 +33,7 @@ MARKS = "<!-- ledger: tools/release/size_ledger.py -->\n", "<!-- end of ledger -
 
 
 def tables(checkpoint):
-    """The two tables of a model, as text."""
+    """The tables of a model, as text."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for type in ("int8", "float32"):
@@ -45,7 +45,11 @@ def tables(checkpoint):
     frontend = c_ledger.markdown(
         [row for row in rows if row["type"] == "int8" and "frontend" in row], c_ledger.FRONTEND_COLUMNS
     )
-    return f"The network:\n\n{network}\nThe `mcu` frontend:\n\n{frontend}"
+    stream = c_ledger.markdown([row for row in rows if row["type"] == "int8"], c_ledger.STREAM_COLUMNS)
+    return (
+        f"The network:\n\n{network}\nThe `mcu` frontend:\n\n{frontend}\nThe stream, before the gate, the frontend and"
+        f" the network:\n\n{stream}"
+    )
 
 
 def main(argv=None):
