@@ -1,8 +1,9 @@
 """From a microphone to utterances, while the sound comes in: the specification of ``npr_stream.c``.
 
 Samples at 16, 44.1 or 48 kHz go through `Decimator` to 16 kHz, `VoiceActivity` tells where an utterance starts and
-ends, and the network hears what is between. About once a second of speech there is a result of the utterance so
-far. With p the probabilities of the network and n the frames since the last result,
+ends, and the network hears what is between, LEAD hops before it, and up to HANGOVER hops after it, for it was trained on
+clips that end in silence, and its attention looks there; speech within them goes on with the utterance. About once a
+second there is a result of the utterance so far. With p the probabilities of the network and n the frames since the last result,
 
     s <- s + n / (n + PERIOD) (p - s)          the first of an utterance: s = p
 
@@ -11,6 +12,7 @@ clips of seconds.
 """
 
 import enum
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +24,9 @@ from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
 from npreslstm.streaming import StreamingResLSTM
 
-PERIOD = 31  # hops of speech between two results: 0.992 s
+LEAD = 8  # hops before the first one of speech
+HANGOVER = 16  # hops after the last one
+PERIOD = 31  # hops that are heard between two results: 0.992 s
 WINDOW = 10 * PERIOD  # hops after which the network begins anew
 
 
@@ -41,7 +45,7 @@ class Event(NamedTuple):
     ----------
     kind : EventKind
     hop : int
-        Of 32 ms each: the first one of the utterance, the newest that was heard, the first one after it.
+        Of 32 ms each: the first one of speech, the newest that was heard, the first one that was not.
     label : str or int or None
         Of the largest probability, its number where the classes have no names; None for a start.
     probabilities : np.ndarray [shape=(C,), dtype=np.float32] or None
@@ -84,6 +88,7 @@ class Listener:
     >>> listener = Listener(npreslstm.load_checkpoint("mcu"), rate)
     >>> for event in [*listener.push(pcm), *listener.finish()]:
     ...     print(event.kind.name, event.hop, event.label)
+    @@
     """
 
     def __init__(self, checkpoint, rate, network=None):
@@ -109,9 +114,11 @@ class Listener:
         """Forget everything and be ready for another recording."""
         for part in (self._decimator, self._features, self._activity, self._network):
             part.reset()
-        self._frames = []  # of the hops that the gate has not decided about
+        self._frames = deque()  # of the hops that the gate has not decided about
+        self._lead = deque(maxlen=LEAD)  # frames before the next hop that were not heard
         self._decided = 0  # hops
         self._speaking = False
+        self._quiet = 0  # hops since the last one of speech
         self._since = 0  # frames since the last result
         self._smoothed = None  # probabilities (C,)
 
@@ -142,26 +149,39 @@ class Listener:
     def _events(self, decisions):
         events = []
         for speech in decisions.tolist():
-            events.extend(self._decide(speech, self._frames.pop(0)))
+            events.extend(self._decide(speech, self._frames.popleft()))
         return events
 
     def _decide(self, speech, frame):
         """The events, none or one, that a decision about the next hop brings."""
         hop = self._decided
         self._decided += 1
-        if not speech:
-            ended, self._speaking = self._speaking, False
-            return [self._result(EventKind.END, hop)] if ended else []
-        began = not self._speaking
+        self._quiet = 0 if speech else self._quiet + 1
+        began = speech and not self._speaking
         if began:
-            self._speaking, self._since, self._smoothed = True, 0, None
-        if began or self._network.frames == WINDOW:
-            self._network.reset()
-        self._network.push(frame)
-        self._since += 1
+            self._begin()
+        if not self._speaking or self._quiet > HANGOVER:
+            ended, self._speaking = self._speaking, False
+            self._lead.append(frame)
+            return [self._result(EventKind.END, hop)] if ended else []
+        self._hear(frame)
         if self._since == PERIOD:
             return [self._result(EventKind.RESULT, hop)]
         return [Event(EventKind.START, hop)] if began else []
+
+    def _begin(self):
+        """An utterance begins, with what was before it."""
+        self._speaking, self._since, self._smoothed = True, 0, None
+        self._network.reset()
+        for frame in self._lead:
+            self._hear(frame)
+        self._lead.clear()
+
+    def _hear(self, frame):
+        if self._network.frames == WINDOW:
+            self._network.reset()
+        self._network.push(frame)
+        self._since += 1
 
     def _result(self, kind, hop):
         now = softmax(self._network.result()[None])[0].astype(np.float32)

@@ -22,6 +22,8 @@ SOUND_HOPS = 12
 # louder, the end.
 LOUDNESS = (0, 0, 0, *[2] * 9, *[24] * 7, *[3] * 2, *[2] * 11, 256, *[2] * 6, *[4] * 3, *[3] * 5)
 LOUDNESS += (*[6] * 30, 0, 1, 200, 200)
+# The stream's: two utterances, with a pause between them that is longer than its hangover.
+SPOKEN = (*LOUDNESS, *[0] * 24, *LOUDNESS[:20])
 RATE_SAMPLES = 600  # for each rate conversion: noise with a constant, at full scale in its middle
 # The network of integers has none. Its probabilities from sound have a larger one: a feature may be rounded
 # to the next integer.
@@ -86,20 +88,20 @@ def sound(config):
     return np.clip(np.rint(wave), -32768, 32767).astype(np.int16)
 
 
-def activity_sound():
-    """int16 samples as loud as LOUDNESS says, by a linear congruential generator that the self-test has as
+def noise_as_loud_as(loudness):
+    """int16 samples, a hop for each number of `loudness`, by a linear congruential generator that the self-test has as
     well.
     """
-    noise, state = np.empty((len(LOUDNESS), activity.HOP), np.int64), SEED
+    noise, state = np.empty((len(loudness), activity.HOP), np.int64), SEED
     for k in range(noise.size):
         state = (1664525 * state + 1013904223) % 2**32
         noise.flat[k] = (state >> 16) - 32768
-    return np.fix(noise * np.array(LOUDNESS)[:, None] / 256).astype(np.int16).reshape(-1)
+    return np.fix(noise * np.array(loudness)[:, None] / 256).astype(np.int16).reshape(-1)
 
 
 def activity_vectors():
     """What the voice-activity gate makes of that: the score of each hop, and the decision about it."""
-    gate, hops = activity.VoiceActivity(), activity_sound().reshape(-1, activity.HOP)
+    gate, hops = activity.VoiceActivity(), noise_as_loud_as(LOUDNESS).reshape(-1, activity.HOP)
     scores, decisions = [], []
     for hop in hops:
         decisions.extend(gate.push(hop))
@@ -140,16 +142,16 @@ def listener(checkpoint, rate, quantized=None):
 
 
 def stream_vectors(checkpoint, quantized=None):
-    """Events of `activity_sound`, and what the rate conversions make of noise.
+    """Events of noise as loud as SPOKEN, and what the rate conversions make of noise.
 
     Returns
     -------
     dict
-        events (E, 3) int32, the kind, hop and label of each; chances (E, C) float32, their probabilities;
+        spoken (hops,) int32; events (E, 3) int32, the kind, hop and label of each; chances (E, C) float32, their probabilities;
         noise (RATE_SAMPLES,) int16; from_44100 and from_48000 int16, the same at 16 kHz.
     """
     ear = listener(checkpoint, activity.SAMPLE_RATE, quantized)
-    events = [*ear.push(activity_sound()), *ear.finish()]
+    events = [*ear.push(noise_as_loud_as(SPOKEN)), *ear.finish()]
     nothing = np.zeros(checkpoint.config.num_classes, np.float32)
     chances = np.array([nothing if e.probabilities is None else e.probabilities for e in events])
     rows = [(e.kind.value, e.hop, p.argmax()) for e, p in zip(events, chances)]
@@ -158,7 +160,8 @@ def stream_vectors(checkpoint, quantized=None):
     noise[third : 2 * third] = np.where(np.sin(np.arange(third) ** 1.6 / 20) > 0, 32767, -32768)
     noise = np.clip(np.rint(noise), -32768, 32767).astype(np.int16)
     rates = {f"from_{rate}": Decimator(rate).push(noise) for rate in (44_100, 48_000)}
-    return {"events": np.array(rows, np.int32), "chances": chances, "noise": noise} | rates
+    spoken = np.array(SPOKEN, np.int32)
+    return {"spoken": spoken, "events": np.array(rows, np.int32), "chances": chances, "noise": noise} | rates
 
 
 def sound_vectors(checkpoint, quantized=None):
@@ -281,7 +284,12 @@ def _declarations(heard, gated, streamed, tolerances):
         kinds = {"loudness": "int32_t", "scores": "int32_t", "speech": "int8_t"}
         arrays += [f"{kinds[name]} npr_vector_{name}[NPR_ACTIVITY_HOPS]" for name in gated]
     if streamed:
-        numbers |= {"NPR_RATE_SAMPLES": RATE_SAMPLES, "NPR_EVENTS": len(streamed["events"])}
+        numbers |= {
+            "NPR_RATE_SAMPLES": RATE_SAMPLES,
+            "NPR_EVENTS": len(streamed["events"]),
+            "NPR_SPOKEN_HOPS": len(SPOKEN),
+        }
+        arrays += ["int32_t npr_vector_spoken[NPR_SPOKEN_HOPS]"]
         arrays += [
             "int32_t npr_vector_events[NPR_EVENTS][3]",
             "float npr_vector_chances[NPR_EVENTS][NPR_CLASSES]",

@@ -167,12 +167,18 @@ STREAM_EVENTS = {
     "overrun, count": ("(uint32_t)(samples - taken)", "(uint32_t)samples"),
     "overrun, told": ("event->kind = NPR_OVERRUN", "event->kind = NPR_NOTHING"),
     "hop": ("event->hop = stream->decided++", "event->hop = ++stream->decided"),
-    "kept frame": ("stream->kept[event->hop %", "stream->kept[(event->hop + 1) %"),
+    "kept frame": ("stream->kept[stream->heard %", "stream->kept[(stream->heard + 1) %"),
     "end": ("report(stream, NPR_END, event);\n    }\n    if", "NPR_OK;\n    }\n    if"),
     "period": ("++stream->since == NPR_STREAM_PERIOD", "++stream->since == NPR_STREAM_PERIOD + 1"),
     "smoothing": ("stream->smoothing ? (float)", "!stream->smoothing ? (float)"),
     "smoothing, part": ("(float)(stream->since + NPR_STREAM_PERIOD)", "(float)(stream->since + 1)"),
-    "start, network": ("npr_reset(stream->model, &stream->state);\n    memset", "memset"),
+    "start, network": (
+        "npr_status status = npr_reset(stream->model, &stream->state);",
+        "npr_status status = NPR_OK;",
+    ),
+    "lead": ("stream->heard = hop - NPR_STREAM_LEAD", "stream->heard = hop - NPR_STREAM_LEAD + 1"),
+    "hangover": ("> NPR_STREAM_HANGOVER", ">= NPR_STREAM_HANGOVER"),
+    "hangover, speech in it": ("stream->quiet = 0;", ""),
     "end of the recording": ("stream->decided;\n", "stream->decided + 1;\n"),
 }
 CLIP = {

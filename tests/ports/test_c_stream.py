@@ -87,7 +87,7 @@ def made(tmp_path_factory):
 def recording(rate, seconds=(1.3, 11.2, 0.4), seed=2):
     """int16 samples: utterances of these lengths in noise, with a constant; the second is longer than a window."""
     rng = np.random.default_rng(seed)
-    gap = np.zeros(rate)
+    gap = np.zeros(3 * rate // 2)
     spoken = [gap]
     for k, length in enumerate(seconds):
         spoken += [np.resize(voice(min(length, 2.5), sample_rate=rate, seed=k), int(length * rate)), gap]

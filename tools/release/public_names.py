@@ -20,6 +20,7 @@ MODULES = (
     "npreslstm.conditions.condition",
     "npreslstm.formats.torch_pt",
     "npreslstm.gradient_check",
+    "npreslstm.listening",
     "npreslstm.model",
     "npreslstm.ports.c_library",
     "npreslstm.recognizer",

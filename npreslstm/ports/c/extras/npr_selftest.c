@@ -171,7 +171,7 @@ static void compare_event(tally *found, int number, const npr_event *event) {
     }
 }
 
-/* The gate's noise, in blocks of 1 to 700 samples; at the end a block that is too large by 5 for the ring. */
+/* Noise in two utterances, in blocks of 1 to 700 samples; at the end a block that is too large by 5 for the ring. */
 static int stream_agrees(void) {
     static npr_stream stream;
     static int16_t ring[1024], block[1024 + 5];
@@ -180,11 +180,11 @@ static int stream_agrees(void) {
     uint32_t noise = NPR_ACTIVITY_SEED;
     npr_event event = {NPR_NOTHING, 0, 0, 0, {0.0f}};
     npr_status status = npr_stream_init(&stream, model, &npr_rate_16000, ring, 1024);
-    for (size_t k = 0, size = 1; k < NPR_ACTIVITY_HOPS * NPR_HOP && status == NPR_OK; size = size * 3 % 701) {
+    for (size_t k = 0, size = 1; k < NPR_SPOKEN_HOPS * NPR_HOP && status == NPR_OK; size = size * 3 % 701) {
         size_t n = 0;
-        for (; n < size && k < NPR_ACTIVITY_HOPS * NPR_HOP; n++, k++) {
+        for (; n < size && k < NPR_SPOKEN_HOPS * NPR_HOP; n++, k++) {
             noise = noise * 1664525u + 1013904223u;
-            block[n] = (int16_t)(((int32_t)(noise >> 16) - 32768) * npr_vector_loudness[k / NPR_HOP] / 256);
+            block[n] = (int16_t)(((int32_t)(noise >> 16) - 32768) * npr_vector_spoken[k / NPR_HOP] / 256);
         }
         status = npr_stream_write(&stream, block, n);
         if (status == NPR_OK) status = npr_stream_poll(&stream, &event);

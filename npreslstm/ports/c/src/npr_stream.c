@@ -90,36 +90,50 @@ static npr_status report(npr_stream *stream, npr_event_kind kind, npr_event *eve
     return NPR_OK;
 }
 
-static void start(npr_stream *stream, npr_event *event) {
-    npr_reset(stream->model, &stream->state);
+/* The next hop that was not heard, through the network. */
+static npr_status hear(npr_stream *stream) {
+    const npr_value *x = stream->kept[stream->heard % NPR_STREAM_KEPT];
+    if (stream->state.frames == NPR_STREAM_WINDOW) { npr_reset(stream->model, &stream->state); }
+    stream->heard++;
+    stream->since++;
+    return npr_push_values(stream->model, &stream->state, x, NPR_INPUTS);
+}
+
+/* An utterance begins, with what was before it, as far as it was not heard. */
+static npr_status start(npr_stream *stream, uint32_t hop) {
+    npr_status status = npr_reset(stream->model, &stream->state);
     memset(stream->probabilities, 0, sizeof stream->probabilities);
     stream->speaking = 1;
     stream->smoothing = 0;
     stream->since = 0;
-    event->kind = NPR_START;
+    if (hop - stream->heard > NPR_STREAM_LEAD) { stream->heard = hop - NPR_STREAM_LEAD; }
+    while (status == NPR_OK && stream->heard < hop) { status = hear(stream); }
+    return status;
 }
 
 /* What the gate's decision about the next hop brings. */
 static npr_status decide(npr_stream *stream, npr_decision decision, npr_event *event) {
+    npr_status status = NPR_OK;
     event->hop = stream->decided++;
-    if (decision != NPR_SPEECH) {
-        if (!stream->speaking) { return NPR_OK; }
+    if (decision == NPR_SPEECH) {
+        stream->quiet = 0;
+        if (!stream->speaking) {
+            status = start(stream, event->hop);
+            event->kind = NPR_START;
+        }
+    } else if (!stream->speaking) {
+        return NPR_OK;
+    } else if (++stream->quiet > NPR_STREAM_HANGOVER) {
         stream->speaking = 0;
         return report(stream, NPR_END, event);
     }
-    if (!stream->speaking) {
-        start(stream, event);
-    } else if (stream->state.frames == NPR_STREAM_WINDOW) {
-        npr_reset(stream->model, &stream->state);
-    }
-    const npr_value *x = stream->kept[event->hop % NPR_STREAM_KEPT];
-    const npr_status status = npr_push_values(stream->model, &stream->state, x, NPR_INPUTS);
-    if (status != NPR_OK) { return status; }
-    return ++stream->since == NPR_STREAM_PERIOD ? report(stream, NPR_RESULT, event) : NPR_OK;
+    if (status == NPR_OK) { status = hear(stream); }
+    if (status == NPR_OK && stream->since == NPR_STREAM_PERIOD) { status = report(stream, NPR_RESULT, event); }
+    return status;
 }
 
 /* A full hop: its features, and the decision that it brings. */
-static npr_status hear(npr_stream *stream, npr_event *event) {
+static npr_status listen(npr_stream *stream, npr_event *event) {
     float features[NPR_INPUTS];
     npr_decision decision;
     npr_value *x = stream->kept[stream->hops++ % NPR_STREAM_KEPT];
@@ -145,7 +159,7 @@ npr_status npr_stream_poll(npr_stream *stream, npr_event *event) {
     }
     npr_status status = NPR_OK;
     while (status == NPR_OK && event->kind == NPR_NOTHING && collect(stream)) {
-        status = hear(stream, event);
+        status = listen(stream, event);
     }
     return status;
 }

@@ -12,7 +12,8 @@
  *
  * One writer and one reader need no lock: each changes counts that the other only reads. A constant is
  * removed, the gate of npr_activity.h tells where an utterance starts and ends, and the network hears what is
- * between. A sound of 3 hops passes before the gate decides, so events come about 100 ms late.
+ * between, a quarter of a second before it and half a second after it. A sound of 3 hops passes before the
+ * gate decides, so events come about 100 ms late, and the end of an utterance half a second later.
  */
 #ifndef NPR_STREAM_H
 #define NPR_STREAM_H
@@ -24,9 +25,11 @@
 extern "C" {
 #endif
 
-#define NPR_STREAM_PERIOD 31                       /* hops of speech between two results: a second */
+#define NPR_STREAM_LEAD 8                          /* hops before speech that are heard as well */
+#define NPR_STREAM_HANGOVER 16                     /* hops after speech; more of it within them goes on */
+#define NPR_STREAM_PERIOD 31                       /* hops between two results: a second */
 #define NPR_STREAM_WINDOW (10 * NPR_STREAM_PERIOD) /* hops after which the network begins anew: 10 s */
-#define NPR_STREAM_KEPT (NPR_ACTIVITY_DELAY + 1)   /* frames that wait for the gate */
+#define NPR_STREAM_KEPT (NPR_ACTIVITY_DELAY + 1 + NPR_STREAM_LEAD) /* frames that wait for the gate */
 #define NPR_TAPS 64                                /* products for one sample at 16 kHz */
 
 /* How samples come to 16 kHz: audio/decimation.py. Only the tables of rates that a program names are linked
@@ -60,7 +63,7 @@ typedef enum {
 
 typedef struct {
     npr_event_kind kind;
-    uint32_t hop;  /* 32 ms each: the first one of the utterance, the newest heard, the first one after it */
+    uint32_t hop;  /* 32 ms each: the first one of speech, the newest heard, the first one not heard */
     uint32_t lost; /* samples since the last overrun that was told */
     size_t label;  /* of RESULT and END: the largest of */
     float probabilities[NPR_CLASSES]; /* averaged over those of the utterance, the newest counting half */
@@ -79,8 +82,9 @@ typedef struct {
     int16_t hop[NPR_HOP];
     uint16_t filled;
     uint16_t since; /* hops heard since the last result */
+    uint8_t quiet;  /* hops since the last one of speech, in an utterance */
     uint8_t speaking, finished, smoothing;
-    uint32_t hops, decided;
+    uint32_t hops, decided, heard; /* whose features are there, that the gate has decided about, that were heard */
     npr_value kept[NPR_STREAM_KEPT][NPR_INPUTS];
     float probabilities[NPR_CLASSES];
 } npr_stream;
