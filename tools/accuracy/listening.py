@@ -1,9 +1,10 @@
-"""Print what the rate conversion of `Listener` and ``npr_stream`` changes on RAVDESS.
+"""Print how well `Listener`, and so ``npr_stream``, hears the clips of RAVDESS.
 
-    python tools/accuracy/rate_conversion.py RAVDESS [--weights mcu] [--every K]
+    python tools/accuracy/listening.py RAVDESS [--weights mcu] [--every K]
 
-Takes the clips of the speakers that the weights hold out, at 48 and at 44.1 kHz, to 16 kHz by `Decimator`, and
-compares the network's labels with those of the package's resampler: how many agree, and UAR.
+Takes the clips of the speakers that the weights hold out. First whole clips, brought to 16 kHz by the package's
+resampler and, from 48 and 44.1 kHz, by `Decimator`: the share of equal labels, and UAR. Then what a `Listener` at 48 kHz
+says at the end of the longest utterance that it finds in a clip.
 """
 
 import argparse
@@ -26,29 +27,39 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
 from npreslstm.errors import InputError
 from npreslstm.experiments.evaluate import choose_speakers
+from npreslstm.listening import EventKind, Listener
 from npreslstm.training.dataset import load_dataset
 
-WAYS = ("resampled", "from 48000 Hz", "from 44100 Hz")
+WAYS = ("resampled", "from 48000 Hz", "from 44100 Hz", "utterance from 48000 Hz")
 
 
-def versions(path, rate):
-    """int16 samples of a clip at the rate of the features, by each of WAYS."""
-    y, from_rate = read_audio(path)
+def answers(checkpoint, model, listener, path):
+    """The number of the class that a clip gets by each of WAYS; -1 where no utterance is found."""
+    y, rate = read_audio(path)
     y = to_mono(y)
-    yield as_pcm(y if from_rate == rate else resample(y, from_rate, rate))
-    for other in (48_000, 44_100):
-        yield Decimator(other).push(as_pcm(y if from_rate == other else resample(y, from_rate, other)))
+    at_48000 = as_pcm(y if rate == 48_000 else resample(y, rate, 48_000))
+    at_44100 = as_pcm(resample(y, rate, 44_100))
+    whole = as_pcm(y if rate == 16_000 else resample(y, rate, 16_000))
+    for pcm in (whole, Decimator(48_000).push(at_48000), Decimator(44_100).push(at_44100)):
+        raw = extract_features(pcm, checkpoint.features.sample_rate, checkpoint.features)
+        z = ((raw - checkpoint.mean) / checkpoint.std).astype(np.float32)
+        yield model.infer(z[None], [len(z)])[0][0].argmax()
+    yield longest_utterance([*listener.push(at_48000), *listener.finish()])
+
+
+def longest_utterance(events):
+    """The number of the class of the utterance with most hops."""
+    spans, start = [(0, -1)], 0
+    for event in events:
+        if event.kind is EventKind.START:
+            start = event.hop
+        elif event.kind is EventKind.END:
+            spans.append((event.hop - start, int(event.probabilities.argmax())))
+    return max(spans)[1]
 
 
 def as_pcm(y):
     return np.clip(np.rint(32768 * y), -32768, 32767).astype(np.int16)
-
-
-def predicted(checkpoint, model, pcm):
-    """The number of the class that the network gives a clip."""
-    raw = extract_features(pcm, checkpoint.features.sample_rate, checkpoint.features)
-    z = ((raw - checkpoint.mean) / checkpoint.std).astype(np.float32)
-    return model.infer(z[None], [len(z)])[0][0].argmax()
 
 
 def uar(labels, hits):
@@ -73,7 +84,8 @@ def main(argv=None):
     paths = sorted(glob.glob(os.path.join(args.ravdess, "Actor_*", "*.flac")))
     paths = [path for path in paths if int(path.split("-")[-1].split(".")[0]) in held_out][:: args.every]
     labels = np.array([int(os.path.basename(path).split("-")[2]) - 1 for path in paths])
-    rows = [[predicted(checkpoint, model, pcm) for pcm in versions(path, 16_000)] for path in paths]
+    listener = Listener(checkpoint, 48_000)
+    rows = [list(answers(checkpoint, model, listener, path)) for path in paths]
     for way, given in zip(WAYS, np.array(rows).T):
         same = 100 * (given == np.array(rows)[:, 0]).mean()
         print(
