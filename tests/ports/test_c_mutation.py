@@ -169,7 +169,7 @@ STREAM_EVENTS = {
     "hop": ("event->hop = stream->decided++", "event->hop = ++stream->decided"),
     "kept frame": ("stream->kept[stream->heard %", "stream->kept[(stream->heard + 1) %"),
     "end": ("report(stream, NPR_END, event);\n    }\n    if", "NPR_OK;\n    }\n    if"),
-    "period": ("++stream->since == NPR_STREAM_PERIOD", "++stream->since == NPR_STREAM_PERIOD + 1"),
+    "period": ("stream->since == NPR_STREAM_PERIOD)", "stream->since == NPR_STREAM_PERIOD + 1)"),
     "smoothing": ("stream->smoothing ? (float)", "!stream->smoothing ? (float)"),
     "smoothing, part": ("(float)(stream->since + NPR_STREAM_PERIOD)", "(float)(stream->since + 1)"),
     "start, network": (
