@@ -60,13 +60,21 @@ def _add_c(parser):
         default="c",
         help="blob: not in the program but in a file for a partition of its own (default: c)",
     )
+    parser.add_argument(
+        "--frontend",
+        choices=("float", "integer"),
+        default="float",
+        help="integer: no float from samples to probabilities, for cores without a floating point unit; with"
+        " --type int8 (default: float)",
+    )
 
 
 def _run_c(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.ports.c_export import export_c
 
-    files = export_c(load_checkpoint(args.weights), args.out, args.type, args.config, args.prefix, args.where)
+    checkpoint = load_checkpoint(args.weights)
+    files = export_c(checkpoint, args.out, args.type, args.config, args.frontend, args.prefix, args.where)
     show(
         f"{printable(args.out)}: {len(files)} files; `make -C {printable(args.out)} test` builds and runs the"
         " self-test"

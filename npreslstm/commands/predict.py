@@ -17,6 +17,7 @@ examples:
   npreslstm predict interview.flac --window 4 --hop 2 --smooth 4    windows on speech, the rest is silence
   npreslstm predict clip.wav --weights mcu --speeds 1,0.85,1.15      three times the work, fewer errors
   npreslstm predict 'takes/*.wav' --weights my.npz --format json
+  npreslstm predict clip.wav --weights mcu --integer    what firmware of `export c --frontend integer` answers
   ffmpeg -v error -i talk.m4a -f wav - | npreslstm predict -
 
 exit status: 0 all done; 1 some files could not be read and have an empty row; 2 nothing was written
@@ -51,6 +52,8 @@ def add_arguments(parser):
     parser.add_argument("--smooth", type=float, default=0.0, metavar="S", help=smooth_help)
     gate_help = "windows over all of a long recording, its silence too"
     parser.add_argument("--no-gate", dest="gate", action="store_false", help=gate_help)
+    integer_help = "integers from samples to probabilities, as `export c --type int8 --frontend integer`"
+    parser.add_argument("--integer", action="store_true", help=integer_help)
     parser.add_argument("--format", choices=FORMATS, help="default: table, or by the ending of --output")
     parser.add_argument(
         "--output", metavar="FILE", help="write there instead of standard output (-), whole or not at all"
@@ -82,14 +85,13 @@ def _run(args):
     from npreslstm.audio.windows import check_windows
     from npreslstm.errors import InputError
     from npreslstm.files import check_output
-    from npreslstm.recognizer import Recognizer
 
     if args.jobs < 1:
         raise InputError(f"--jobs is {args.jobs}; expected at least 1")
     check_windows(args.window, args.hop, args.smooth)
     files = _files(args.paths)
     check_output("--output", args.output, [*files, *([args.weights] if args.weights else [])])
-    recognizer = Recognizer(args.weights, parse_speeds(args.speeds))
+    recognizer = _recognizer(args.integer, args.weights, parse_speeds(args.speeds))
     results = _predict(recognizer, files, args)
     errors = [error for _, _, error in results if error]
     if len(errors) == len(results):
@@ -100,6 +102,16 @@ def _run(args):
     for error in errors:
         say(f"error: {error}")
     return 1 if errors else 0
+
+
+def _recognizer(integer, weights, speeds):
+    if integer:
+        from npreslstm.integer_recognizer import IntegerRecognizer
+
+        return IntegerRecognizer(weights, speeds)
+    from npreslstm.recognizer import Recognizer
+
+    return Recognizer(weights, speeds)
 
 
 def _files(paths):
@@ -176,14 +188,12 @@ def _outcomes(recognizer, chunks, args, progress):
     if jobs == 1:
         yield from ((chunk, _predict_chunk(recognizer, options, chunk, progress.note)) for chunk in chunks)
     else:
-        work = functools.partial(_work, recognizer.checkpoint, recognizer.speeds, options)
+        work = functools.partial(_work, args.integer, recognizer.checkpoint, recognizer.speeds, options)
         yield from run_all(work, chunks, jobs)
 
 
-def _work(checkpoint, speeds, options, chunk):
-    from npreslstm.recognizer import Recognizer
-
-    return _predict_chunk(Recognizer(checkpoint, speeds), options, chunk)
+def _work(integer, checkpoint, speeds, options, chunk):
+    return _predict_chunk(_recognizer(integer, checkpoint, speeds), options, chunk)
 
 
 def _predict_chunk(recognizer, options, chunk, progress=None):

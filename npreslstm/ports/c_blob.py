@@ -21,9 +21,9 @@ import numpy as np
 BLOB_FORMAT = 1  # BLOB_FORMAT in npr_blob.c
 
 
-def blob(checkpoint, type, model_format, weights):
+def blob(checkpoint, type, model_format, weights, integer=False):
     """The bytes of the file; `weights` has ``arrays``, ``crc``, ``numbers`` and ``layers``."""
-    words = [int(type == "int8"), model_format, weights.crc, fingerprint(checkpoint.features)]
+    words = [int(type == "int8"), model_format, weights.crc, fingerprint(checkpoint.features, integer)]
     words += weights.numbers
     for numbers, _ in weights.layers:
         words += numbers
@@ -39,11 +39,12 @@ def labels_of(checkpoint):
     return checkpoint.classes or tuple(f"class {k}" for k in range(checkpoint.config.num_classes))
 
 
-def fingerprint(features):
+def fingerprint(features, integer=False):
     """CRC-32 of how the features are made: a network for as many others would be wrong in silence."""
     if features is None:
         return 0
-    return zlib.crc32(json.dumps(dataclasses.asdict(features), sort_keys=True).encode())
+    described = json.dumps(dataclasses.asdict(features), sort_keys=True) + ("integer" if integer else "")
+    return zlib.crc32(described.encode())
 
 
 def little_endian(values):

@@ -21,7 +21,7 @@ from npreslstm.files import atomic_write
 from npreslstm.folding import fold, halve_sigmoids
 from npreslstm.integer import fixed_point
 from npreslstm.integer.quantize import QuantizedModel
-from npreslstm.ports import c_blob, c_readme, c_tables, c_text, c_vectors
+from npreslstm.ports import c_blob, c_integer, c_readme, c_tables, c_text, c_vectors
 
 SOURCES = package_folder() / "ports" / "c"
 # Read by make, CMake and ESP-IDF, Arduino, PlatformIO, Zephyr.
@@ -35,12 +35,14 @@ PACKAGING = (
     "zephyr/CMakeLists.txt",
     "zephyr/Kconfig",
 )
-COMMON = ("npr.h", "npr.hpp", "npr_internal.h", "npr_math.h", "npr_model.c")
+COMMON = ("npr.h", "npr.hpp", "npr_internal.h", "npr_model.c")
+FLOATS = ("npr_math.h",)
 ARITHMETIC = {"float32": "npr_float.c", "int8": "npr_int8.c"}
 FRONTEND = ("npr_frontend.h", "npr_spectrum.c", "npr_features.c")
 CLIP = ("npr_clip.h", "npr_clip.c")
 ACTIVITY = ("npr_activity.h", "npr_activity.c")
 STREAM = ("npr_stream.h", "npr_stream.c", "npr_rate.c")
+FRONTENDS = ("float", "integer")
 BLOB = ("npr_blob.h", "npr_blob.c")
 BLOB_EXAMPLES = ("esp32_i2s", "linux_alsa")
 NAME = re.compile(
@@ -50,7 +52,7 @@ LIST = "exported.txt"  # names of the exported files
 FORMAT = 2  # NPR_FORMAT in npr.h
 
 
-def export_c(checkpoint, folder, type="float32", config=None, prefix="npr", weights="c"):
+def export_c(checkpoint, folder, type="float32", config=None, frontend="float", prefix="npr", weights="c"):
     """Write the C sources of a model.
 
     Parameters
@@ -64,6 +66,9 @@ def export_c(checkpoint, folder, type="float32", config=None, prefix="npr", weig
     config : {'paper', 'mcu'}, optional
         The features, for a checkpoint that does not say how they are made; without either only the network is
         written.
+    frontend : {'float', 'integer'}
+        'integer' is that of `IntegerFrontend`, for cores without a floating point unit: then nothing from
+        samples to probabilities is a float. It goes with type 'int8'.
     prefix : str
         What every symbol, macro and file name begins with, so that several models fit into one program; in
         macros its letters are capitals.
@@ -83,6 +88,8 @@ def export_c(checkpoint, folder, type="float32", config=None, prefix="npr", weig
     """
     if type not in ARITHMETIC:
         raise InputError(f"type is {type!r}; expected {' or '.join(ARITHMETIC)}")
+    if frontend not in FRONTENDS:
+        raise InputError(f"frontend is {frontend!r}; expected {' or '.join(FRONTENDS)}")
     if weights not in ("c", "blob"):
         raise InputError(f"weights are {weights!r}; expected c or blob")
     if not re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", prefix):
@@ -90,15 +97,19 @@ def export_c(checkpoint, folder, type="float32", config=None, prefix="npr", weig
             f"prefix is {prefix!r}; expected small letters, digits and single underscores, as in voice_1"
         )
     checkpoint = _with_features(checkpoint, config)
+    integer = frontend == "integer"
+    if integer:
+        c_integer.check(checkpoint, type)
     if checkpoint.features is not None and (checkpoint.mean is None or checkpoint.std is None):
         raise InputError(
             "the weights have no statistics; expected mean and std to z-score the features with: npreslstm"
             " convert --mean-std adds them"
         )
-    files = generated_files(checkpoint, type, weights)
-    library = {*COMMON, ARITHMETIC[type], *_frontend_sources(checkpoint.features)}
+    files = generated_files(checkpoint, type, integer, weights)
+    sources = _frontend_sources(checkpoint.features, integer)
+    library = {*COMMON, ARITHMETIC[type], *sources} | set(() if integer else FLOATS)
     library |= set(BLOB if weights == "blob" else ())
-    examples = _examples(weights) if c_tables.has_stream(checkpoint.features) else ()
+    examples = _examples(weights) if "npr_stream.h" in library else ()
     for name in (*PACKAGING, *(f"src/{name}" for name in library), *_names("extras"), *examples):
         files[name] = (SOURCES / name).read_text(encoding="utf-8")
     files = {_prefixed(name, prefix): _filled(content, prefix) for name, content in files.items()}
@@ -167,9 +178,11 @@ def _with_features(checkpoint, config):
     return dataclasses.replace(checkpoint, features=named)
 
 
-def _frontend_sources(features):
+def _frontend_sources(features, integer):
     if features is None:
         return ()
+    if integer:
+        return (*c_integer.SOURCES, *(ACTIVITY if c_tables.has_activity(features) else ()))
     c_tables.check_supported(features)
     if not c_tables.is_streaming(features):
         return (*FRONTEND, *CLIP)
@@ -178,37 +191,55 @@ def _frontend_sources(features):
     return (*FRONTEND, *ACTIVITY, *STREAM) if c_tables.has_stream(features) else (*FRONTEND, *ACTIVITY)
 
 
-def generated_files(checkpoint, type, where="c"):
-    """{file name: text or bytes} of what is generated for a model; `where` its weights are: 'c' or 'blob'."""
+def generated_files(checkpoint, type, integer=False, where="c"):
+    """{file name: text or bytes} of what is generated for a model, with the integer frontend or that of floats;
+    `where` its weights are: 'c' or 'blob'.
+    """
+    tables = c_integer if integer else c_tables
     folded = halve_sigmoids(fold(checkpoint.config, checkpoint.state))
     quantized = QuantizedModel.from_checkpoint(checkpoint) if type == "int8" else None
-    weights = (_int8_weights if quantized else _float_weights)(checkpoint, quantized or folded)
+    statistics = _statistics(checkpoint, quantized if integer else None)
+    weights = (_int8_weights if quantized else _float_weights)(checkpoint, quantized or folded, statistics)
     arrays = {"npr_weights.c": weights.text} if where == "c" else weights.curves
-    library = {"npr_sizes.h": _sizes(checkpoint, folded, type, where)} | arrays
+    library = {"npr_sizes.h": _sizes(checkpoint, folded, type, integer, where)} | arrays
     bodies = {f"src/{name}": text for name, text in library.items()}
-    bodies |= {f"extras/{name}": text for name, text in c_vectors.files(checkpoint, quantized).items()}
+    bodies |= {
+        f"extras/{name}": text for name, text in c_vectors.files(checkpoint, quantized, integer).items()
+    }
     ledger = {
         "weights and tables of the network, const": weights.bytes,
         "`npr_state`": _state_bytes(folded, type),
     }
     if checkpoint.features is not None:
-        bodies["src/npr_tables.c"] = c_tables.definitions(checkpoint.features)
-        ledger |= c_tables.ledger(checkpoint.features)
-    if c_tables.has_stream(checkpoint.features):
+        bodies["src/npr_tables.c"] = tables.definitions(checkpoint.features)
+        ledger |= tables.ledger(checkpoint.features)
+    if c_tables.has_stream(checkpoint.features) and not integer:
         bodies["src/npr_filters.c"] = c_tables.filters()
     head = c_readme.notice(checkpoint, type)
     prose = {
-        "README.md": c_readme.readme(checkpoint, type, weights.crc, ledger, where),
+        "README.md": c_readme.readme(checkpoint, type, weights.crc, ledger, where, integer),
         "LICENSE": c_readme.licence(),
     }
-    blob = {"npr_weights.bin": c_blob.blob(checkpoint, type, FORMAT, weights)} if where == "blob" else {}
+    blob = (
+        {"npr_weights.bin": c_blob.blob(checkpoint, type, FORMAT, weights, integer)}
+        if where == "blob"
+        else {}
+    )
     return {name: head + body for name, body in bodies.items()} | prose | blob
 
 
-def _sizes(checkpoint, folded, type, where):
+def _statistics(checkpoint, quantized):
+    """{field of npr_model: array}; `quantized` is given where features are integers."""
+    if quantized:
+        return c_integer.statistics(checkpoint, quantized)
+    return dict(zip(("mean", "inverse_std"), c_vectors.statistics(checkpoint)))
+
+
+def _sizes(checkpoint, folded, type, integer, where):
     hidden = [lstm.W_h.shape[1] for lstm in folded.lstms]
     values = {
         "NPR_INT8": int(type == "int8"),
+        "NPR_INTEGER": int(integer),
         "NPR_INPUTS": folded.lstms[0].W_x.shape[1],
         "NPR_HIDDEN": hidden[-1],
         "NPR_CLASSES": len(folded.head_b),
@@ -218,10 +249,10 @@ def _sizes(checkpoint, folded, type, where):
         "NPR_WIDEST": max(hidden),
         "NPR_STATE_BYTES": _state_bytes(folded, type),
         "NPR_BLOB": int(where == "blob"),
-        "NPR_FEATURES": f"{c_blob.fingerprint(checkpoint.features)}u",
+        "NPR_FEATURES": f"{c_blob.fingerprint(checkpoint.features, integer)}u",
     }
     if checkpoint.features is not None:
-        values |= c_tables.sizes(checkpoint.features)
+        values |= (c_integer if integer else c_tables).sizes(checkpoint.features)
     lines = [
         "#ifndef NPR_SIZES_H",
         "#define NPR_SIZES_H",
@@ -251,12 +282,13 @@ class _Weights:
     npr_verify reads them.
     """
 
-    def __init__(self, checkpoint):
+    def __init__(self, checkpoint, statistics):
         self.text = '#include "npr.h"\n\n'
         self.crc = self.bytes = 0
         self.arrays, self.layers = [], []
         self.curves = {}  # {file name: text} of what stays in the program when the rest is a blob
-        for name, values in zip(("mean", "inverse_std"), c_vectors.statistics(checkpoint)):
+        self.statistics = list(statistics)
+        for name, values in statistics.items():
             self.add(name, values)
         self.text += (
             "static const char *const labels[] = {"
@@ -296,12 +328,12 @@ class _Weights:
         )
         self.text += f"static const npr_lstm lstms[] = {{\n{rows}}};\n\n"
         fields = ", ".join(map(str, [f"{FORMAT}u", f"{self.crc:#010x}u", *self.numbers]))
-        arrays = ", ".join(["mean", "inverse_std", "lstms", *names, "labels"])
+        arrays = ", ".join([*self.statistics, "lstms", *names, "labels"])
         self.text += f"const npr_model npr_weights = {{\n    {fields},\n    {arrays}}};\n"
 
 
-def _float_weights(checkpoint, folded):
-    out = _Weights(checkpoint)
+def _float_weights(checkpoint, folded, statistics):
+    out = _Weights(checkpoint, statistics)
     for k, lstm in enumerate(folded.lstms):
         out.add(f"weights_{k}", np.concatenate([lstm.W_h, lstm.W_x], axis=1).T.astype(np.float32).reshape(-1))
         out.add(f"bias_{k}", lstm.b.astype(np.float32))
@@ -313,8 +345,8 @@ def _float_weights(checkpoint, folded):
     return out
 
 
-def _int8_weights(checkpoint, quantized):
-    out = _Weights(checkpoint)
+def _int8_weights(checkpoint, quantized, statistics):
+    out = _Weights(checkpoint, statistics)
     for k, lstm in enumerate(quantized.lstms):
         out.add(f"weights_{k}", _panels(lstm.W_h, lstm.W_x))
         names = ["bias", "multiplier", "recurrent_shift"]

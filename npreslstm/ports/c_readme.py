@@ -19,6 +19,14 @@ HEARD = (
     "It begins with a piece of sound: features (MFCC to {MFCC_:g}, chroma to {CHROMA_:g}) and the"
     " probabilities that come of them.\n"
 )
+HEARD_INTEGER = (
+    "It begins with a piece of sound: its features and the probabilities that come of them, in every bit.\n"
+)
+INTEGER = (
+    "All is integers, from samples to probabilities: features are int32_t (`npr_feature`), probabilities"
+    " uint16_t in units of 2^-15\n(`npr_probability`). Compile with `-DNPR_SHORT_MULTIPLY` for a core without"
+    " products of 64 bits; for the Cortex-M0, M0+ and M23 that is\nthe default, and the bits are the same.\n"
+)
 GATED = "It ends with the scores and decisions of the voice-activity gate, which must be equal.\n"
 # the board with the M0 has no room for weights in float32
 CORES = {"float32": "m3, m4f, m7", "int8": "m0, m3, m4f, m7"}
@@ -38,8 +46,10 @@ def notice(checkpoint, type):
     )
 
 
-def readme(checkpoint, type, crc, ledger, where="c"):
-    """README.md of an exported folder; `ledger` is {what: bytes}, `where` the weights are."""
+def readme(checkpoint, type, crc, ledger, where="c", integer=False):
+    """README.md of an exported folder; `ledger` is {what: bytes}, `where` the weights are, `integer` whether
+    the frontend is that.
+    """
     config, features = checkpoint.config, checkpoint.features
     source = _terms(checkpoint)
     file = {"c": "npr_weights.c", "blob": "npr_weights.bin"}[where]
@@ -62,7 +72,7 @@ ESP-IDF, a module of Zephyr, a CMake target (`npr`) or plain files. `extras/` ha
 
 `npr.h` is the interface: `npr_init`, `npr_push_frame` for every frame, `npr_result` whenever an answer is wanted, `npr_reset` between clips.
 Weights are {WHERE[where]}; `npr_state` is all that changes, and it belongs to the caller. Every function returns a status.
-{_frontend(features)}
+{_frontend(features, integer)}{INTEGER if integer else ""}
 | what | bytes |
 |---|---|
 {chr(10).join(f"| {what} | {size:,} |" for what, size in ledger.items())}
@@ -70,7 +80,7 @@ Weights are {WHERE[where]}; `npr_state` is all that changes, and it belongs to t
 Folded into the weights: {FOLDED}.
 {ASSUMED if assumed else ""}
 The self-test compares every frame's hidden and cell states, attention sum, context and logits with NumPy's, {PROOF[type]}.
-{HEARD.format(**SOUND_TOLERANCES) if features else ""}{GATED if features and has_activity(features) else ""}
+{_heard(features, integer)}{GATED if features and has_activity(features) else ""}
 Licence: the code, generated files included, is under the MIT licence (LICENSE). The numbers in `{file}` are the weights: {source}.
 """
 
@@ -81,11 +91,17 @@ def _terms(checkpoint):
     return " ".join(str(stated).split()).replace("*/", "* /")
 
 
+def _heard(features, integer):
+    if features is None:
+        return ""
+    return HEARD_INTEGER if integer else HEARD.format(**SOUND_TOLERANCES)
+
+
 def _classes(checkpoint):
     return ", ".join(checkpoint.classes or ["not named"])
 
 
-def _frontend(features):
+def _frontend(features, integer):
     """How samples become features, in one paragraph."""
     if features is None:
         return "The weights do not say how their features are made, so there is no frontend here.\n"
@@ -101,7 +117,7 @@ def _frontend(features):
         )
         call = f"`npr_clip.h` turns a whole clip into features{trimmed}"
     gate = "`npr_activity.h` says where speech is, every 32 ms.\n" if has_activity(features) else ""
-    if has_stream(features):
+    if has_stream(features) and not integer:
         gate += (
             "`npr_stream.h` takes blocks of any size from a microphone at 16, 44.1 or 48 kHz, also in an interrupt,"
             " and tells of utterances; `examples/` has programs for boards.\n"

@@ -12,7 +12,7 @@ namespace npr {
 
 /* Probabilities, the number of the largest, and its name. */
 struct Result {
-    float probabilities[NPR_CLASSES];
+    npr_probability probabilities[NPR_CLASSES];
     size_t label;
     const char *name;
 };
@@ -23,7 +23,7 @@ public:
     explicit Network(const npr_model &model) : model_(model), state_(), begun_(npr_init(&model, &state_)) {}
     npr_status begun() const { return begun_; }
     npr_status reset() { return npr_reset(&model_, &state_); }
-    npr_status push(const float (&features)[NPR_INPUTS]) {
+    npr_status push(const npr_feature (&features)[NPR_INPUTS]) {
         return npr_push_frame(&model_, &state_, features, NPR_INPUTS);
     }
     npr_status result(Result &result) const {

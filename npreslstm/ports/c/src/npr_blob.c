@@ -61,6 +61,17 @@ static npr_status check_sizes(const uint32_t *size, const uint32_t *layer) {
     return units == NPR_UNITS ? NPR_OK : NPR_ERROR_FORMAT;
 }
 
+static void read_statistics(npr_model *model, reader *from) {
+#if NPR_INTEGER
+    model->feature_multiplier = (const int16_t *)take(from, NPR_INPUTS * sizeof *model->feature_multiplier);
+    model->feature_offset = (const int32_t *)take(from, NPR_INPUTS * sizeof *model->feature_offset);
+    model->feature_shift = (const uint8_t *)take(from, NPR_INPUTS);
+#else
+    model->mean = (const float *)take(from, NPR_INPUTS * sizeof *model->mean);
+    model->inverse_std = (const float *)take(from, NPR_INPUTS * sizeof *model->inverse_std);
+#endif
+}
+
 static void read_layer(npr_lstm *lstm, const uint32_t *word, reader *from) {
     const size_t rows = 4 * (size_t)word[1], columns = (size_t)word[0] + word[1];
     lstm->inputs = (uint16_t)word[0];
@@ -102,6 +113,11 @@ static int in_range(const npr_blob *blob) {
     for (size_t k = 0; k < NPR_CLASSES; k++) {
         if (blob->model.head_shift[k] > 62) { return 0; }
     }
+#if NPR_INTEGER
+    for (size_t k = 0; k < NPR_INPUTS; k++) {
+        if (blob->model.feature_shift[k] > 31) { return 0; }
+    }
+#endif
     for (size_t k = 0; k < NPR_LAYERS; k++) {
         const npr_lstm *lstm = &blob->lstms[k];
         if (lstm->c_bits > 15) { return 0; }
@@ -145,8 +161,7 @@ npr_status npr_blob_open(npr_blob *blob, const void *data, size_t bytes) {
     read.model.classes = NPR_CLASSES;
     read.model.layers = NPR_LAYERS;
     read.model.residual = NPR_RESIDUAL;
-    read.model.mean = (const float *)take(&from, NPR_INPUTS * sizeof(float));
-    read.model.inverse_std = (const float *)take(&from, NPR_INPUTS * sizeof(float));
+    read_statistics(&read.model, &from);
     for (size_t k = 0; k < NPR_LAYERS; k++) { read_layer(&read.lstms[k], layer + k * LAYER_WORDS, &from); }
     read_head(&read.model, size, &from);
     if (from.cut || !in_range(&read) || !read_labels(&read, &from)) { return NPR_ERROR_FORMAT; }

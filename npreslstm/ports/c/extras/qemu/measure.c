@@ -7,7 +7,7 @@
 #include "npr_internal.h"
 #include "npr_subject.h"
 #include "npr_vectors.h"
-#if defined(NPR_TUNING_FIXED) && !defined(NPR_NETWORK_ONLY)
+#if defined(NPR_TUNING_FIXED) && (NPR_INTEGER || !defined(NPR_NETWORK_ONLY))
 #define FRONTEND /* one that streams */
 #include "npr_frontend.h"
 #endif
@@ -62,7 +62,7 @@ static void run_network(void) {
 }
 
 static void run_result(void) {
-    float probabilities[NPR_CLASSES];
+    npr_probability probabilities[NPR_CLASSES];
     size_t label;
     npr_result(model, &state, probabilities, NPR_CLASSES, &label);
 }
@@ -98,7 +98,7 @@ static unsigned long __attribute__((noinline)) stack_of(void (*function)(void)) 
 static npr_frontend frontend;
 static int16_t pcm[NPR_HOP];
 static void run_frontend(void) {
-    float features[NPR_INPUTS];
+    npr_feature features[NPR_INPUTS];
     npr_frontend_push(&frontend, pcm, NPR_HOP, features, NPR_INPUTS);
 }
 static void time_frontend(void) {

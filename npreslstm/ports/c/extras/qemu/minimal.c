@@ -11,7 +11,8 @@ int main(void);
 
 int main(void) {
     static npr_state state;
-    static float features[NPR_INPUTS], probabilities[NPR_CLASSES];
+    static npr_feature features[NPR_INPUTS];
+    static npr_probability probabilities[NPR_CLASSES];
     size_t label = 0;
     npr_init(MODEL, &state);
     npr_push_frame(MODEL, &state, features, NPR_INPUTS);
