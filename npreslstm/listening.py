@@ -7,7 +7,11 @@ second there is a result of the utterance so far. With p the probabilities of th
 
     s <- s + n / (n + PERIOD) (p - s)          the first of an utterance: s = p
 
-so that each result counts as much as all before it. After WINDOW frames the network begins anew, for it was trained on
+so that each result counts as much as all before it; in integers
+
+    s <- floor((PERIOD s + n p) / (n + PERIOD) + 1/2)          in Q15
+
+After WINDOW frames the network begins anew, for it was trained on
 clips of seconds.
 """
 
@@ -21,6 +25,9 @@ from npreslstm.audio import activity
 from npreslstm.audio.decimation import Decimator
 from npreslstm.audio.streaming import StreamingFeatures
 from npreslstm.errors import InputError
+from npreslstm.integer import fixed_point, frontend_tables
+from npreslstm.integer.frontend import IntegerFrontend, z_score
+from npreslstm.integer.quantize import QuantizedModel
 from npreslstm.layers.activations import softmax
 from npreslstm.streaming import StreamingResLSTM
 
@@ -48,13 +55,98 @@ class Event(NamedTuple):
         Of 32 ms each: the first one of speech, the newest that was heard, the first one that was not.
     label : str or int or None
         Of the largest probability, its number where the classes have no names; None for a start.
-    probabilities : np.ndarray [shape=(C,), dtype=np.float32] or None
+    probabilities : np.ndarray [shape=(C,)] or None
+        float32; uint16 in units of 2^-15 in integer arithmetic.
     """
 
     kind: EventKind
     hop: int
     label: "str | int | None" = None
     probabilities: "np.ndarray | None" = None
+
+
+class _FloatChain:
+    """From samples to probabilities: features and network in single precision."""
+
+    def __init__(self, checkpoint):
+        self._mean, self._scale = checkpoint.mean.astype(np.float32), (1 / checkpoint.std).astype(np.float32)
+        self.features = StreamingFeatures(checkpoint.features)
+        self._network = StreamingResLSTM(checkpoint.model())
+
+    def frames(self, pcm):
+        """What the network takes of the frames that samples complete."""
+        return (self.features.push(pcm) - self._mean) * self._scale
+
+    def begin(self):
+        """The network forgets all frames."""
+        self._network.reset()
+
+    @property
+    def heard(self):
+        """Frames since it began."""
+        return self._network.frames
+
+    def hear(self, frame):
+        self._network.push(frame)
+
+    def probabilities(self):
+        return softmax(self._network.result()[None])[0].astype(np.float32)
+
+    def mixed(self, before, now, n):
+        """Smoothed probabilities: `now` counts n parts, `before` PERIOD of them."""
+        return before + np.float32(n / (n + PERIOD)) * (now - before)
+
+
+class _Int8Chain(_FloatChain):
+    """The same with the integer network."""
+
+    def __init__(self, checkpoint):
+        super().__init__(checkpoint)
+        self._quantized = QuantizedModel.from_checkpoint(checkpoint)
+        self.begin()
+
+    def frames(self, pcm):
+        return self._quantized.quantize(super().frames(pcm))
+
+    def begin(self):
+        self._state = self._quantized.start(1)
+
+    @property
+    def heard(self):
+        return self._state.frames
+
+    def hear(self, frame):
+        self._quantized.step(frame[None], self._state)
+
+    def probabilities(self):
+        return softmax((self._logits() / 65536).astype(np.float32))[0]
+
+    def _logits(self):
+        """(1, C) in Q16."""
+        return self._quantized.logits(self._quantized.context(self._state))
+
+
+class _IntegerChain(_Int8Chain):
+    """Integers throughout."""
+
+    def __init__(self, checkpoint):
+        super().__init__(checkpoint)
+        self.features = IntegerFrontend(checkpoint.features)
+        self._statistics = frontend_tables.statistics(checkpoint, self._quantized.x_bits)
+
+    def frames(self, pcm):
+        return z_score(self.features.push(pcm), self._statistics)
+
+    def probabilities(self):
+        return fixed_point.softmax(self._logits())[0]
+
+    def mixed(self, before, now, n):
+        parts = n + PERIOD
+        total = PERIOD * before.astype(np.int64) + n * now.astype(np.int64)
+        return ((total + parts // 2) // parts).astype(np.uint16)
+
+
+CHAINS = {"float32": _FloatChain, "int8": _Int8Chain, "integer": _IntegerChain}
 
 
 class Listener:
@@ -69,14 +161,14 @@ class Listener:
         With features that stream at 16 kHz in hops of 512 samples, and statistics.
     rate : {16000, 44100, 48000}
         Of the samples, Hz.
-    network : object, optional
-        Takes z-scored frames by ``push``, gives logits by ``result``, begins anew by ``reset``, and counts ``frames``. Default:
-        the checkpoint's `StreamingResLSTM`.
+    arithmetic : {'float32', 'int8', 'integer'}
+        Of the features and of the network, as of C: floats; floats and the integer network; integers.
 
     Raises
     ------
     InputError
-        If the checkpoint has other features or no statistics, or for another rate.
+        If the checkpoint has other features or no statistics, for another rate or arithmetic, or if the network
+        cannot be quantised.
 
     Examples
     --------
@@ -91,7 +183,7 @@ class Listener:
     @@
     """
 
-    def __init__(self, checkpoint, rate, network=None):
+    def __init__(self, checkpoint, rate, arithmetic="float32"):
         config = checkpoint.features
         if config is None or (config.sample_rate, config.hop_length) != (activity.SAMPLE_RATE, activity.HOP):
             raise InputError(
@@ -103,16 +195,16 @@ class Listener:
                 "the weights have no statistics; expected mean and std to z-score the features with"
             )
         self._classes = checkpoint.classes
-        self._mean, self._scale = checkpoint.mean.astype(np.float32), (1 / checkpoint.std).astype(np.float32)
+        if arithmetic not in CHAINS:
+            raise InputError(f"arithmetic is {arithmetic!r}; expected {', '.join(CHAINS)}")
         self._decimator = Decimator(rate)
-        self._features = StreamingFeatures(config)
         self._activity = activity.VoiceActivity()
-        self._network = StreamingResLSTM(checkpoint.model()) if network is None else network
+        self._chain = CHAINS[arithmetic](checkpoint)
         self.reset()
 
     def reset(self):
         """Forget everything and be ready for another recording."""
-        for part in (self._decimator, self._features, self._activity, self._network):
+        for part in (self._decimator, self._activity, self._chain.features):
             part.reset()
         self._frames = deque()  # of the hops that the gate has not decided about
         self._lead = deque(maxlen=LEAD)  # frames before the next hop that were not heard
@@ -135,7 +227,7 @@ class Listener:
         list of Event
         """
         pcm = self._decimator.push(samples)
-        self._frames.extend((self._features.push(pcm) - self._mean) * self._scale)
+        self._frames.extend(self._chain.frames(pcm))
         return self._events(self._activity.push(pcm))
 
     def finish(self):
@@ -172,21 +264,20 @@ class Listener:
     def _begin(self):
         """An utterance begins, with what was before it."""
         self._speaking, self._since, self._smoothed = True, 0, None
-        self._network.reset()
+        self._chain.begin()
         for frame in self._lead:
             self._hear(frame)
         self._lead.clear()
 
     def _hear(self, frame):
-        if self._network.frames == WINDOW:
-            self._network.reset()
-        self._network.push(frame)
+        if self._chain.heard == WINDOW:
+            self._chain.begin()
+        self._chain.hear(frame)
         self._since += 1
 
     def _result(self, kind, hop):
-        now = softmax(self._network.result()[None])[0].astype(np.float32)
-        part = np.float32(self._since / (self._since + PERIOD))
-        self._smoothed = now if self._smoothed is None else self._smoothed + part * (now - self._smoothed)
+        now, before = self._chain.probabilities(), self._smoothed
+        self._smoothed = now if before is None else self._chain.mixed(before, now, self._since)
         self._since = 0
         best = int(self._smoothed.argmax())
         return Event(kind, hop, self._classes[best] if self._classes else best, self._smoothed)

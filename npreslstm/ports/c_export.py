@@ -181,14 +181,14 @@ def _with_features(checkpoint, config):
 def _frontend_sources(features, integer):
     if features is None:
         return ()
+    behind = (
+        *(ACTIVITY if c_tables.has_activity(features) else ()),
+        *(STREAM if c_tables.has_stream(features) else ()),
+    )
     if integer:
-        return (*c_integer.SOURCES, *(ACTIVITY if c_tables.has_activity(features) else ()))
+        return (*c_integer.SOURCES, *behind)
     c_tables.check_supported(features)
-    if not c_tables.is_streaming(features):
-        return (*FRONTEND, *CLIP)
-    if not c_tables.has_activity(features):
-        return FRONTEND
-    return (*FRONTEND, *ACTIVITY, *STREAM) if c_tables.has_stream(features) else (*FRONTEND, *ACTIVITY)
+    return (*FRONTEND, *behind) if c_tables.is_streaming(features) else (*FRONTEND, *CLIP)
 
 
 def generated_files(checkpoint, type, integer=False, where="c"):
@@ -213,7 +213,7 @@ def generated_files(checkpoint, type, integer=False, where="c"):
     if checkpoint.features is not None:
         bodies["src/npr_tables.c"] = tables.definitions(checkpoint.features)
         ledger |= tables.ledger(checkpoint.features)
-    if c_tables.has_stream(checkpoint.features) and not integer:
+    if c_tables.has_stream(checkpoint.features):
         bodies["src/npr_filters.c"] = c_tables.filters()
     head = c_readme.notice(checkpoint, type)
     prose = {

@@ -72,7 +72,7 @@ ESP-IDF, a module of Zephyr, a CMake target (`npr`) or plain files. `extras/` ha
 
 `npr.h` is the interface: `npr_init`, `npr_push_frame` for every frame, `npr_result` whenever an answer is wanted, `npr_reset` between clips.
 Weights are {WHERE[where]}; `npr_state` is all that changes, and it belongs to the caller. Every function returns a status.
-{_frontend(features, integer)}{INTEGER if integer else ""}
+{_frontend(features)}{INTEGER if integer else ""}
 | what | bytes |
 |---|---|
 {chr(10).join(f"| {what} | {size:,} |" for what, size in ledger.items())}
@@ -101,7 +101,7 @@ def _classes(checkpoint):
     return ", ".join(checkpoint.classes or ["not named"])
 
 
-def _frontend(features, integer):
+def _frontend(features):
     """How samples become features, in one paragraph."""
     if features is None:
         return "The weights do not say how their features are made, so there is no frontend here.\n"
@@ -117,7 +117,7 @@ def _frontend(features, integer):
         )
         call = f"`npr_clip.h` turns a whole clip into features{trimmed}"
     gate = "`npr_activity.h` says where speech is, every 32 ms.\n" if has_activity(features) else ""
-    if has_stream(features) and not integer:
+    if has_stream(features):
         gate += (
             "`npr_stream.h` takes blocks of any size from a microphone at 16, 44.1 or 48 kHz, also in an interrupt,"
             " and tells of utterances; `examples/` has programs for boards.\n"

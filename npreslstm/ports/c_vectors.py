@@ -116,44 +116,18 @@ def activity_vectors():
     return {"loudness": loudness, "scores": scores, "speech": speech}
 
 
-class _IntegerStream:
-    """The integer model as `Listener` takes it."""
-
-    def __init__(self, quantized):
-        self._quantized = quantized
-        self.reset()
-
-    def reset(self):
-        self._state = self._quantized.start(1)
-
-    def push(self, frame):
-        self._quantized.step(self._quantized.quantize(frame[None]), self._state)
-
-    def result(self):
-        return self._quantized.logits(self._quantized.context(self._state))[0] / np.float32(65536)
-
-    @property
-    def frames(self):
-        return self._state.frames
-
-
-def listener(checkpoint, rate, quantized=None):
-    """The `Listener` that ``npr_stream`` is to equal; `quantized` is the integer model, if that is exported."""
-    return Listener(checkpoint, rate, None if quantized is None else _IntegerStream(quantized))
-
-
-def stream_vectors(checkpoint, quantized=None):
+def stream_vectors(checkpoint, arithmetic):
     """Events of noise as loud as SPOKEN, and what the rate conversions make of noise.
 
     Returns
     -------
     dict
-        spoken (hops,) int32; events (E, 3) int32, the kind, hop and label of each; chances (E, C) float32, their probabilities;
+        spoken (hops,) int32; events (E, 3) int32, the kind, hop and label of each; chances (E, C), their probabilities;
         noise (RATE_SAMPLES,) int16; from_44100 and from_48000 int16, the same at 16 kHz.
     """
-    ear = listener(checkpoint, activity.SAMPLE_RATE, quantized)
+    ear = Listener(checkpoint, activity.SAMPLE_RATE, arithmetic)
     events = [*ear.push(noise_as_loud_as(SPOKEN)), *ear.finish()]
-    nothing = np.zeros(checkpoint.config.num_classes, np.float32)
+    nothing = np.zeros_like(next(e.probabilities for e in events if e.probabilities is not None))
     chances = np.array([nothing if e.probabilities is None else e.probabilities for e in events])
     rows = [(e.kind.value, e.hop, p.argmax()) for e, p in zip(events, chances)]
     noise = np.random.default_rng(SEED).normal(3000, 6000, RATE_SAMPLES)
@@ -267,8 +241,9 @@ def files(checkpoint, quantized=None, integer=False):
     trace = quantized_trace(quantized, x) if quantized else float_trace(checkpoint, x)
     arrays = {"features": raw} | trace
     features = checkpoint.features
+    arithmetic = "integer" if integer else "int8" if quantized else "float32"
     gated = activity_vectors() if features is not None and c_tables.has_activity(features) else {}
-    streamed = stream_vectors(checkpoint, quantized) if c_tables.has_stream(features) and not integer else {}
+    streamed = stream_vectors(checkpoint, arithmetic) if c_tables.has_stream(features) else {}
     tolerances = SOUND_TOLERANCES | TOLERANCES["int8" if quantized else "float32"]
     tolerances = {name: np.int32(0) if integer else np.float32(value) for name, value in tolerances.items()}
     definitions = [
@@ -320,7 +295,7 @@ def _declarations(heard, gated, streamed, tolerances):
         arrays += ["int32_t npr_vector_spoken[NPR_SPOKEN_HOPS]"]
         arrays += [
             "int32_t npr_vector_events[NPR_EVENTS][3]",
-            "float npr_vector_chances[NPR_EVENTS][NPR_CLASSES]",
+            "npr_probability npr_vector_chances[NPR_EVENTS][NPR_CLASSES]",
         ]
         arrays += ["int16_t npr_vector_noise[NPR_RATE_SAMPLES]"]
         arrays += [

@@ -16,9 +16,8 @@ from samples import voice
 
 from npreslstm.errors import InputError
 from npreslstm.integer.quantize import QuantizedModel
-from npreslstm.listening import EventKind
+from npreslstm.listening import EventKind, Listener
 from npreslstm.ports.c_export import export_c
-from npreslstm.ports.c_vectors import listener
 from npreslstm.streaming import StreamingResLSTM
 
 BOARDS = Path(__file__).parent.parent / "c" / "boards"
@@ -58,7 +57,7 @@ def sound():
 @pytest.fixture(scope="module")
 def label(model, sound):
     """What Python hears in it, by the integer model."""
-    ear = listener(model, 16_000, QuantizedModel.from_checkpoint(model))
+    ear = Listener(model, 16_000, "int8")
     ends = [event for event in [*ear.push(sound), *ear.finish()] if event.kind is EventKind.END]
     assert len(ends) == 1
     return ends[0].label

@@ -170,8 +170,8 @@ STREAM_EVENTS = {
     "kept frame": ("stream->kept[stream->heard %", "stream->kept[(stream->heard + 1) %"),
     "end": ("report(stream, NPR_END, event);\n    }\n    if", "NPR_OK;\n    }\n    if"),
     "period": ("stream->since == NPR_STREAM_PERIOD)", "stream->since == NPR_STREAM_PERIOD + 1)"),
-    "smoothing": ("stream->smoothing ? (float)", "!stream->smoothing ? (float)"),
-    "smoothing, part": ("(float)(stream->since + NPR_STREAM_PERIOD)", "(float)(stream->since + 1)"),
+    "smoothing": ("stream->smoothing ? stream->prob", "!stream->smoothing ? stream->prob"),
+    "smoothing, part": ("(float)(n + NPR_STREAM_PERIOD)", "(float)(n + 1)"),
     "start, network": (
         "npr_status status = npr_reset(stream->model, &stream->state);",
         "npr_status status = NPR_OK;",

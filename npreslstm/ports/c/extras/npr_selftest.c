@@ -158,7 +158,7 @@ static npr_status compare_rate(tally *found, const npr_rate *rate, const int16_t
         int16_t sample;
         if (!npr_decimate(&decimator, npr_vector_noise[k], &sample)) continue;
         if (n == samples) return NPR_ERROR_SIZE;
-        compare(found, "sample", (int)n, sample, expected[n], 0.0);
+        compare(found, "sample", (int)n, sample, expected[n], 0);
         n++;
     }
     return n == samples ? status : NPR_ERROR_SIZE;
@@ -176,10 +176,10 @@ static int rates_agree(void) {
 static void compare_event(tally *found, int nth, const npr_event *event) {
     const int inside = nth < NPR_EVENTS;
     const int32_t nothing[3] = {NPR_NOTHING, 0, 0}, *expected = inside ? npr_vector_events[nth] : nothing;
-    compare(found, "kind of event", nth, event->kind, expected[0], 0.0);
+    compare(found, "kind of event", nth, event->kind, expected[0], 0);
     if (!inside) return;
-    compare(found, "hop of event", nth, event->hop, expected[1], 0.0);
-    compare(found, "label of event", nth, (double)event->label, expected[2], 0.0);
+    compare(found, "hop of event", nth, event->hop, expected[1], 0);
+    compare(found, "label of event", nth, (number)event->label, expected[2], 0);
     for (int k = 0; k < NPR_CLASSES; k++) {
         compare(found, "probability", nth, event->probabilities[k], npr_vector_chances[nth][k], NPR_PROBABILITY_TOLERANCE);
     }
@@ -192,7 +192,7 @@ static int stream_agrees(void) {
     tally found = {0, 0, 0};
     int events = 0;
     uint32_t noise = NPR_ACTIVITY_SEED;
-    npr_event event = {NPR_NOTHING, 0, 0, 0, {0.0f}};
+    npr_event event = {NPR_NOTHING, 0, 0, 0, {0}};
     npr_status status = npr_stream_init(&stream, model, &npr_rate_16000, ring, 1024);
     for (size_t k = 0, size = 1; k < NPR_SPOKEN_HOPS * NPR_HOP && status == NPR_OK; size = size * 3 % 701) {
         size_t n = 0;
@@ -208,9 +208,9 @@ static int stream_agrees(void) {
     for (; status == NPR_OK && events < NPR_EVENTS; status = npr_stream_finish(&stream, &event)) compare_event(&found, events++, &event);
     if (status == NPR_OK) compare_event(&found, events, &event);
     if (status == NPR_OK) status = npr_stream_init(&stream, model, &npr_rate_16000, ring, 1024);
-    compare(&found, "overrun", 0, npr_stream_write(&stream, block, 1024 + 5), NPR_ERROR_OVERRUN, 0.0);
+    compare(&found, "overrun", 0, npr_stream_write(&stream, block, 1024 + 5), NPR_ERROR_OVERRUN, 0);
     if (status == NPR_OK) status = npr_stream_poll(&stream, &event);
-    compare(&found, "samples lost", 0, event.kind == NPR_OVERRUN ? event.lost : 0, 5, 0.0);
+    compare(&found, "samples lost", 0, event.kind == NPR_OVERRUN ? event.lost : 0, 5, 0);
     return report("stream", &found, status);
 }
 #endif

@@ -70,17 +70,25 @@ static int collect(npr_stream *stream) {
     return stream->filled == NPR_HOP;
 }
 
-/* The result of the frames since the last one counts as many parts as it has frames, what was before a
- * second's. */
+/* `now` counts n parts, `before` a second's. */
+static npr_probability mixed(npr_probability before, npr_probability now, uint32_t n) {
+#if NPR_INTEGER
+    const uint32_t parts = n + NPR_STREAM_PERIOD;
+    return (npr_probability)((NPR_STREAM_PERIOD * before + n * now + parts / 2) / parts);
+#else
+    return before + (float)n / (float)(n + NPR_STREAM_PERIOD) * (now - before);
+#endif
+}
+
+/* The result of the frames since the last one, averaged with what was before. */
 static npr_status report(npr_stream *stream, npr_event_kind kind, npr_event *event) {
-    float now[NPR_CLASSES];
+    npr_probability now[NPR_CLASSES];
     size_t label;
     const npr_status status = npr_result(stream->model, &stream->state, now, NPR_CLASSES, &label);
     if (status != NPR_OK) { return status; }
-    const float part =
-        stream->smoothing ? (float)stream->since / (float)(stream->since + NPR_STREAM_PERIOD) : 1.0f;
     for (size_t k = 0; k < NPR_CLASSES; k++) {
-        stream->probabilities[k] += part * (now[k] - stream->probabilities[k]);
+        const npr_probability before = stream->smoothing ? stream->probabilities[k] : now[k];
+        stream->probabilities[k] = mixed(before, now[k], stream->since);
         event->probabilities[k] = stream->probabilities[k];
         if (event->probabilities[k] > event->probabilities[event->label]) { event->label = k; }
     }
@@ -102,7 +110,6 @@ static npr_status hear(npr_stream *stream) {
 /* An utterance begins, with what was before it, as far as it was not heard. */
 static npr_status start(npr_stream *stream, uint32_t hop) {
     npr_status status = npr_reset(stream->model, &stream->state);
-    memset(stream->probabilities, 0, sizeof stream->probabilities);
     stream->speaking = 1;
     stream->smoothing = 0;
     stream->since = 0;
@@ -134,7 +141,7 @@ static npr_status decide(npr_stream *stream, npr_decision decision, npr_event *e
 
 /* A full hop: its features, and the decision that it brings. */
 static npr_status listen(npr_stream *stream, npr_event *event) {
-    float features[NPR_INPUTS];
+    npr_feature features[NPR_INPUTS];
     npr_decision decision;
     npr_value *x = stream->kept[stream->hops++ % NPR_STREAM_KEPT];
     stream->filled = 0;

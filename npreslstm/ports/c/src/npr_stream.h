@@ -66,7 +66,7 @@ typedef struct {
     uint32_t hop;  /* 32 ms each: the first one of speech, the newest heard, the first one not heard */
     uint32_t lost; /* samples since the last overrun that was told */
     size_t label;  /* of RESULT and END: the largest of */
-    float probabilities[NPR_CLASSES]; /* averaged over those of the utterance, the newest counting half */
+    npr_probability probabilities[NPR_CLASSES]; /* averaged over those of the utterance, the newest counting half */
 } npr_event;
 
 typedef struct {
@@ -86,7 +86,7 @@ typedef struct {
     uint8_t speaking, finished, smoothing;
     uint32_t hops, decided, heard; /* whose features are there, that the gate has decided about, that were heard */
     npr_value kept[NPR_STREAM_KEPT][NPR_INPUTS];
-    float probabilities[NPR_CLASSES];
+    npr_probability probabilities[NPR_CLASSES];
 } npr_stream;
 
 /* Begin a recording. `samples` int16 fit into `ring`, a power of two, which takes what comes while the reader
