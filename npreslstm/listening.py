@@ -7,7 +7,8 @@ second there is a result of the utterance so far. With p the probabilities of th
 
     s <- s + n / (n + PERIOD) (p - s)          the first of an utterance: s = p
 
-so that each result counts as much as all before it; in integers
+so that each result counts as much as all before it, but the last one of an utterance that the network heard in one
+piece is p alone; in integers
 
     s <- floor((PERIOD s + n p) / (n + PERIOD) + 1/2)          in Q15
 
@@ -264,6 +265,7 @@ class Listener:
     def _begin(self):
         """An utterance begins, with what was before it."""
         self._speaking, self._since, self._smoothed = True, 0, None
+        self._whole = True  # the network has heard it from its beginning
         self._chain.begin()
         for frame in self._lead:
             self._hear(frame)
@@ -272,12 +274,14 @@ class Listener:
     def _hear(self, frame):
         if self._chain.heard == WINDOW:
             self._chain.begin()
+            self._whole = False
         self._chain.hear(frame)
         self._since += 1
 
     def _result(self, kind, hop):
         now, before = self._chain.probabilities(), self._smoothed
-        self._smoothed = now if before is None else self._chain.mixed(before, now, self._since)
+        alone = before is None or (kind is EventKind.END and self._whole)
+        self._smoothed = now if alone else self._chain.mixed(before, now, self._since)
         self._since = 0
         best = int(self._smoothed.argmax())
         return Event(kind, hop, self._classes[best] if self._classes else best, self._smoothed)

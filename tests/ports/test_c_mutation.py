@@ -170,7 +170,8 @@ STREAM_EVENTS = {
     "kept frame": ("stream->kept[stream->heard %", "stream->kept[(stream->heard + 1) %"),
     "end": ("report(stream, NPR_END, event);\n    }\n    if", "NPR_OK;\n    }\n    if"),
     "period": ("stream->since == NPR_STREAM_PERIOD)", "stream->since == NPR_STREAM_PERIOD + 1)"),
-    "smoothing": ("stream->smoothing ? stream->prob", "!stream->smoothing ? stream->prob"),
+    "smoothing": ("alone ? now[k]", "!alone ? now[k]"),
+    "smoothing, end": ("kind == NPR_END && !stream->renewed", "0"),
     "smoothing, part": ("(float)(n + NPR_STREAM_PERIOD)", "(float)(n + 1)"),
     "start, network": (
         "npr_status status = npr_reset(stream->model, &stream->state);",

@@ -80,14 +80,16 @@ static npr_probability mixed(npr_probability before, npr_probability now, uint32
 #endif
 }
 
-/* The result of the frames since the last one, averaged with what was before. */
+/* The result of the frames since the last one, averaged with what was before; the last one of an utterance that
+ * the network heard in one piece stands alone. */
 static npr_status report(npr_stream *stream, npr_event_kind kind, npr_event *event) {
     npr_probability now[NPR_CLASSES];
     size_t label;
     const npr_status status = npr_result(stream->model, &stream->state, now, NPR_CLASSES, &label);
     if (status != NPR_OK) { return status; }
+    const int alone = !stream->smoothing || (kind == NPR_END && !stream->renewed);
     for (size_t k = 0; k < NPR_CLASSES; k++) {
-        const npr_probability before = stream->smoothing ? stream->probabilities[k] : now[k];
+        const npr_probability before = alone ? now[k] : stream->probabilities[k];
         stream->probabilities[k] = mixed(before, now[k], stream->since);
         event->probabilities[k] = stream->probabilities[k];
         if (event->probabilities[k] > event->probabilities[event->label]) { event->label = k; }
@@ -101,7 +103,10 @@ static npr_status report(npr_stream *stream, npr_event_kind kind, npr_event *eve
 /* The next hop that was not heard, through the network. */
 static npr_status hear(npr_stream *stream) {
     const npr_value *x = stream->kept[stream->heard % NPR_STREAM_KEPT];
-    if (stream->state.frames == NPR_STREAM_WINDOW) { npr_reset(stream->model, &stream->state); }
+    if (stream->state.frames == NPR_STREAM_WINDOW) {
+        npr_reset(stream->model, &stream->state);
+        stream->renewed = 1;
+    }
     stream->heard++;
     stream->since++;
     return npr_push_values(stream->model, &stream->state, x, NPR_INPUTS);
@@ -112,6 +117,7 @@ static npr_status start(npr_stream *stream, uint32_t hop) {
     npr_status status = npr_reset(stream->model, &stream->state);
     stream->speaking = 1;
     stream->smoothing = 0;
+    stream->renewed = 0;
     stream->since = 0;
     if (hop - stream->heard > NPR_STREAM_LEAD) { stream->heard = hop - NPR_STREAM_LEAD; }
     while (status == NPR_OK && stream->heard < hop) { status = hear(stream); }

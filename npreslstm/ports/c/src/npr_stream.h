@@ -66,7 +66,7 @@ typedef struct {
     uint32_t hop;  /* 32 ms each: the first one of speech, the newest heard, the first one not heard */
     uint32_t lost; /* samples since the last overrun that was told */
     size_t label;  /* of RESULT and END: the largest of */
-    npr_probability probabilities[NPR_CLASSES]; /* averaged over those of the utterance, the newest counting half */
+    npr_probability probabilities[NPR_CLASSES]; /* averaged, the newest counting half; at the end none but it */
 } npr_event;
 
 typedef struct {
@@ -83,7 +83,7 @@ typedef struct {
     uint16_t filled;
     uint16_t since; /* hops heard since the last result */
     uint8_t quiet;  /* hops since the last one of speech, in an utterance */
-    uint8_t speaking, finished, smoothing;
+    uint8_t speaking, finished, smoothing, renewed;
     uint32_t hops, decided, heard; /* whose features are there, that the gate has decided about, that were heard */
     npr_value kept[NPR_STREAM_KEPT][NPR_INPUTS];
     npr_probability probabilities[NPR_CLASSES];
