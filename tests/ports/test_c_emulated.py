@@ -11,6 +11,7 @@ from c_models import checkpoint, needs
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.ports import c_ledger
 from npreslstm.ports.c_export import export_c
+from tools.release import cycles
 
 PAGE = Path(__file__).parents[2] / "docs" / "c-port.md"
 SOUND = ["MFCC", "chroma", "probabilities"]  # what the self-test reports of a piece of sound
@@ -148,6 +149,20 @@ def test_the_integer_frontend_stays_within_budget(folders, core, frontend):
     assert figures["frontend_ram"] <= 11_000 and figures["frontend_tables"] <= 12_000
     assert figures["frontend_code"] <= 3_000
     assert_within_frontend_ledger(figures)
+
+
+def test_a_cortex_m0_at_48_mhz_keeps_up():
+    """Frontend and network, in three quarters of real time, and as the page says."""
+    needs(*TOOLS)
+    found = cycles.run(load_checkpoint("mcu"))
+    assert sum(estimated for _, estimated in found.values()) <= 0.75 * 48e6 * 512 / 16000
+    page = PAGE.read_text(encoding="utf-8")
+    for stage, figures in found.items():
+        shown = re.search(
+            rf"^    {stage}: ([\d,]+) instructions, ([\d,]+) cycles a frame$", page, re.MULTILINE
+        )
+        for figure, text in zip(figures, shown.groups()):
+            assert figure == pytest.approx(int(text.replace(",", "")), rel=0.1)  # other compilers differ
 
 
 def test_the_smallest_core_has_room_when_code_is_compiled_for_size(tmp_path, monkeypatch):

@@ -78,12 +78,13 @@ def _registers(text):
 
 def estimate(listing, trace):
     """{stage: (instructions, cycles)} of a frame, from the lines of a disassembly and of a trace."""
-    code, starts = {}, {}
+    code, function = {}, None
     for line in listing:
-        if found := re.match(r"^([0-9a-f]+) <(\w+)>:$", line):
-            starts[int(found[1], 16)] = found[2]
+        if found := re.match(r"^[0-9a-f]+ <(\w+)>:$", line):
+            function = found[1]
         elif found := LISTED.match(line):
-            code[int(found[1], 16)] = found[2], found[3].strip(), 2 * len(line.split("\t")[1].split())
+            size = 2 * len(line.split("\t")[1].split())
+            code[int(found[1], 16)] = function, found[2], found[3].strip(), size
     stage, before, totals = None, None, collections.defaultdict(lambda: [0, 0])
     for line in trace:
         found = TRACED.search(line)
@@ -91,11 +92,10 @@ def estimate(listing, trace):
         if address not in code:
             continue
         if before is not None and stage:
-            instruction, operands, size = code[before]
+            _, instruction, operands, size = code[before]
             totals[stage][0] += 1
             totals[stage][1] += cycles(instruction, operands, address != before + size)
-        if starts.get(address) in STAGES:
-            stage = STAGES[starts[address]]
+        stage = STAGES.get(code[address][0], stage)  # what a stage calls belongs to it
         before = address
     return {stage: tuple(total // FRAMES for total in both) for stage, both in totals.items()}
 
