@@ -117,8 +117,12 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float", 
 
 
 def _names(part):
-    """Names of the files of a folder of `SOURCES`, from there on."""
-    return [path.relative_to(SOURCES).as_posix() for path in (SOURCES / part).rglob("*") if path.is_file()]
+    """Names of all files under a folder of `SOURCES`, which may lie in a zip file."""
+    names = []
+    for entry in (SOURCES / part).iterdir():
+        name = f"{part}/{entry.name}"
+        names += _names(name) if entry.is_dir() else [name]
+    return names
 
 
 def _examples(weights):
