@@ -172,7 +172,7 @@ STREAM_EVENTS = {
     "period": ("stream->since == NPR_STREAM_PERIOD)", "stream->since == NPR_STREAM_PERIOD + 1)"),
     "smoothing": ("alone ? now[k]", "!alone ? now[k]"),
     "smoothing, end": ("kind == NPR_END && !stream->renewed", "0"),
-    "smoothing, part": ("(float)(n + NPR_STREAM_PERIOD)", "(float)(n + 1)"),
+    "smoothing, part": ("NPR_STREAM_PERIOD * before", "before"),
     "start, network": (
         "npr_status status = npr_reset(stream->model, &stream->state);",
         "npr_status status = NPR_OK;",
@@ -383,7 +383,7 @@ MUTATIONS = {
     ("int8", "npr_features.c"): FEATURES | STREAM,
     ("int8", "npr_activity.c"): ACTIVITY,
     ("int8", "npr_rate.c"): RATE,
-    ("int8", "npr_stream.c"): STREAM_EVENTS,
+    ("integer", "npr_stream.c"): STREAM_EVENTS,
     ("integer", "npr_frontend_int.c"): INTEGER_FRONTEND,
     ("integer", "npr_int8.c"): INTEGER_NETWORK,
     ("integer", "npr_internal.h"): HALF,
