@@ -40,6 +40,7 @@ from npreslstm.integer import fixed_point as fp
 INPUT_RANGE, CELL_RANGE = 16.0, 16.0  # where a checkpoint carries no calibration
 CELL_MARGIN = 1.25  # head-room of the cell states over those of the calibration
 GATE_SHIFT = 32  # of (Q2)
+BIAS_RANGE = 4096.0  # of a gate: beyond it, it is saturated whatever the sums are
 BIAS_LIMIT = 1 << 29  # of a bias in units of the accumulator: only rows of hardly any weights come near it
 MAX_FRAMES = 1 << 21  # of one clip; the sums of attention fit 64 bits up to there
 
@@ -268,7 +269,7 @@ def _quantize_lstm(lstm, x_bits, c_bits):
     unit_x, unit_h, r = _units(lstm, x_bits)
     W_x = np.rint(lstm.W_x / (unit_x * 2.0**x_bits)[:, None]).astype(np.int8)
     W_h = np.rint(lstm.W_h / (unit_h * 2.0**15)[:, None]).astype(np.int8)
-    bias = np.rint(lstm.b / unit_x)
+    bias = np.rint(np.clip(lstm.b, -BIAS_RANGE, BIAS_RANGE) / unit_x)
     reach = (
         32768 * (np.abs(W_h.astype(np.int64)).sum(axis=1) + np.abs(W_x.astype(np.int64)).sum(axis=1))
         + np.abs(bias)
@@ -302,7 +303,9 @@ def _units(lstm, x_bits):
     finest_x = _row_limit(lstm.W_x) / 127 * 2.0**-x_bits
     finest_h = _row_limit(lstm.W_h) / 127 * 2.0**-15
     r = np.clip(np.rint(np.log2(finest_x / finest_h)), 0, 24)
-    unit_x = np.maximum(np.maximum(finest_x, finest_h * 2.0**r), np.abs(lstm.b) / BIAS_LIMIT)
+    unit_x = np.maximum(
+        np.maximum(finest_x, finest_h * 2.0**r), np.minimum(np.abs(lstm.b), BIAS_RANGE) / BIAS_LIMIT
+    )
     return unit_x, unit_x * 2.0**-r, r.astype(np.int64)
 
 
