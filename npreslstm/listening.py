@@ -181,7 +181,10 @@ class Listener:
     >>> listener = Listener(npreslstm.load_checkpoint("mcu"), rate)
     >>> for event in [*listener.push(pcm), *listener.finish()]:
     ...     print(event.kind.name, event.hop, event.label)
-    @@
+    START 3 None
+    RESULT 30 fear
+    RESULT 61 fear
+    END 80 angry
     """
 
     def __init__(self, checkpoint, rate, arithmetic="float32"):

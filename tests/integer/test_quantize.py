@@ -280,7 +280,7 @@ def adversarial(**tensors):
         ),
         ({"fc__weight": 1e12}, "the weights of the head need a shift of -"),
         ({"attention_vector": 1e12}, "the weights of attention need a shift of -"),
-        ({"lstm__weight_ih_l0": 40.0}, "row .* of an LSTM has a unit of 3.8e-05, for its weights are large"),
+        ({"lstm__weight_ih_l0": 40.0}, "row .* of an LSTM has a unit of 4.6e-05, for its weights are large"),
         ({"fc__bias": [40000.0, 0.0]}, "a bias of the head is 40000; expected less than 32768"),
     ],
 )
