@@ -112,6 +112,8 @@ setup(
             "safetensors>=0.4.3",
             "keras>=3",
             "av>=12",
+            "kconfiglib>=14",
+            "platformio>=6.1",
         ],  # fmt: skip
     },
     packages=[*find_packages(include=["npreslstm", "npreslstm.*"]), "npreslstm.weights"],

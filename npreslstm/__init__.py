@@ -24,6 +24,7 @@ _HOME = {
     "save_checkpoint": "npreslstm.checkpoint",
     "Prediction": "npreslstm.prediction",
     "Recognizer": "npreslstm.recognizer",
+    "Listener": "npreslstm.listening",
     "StreamingFeatures": "npreslstm.audio.streaming",
     "StreamingResLSTM": "npreslstm.streaming",
 }

@@ -61,9 +61,9 @@ def needs(*tools):
             pytest.skip(f"{tool} is not installed")
 
 
-def library(made, type, folder, **options):
+def library(made, type, folder, frontend="float", **options):
     """Export, compile and load."""
     needs("make", "cc")
-    export_c(made, folder, type)
+    export_c(made, folder, type, frontend=frontend)
     build(folder, **options)
     return CLibrary(folder)

@@ -11,7 +11,6 @@ EXAMPLES = """\
 examples:
   npreslstm export c paper --out paper_c                  the bundled weights as float32 C
   npreslstm export c my.npz --out my_c --type int8        the integer model; make -C my_c test proves it
-  npreslstm export c mcu --out m0_c --type int8 --frontend integer      integers from samples to label
   npreslstm export onnx my.npz --out my.onnx              dynamic batch and time, masked by lengths
   npreslstm export onnx training.ckpt --key ema --out ema.onnx
   npreslstm export vectors my.npz --out vectors           every stage from PCM to logits as .npz, JSON and C headers
@@ -51,7 +50,19 @@ def _add_c(parser):
         choices=("mcu", "paper"),
         help="features the model was trained on, where its file does not say",
     )
-
+    parser.add_argument(
+        "--prefix",
+        metavar="NAME",
+        default="npr",
+        help="of all names, in capitals of macros, for several models in one program (default: npr)",
+    )
+    parser.add_argument(
+        "--weights",
+        dest="where",
+        choices=("c", "blob"),
+        default="c",
+        help="blob: not in the program but in a file for a partition of its own (default: c)",
+    )
     parser.add_argument(
         "--frontend",
         choices=("float", "integer"),
@@ -65,8 +76,8 @@ def _run_c(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.ports.c_export import export_c
 
-    model = load_checkpoint(args.weights, args.key)
-    files = export_c(model, args.out, args.type, args.config, args.frontend)
+    checkpoint = load_checkpoint(args.weights, args.key)
+    files = export_c(checkpoint, args.out, args.type, args.config, args.frontend, args.prefix, args.where)
     show(
         f"{printable(args.out)}: {len(files)} files; `make -C {printable(args.out)} test` builds and runs the"
         " self-test"

@@ -4,7 +4,7 @@ the C port.
 For each frame of z-scored features z, with Qn for units of 2^-n and (F1)-(F4) of `fixed_point`:
 
     x = saturate16(floor(z 2^x_bits + 1/2))                                              (Q1)
-    a = requantize(W_x x + b + round_shift(W_h h, r))        Q15, one rounding a row      (Q2)
+    a = round_shift(M (W_x x + b + round_shift(W_h h, r)), 32)   Q15, one rounding a row  (Q2)
     i, f, o = sigmoid(a_i, a_f, a_o)    g = tanh(a_g)        Q15                          (Q3)
     c <- saturate16(round_shift(f c + round_shift(i g, 15 - c_bits), 15))     Qc_bits     (Q4)
     h <- round_shift(o tanh(c), 15)                          Q15                          (Q5)
@@ -39,6 +39,8 @@ from npreslstm.integer import fixed_point as fp
 
 INPUT_RANGE, CELL_RANGE = 16.0, 16.0  # where a checkpoint carries no calibration
 CELL_MARGIN = 1.25  # head-room of the cell states over those of the calibration
+GATE_SHIFT = 32  # of (Q2)
+BIAS_RANGE = 4096.0  # of a gate: beyond it, it is saturated whatever the sums are
 BIAS_LIMIT = 1 << 29  # of a bias in units of the accumulator: only rows of hardly any weights come near it
 MAX_FRAMES = 1 << 21  # of one clip; the sums of attention fit 64 bits up to there
 
@@ -49,8 +51,7 @@ class QuantizedLSTM(NamedTuple):
     W_x: np.ndarray  # (4H, D) int8
     W_h: np.ndarray  # (4H, H) int8
     bias: np.ndarray  # (4H,) int32, unit of the accumulator
-    multiplier: np.ndarray  # (4H,) int32, accumulator to Q15
-    shift: np.ndarray  # (4H,) uint8
+    multiplier: np.ndarray  # (4H,) int32, M of (Q2): accumulator to Q15, times 2^32
     recurrent_shift: np.ndarray  # (4H,) uint8, r of (Q2)
     c_bits: int
 
@@ -258,7 +259,7 @@ def _lstm_step(x, h, c, lstm):
     """(Q2)-(Q5) for N clips: the new h, c."""
     recurrent = fp.round_shift(fp.exact_product(h, lstm.W_h.T), lstm.recurrent_shift)  # (N, 4H)
     sums = fp.exact_product(x, lstm.W_x.T) + lstm.bias + recurrent
-    i, f, g, o = np.split(fp.tanh(fp.requantize(sums, lstm.multiplier, lstm.shift)), 4, axis=1)  # (Q2), (Q3)
+    i, f, g, o = np.split(fp.tanh(fp.requantize(sums, lstm.multiplier, GATE_SHIFT)), 4, axis=1)  # (Q2), (Q3)
     i, f, o = fp.sigmoid_from_tanh(i), fp.sigmoid_from_tanh(f), fp.sigmoid_from_tanh(o)
     c = fp.saturate(fp.round_shift(f * c + fp.round_shift(i * g, 15 - lstm.c_bits), 15), 16)  # (Q4)
     return fp.round_shift(o * fp.tanh(c << (15 - lstm.c_bits)), 15), c  # (Q5)
@@ -268,7 +269,7 @@ def _quantize_lstm(lstm, x_bits, c_bits):
     unit_x, unit_h, r = _units(lstm, x_bits)
     W_x = np.rint(lstm.W_x / (unit_x * 2.0**x_bits)[:, None]).astype(np.int8)
     W_h = np.rint(lstm.W_h / (unit_h * 2.0**15)[:, None]).astype(np.int8)
-    bias = np.rint(lstm.b / unit_x)
+    bias = np.rint(np.clip(lstm.b, -BIAS_RANGE, BIAS_RANGE) / unit_x)
     reach = (
         32768 * (np.abs(W_h.astype(np.int64)).sum(axis=1) + np.abs(W_x.astype(np.int64)).sum(axis=1))
         + np.abs(bias)
@@ -279,10 +280,20 @@ def _quantize_lstm(lstm, x_bits, c_bits):
             f"row {reach.argmax()} of an LSTM can sum to {reach.max():.0f}; expected less than 2^31 for int8:"
             " export it as float32"
         )
-    M, s = fp.multiplier(unit_x * 2.0**15)
     return QuantizedLSTM(
-        W_x, W_h, bias.astype(np.int32), M.astype(np.int32), _shifts(s, "an LSTM"), r.astype(np.uint8), c_bits
+        W_x, W_h, bias.astype(np.int32), _gate_multiplier(unit_x), r.astype(np.uint8), c_bits
     )
+
+
+def _gate_multiplier(unit_x):
+    """M of (Q2), (4H,) int32: the upper word of a product is all that is needed, since every row has one shift."""
+    M, s = fp.multiplier(unit_x * 2.0**15)
+    if s.min() < 25:
+        raise InputError(
+            f"row {s.argmin()} of an LSTM has a unit of {unit_x.max():.2g}, for its weights are large; expected less"
+            f" than {2.0**-16:.2g} for int8: export it as float32"
+        )
+    return fp.round_shift(M << 7, s - 25).astype(np.int32)  # exact up to s = GATE_SHIFT
 
 
 def _units(lstm, x_bits):
@@ -292,7 +303,9 @@ def _units(lstm, x_bits):
     finest_x = _row_limit(lstm.W_x) / 127 * 2.0**-x_bits
     finest_h = _row_limit(lstm.W_h) / 127 * 2.0**-15
     r = np.clip(np.rint(np.log2(finest_x / finest_h)), 0, 24)
-    unit_x = np.maximum(np.maximum(finest_x, finest_h * 2.0**r), np.abs(lstm.b) / BIAS_LIMIT)
+    unit_x = np.maximum(
+        np.maximum(finest_x, finest_h * 2.0**r), np.minimum(np.abs(lstm.b), BIAS_RANGE) / BIAS_LIMIT
+    )
     return unit_x, unit_x * 2.0**-r, r.astype(np.int64)
 
 

@@ -1,17 +1,19 @@
 """`export_c`: a folder of C99 that computes what a checkpoint's model computes, with the proof to go with it.
 
-The hand-written sources of ``ports/c`` are copied. Generated beside them are the sizes (``npr_sizes.h``), the
+The hand-written sources of ``ports/c`` are copied: the library (``src/``), its self-test (``extras/``),
+examples, and what Arduino, PlatformIO, ESP-IDF, Zephyr and CMake read. Generated are the sizes (``npr_sizes.h``), the
 weights (``npr_weights.c``), vectors for the self-test (``npr_vectors.[ch]``) and a README; every one of them
 names the weights by their SHA-256.
 """
 
 import dataclasses
-import os
+import re
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+from npreslstm import __version__
 from npreslstm.assets import package_folder
 from npreslstm.audio.features import FeatureConfig
 from npreslstm.errors import InputError
@@ -19,27 +21,38 @@ from npreslstm.files import atomic_write
 from npreslstm.folding import fold, halve_sigmoids
 from npreslstm.integer import fixed_point
 from npreslstm.integer.quantize import QuantizedModel
-from npreslstm.ports import c_integer, c_readme, c_tables, c_text, c_vectors
+from npreslstm.ports import c_blob, c_integer, c_readme, c_tables, c_text, c_vectors
 
 SOURCES = package_folder() / "ports" / "c"
-COMMON = (
-    "npr.h",
-    "npr_internal.h",
-    "npr_model.c",
-    "npr_selftest.c",
+# Read by make, CMake and ESP-IDF, Arduino, PlatformIO, Zephyr.
+PACKAGING = (
     "Makefile",
     "CMakeLists.txt",
+    "idf_component.yml",
+    "library.properties",
+    "library.json",
+    "zephyr/module.yml",
+    "zephyr/CMakeLists.txt",
+    "zephyr/Kconfig",
 )
+COMMON = ("npr.h", "npr.hpp", "npr_internal.h", "npr_model.c")
 FLOATS = ("npr_math.h",)
 ARITHMETIC = {"float32": "npr_float.c", "int8": "npr_int8.c"}
 FRONTEND = ("npr_frontend.h", "npr_spectrum.c", "npr_features.c")
 CLIP = ("npr_clip.h", "npr_clip.c")
 ACTIVITY = ("npr_activity.h", "npr_activity.c")
+STREAM = ("npr_stream.h", "npr_stream.c", "npr_rate.c")
 FRONTENDS = ("float", "integer")
-FORMAT = 1  # NPR_FORMAT in npr.h
+BLOB = ("npr_blob.h", "npr_blob.c")
+BLOB_EXAMPLES = ("esp32_i2s", "linux_alsa")
+NAME = re.compile(
+    "(?<![A-Za-z0-9_])(lib|-D|-l|CONFIG_|)(npr|NPR)(?![A-Za-z0-9])"
+)  # what begins with the prefix
+LIST = "exported.txt"  # names of the exported files
+FORMAT = 2  # NPR_FORMAT in npr.h
 
 
-def export_c(checkpoint, folder, type="float32", config=None, frontend="float"):
+def export_c(checkpoint, folder, type="float32", config=None, frontend="float", prefix="npr", weights="c"):
     """Write the C sources of a model.
 
     Parameters
@@ -56,6 +69,11 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float"):
     frontend : {'float', 'integer'}
         'integer' is that of `IntegerFrontend`, for cores without a floating point unit: then nothing from
         samples to probabilities is a float. It goes with type 'int8'.
+    prefix : str
+        What every symbol, macro and file name begins with, so that several models fit into one program; in
+        macros its letters are capitals.
+    weights : {'c', 'blob'}
+        'blob': not in the program but in a file, ``npr_weights.bin``, which `npr_blob_open` checks and reads.
 
     Returns
     -------
@@ -72,6 +90,12 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float"):
         raise InputError(f"type is {type!r}; expected {' or '.join(ARITHMETIC)}")
     if frontend not in FRONTENDS:
         raise InputError(f"frontend is {frontend!r}; expected {' or '.join(FRONTENDS)}")
+    if weights not in ("c", "blob"):
+        raise InputError(f"weights are {weights!r}; expected c or blob")
+    if not re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", prefix):
+        raise InputError(
+            f"prefix is {prefix!r}; expected small letters, digits and single underscores, as in voice_1"
+        )
     checkpoint = _with_features(checkpoint, config)
     integer = frontend == "integer"
     if integer:
@@ -81,26 +105,62 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float"):
             "the weights have no statistics; expected mean and std to z-score the features with: npreslstm"
             " convert --mean-std adds them"
         )
-    files = generated_files(checkpoint, type, integer)
-    emulated = [f"qemu/{path.name}" for path in (SOURCES / "qemu").iterdir() if path.is_file()]
-    frontend_sources = _frontend_sources(checkpoint.features, integer)
-    floats = () if integer else FLOATS
-    for name in (*COMMON, *emulated, ARITHMETIC[type], *floats, *frontend_sources):
+    files = generated_files(checkpoint, type, integer, weights)
+    sources = _frontend_sources(checkpoint.features, integer)
+    library = {*COMMON, ARITHMETIC[type], *sources} | set(() if integer else FLOATS)
+    library |= set(BLOB if weights == "blob" else ())
+    examples = _examples(weights) if "npr_stream.h" in library else ()
+    for name in (*PACKAGING, *(f"src/{name}" for name in library), *_names("extras"), *examples):
         files[name] = (SOURCES / name).read_text(encoding="utf-8")
-    os.makedirs(os.path.join(folder, "qemu"), exist_ok=True)
-    for name in {
-        *ARITHMETIC.values(),
-        *FLOATS,
-        *FRONTEND,
-        *CLIP,
-        *ACTIVITY,
-        *c_integer.SOURCES,
-        "npr_tables.c",
-    } - files.keys():
-        Path(folder, name).unlink(missing_ok=True)
-    for name, text in files.items():
-        with atomic_write(os.path.join(folder, name), "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+    files = {_prefixed(name, prefix): _filled(content, prefix) for name, content in files.items()}
+    return _write(folder, files)
+
+
+def _names(part):
+    """Names of all files under a folder of `SOURCES`, which may lie in a zip file."""
+    names = []
+    for entry in (SOURCES / part).iterdir():
+        name = f"{part}/{entry.name}"
+        names += _names(name) if entry.is_dir() else [name]
+    return names
+
+
+def _examples(weights):
+    """Names of the examples' files; those that open a blob, where the weights are one."""
+    names = _names("examples")
+    return names if weights == "c" else [name for name in names if name.split("/")[1] in BLOB_EXAMPLES]
+
+
+def _filled(content, prefix):
+    """A file with the package's name and version, and with the prefix."""
+    if isinstance(content, bytes):
+        return content
+    name = "npreslstm" if prefix == "npr" else f"npreslstm_{prefix}"
+    return _prefixed(content.replace("@VERSION@", __version__).replace("@NAME@", name), prefix)
+
+
+def _prefixed(text, prefix):
+    """Text with other prefixes of names; npreslstm keeps its name."""
+    if prefix == "npr":
+        return text
+    return NAME.sub(lambda m: m[1] + (prefix if m[2] == "npr" else prefix.upper()), text)
+
+
+def _write(folder, files):
+    """Write {name: text or bytes}, and remove what an earlier export wrote and this one does not."""
+    files[LIST] = "\n".join(sorted({*files, LIST})) + "\n"
+    before = Path(folder, LIST)
+    old = before.read_text(encoding="utf-8").splitlines() if before.is_file() else ()
+    for name in set(old) - files.keys():
+        if re.fullmatch(r"[\w/.-]+", name) and not {"..", ""} & set(name.split("/")):
+            Path(folder, name).unlink(missing_ok=True)
+    for name, content in files.items():
+        path = Path(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, str):
+            content = content.encode()
+        with atomic_write(path, "wb") as file:
+            file.write(content)
     return sorted(files)
 
 
@@ -125,43 +185,51 @@ def _with_features(checkpoint, config):
 def _frontend_sources(features, integer):
     if features is None:
         return ()
+    behind = (
+        *(ACTIVITY if c_tables.has_activity(features) else ()),
+        *(STREAM if c_tables.has_stream(features) else ()),
+    )
     if integer:
-        return (*c_integer.SOURCES, *(ACTIVITY if c_tables.has_activity(features) else ()))
+        return (*c_integer.SOURCES, *behind)
     c_tables.check_supported(features)
-    if not c_tables.is_streaming(features):
-        return (*FRONTEND, *CLIP)
-    return (*FRONTEND, *ACTIVITY) if c_tables.has_activity(features) else FRONTEND
+    return (*FRONTEND, *behind) if c_tables.is_streaming(features) else (*FRONTEND, *CLIP)
 
 
-def generated_files(checkpoint, type, integer=False):
-    """{file name: text} of what is generated for a model, with the integer frontend or that of floats."""
+def generated_files(checkpoint, type, integer=False, where="c"):
+    """{file name: text or bytes} of what is generated for a model, with the integer frontend or that of floats;
+    `where` its weights are: 'c' or 'blob'.
+    """
     tables = c_integer if integer else c_tables
     folded = halve_sigmoids(fold(checkpoint.config, checkpoint.state))
     quantized = QuantizedModel.from_checkpoint(checkpoint) if type == "int8" else None
     statistics = _statistics(checkpoint, quantized if integer else None)
     weights = (_int8_weights if quantized else _float_weights)(checkpoint, quantized or folded, statistics)
-    bodies = {
-        "npr_sizes.h": _sizes(checkpoint, folded, type, integer),
-        "npr_weights.c": weights.text,
-        **c_vectors.files(checkpoint, quantized, integer),
+    arrays = {"npr_weights.c": weights.text} if where == "c" else weights.curves
+    library = {"npr_sizes.h": _sizes(checkpoint, folded, type, integer, where)} | arrays
+    bodies = {f"src/{name}": text for name, text in library.items()}
+    bodies |= {
+        f"extras/{name}": text for name, text in c_vectors.files(checkpoint, quantized, integer).items()
     }
     ledger = {
         "weights and tables of the network, const": weights.bytes,
         "`npr_state`": _state_bytes(folded, type),
     }
     if checkpoint.features is not None:
-        bodies["npr_tables.c"] = tables.definitions(checkpoint.features)
+        bodies["src/npr_tables.c"] = tables.definitions(checkpoint.features)
         ledger |= tables.ledger(checkpoint.features)
+    if c_tables.has_stream(checkpoint.features):
+        bodies["src/npr_filters.c"] = c_tables.filters()
     head = c_readme.notice(checkpoint, type)
     prose = {
-        "README.md": c_readme.readme(checkpoint, type, weights.crc, ledger, integer),
+        "README.md": c_readme.readme(checkpoint, type, weights.crc, ledger, where, integer),
         "LICENSE": c_readme.licence(),
     }
-    return {name: head + body for name, body in bodies.items()} | prose
-
-
-def _labels(checkpoint):
-    return checkpoint.classes or tuple(f"class {k}" for k in range(checkpoint.config.num_classes))
+    blob = (
+        {"npr_weights.bin": c_blob.blob(checkpoint, type, FORMAT, weights, integer)}
+        if where == "blob"
+        else {}
+    )
+    return {name: head + body for name, body in bodies.items()} | prose | blob
 
 
 def _statistics(checkpoint, quantized):
@@ -171,7 +239,7 @@ def _statistics(checkpoint, quantized):
     return dict(zip(("mean", "inverse_std"), c_vectors.statistics(checkpoint)))
 
 
-def _sizes(checkpoint, folded, type, integer):
+def _sizes(checkpoint, folded, type, integer, where):
     hidden = [lstm.W_h.shape[1] for lstm in folded.lstms]
     values = {
         "NPR_INT8": int(type == "int8"),
@@ -183,6 +251,9 @@ def _sizes(checkpoint, folded, type, integer):
         "NPR_RESIDUAL": folded.residual,
         "NPR_UNITS": sum(hidden),
         "NPR_WIDEST": max(hidden),
+        "NPR_STATE_BYTES": _state_bytes(folded, type),
+        "NPR_BLOB": int(where == "blob"),
+        "NPR_FEATURES": f"{c_blob.fingerprint(checkpoint.features, integer)}u",
     }
     if checkpoint.features is not None:
         values |= (c_integer if integer else c_tables).sizes(checkpoint.features)
@@ -211,86 +282,90 @@ def _panels(W_h, W_x):
 
 
 class _Weights:
-    """Collects the text of npr_weights.c, and the checksum and size of the arrays in the order that
+    """Collects the text of npr_weights.c, and the checksum, size and bytes of the arrays in the order that
     npr_verify reads them.
     """
 
     def __init__(self, checkpoint, statistics):
         self.text = '#include "npr.h"\n\n'
         self.crc = self.bytes = 0
-        self.statistics = ", ".join(statistics)
+        self.arrays, self.layers = [], []
+        self.curves = {}  # {file name: text} of what stays in the program when the rest is a blob
+        self.statistics = list(statistics)
         for name, values in statistics.items():
             self.add(name, values)
         self.text += (
             "static const char *const labels[] = {"
-            + ", ".join(map(c_text.string, _labels(checkpoint)))
+            + ", ".join(map(c_text.string, c_blob.labels_of(checkpoint)))
             + "};\n\n"
         )
 
-    def add(self, name, values, storage="static const"):
-        self.text += c_text.array(name, values, storage) + "\n"
-        self.crc = zlib.crc32(
-            np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes(), self.crc
-        )
+    def add(self, name, values):
+        """An array of the weights."""
+        self.text += c_text.array(name, values, "static NPR_CONST") + "\n"
+        self.arrays.append(values)
+        self._count(values)
+
+    def add_curve(self, name, values):
+        """A table that is the same for all weights."""
+        text = f"extern const {c_text.C_TYPES[values.dtype.name]} {name}[{len(values)}];\n"
+        text += c_text.array(name, values) + "\n"
+        self.text += text
+        self.curves["npr_curves.c"] = self.curves.get("npr_curves.c", '#include "npr.h"\n\n') + text
+        self._count(values)
+
+    def _count(self, values):
+        self.crc = zlib.crc32(c_blob.little_endian(values), self.crc)
         self.bytes += values.nbytes
 
-    def lstms(self, rows):
-        self.text += (
-            "static const npr_lstm lstms[] = {\n" + ",\n".join("    {" + row + "}" for row in rows) + "};\n\n"
-        )
+    def layer(self, numbers, names):
+        """One LSTM layer: what its struct begins with, and the arrays that follow."""
+        self.layers.append((numbers, names))
 
-    def model(self, checkpoint, folded_residual, layers, fields):
+    def model(self, checkpoint, residual, numbers, names):
+        """The model: the numbers of its struct before the statistics, and the arrays after the layers."""
         config = checkpoint.config
-        head = (
-            f"{FORMAT}u, {self.crc:#010x}u, {config.input_size}, {config.hidden_size}, {config.num_classes},"
-            f" {layers}, {folded_residual}"
+        sizes = [config.input_size, config.hidden_size, config.num_classes, len(self.layers), residual]
+        self.numbers = [*sizes, *numbers]
+        rows = ",\n".join(
+            "    {" + ", ".join([*map(str, numbers), *names]) + "}" for numbers, names in self.layers
         )
-        self.text += f"const npr_model npr_weights = {{\n    {head},\n    {fields}, labels}};\n"
+        self.text += f"static const npr_lstm lstms[] = {{\n{rows}}};\n\n"
+        fields = ", ".join(map(str, [f"{FORMAT}u", f"{self.crc:#010x}u", *self.numbers]))
+        arrays = ", ".join([*self.statistics, "lstms", *names, "labels"])
+        self.text += f"const npr_model npr_weights = {{\n    {fields},\n    {arrays}}};\n"
 
 
 def _float_weights(checkpoint, folded, statistics):
-    out, rows = _Weights(checkpoint, statistics), []
+    out = _Weights(checkpoint, statistics)
     for k, lstm in enumerate(folded.lstms):
         out.add(f"weights_{k}", np.concatenate([lstm.W_h, lstm.W_x], axis=1).T.astype(np.float32).reshape(-1))
         out.add(f"bias_{k}", lstm.b.astype(np.float32))
-        rows.append(f"{lstm.W_x.shape[1]}, {lstm.W_h.shape[1]}, weights_{k}, bias_{k}")
+        out.layer([lstm.W_x.shape[1], lstm.W_h.shape[1]], [f"weights_{k}", f"bias_{k}"])
     out.add("attention", folded.attention.astype(np.float32))
     out.add("head_weights", folded.head_W.astype(np.float32).reshape(-1))
     out.add("head_bias", folded.head_b.astype(np.float32))
-    out.lstms(rows)
-    fields = f"{out.statistics}, lstms, attention, head_weights, head_bias"
-    out.model(checkpoint, folded.residual, len(rows), fields)
+    out.model(checkpoint, folded.residual, [], ["attention", "head_weights", "head_bias"])
     return out
 
 
 def _int8_weights(checkpoint, quantized, statistics):
-    out, rows = _Weights(checkpoint, statistics), []
+    out = _Weights(checkpoint, statistics)
     for k, lstm in enumerate(quantized.lstms):
         out.add(f"weights_{k}", _panels(lstm.W_h, lstm.W_x))
-        for name in ("bias", "multiplier", "shift", "recurrent_shift"):
+        names = ["bias", "multiplier", "recurrent_shift"]
+        for name in names:
             out.add(f"{name}_{k}", getattr(lstm, name))
-        arrays = ", ".join(
-            f"{name}_{k}" for name in ("weights", "bias", "multiplier", "shift", "recurrent_shift")
-        )
-        rows.append(f"{lstm.W_x.shape[1]}, {lstm.W_h.shape[1]}, {lstm.c_bits}, {arrays}")
+        arrays = [f"{name}_{k}" for name in ("weights", *names)]
+        out.layer([lstm.W_x.shape[1], lstm.W_h.shape[1], lstm.c_bits], arrays)
     head = quantized.head
     out.add("attention", head.attention)
     out.add("head_weights", head.W.reshape(-1))
     for name in ("bias", "multiplier", "shift"):
         out.add(f"head_{name}", getattr(head, name))
-    for name, table in (
-        ("npr_tanh_table", fixed_point.TANH_TABLE),
-        ("npr_exp2_table", fixed_point.EXP2_TABLE),
-    ):
-        declared = f"extern const {c_text.C_TYPES[table.dtype.name]} {name}[{len(table)}];\n"
-        out.text += declared
-        out.add(name, table, "const")
-    out.lstms(rows)
-    fields = f"{quantized.x_bits}, {head.score_shift}, {head.score_multiplier}, {out.statistics}, lstms"
-    out.model(
-        checkpoint,
-        quantized.residual,
-        len(rows),
-        fields + ", attention, head_weights, head_bias, head_multiplier, head_shift",
-    )
+    out.add_curve("npr_tanh_table", fixed_point.TANH_TABLE)
+    out.add_curve("npr_exp2_table", fixed_point.EXP2_TABLE)
+    numbers = [quantized.x_bits, head.score_shift, head.score_multiplier]
+    names = ["attention", "head_weights", "head_bias", "head_multiplier", "head_shift"]
+    out.model(checkpoint, quantized.residual, numbers, names)
     return out

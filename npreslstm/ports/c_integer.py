@@ -3,7 +3,7 @@
 from npreslstm.errors import InputError
 from npreslstm.integer import frontend_tables
 from npreslstm.ports import c_text
-from npreslstm.ports.c_tables import has_activity
+from npreslstm.ports.c_tables import has_activity, has_stream
 
 SOURCES = ("npr_frontend.h", "npr_frontend_int.c")
 ARRAYS = (  # of FrontendTables, in npr_tables.c
@@ -47,7 +47,8 @@ def sizes(config):
         "NPR_UNIT": f"({tables.unit})",
         "NPR_TUNING_FIXED": 1,
     }
-    return values | ({"NPR_ACTIVITY": 1} if has_activity(config) else {})
+    values |= {"NPR_ACTIVITY": 1} if has_activity(config) else {}
+    return values | ({"NPR_STREAM": 1} if has_stream(config) else {})
 
 
 def arrays(config):

@@ -31,6 +31,14 @@ FRONTEND_COLUMNS = {
     "clip": "network behind it, instructions a clip",
 }
 FRONTEND_OBJECTS = "npr_features.o", "npr_spectrum.o", "npr_frontend_int.o"
+STREAM_COLUMNS = {
+    "core": "core",
+    "stream_code": "code, bytes",
+    "stream_ram": "RAM without the ring, bytes",
+    "from_16000": "instructions a hop from 16 kHz",
+    "from_44100": "from 44.1 kHz",
+    "from_48000": "from 48 kHz",
+}
 
 
 def measure(folder, core, type):
@@ -47,7 +55,7 @@ def measure(folder, core, type):
     Returns
     -------
     dict
-        The columns of the two tables; bytes and instructions are ints.
+        The columns of the tables; bytes and instructions are ints.
 
     Raises
     ------
@@ -66,6 +74,7 @@ def measure(folder, core, type):
         "constants": sizes["npr_weights.o"],
         "code": sizes["minimal.elf"] - sizes["npr_weights.o"],
         "frontend_tables": sizes["npr_tables.o"],
+        "stream_code": sizes.get("npr_stream.o", 0) + sizes.get("npr_rate.o", 0),
         "frontend_code": sum(sizes.get(name, 0) for name in FRONTEND_OBJECTS),
         "arithmetic": "integer" if "npr_frontend_int.o" in sizes else "float",
     }
@@ -93,7 +102,7 @@ def _cell(value):
 
 
 def _make(folder, core, target):
-    command = ["make", "-s", "-C", os.path.join(folder, "qemu"), f"CORE={core}", target]
+    command = ["make", "-s", "-C", os.path.join(folder, "extras", "qemu"), f"CORE={core}", target]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     if done.returncode:
         raise InputError(f"{folder} on {core}: {(done.stderr or done.stdout).strip().splitlines()[0]}")

@@ -67,7 +67,7 @@ class CLibrary:
     """
 
     def __init__(self, folder):
-        self.sizes = _sizes(Path(folder) / "npr_sizes.h")
+        self.sizes = _sizes(Path(folder) / "src" / "npr_sizes.h")
         self.lib = _load(Path(folder) / "libnpr.so")
         self.lib.npr_status_text.restype = ctypes.c_char_p
         self.model = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.in_dll(self.lib, "npr_weights")))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from npreslstm import __version__
-from npreslstm.ports.c_tables import has_activity
+from npreslstm.ports.c_tables import has_activity, has_stream
 from npreslstm.ports.c_vectors import SOUND_TOLERANCES
 
 FOLDED = (
@@ -30,6 +30,10 @@ INTEGER = (
 GATED = "It ends with the scores and decisions of the voice-activity gate, which must be equal.\n"
 # the board with the M0 has no room for weights in float32
 CORES = {"float32": "m3, m4f, m7", "int8": "m0, m3, m4f, m7, m55"}
+WHERE = {
+    "c": "`const` (`npr_weights.c`)",
+    "blob": "a file, `npr_weights.bin`, which `npr_blob_open` of `npr_blob.h` checks and uses where it lies",
+}
 PROOF = {"float32": "to 1e-5", "int8": "in every bit"}
 
 
@@ -42,10 +46,13 @@ def notice(checkpoint, type):
     )
 
 
-def readme(checkpoint, type, crc, ledger, integer=False):
-    """README.md of an exported folder; `ledger` is {what: bytes}, `integer` whether the frontend is that."""
+def readme(checkpoint, type, crc, ledger, where="c", integer=False):
+    """README.md of an exported folder; `ledger` is {what: bytes}, `where` the weights are, `integer` whether
+    the frontend is that.
+    """
     config, features = checkpoint.config, checkpoint.features
     source = _terms(checkpoint)
+    file = {"c": "npr_weights.c", "blob": "npr_weights.bin"}[where]
     assumed = type == "int8" and "calibration" not in checkpoint.notes
     return f"""# ResLSTM-SA in C99, {type}
 
@@ -53,14 +60,18 @@ def readme(checkpoint, type, crc, ledger, integer=False):
 Weights: SHA-256 `{checkpoint.sha256}`, CRC-32 of the arrays `{crc:08x}` (`npr_verify` computes it again).
 
     make test                          # build the self-test with the host's compiler and run it
-    make -C qemu CORE=m4f test         # the same on an emulated Cortex-M4 with floating point unit ({CORES[type]})
-    make -C qemu CORE=m3 measure       # instructions and stack; `sizes` for flash
+    make -C extras/qemu CORE=m4f test  # the same on an emulated Cortex-M4 with floating point unit ({CORES[type]})
+    make -C extras/qemu CORE=m3 measure  # instructions and stack; `sizes` for flash
     cmake -B build . && cmake --build build && ctest --test-dir build
 
-The first and the last need a C99 compiler with make or CMake, those in `qemu` arm-none-eabi-gcc with newlib and qemu-system-arm.
+The first and the last need a C99 compiler with make or CMake, those in `extras/qemu` arm-none-eabi-gcc with newlib and
+qemu-system-arm.
+
+`src/` is the library, and all that is compiled into a program: as a library of Arduino or PlatformIO, a component of
+ESP-IDF, a module of Zephyr, a CMake target (`npr`) or plain files. `extras/` has the self-test.
 
 `npr.h` is the interface: `npr_init`, `npr_push_frame` for every frame, `npr_result` whenever an answer is wanted, `npr_reset` between clips.
-Weights are `const` (`npr_weights.c`); `npr_state` is all that changes, and it belongs to the caller. Every function returns a status.
+Weights are {WHERE[where]}; `npr_state` is all that changes, and it belongs to the caller. Every function returns a status.
 {_frontend(features)}{INTEGER if integer else ""}
 | what | bytes |
 |---|---|
@@ -70,7 +81,7 @@ Folded into the weights: {FOLDED}.
 {ASSUMED if assumed else ""}
 The self-test compares every frame's hidden and cell states, attention sum, context and logits with NumPy's, {PROOF[type]}.
 {_heard(features, integer)}{GATED if features and has_activity(features) else ""}
-Licence: the code, generated files included, is under the MIT licence (LICENSE). The numbers in `npr_weights.c` are the weights: {source}.
+Licence: the code, generated files included, is under the MIT licence (LICENSE). The numbers in `{file}` are the weights: {source}.
 """
 
 
@@ -106,6 +117,11 @@ def _frontend(features):
         )
         call = f"`npr_clip.h` turns a whole clip into features{trimmed}"
     gate = "`npr_activity.h` says where speech is, every 32 ms.\n" if has_activity(features) else ""
+    if has_stream(features):
+        gate += (
+            "`npr_stream.h` takes blocks of any size from a microphone at 16, 44.1 or 48 kHz, also in an interrupt,"
+            " and tells of utterances; `examples/` has programs for boards.\n"
+        )
     return f"{call}: 16-bit mono at {features.sample_rate} Hz.\n{gate}"
 
 

@@ -4,7 +4,7 @@ zeros.
 
 import numpy as np
 
-from npreslstm.audio import activity
+from npreslstm.audio import activity, decimation
 from npreslstm.audio.chroma import PITCH_RANGE, chroma_filter_bank, hz_to_octaves
 from npreslstm.audio.mfcc import mel_filter_bank
 from npreslstm.errors import InputError
@@ -59,6 +59,23 @@ def has_activity(config):
     return is_streaming(config) and config.sample_rate == activity.SAMPLE_RATE
 
 
+def has_stream(config):
+    """Whether ``npr_stream`` goes with the frontend: it has the gate, and a frame for each of the gate's decisions."""
+    return config is not None and has_activity(config) and config.hop_length == activity.HOP
+
+
+def filters():
+    """Text of npr_filters.c: the first half of the phases of each rate conversion, one after the other."""
+    rows = {rate: decimation.low_pass(rate) for rate in (44_100, 48_000)}
+    arrays = {
+        f"npr_filter_{rate}": h[: (len(h) + 1) // 2].reshape(-1).astype(np.int16) for rate, h in rows.items()
+    }
+    return '#include "npr_stream.h"\n\n' + "\n".join(
+        f"extern const int16_t {name}[{len(values)}];\n{c_text.array(name, values)}"
+        for name, values in arrays.items()
+    )
+
+
 def sizes(config):
     """{macro: value} for npr_sizes.h."""
     values = {
@@ -79,6 +96,8 @@ def sizes(config):
         values |= {"NPR_TOP_DB": config.top_db, "NPR_PITCH_START": int(start), "NPR_PITCH_STOP": int(stop)}
     if has_activity(config):
         values["NPR_ACTIVITY"] = 1
+    if has_stream(config):
+        values["NPR_STREAM"] = 1
     if config.trim_db is not None:
         values["NPR_TRIM_RATIO"] = 10.0 ** (-config.trim_db / 10)
     return {

@@ -8,10 +8,12 @@ every bit where it is one of integers: they go further than sound does, so that 
 import numpy as np
 
 from npreslstm.audio import activity
+from npreslstm.audio.decimation import Decimator
 from npreslstm.audio.features import extract_features
 from npreslstm.errors import InputError
 from npreslstm.integer import fixed_point, frontend, frontend_tables
 from npreslstm.layers.activations import softmax
+from npreslstm.listening import Listener
 from npreslstm.ports import c_tables, c_text
 from npreslstm.streaming import StreamingResLSTM
 
@@ -21,6 +23,9 @@ SOUND_HOPS = 12
 # louder, the end.
 LOUDNESS = (0, 0, 0, *[2] * 9, *[24] * 7, *[3] * 2, *[2] * 11, 256, *[2] * 6, *[4] * 3, *[3] * 5)
 LOUDNESS += (*[6] * 30, 0, 1, 200, 200)
+# The stream's: two utterances, with a pause between them that is longer than its hangover.
+SPOKEN = (*LOUDNESS, *[0] * 24, *LOUDNESS[:20])
+RATE_SAMPLES = 600  # for each rate conversion: noise with a constant, at full scale in its middle
 # The network of integers has none. Its probabilities from sound have a larger one: a feature may be rounded
 # to the next integer.
 TOLERANCES = {"float32": {"": 1e-5, "PROBABILITY_": 2e-6}, "int8": {"": 0.0, "PROBABILITY_": 1e-3}}
@@ -84,20 +89,20 @@ def sound(config):
     return np.clip(np.rint(wave), -32768, 32767).astype(np.int16)
 
 
-def activity_sound():
-    """int16 samples as loud as LOUDNESS says, by a linear congruential generator that the self-test has as
+def noise_as_loud_as(loudness):
+    """int16 samples, a hop for each number of `loudness`, by a linear congruential generator that the self-test has as
     well.
     """
-    noise, state = np.empty((len(LOUDNESS), activity.HOP), np.int64), SEED
+    noise, state = np.empty((len(loudness), activity.HOP), np.int64), SEED
     for k in range(noise.size):
         state = (1664525 * state + 1013904223) % 2**32
         noise.flat[k] = (state >> 16) - 32768
-    return np.fix(noise * np.array(LOUDNESS)[:, None] / 256).astype(np.int16).reshape(-1)
+    return np.fix(noise * np.array(loudness)[:, None] / 256).astype(np.int16).reshape(-1)
 
 
 def activity_vectors():
     """What the voice-activity gate makes of that: the score of each hop, and the decision about it."""
-    gate, hops = activity.VoiceActivity(), activity_sound().reshape(-1, activity.HOP)
+    gate, hops = activity.VoiceActivity(), noise_as_loud_as(LOUDNESS).reshape(-1, activity.HOP)
     scores, decisions = [], []
     for hop in hops:
         decisions.extend(gate.push(hop))
@@ -109,6 +114,29 @@ def activity_vectors():
         np.array(decisions, np.int8),
     )
     return {"loudness": loudness, "scores": scores, "speech": speech}
+
+
+def stream_vectors(checkpoint, arithmetic):
+    """Events of noise as loud as SPOKEN, and what the rate conversions make of noise.
+
+    Returns
+    -------
+    dict
+        spoken (hops,) int32; events (E, 3) int32, the kind, hop and label of each; chances (E, C), their probabilities;
+        noise (RATE_SAMPLES,) int16; from_44100 and from_48000 int16, the same at 16 kHz.
+    """
+    ear = Listener(checkpoint, activity.SAMPLE_RATE, arithmetic)
+    events = [*ear.push(noise_as_loud_as(SPOKEN)), *ear.finish()]
+    nothing = np.zeros_like(next(e.probabilities for e in events if e.probabilities is not None))
+    chances = np.array([nothing if e.probabilities is None else e.probabilities for e in events])
+    rows = [(e.kind.value, e.hop, p.argmax()) for e, p in zip(events, chances)]
+    noise = np.random.default_rng(SEED).normal(3000, 6000, RATE_SAMPLES)
+    third = RATE_SAMPLES // 3
+    noise[third : 2 * third] = np.where(np.sin(np.arange(third) ** 1.6 / 20) > 0, 32767, -32768)
+    noise = np.clip(np.rint(noise), -32768, 32767).astype(np.int16)
+    rates = {f"from_{rate}": Decimator(rate).push(noise) for rate in (44_100, 48_000)}
+    spoken = np.array(SPOKEN, np.int32)
+    return {"spoken": spoken, "events": np.array(rows, np.int32), "chances": chances, "noise": noise} | rates
 
 
 def sound_vectors(checkpoint, quantized=None):
@@ -213,19 +241,22 @@ def files(checkpoint, quantized=None, integer=False):
     trace = quantized_trace(quantized, x) if quantized else float_trace(checkpoint, x)
     arrays = {"features": raw} | trace
     features = checkpoint.features
+    arithmetic = "integer" if integer else "int8" if quantized else "float32"
     gated = activity_vectors() if features is not None and c_tables.has_activity(features) else {}
+    streamed = stream_vectors(checkpoint, arithmetic) if c_tables.has_stream(features) else {}
     tolerances = SOUND_TOLERANCES | TOLERANCES["int8" if quantized else "float32"]
     tolerances = {name: np.int32(0) if integer else np.float32(value) for name, value in tolerances.items()}
     definitions = [
-        c_text.array(f"npr_vector_{name}", values) for name, values in (arrays | heard | gated).items()
+        c_text.array(f"npr_vector_{name}", values)
+        for name, values in (arrays | heard | gated | streamed).items()
     ]
     return {
-        "npr_vectors.h": _declarations(heard, gated, tolerances),
+        "npr_vectors.h": _declarations(heard, gated, streamed, tolerances),
         "npr_vectors.c": '#include "npr_vectors.h"\n\n' + "\n".join(definitions),
     }
 
 
-def _declarations(heard, gated, tolerances):
+def _declarations(heard, gated, streamed, tolerances):
     numbers = {"NPR_VECTOR_FRAMES": FRAMES} | {
         f"NPR_{name}TOLERANCE": value for name, value in tolerances.items()
     }
@@ -255,6 +286,21 @@ def _declarations(heard, gated, tolerances):
         numbers |= {"NPR_ACTIVITY_SEED": SEED, "NPR_ACTIVITY_HOPS": len(LOUDNESS)}
         kinds = {"loudness": "int32_t", "scores": "int32_t", "speech": "int8_t"}
         arrays += [f"{kinds[name]} npr_vector_{name}[NPR_ACTIVITY_HOPS]" for name in gated]
+    if streamed:
+        numbers |= {
+            "NPR_RATE_SAMPLES": RATE_SAMPLES,
+            "NPR_EVENTS": len(streamed["events"]),
+            "NPR_SPOKEN_HOPS": len(SPOKEN),
+        }
+        arrays += ["int32_t npr_vector_spoken[NPR_SPOKEN_HOPS]"]
+        arrays += [
+            "int32_t npr_vector_events[NPR_EVENTS][3]",
+            "npr_probability npr_vector_chances[NPR_EVENTS][NPR_CLASSES]",
+        ]
+        arrays += ["int16_t npr_vector_noise[NPR_RATE_SAMPLES]"]
+        arrays += [
+            f"int16_t npr_vector_{name}[{len(streamed[name])}]" for name in ("from_44100", "from_48000")
+        ]
     lines = ["#ifndef NPR_VECTORS_H", "#define NPR_VECTORS_H", "", '#include "npr.h"', ""]
     lines += [f"#define {name} {c_text.literal(value)}" for name, value in numbers.items()]
     return "\n".join([*lines, "", *(f"extern const {array};" for array in arrays), "", "#endif", ""])

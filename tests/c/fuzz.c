@@ -7,6 +7,7 @@
 #include "npr.h"
 #include "npr_activity.h"
 #include "npr_frontend.h"
+#include "npr_stream.h"
 
 static uint32_t seed;
 static uint32_t draw(uint32_t n) { /* xorshift32 (Marsaglia 2003) */
@@ -126,6 +127,42 @@ static void activity_step(npr_activity *activity) {
     if (activity->ended && draw(2)) require(npr_activity_init(activity) == NPR_OK, "next recording");
 }
 
+static int16_t *ring;
+
+static void begin_stream(npr_stream *stream) {
+    const npr_rate *rates[] = {&npr_rate_16000, &npr_rate_44100, &npr_rate_48000};
+    require(npr_stream_init(stream, &npr_weights, rates[draw(3)], ring, 256) == NPR_OK, "stream");
+}
+
+static void stream_step(npr_stream *stream) {
+    int16_t pcm[700];
+    npr_event event;
+    const size_t samples = draw(701), room = npr_stream_room(stream);
+    const uint32_t range = 1 + draw(65536);
+    for (size_t k = 0; k < samples; k++) {
+        pcm[k] = (int16_t)((int)draw(range) - (int)(range / 2));
+    }
+    const npr_status written = npr_stream_write(stream, samples > 0 ? pcm : NULL, samples);
+    require(written == (samples > room ? NPR_ERROR_OVERRUN : NPR_OK), "write");
+    const npr_status expected = stream->finished ? NPR_ERROR_STATE : NPR_OK;
+    npr_status status = npr_stream_poll(stream, &event);
+    require(status == expected, "poll");
+    require(status != NPR_OK || written == NPR_OK || event.kind == NPR_OVERRUN, "an overrun that is not told");
+    while (status == NPR_OK && event.kind != NPR_NOTHING) {
+        require(event.label < NPR_CLASSES && event.kind <= NPR_OVERRUN, "event");
+        status = npr_stream_poll(stream, &event);
+    }
+    if (draw(100) == 0) {
+        do {
+            require(npr_stream_finish(stream, &event) == NPR_OK, "finish");
+        } while (event.kind != NPR_NOTHING);
+    }
+    if (stream->finished && draw(2)) {
+        begin_stream(stream);
+    }
+    require(npr_stream_init(stream, &npr_weights, &npr_rate_16000, ring, 255) == NPR_ERROR_SIZE, "a ring of 255");
+}
+
 int main(int argc, char **argv) {
     require(argc == 3, "usage: npr_fuzz STEPS SEED");
     const long steps = strtol(argv[1], NULL, 10);
@@ -133,6 +170,9 @@ int main(int argc, char **argv) {
     npr_state *state = (npr_state *)malloc(sizeof *state); /* on the heap, where the sanitizer sees a step beyond its end */
     npr_frontend *frontend = (npr_frontend *)malloc(sizeof *frontend);
     npr_activity *activity = (npr_activity *)malloc(sizeof *activity);
+    npr_stream *stream = (npr_stream *)malloc(sizeof *stream);
+    ring = (int16_t *)malloc(256 * sizeof *ring);
+    begin_stream(stream);
     require(npr_verify(&npr_weights) == NPR_OK && npr_init(&npr_weights, state) == NPR_OK && npr_frontend_init(frontend) == NPR_OK, "init");
     require(npr_activity_init(activity) == NPR_OK, "init");
     npr_model damaged = npr_weights;
@@ -145,11 +185,12 @@ int main(int argc, char **argv) {
             case 2: case 3: ask(state); break;
             case 4: frontend_step(frontend); break;
             case 6: activity_step(activity); break;
+            case 7: stream_step(stream); break;
             case 5: push_values(state); break;
             default: push_features(state);
         }
     }
-    free(state), free(frontend), free(activity);
+    free(state), free(frontend), free(activity), free(stream), free(ring);
     printf("%ld steps\n", steps);
     return 0;
 }

@@ -119,16 +119,18 @@ def test_the_readme_tells_its_size(c, folder, tmp_path):
         " return 0; }"
     )
     (tmp_path / "size.c").write_text(code)
-    subprocess.run(["cc", f"-I{folder}", tmp_path / "size.c", "-o", tmp_path / "size"], check=True)
+    subprocess.run(["cc", f"-I{folder}/src", tmp_path / "size.c", "-o", tmp_path / "size"], check=True)
     size = int(subprocess.run([tmp_path / "size"], capture_output=True, check=True).stdout)
     assert f"| `npr_activity` | {size:,} |" in (folder / "README.md").read_text()
 
 
 def test_it_goes_with_features_that_stream_at_16_khz(tmp_path):
     made = checkpoint("h32")
-    assert "npr_activity.c" in export_c(made, tmp_path) and (tmp_path / "npr_activity.h").is_file()
+    assert "src/npr_activity.c" in export_c(made, tmp_path) and (tmp_path / "src/npr_activity.h").is_file()
     other = dataclasses.replace(made, features=dataclasses.replace(made.features, sample_rate=8000))
     for without in (other, checkpoint("h32", "paper"), checkpoint("h32", None)):
-        assert "npr_activity.c" not in export_c(without, tmp_path)
-        assert not (tmp_path / "npr_activity.c").exists() and not (tmp_path / "npr_activity.h").exists()
+        assert "src/npr_activity.c" not in export_c(without, tmp_path)
+        assert (
+            not (tmp_path / "src/npr_activity.c").exists() and not (tmp_path / "src/npr_activity.h").exists()
+        )
         assert "npr_activity" not in (tmp_path / "README.md").read_text()

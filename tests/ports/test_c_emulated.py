@@ -30,7 +30,7 @@ def folders(tmp_path_factory):
 
 
 def emulate(folder, core, what, *variables):
-    command = ["make", "-s", "-C", folder / "qemu", f"CORE={core}", *variables, what]
+    command = ["make", "-s", "-C", folder / "extras" / "qemu", f"CORE={core}", *variables, what]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
@@ -39,7 +39,7 @@ def emulate(folder, core, what, *variables):
     [("m0", "int8"), ("m3", "int8"), ("m4f", "int8"), ("m7", "int8"), ("m3", "float32"), ("m4f", "float32")],
 )
 def test_the_selftest_passes(folders, core, type):
-    stages = ["network"] if core == "m0" else [*SOUND, "network", "activity"]
+    stages = ["network"] if core == "m0" else [*SOUND, "network", "activity", "rates", "stream"]
     assert_passes(emulate(folders[type], core, "test"), stages)
 
 
@@ -47,8 +47,9 @@ def test_the_selftest_passes(folders, core, type):
 def test_integers_are_numpys_from_samples_to_probabilities(folders, core):
     """On the M0 too: this frontend fits its 16 KB of RAM."""
     done = emulate(folders["integer"], core, "test")
-    assert_passes(done, [*SOUND, "network", "activity"])
-    assert done.stdout.count("at most by 0\n") == len(SOUND) + 2
+    stages = [*SOUND, "network", "activity", "rates", *(["stream"] if core != "m0" else [])]
+    assert_passes(done, stages)
+    assert done.stdout.count("at most by 0\n") == len(stages)
 
 
 def test_the_selftest_of_whole_clips_passes(tmp_path):
@@ -63,12 +64,12 @@ def test_the_page_shows_what_the_bundled_weights_print(tmp_path):
     printed = emulate(tmp_path, "m4f", "test").stdout.splitlines()
     shown = (
         PAGE.read_text(encoding="utf-8")
-        .partition("make -C mcu_c/qemu CORE=m4f test\n    sound")[2]
+        .partition("make -C mcu_c/extras/qemu CORE=m4f test\n    sound")[2]
         .partition("\n\n")[0]
     )
     shown = [line.strip() for line in ("sound" + shown).splitlines()]
     words, figures = zip(*map(without_largest, shown))
-    found, largest = zip(*map(without_largest, printed[-7:]))
+    found, largest = zip(*map(without_largest, printed[-9:]))
     assert words == found
     # NumPy's own features, which C is compared with, round as its BLAS does: chroma 7.7e-07 with one kernel,
     # 8.9e-07 with another.
@@ -91,7 +92,7 @@ def assert_passes(done, stages):
 
 def test_a_failure_is_an_exit_status(folders, tmp_path):
     export_c(checkpoint("h64"), tmp_path, "int8")
-    source = tmp_path / "npr_int8.c"
+    source = tmp_path / "src" / "npr_int8.c"
     source.write_text(source.read_text().replace("+ 32769) >> 1", "+ 32768) >> 1"))
     done = emulate(tmp_path, "m3", "test")
     assert done.returncode != 0 and done.stdout.endswith("FAIL\n")
@@ -122,6 +123,10 @@ def test_costs_stay_within_budget_and_within_the_ledger(folders, core, type, cli
         assert figures[name] <= 1.1 * row[name], name
     if type == "int8":
         assert_within_frontend_ledger(figures)
+        rows = c_ledger.read_markdown(page, c_ledger.STREAM_COLUMNS)
+        row = next(row for row in rows if row["core"] == c_ledger.CORES[core])
+        for name in list(c_ledger.STREAM_COLUMNS)[1:]:
+            assert figures[name] <= 1.1 * row[name], name
 
 
 def assert_within_frontend_ledger(figures):

@@ -146,6 +146,42 @@ ACTIVITY = {
     "delay": ("activity->late = NPR_ACTIVITY_DELAY", "activity->late = NPR_ACTIVITY_DELAY - 1"),
     "end": ("if (*decision == NPR_UNDECIDED) activity->left++;", ""),
 }
+RATE = {
+    "rounding": ("sum = 1 << 14", "sum = 0"),
+    "phase": ("(phase + 1) * NPR_TAPS", "phase * NPR_TAPS + NPR_TAPS - 1"),
+    "phase, backwards": ("rate->up - 1u - phase", "rate->up - 2u - phase"),
+    "half of the phases": ("phase < (rate->up + 1u) / 2", "phase + 1 < (rate->up + 1u) / 2"),
+    "saturation": ("v > 32767 ? 32767", "v > 32760 ? 32760"),
+    "constant, rounding": ("decimator->mean + (1 << (MEAN_BITS - 1))", "decimator->mean"),
+    "constant, speed": ("MEAN_SHIFT 9", "MEAN_SHIFT 10"),
+    "constant, order": ("return saturate(v)", "return saturate(v + 1)"),
+    "window, second half": ("window[0] = window[NPR_TAPS] = sample", "window[0] = sample"),
+    "window, newest": ("decimator->position, window + 1)", "decimator->position, window)"),
+    "position": ("decimator->position + rate->down", "decimator->position + rate->down + 1"),
+    "position, wrap": ("decimator->place + 1u) % NPR_TAPS", "decimator->place + 1u) % (NPR_TAPS - 1)"),
+}
+STREAM_EVENTS = {
+    "ring, place": ("stream->written & stream->mask", "(stream->written + 1) & stream->mask"),
+    "ring, wrap": ("memcpy(stream->ring, pcm + first", "memcpy(stream->ring, pcm"),
+    "ring, room": ("stream->mask + 1u - (stream->written", "stream->mask - (stream->written"),
+    "overrun, count": ("(uint32_t)(samples - taken)", "(uint32_t)samples"),
+    "overrun, told": ("event->kind = NPR_OVERRUN", "event->kind = NPR_NOTHING"),
+    "hop": ("event->hop = stream->decided++", "event->hop = ++stream->decided"),
+    "kept frame": ("stream->kept[stream->heard %", "stream->kept[(stream->heard + 1) %"),
+    "end": ("report(stream, NPR_END, event);\n    }\n    if", "NPR_OK;\n    }\n    if"),
+    "period": ("stream->since == NPR_STREAM_PERIOD)", "stream->since == NPR_STREAM_PERIOD + 1)"),
+    "smoothing": ("alone ? now[k]", "!alone ? now[k]"),
+    "smoothing, end": ("kind == NPR_END && !stream->renewed", "0"),
+    "smoothing, part": ("NPR_STREAM_PERIOD * before", "before"),
+    "start, network": (
+        "npr_status status = npr_reset(stream->model, &stream->state);",
+        "npr_status status = NPR_OK;",
+    ),
+    "lead": ("stream->heard = hop - NPR_STREAM_LEAD", "stream->heard = hop - NPR_STREAM_LEAD + 1"),
+    "hangover": ("> NPR_STREAM_HANGOVER", ">= NPR_STREAM_HANGOVER"),
+    "hangover, speech in it": ("stream->quiet = 0;", ""),
+    "end of the recording": ("stream->decided;\n", "stream->decided + 1;\n"),
+}
 INTEGER_FRONTEND = {
     "window": ("32768 + minus_cos", "32768 - minus_cos"),
     "window, asymmetric": (
@@ -301,7 +337,6 @@ ARRAYS = {
             "weights_1",
             "bias_0",
             "multiplier_1",
-            "shift_0",
             "recurrent_shift_1",
             "attention",
             "head_weights",
@@ -330,6 +365,8 @@ TABLES = {
         "npr_chroma_start",
         "npr_chroma_count",
         "npr_chroma_weights",
+        "npr_filter_44100",
+        "npr_filter_48000",
     ],
     "integer": [
         *("npr_cosine", "npr_mel_start", "npr_mel_count", "npr_mel_weights", "npr_mel_offset"),
@@ -345,6 +382,8 @@ MUTATIONS = {
     ("int8", "npr_spectrum.c"): SPECTRUM,
     ("int8", "npr_features.c"): FEATURES | STREAM,
     ("int8", "npr_activity.c"): ACTIVITY,
+    ("int8", "npr_rate.c"): RATE,
+    ("integer", "npr_stream.c"): STREAM_EVENTS,
     ("integer", "npr_frontend_int.c"): INTEGER_FRONTEND,
     ("integer", "npr_int8.c"): INTEGER_NETWORK,
     ("integer", "npr_internal.h"): HALF,
@@ -365,7 +404,7 @@ class Folder:
         if features == "paper":
             made = dataclasses.replace(made, features=dataclasses.replace(made.features, trim_db=30.0))
         export_c(made, folder, type, frontend=frontend)
-        self.sources = sorted(folder.glob("npr*.c"))
+        self.sources = sorted([*folder.glob("src/*.c"), *folder.glob("extras/*.c")])
         for source in self.sources:
             self.compile(source)
 
@@ -378,7 +417,8 @@ class Folder:
                 "-w",
                 *self.flags,
                 *flags,
-                f"-I{self.folder}",
+                f"-I{self.folder}/src",
+                f"-I{self.folder}/extras",
                 "-c",
                 source,
                 "-o",
@@ -398,7 +438,7 @@ class Folder:
                 (tmp_path / source.name).write_text(source.read_text())
             self.compile(tmp_path / source.name, f"-I{tmp_path}")
         objects = [
-            (tmp_path if source in changed else self.folder) / f"{source.stem}.o" for source in self.sources
+            (tmp_path if source in changed else source.parent) / f"{source.stem}.o" for source in self.sources
         ]
         subprocess.run(["gcc", *objects, "-o", tmp_path / "selftest"], check=True)
         done = subprocess.run([tmp_path / "selftest"], capture_output=True, text=True, timeout=60)
@@ -430,7 +470,7 @@ def assert_caught(status, output):
 @pytest.mark.parametrize("name", ["float32", "int8", "integer", "short", "paper"])
 def test_the_unchanged_code_passes(folders, tmp_path, name):
     status, output = folders[name].run(
-        "npr_model.c", (folders[name].folder / "npr_model.c").read_text(), tmp_path
+        "npr_model.c", (folders[name].folder / "src" / "npr_model.c").read_text(), tmp_path
     )
     assert status == 0 and output.endswith("PASS\n")
 
@@ -441,7 +481,7 @@ def test_the_unchanged_code_passes(folders, tmp_path, name):
 )
 def test_changed_arithmetic_is_caught(folders, tmp_path, folder, file, what):
     old, new = MUTATIONS[folder, file][what]
-    text = (folders[folder].folder / file).read_text()
+    text = (folders[folder].folder / "src" / file).read_text()
     assert old in text, "the mutation no longer fits the code"
     assert_caught(*folders[folder].run(file, text.replace(old, new, 1), tmp_path))
 
@@ -449,7 +489,7 @@ def test_changed_arithmetic_is_caught(folders, tmp_path, folder, file, what):
 def run_with_changed_entries(folder, name, array, tmp_path):
     """The self-test with some numbers of an array of the file `name` changed."""
     before, values, after = re.fullmatch(
-        rf"(.*\b{array}\[\d+\] = {{)([^}}]*)(}}.*)", (folder.folder / name).read_text(), re.DOTALL
+        rf"(.*\b{array}\[\d+\] = {{)([^}}]*)(}}.*)", (folder.folder / "src" / name).read_text(), re.DOTALL
     ).groups()
     numbers = [number.strip() for number in values.split(",")]
     for k in entries_to_change(array, numbers):
@@ -470,7 +510,8 @@ def test_a_changed_entry_is_caught(folders, tmp_path, type, array):
     ("folder", "array"), [(folder, array) for folder, arrays in TABLES.items() for array in arrays]
 )
 def test_a_changed_entry_of_the_frontend_is_caught(folders, tmp_path, folder, array):
-    assert_caught(*run_with_changed_entries(folders[folder], "npr_tables.c", array, tmp_path))
+    name = "npr_filters.c" if array.startswith("npr_filter_") else "npr_tables.c"
+    assert_caught(*run_with_changed_entries(folders[folder], name, array, tmp_path))
 
 
 def test_the_page_says_how_many_changes():

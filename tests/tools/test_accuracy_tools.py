@@ -19,8 +19,9 @@ from npreslstm.conditions.condition import Condition
 from npreslstm.errors import InputError
 from npreslstm.experiments.journal import Journal
 from npreslstm.experiments.protocol import PAPER_TEST
+from npreslstm.listening import Event, EventKind
 from npreslstm.training.dataset import load_dataset
-from tools.accuracy import ladder, robustness, score_folds
+from tools.accuracy import ladder, listening, robustness, score_folds
 
 
 def test_the_ladder_never_hears_the_speakers_of_the_bundled_weights():
@@ -230,3 +231,15 @@ def test_the_integer_frontend_is_compared_clip_by_clip(ravdess, capsys):
     assert "clips with the same label: 3 (100.00 %)" in printed
     with pytest.raises(InputError, match="--every is 0"):
         integer_frontend.main([str(ravdess), "--every", "0"])
+
+
+def test_of_a_clip_the_longest_utterance_counts():
+    first, second = np.eye(3)[:2]
+    events = [Event(EventKind.START, 4), Event(EventKind.END, 10, "a", first)]
+    events += [
+        Event(EventKind.START, 20),
+        Event(EventKind.RESULT, 51, "a", first),
+        Event(EventKind.END, 60, "b", second),
+    ]
+    assert listening.longest_utterance(events) == 1
+    assert listening.longest_utterance(events[:2]) == 0 and listening.longest_utterance([]) == -1

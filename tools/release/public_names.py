@@ -22,6 +22,7 @@ MODULES = (
     "npreslstm.gradient_check",
     "npreslstm.integer.frontend",
     "npreslstm.integer_recognizer",
+    "npreslstm.listening",
     "npreslstm.model",
     "npreslstm.ports.c_library",
     "npreslstm.recognizer",

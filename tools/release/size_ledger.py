@@ -1,4 +1,4 @@
-"""Print what the C port costs on emulated Cortex-M cores, as two Markdown tables.
+"""Print what the C port costs on emulated Cortex-M cores, as Markdown tables.
 
     python tools/release/size_ledger.py [WEIGHTS] [--update docs/c-port.md]
 
@@ -34,7 +34,7 @@ MARKS = "<!-- ledger: tools/release/size_ledger.py -->\n", "<!-- end of ledger -
 
 
 def tables(checkpoint):
-    """The two tables of a model, as text."""
+    """The tables of a model, as text."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for type in ("int8", "float32"):
@@ -50,7 +50,11 @@ def tables(checkpoint):
     network = c_ledger.markdown(rows, c_ledger.COLUMNS)
     floats = [row for row in rows if row["type"] == "int8" and "frontend" in row]
     frontend = c_ledger.markdown([*integer, *floats], c_ledger.FRONTEND_COLUMNS)
-    return f"The network:\n\n{network}\nThe `mcu` frontends:\n\n{frontend}"
+    stream = c_ledger.markdown([row for row in rows if row["type"] == "int8"], c_ledger.STREAM_COLUMNS)
+    return (
+        f"The network:\n\n{network}\nThe `mcu` frontends:\n\n{frontend}\nThe stream, before the gate, the frontend and"
+        f" the network:\n\n{stream}"
+    )
 
 
 def main(argv=None):

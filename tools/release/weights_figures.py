@@ -120,10 +120,10 @@ def write_selftest():
     """What the self-test of the bundled mcu prints on an emulated core."""
     with tempfile.TemporaryDirectory() as folder:
         export_c(load_checkpoint("mcu"), folder, "int8")
-        command = ["make", "-s", "-C", f"{folder}/qemu", "CORE=m4f", "test"]
+        command = ["make", "-s", "-C", f"{folder}/extras/qemu", "CORE=m4f", "test"]
         printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    lines = "".join(f"    {line}\n" for line in printed.splitlines()[-6:])
-    head = "    $ make -C mcu_c/qemu CORE=m4f test\n"
+    lines = "".join(f"    {line}\n" for line in printed.splitlines()[-9:])
+    head = "    $ make -C mcu_c/extras/qemu CORE=m4f test\n"
     page = PORT.read_text(encoding="utf-8")
     _write(PORT, re.sub(re.escape(head) + r"(?:    .*\n)*", lambda _: head + lines, page))
 

@@ -4,10 +4,14 @@
 
 extern uint32_t image_data, data_start, data_end, bss_start, bss_end, stack_top;
 extern void initialise_monitor_handles(void); /* newlib's rdimon: stdio by semihosting */
+extern void (*const init_start[])(void), (*const init_end[])(void); /* constructors of C++ */
 extern int main(void);
 
 void reset_handler(void);
 void fault_handler(void);
+void _fini(void);
+
+void _fini(void) {} /* newlib calls it at the end */
 
 void reset_handler(void) {
 #ifdef __ARM_FP
@@ -18,6 +22,7 @@ void reset_handler(void) {
     for (uint32_t *to = &data_start; to < &data_end;) *to++ = *from++;
     for (uint32_t *to = &bss_start; to < &bss_end;) *to++ = 0;
     initialise_monitor_handles();
+    for (void (*const *construct)(void) = init_start; construct < init_end; construct++) (*construct)();
     exit(main());
 }
 

@@ -21,7 +21,13 @@
 extern "C" {
 #endif
 
-#define NPR_FORMAT 1u                   /* of npr_model; a model of another format is refused */
+/* How the arrays of npr_weights.c are declared. To place them elsewhere, or, empty, to have them in RAM:
+ * -DNPR_CONST='const __attribute__((section(".slow_flash")))' */
+#ifndef NPR_CONST
+#define NPR_CONST const
+#endif
+
+#define NPR_FORMAT 2u                   /* of npr_model; a model of another format is refused */
 #define NPR_MAX_FRAMES ((uint32_t)1 << 21) /* longer clips are refused: the sums of attention would overflow */
 
 typedef enum {
@@ -33,7 +39,9 @@ typedef enum {
     NPR_ERROR_VALUE,   /* a feature is NaN or infinite */
     NPR_ERROR_EMPTY,   /* a result was asked for before the first frame */
     NPR_ERROR_FULL,    /* NPR_MAX_FRAMES were pushed */
-    NPR_ERROR_DAMAGED  /* the weights do not match their checksum */
+    NPR_ERROR_DAMAGED, /* the weights do not match their checksum */
+    NPR_ERROR_ALIGNED, /* weights do not lie at a multiple of 4 bytes */
+    NPR_ERROR_OVERRUN  /* samples came faster than they were taken: some are lost */
 } npr_status;
 
 #if NPR_INTEGER /* integers all the way from samples to probabilities, with npr_frontend_int.c */
@@ -56,8 +64,7 @@ typedef struct {
     uint8_t c_bits;
     const int8_t *weights;          /* (H panels) (H + D) x 4 */
     const int32_t *bias;            /* (4H) in the unit of the accumulator */
-    const int32_t *multiplier;      /* (4H) accumulator -> 2^-15: multiply, */
-    const uint8_t *shift;           /* (4H) then shift right */
+    const int32_t *multiplier;      /* (4H) accumulator -> 2^-15: the upper word of the product */
     const uint8_t *recurrent_shift; /* (4H) what brings the sum over h to the unit of the sum over x */
 } npr_lstm;
 
@@ -126,7 +133,9 @@ typedef struct {
 
 #endif
 
-extern const npr_model npr_weights; /* generated */
+#if !NPR_BLOB
+extern const npr_model npr_weights; /* generated; otherwise the weights are a file: npr_blob.h */
+#endif
 
 /* Begin a clip. Checks that the model fits the compiled sizes; npr_verify checks every weight. */
 npr_status npr_init(const npr_model *model, npr_state *state);

@@ -6,6 +6,11 @@
 #include "npr_math.h"
 #endif
 
+NPR_REQUIRE(ints_of_32_bits, sizeof(int) >= 4);
+NPR_REQUIRE(floats_of_32_bits, sizeof(float) == 4);
+NPR_REQUIRE(shifts_round_down, (-1 >> 1) == -1);
+NPR_REQUIRE(size_of_the_state, sizeof(npr_state) <= NPR_STATE_BYTES);
+
 static npr_status check_model(const npr_model *model) {
     if (model == NULL) return NPR_ERROR_NULL;
     if (model->format != NPR_FORMAT) return NPR_ERROR_FORMAT;
@@ -162,6 +167,7 @@ const char *npr_status_text(npr_status status) {
     static const char *const texts[] = {
         "ok", "a pointer is NULL", "a count is not the model's", "the model is of another format or size",
         "the state was not initialised with this model, or its clip has ended", "a feature is NaN or infinite", "no frame was pushed yet",
-        "the clip is too long", "the weights do not match their checksum"};
+        "the clip is too long", "the weights do not match their checksum", "the weights do not lie at a multiple of 4 bytes",
+        "samples came faster than they were taken: some are lost"};
     return (unsigned)status < sizeof texts / sizeof *texts ? texts[status] : "unknown status";
 }

@@ -1,5 +1,11 @@
 /* The smallest program that uses the network: its linked size is what the code costs, compiler's library included. */
-#include "npr.h"
+#include "npr_subject.h"
+
+#if NPR_BLOB
+#define MODEL npr_subject()
+#else
+#define MODEL &npr_weights
+#endif
 
 int main(void);
 
@@ -8,8 +14,8 @@ int main(void) {
     static npr_feature features[NPR_INPUTS];
     static npr_probability probabilities[NPR_CLASSES];
     size_t label = 0;
-    npr_init(&npr_weights, &state);
-    npr_push_frame(&npr_weights, &state, features, NPR_INPUTS);
-    npr_result(&npr_weights, &state, probabilities, NPR_CLASSES, &label);
+    npr_init(MODEL, &state);
+    npr_push_frame(MODEL, &state, features, NPR_INPUTS);
+    npr_result(MODEL, &state, probabilities, NPR_CLASSES, &label);
     return (int)label;
 }

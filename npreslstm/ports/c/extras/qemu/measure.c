@@ -5,13 +5,17 @@
 #include <string.h>
 
 #include "npr_internal.h"
+#include "npr_subject.h"
 #include "npr_vectors.h"
-#if defined(NPR_TUNING_FIXED) && (NPR_INTEGER || !defined(NETWORK_ONLY))
+#if defined(NPR_TUNING_FIXED) && (NPR_INTEGER || !defined(NPR_NETWORK_ONLY))
 #define FRONTEND /* one that streams */
 #include "npr_frontend.h"
 #endif
 #ifdef NPR_ACTIVITY
 #include "npr_activity.h"
+#endif
+#ifdef NPR_STREAM
+#include "npr_stream.h"
 #endif
 
 #define FRAMES 87 /* of a clip of RAVDESS, on average */
@@ -20,6 +24,7 @@
 
 static volatile uint32_t *const systick = (volatile uint32_t *)0xE000E010; /* control, reload, current value */
 static npr_state state;
+static const npr_model *model;
 static unsigned long loop_ticks;
 
 static void start(void) {
@@ -52,20 +57,20 @@ static void report(const char *name, unsigned long elapsed, unsigned long repeat
 }
 
 static void run_network(void) {
-    npr_init(&npr_weights, &state);
-    for (int t = 0; t < FRAMES; t++) npr_push_frame(&npr_weights, &state, npr_vector_features[t % NPR_VECTOR_FRAMES], NPR_INPUTS);
+    npr_init(model, &state);
+    for (int t = 0; t < FRAMES; t++) npr_push_frame(model, &state, npr_vector_features[t % NPR_VECTOR_FRAMES], NPR_INPUTS);
 }
 
 static void run_result(void) {
     npr_probability probabilities[NPR_CLASSES];
     size_t label;
-    npr_result(&npr_weights, &state, probabilities, NPR_CLASSES, &label);
+    npr_result(model, &state, probabilities, NPR_CLASSES, &label);
 }
 
 static void time_layers(void) {
     npr_value *h = state.h, *c = state.c;
     for (int k = 0; k < NPR_LAYERS; k++) {
-        const npr_lstm *lstm = &npr_weights.lstms[k];
+        const npr_lstm *lstm = &model->lstms[k];
         char name[24];
         start();
         for (int t = 0; t < NPR_VECTOR_FRAMES; t++) npr_lstm_step(lstm, npr_vector_x[t], h, c);
@@ -74,7 +79,7 @@ static void time_layers(void) {
         h += lstm->hidden, c += lstm->hidden;
     }
     start();
-    for (int t = 0; t < NPR_VECTOR_FRAMES; t++) npr_attention_step(&npr_weights, &state, npr_vector_context[t]);
+    for (int t = 0; t < NPR_VECTOR_FRAMES; t++) npr_attention_step(model, &state, npr_vector_context[t]);
     report("attention", ticks(), NPR_VECTOR_FRAMES);
 }
 
@@ -129,7 +134,30 @@ static void time_activity(void) {
 }
 #endif
 
+#ifdef NPR_STREAM
+/* A hop of sound at another rate, to 16 kHz. */
+static void time_rate(const char *name, const npr_rate *rate, int samples) {
+    static npr_decimator decimator;
+    int16_t out;
+    uint32_t noise = 1;
+    npr_decimator_init(&decimator, rate);
+    start();
+    for (int k = 0; k < samples; k++) {
+        noise = noise * 1664525u + 1013904223u;
+        npr_decimate(&decimator, (int16_t)(noise >> 18), &out);
+    }
+    report(name, ticks(), 1);
+}
+static void time_rates(void) {
+    time_rate("from_16000", &npr_rate_16000, 512);
+    time_rate("from_44100", &npr_rate_44100, 1411);
+    time_rate("from_48000", &npr_rate_48000, 1536);
+    printf("stream_ram %lu\n", (unsigned long)sizeof(npr_stream));
+}
+#endif
+
 int main(void) {
+    model = npr_subject();
     calibrate();
     start();
     run_network();
@@ -144,6 +172,9 @@ int main(void) {
 #endif
 #ifdef NPR_ACTIVITY
     time_activity();
+#endif
+#ifdef NPR_STREAM
+    time_rates();
 #endif
     return 0;
 }

@@ -55,8 +55,9 @@ static const int8_t *panel_gates(const npr_lstm *lstm, size_t row, const int8_t 
     for (size_t k = 0; k < 4; k++) sum[k] = round_shift(sum[k], lstm->recurrent_shift[row + k]) + lstm->bias[row + k];
     w = panel_sum(w, x, lstm->inputs, sum);
     for (size_t k = 0; k < 4; k++) {
-        const int64_t a = round_shift64((int64_t)sum[k] * lstm->multiplier[row + k], lstm->shift[row + k]); /* (Q2) */
-        gate[row + k] = (int16_t)table_tanh((int32_t)clamp(a, -(8 << 15), 8 << 15));                      /* (Q3) */
+        const int64_t product = (int64_t)sum[k] * lstm->multiplier[row + k];
+        const int32_t a = (int32_t)((product + ((int64_t)1 << 31)) >> 32); /* (Q2): below 2^30, as both are below 2^31 */
+        gate[row + k] = (int16_t)table_tanh(a);                            /* (Q3) */
     }
     return w;
 }
@@ -124,7 +125,6 @@ uint32_t npr_crc_lstm(uint32_t crc, const npr_lstm *lstm) {
     crc = npr_crc(crc, lstm->weights, rows * columns);
     crc = npr_crc(crc, lstm->bias, rows * sizeof *lstm->bias);
     crc = npr_crc(crc, lstm->multiplier, rows * sizeof *lstm->multiplier);
-    crc = npr_crc(crc, lstm->shift, rows);
     return npr_crc(crc, lstm->recurrent_shift, rows);
 }
 

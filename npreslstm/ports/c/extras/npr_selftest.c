@@ -2,7 +2,7 @@
  * frame's h, c, context and logits; and each decision of the voice-activity gate about noise. Exits with 0 only if all agree. */
 #include <stdio.h>
 
-#include "npr.h"
+#include "npr_subject.h"
 #include "npr_vectors.h"
 
 #if NPR_INTEGER
@@ -10,7 +10,10 @@ typedef int64_t number;
 #define SHOWN "%lld"
 #define LARGEST "%lld"
 #define PRINTED (long long)
-#undef NETWORK_ONLY /* this frontend fits any core */
+#ifdef NPR_NETWORK_ONLY
+#undef NPR_NETWORK_ONLY /* this frontend fits any core, */
+#define WITHOUT_STREAM  /* the stream with its ring does not */
+#endif
 #else
 typedef double number; /* holds all values of either type exactly */
 #define SHOWN "%.9g"
@@ -20,6 +23,7 @@ typedef double number; /* holds all values of either type exactly */
 
 typedef struct { unsigned long compared, differing; number largest; } tally;
 static npr_state state;
+static const npr_model *model;
 
 /* The tolerance of integers is 0. */
 static void compare(tally *found, const char *what, int frame, number got, number expected, number tolerance) {
@@ -40,13 +44,13 @@ static int report(const char *what, const tally *found, npr_status status) {
 
 static int network_agrees(void) {
     tally found = {0, 0, 0};
-    npr_status status = npr_init(&npr_weights, &state);
+    npr_status status = npr_init(model, &state);
     for (int t = 0; t < NPR_VECTOR_FRAMES && status == NPR_OK; t++) {
         npr_value x[NPR_INPUTS], context[NPR_HIDDEN];
         npr_logit logits[NPR_CLASSES];
-        status = npr_normalise(&npr_weights, npr_vector_features[t], NPR_INPUTS, x);
-        if (status == NPR_OK) status = npr_push_values(&npr_weights, &state, npr_vector_x[t], NPR_INPUTS);
-        if (status == NPR_OK) status = npr_logits(&npr_weights, &state, logits, context);
+        status = npr_normalise(model, npr_vector_features[t], NPR_INPUTS, x);
+        if (status == NPR_OK) status = npr_push_values(model, &state, npr_vector_x[t], NPR_INPUTS);
+        if (status == NPR_OK) status = npr_logits(model, &state, logits, context);
         if (status != NPR_OK) break;
         for (int k = 0; k < NPR_INPUTS; k++) compare(&found, "x", t, x[k], npr_vector_x[t][k], 10 * NPR_TOLERANCE);
         for (int k = 0; k < NPR_UNITS; k++) compare(&found, "h", t, state.h[k], npr_vector_h[t][k], NPR_TOLERANCE);
@@ -58,7 +62,7 @@ static int network_agrees(void) {
     return report("network", &found, status);
 }
 
-#if !defined(NPR_SOUND_SAMPLES) || defined(NETWORK_ONLY)
+#if !defined(NPR_SOUND_SAMPLES) || defined(NPR_NETWORK_ONLY)
 static int sound_agrees(void) { return 1; }
 #else
 #ifdef NPR_TUNING_FIXED
@@ -88,25 +92,25 @@ static int sound_agrees(void) {
     npr_probability probabilities[NPR_CLASSES];
     size_t frames, label = 0;
     npr_status status = hear(&frames);
-    if (status == NPR_OK) status = frames == NPR_SOUND_FRAMES ? npr_init(&npr_weights, &state) : NPR_ERROR_SIZE;
+    if (status == NPR_OK) status = frames == NPR_SOUND_FRAMES ? npr_init(model, &state) : NPR_ERROR_SIZE;
     for (int t = 0; t < NPR_SOUND_FRAMES && status == NPR_OK; t++) {
         const npr_feature *got = features[t], *expected = npr_vector_sound[t];
         for (int k = 0; k < NPR_MFCC; k++) compare(&mfcc, "MFCC", t, got[k], expected[k], NPR_MFCC_TOLERANCE);
         for (int k = NPR_MFCC; k < NPR_INPUTS; k++) compare(&chroma, "chroma", t, got[k], expected[k], NPR_CHROMA_TOLERANCE);
-        status = npr_push_frame(&npr_weights, &state, got, NPR_INPUTS);
+        status = npr_push_frame(model, &state, got, NPR_INPUTS);
     }
-    if (status == NPR_OK) status = npr_result(&npr_weights, &state, probabilities, NPR_CLASSES, &label);
+    if (status == NPR_OK) status = npr_result(model, &state, probabilities, NPR_CLASSES, &label);
     for (int k = 0; k < NPR_CLASSES && status == NPR_OK; k++) {
         compare(&result, "probability", NPR_SOUND_FRAMES, probabilities[k], npr_vector_probabilities[k], NPR_PROBABILITY_TOLERANCE);
     }
-    printf("sound: %d frames, result %s\n", NPR_SOUND_FRAMES, npr_weights.labels[label]);
+    printf("sound: %d frames, result %s\n", NPR_SOUND_FRAMES, model->labels[label]);
     int agree = report("MFCC", &mfcc, status);
     agree &= report("chroma", &chroma, status);
     return agree & report("probabilities", &result, status);
 }
 #endif
 
-#if !defined(NPR_ACTIVITY) || defined(NETWORK_ONLY)
+#if !defined(NPR_ACTIVITY) || defined(NPR_NETWORK_ONLY)
 static int activity_agrees(void) { return 1; }
 #else
 #include "npr_activity.h"
@@ -144,13 +148,92 @@ static int activity_agrees(void) {
 }
 #endif
 
+#if !defined(NPR_STREAM) || defined(NPR_NETWORK_ONLY)
+static int rates_agree(void) { return 1; }
+#define WITHOUT_STREAM
+#else
+#include "npr_stream.h"
+static npr_status compare_rate(tally *found, const npr_rate *rate, const int16_t *expected, size_t samples) {
+    static npr_decimator decimator;
+    npr_status status = npr_decimator_init(&decimator, rate);
+    size_t n = 0;
+    for (int k = 0; k < NPR_RATE_SAMPLES && status == NPR_OK; k++) {
+        int16_t sample;
+        if (!npr_decimate(&decimator, npr_vector_noise[k], &sample)) continue;
+        if (n == samples) return NPR_ERROR_SIZE;
+        compare(found, "sample", (int)n, sample, expected[n], 0);
+        n++;
+    }
+    return n == samples ? status : NPR_ERROR_SIZE;
+}
+
+static int rates_agree(void) {
+    tally found = {0, 0, 0};
+    npr_status status = compare_rate(&found, &npr_rate_44100, npr_vector_from_44100, sizeof npr_vector_from_44100 / sizeof(int16_t));
+    if (status == NPR_OK) {
+        status = compare_rate(&found, &npr_rate_48000, npr_vector_from_48000, sizeof npr_vector_from_48000 / sizeof(int16_t));
+    }
+    return report("rates", &found, status);
+}
+
+#endif
+
+#ifdef WITHOUT_STREAM
+static int stream_agrees(void) { return 1; }
+#else
+static void compare_event(tally *found, int nth, const npr_event *event) {
+    const int inside = nth < NPR_EVENTS;
+    const int32_t nothing[3] = {NPR_NOTHING, 0, 0}, *expected = inside ? npr_vector_events[nth] : nothing;
+    compare(found, "kind of event", nth, event->kind, expected[0], 0);
+    if (!inside) return;
+    compare(found, "hop of event", nth, event->hop, expected[1], 0);
+    compare(found, "label of event", nth, (number)event->label, expected[2], 0);
+    for (int k = 0; k < NPR_CLASSES; k++) {
+        compare(found, "probability", nth, event->probabilities[k], npr_vector_chances[nth][k], NPR_PROBABILITY_TOLERANCE);
+    }
+}
+
+/* Noise in two utterances, in blocks of 1 to 700 samples; at the end a block that is too large by 5 for the ring. */
+static int stream_agrees(void) {
+    static npr_stream stream;
+    static int16_t ring[1024], block[1024 + 5];
+    tally found = {0, 0, 0};
+    int events = 0;
+    uint32_t noise = NPR_ACTIVITY_SEED;
+    npr_event event = {NPR_NOTHING, 0, 0, 0, {0}};
+    npr_status status = npr_stream_init(&stream, model, &npr_rate_16000, ring, 1024);
+    for (size_t k = 0, size = 1; k < NPR_SPOKEN_HOPS * NPR_HOP && status == NPR_OK; size = size * 3 % 701) {
+        size_t n = 0;
+        for (; n < size && k < NPR_SPOKEN_HOPS * NPR_HOP; n++, k++) {
+            noise = noise * 1664525u + 1013904223u;
+            block[n] = (int16_t)(((int32_t)(noise >> 16) - 32768) * npr_vector_spoken[k / NPR_HOP] / 256);
+        }
+        status = npr_stream_write(&stream, block, n);
+        if (status == NPR_OK) status = npr_stream_poll(&stream, &event);
+        if (event.kind != NPR_NOTHING) compare_event(&found, events++, &event);
+    }
+    if (status == NPR_OK) status = npr_stream_finish(&stream, &event);
+    for (; status == NPR_OK && events < NPR_EVENTS; status = npr_stream_finish(&stream, &event)) compare_event(&found, events++, &event);
+    if (status == NPR_OK) compare_event(&found, events, &event);
+    if (status == NPR_OK) status = npr_stream_init(&stream, model, &npr_rate_16000, ring, 1024);
+    compare(&found, "overrun", 0, npr_stream_write(&stream, block, 1024 + 5), NPR_ERROR_OVERRUN, 0);
+    if (status == NPR_OK) status = npr_stream_poll(&stream, &event);
+    compare(&found, "samples lost", 0, event.kind == NPR_OVERRUN ? event.lost : 0, 5, 0);
+    return report("stream", &found, status);
+}
+#endif
+
 int main(void) {
-    const npr_status intact = npr_verify(&npr_weights);
+    model = npr_subject();
+    const npr_status intact = npr_verify(model);
     printf("npreslstm " NPR_TYPE ", weights " NPR_SHA256 "\nchecksum: %s\n", npr_status_text(intact));
     int passed = intact == NPR_OK;
+    if (model == NULL) return 1;
     passed &= sound_agrees();
     passed &= network_agrees();
     passed &= activity_agrees();
+    passed &= rates_agree();
+    passed &= stream_agrees();
     printf("%s\n", passed ? "PASS" : "FAIL");
     return passed ? 0 : 1;
 }

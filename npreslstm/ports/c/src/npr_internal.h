@@ -4,6 +4,9 @@
 
 #include "npr.h"
 
+/* Stops the compiler where the machine is not as the code takes it to be: an array of -1 entries. */
+#define NPR_REQUIRE(what, condition) typedef char npr_require_##what[(condition) ? 1 : -1]
+
 /* layers/lstm.py: advance one layer by one frame (L1)-(L4). x (D), h and c (H) in place. */
 void npr_lstm_step(const npr_lstm *lstm, const npr_value *x, npr_value *h, npr_value *c);
 

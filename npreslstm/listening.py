@@ -1,0 +1,290 @@
+"""From a microphone to utterances, while the sound comes in: the specification of ``npr_stream.c``.
+
+Samples at 16, 44.1 or 48 kHz go through `Decimator` to 16 kHz, `VoiceActivity` tells where an utterance starts and
+ends, and the network hears what is between, LEAD hops before it, and up to HANGOVER hops after it, for it was trained on
+clips that end in silence, and its attention looks there; speech within them goes on with the utterance. About once a
+second there is a result of the utterance so far. With p the probabilities of the network and n the frames since the last result,
+
+    s <- s + n / (n + PERIOD) (p - s)          the first of an utterance: s = p
+
+so that each result counts as much as all before it, but the last one of an utterance that the network heard in one
+piece is p alone; in integers
+
+    s <- floor((PERIOD s + n p) / (n + PERIOD) + 1/2)          in Q15
+
+After WINDOW frames the network begins anew, for it was trained on
+clips of seconds.
+"""
+
+import enum
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from npreslstm.audio import activity
+from npreslstm.audio.decimation import Decimator
+from npreslstm.audio.streaming import StreamingFeatures
+from npreslstm.errors import InputError
+from npreslstm.integer import fixed_point, frontend_tables
+from npreslstm.integer.frontend import IntegerFrontend, z_score
+from npreslstm.integer.quantize import QuantizedModel
+from npreslstm.layers.activations import softmax
+from npreslstm.streaming import StreamingResLSTM
+
+LEAD = 8  # hops before the first one of speech
+HANGOVER = 16  # hops after the last one
+PERIOD = 31  # hops that are heard between two results: 0.992 s
+WINDOW = 10 * PERIOD  # hops after which the network begins anew
+
+
+class EventKind(enum.Enum):
+    """What happened in a recording."""
+
+    START = 1  # an utterance begins
+    RESULT = 2  # of the utterance so far
+    END = 3  # the utterance ended; the result of all of it
+
+
+class Event(NamedTuple):
+    """Of `Listener`.
+
+    Attributes
+    ----------
+    kind : EventKind
+    hop : int
+        Of 32 ms each: the first one of speech, the newest that was heard, the first one that was not.
+    label : str or int or None
+        Of the largest probability, its number where the classes have no names; None for a start.
+    probabilities : np.ndarray [shape=(C,)] or None
+        float32; uint16 in units of 2^-15 in integer arithmetic.
+    """
+
+    kind: EventKind
+    hop: int
+    label: "str | int | None" = None
+    probabilities: "np.ndarray | None" = None
+
+
+class _FloatChain:
+    """From samples to probabilities: features and network in single precision."""
+
+    def __init__(self, checkpoint):
+        self._mean, self._scale = checkpoint.mean.astype(np.float32), (1 / checkpoint.std).astype(np.float32)
+        self.features = StreamingFeatures(checkpoint.features)
+        self._network = StreamingResLSTM(checkpoint.model())
+
+    def frames(self, pcm):
+        """What the network takes of the frames that samples complete."""
+        return (self.features.push(pcm) - self._mean) * self._scale
+
+    def begin(self):
+        """The network forgets all frames."""
+        self._network.reset()
+
+    @property
+    def heard(self):
+        """Frames since it began."""
+        return self._network.frames
+
+    def hear(self, frame):
+        self._network.push(frame)
+
+    def probabilities(self):
+        return softmax(self._network.result()[None])[0].astype(np.float32)
+
+    def mixed(self, before, now, n):
+        """Smoothed probabilities: `now` counts n parts, `before` PERIOD of them."""
+        return before + np.float32(n / (n + PERIOD)) * (now - before)
+
+
+class _Int8Chain(_FloatChain):
+    """The same with the integer network."""
+
+    def __init__(self, checkpoint):
+        super().__init__(checkpoint)
+        self._quantized = QuantizedModel.from_checkpoint(checkpoint)
+        self.begin()
+
+    def frames(self, pcm):
+        return self._quantized.quantize(super().frames(pcm))
+
+    def begin(self):
+        self._state = self._quantized.start(1)
+
+    @property
+    def heard(self):
+        return self._state.frames
+
+    def hear(self, frame):
+        self._quantized.step(frame[None], self._state)
+
+    def probabilities(self):
+        return softmax((self._logits() / 65536).astype(np.float32))[0]
+
+    def _logits(self):
+        """(1, C) in Q16."""
+        return self._quantized.logits(self._quantized.context(self._state))
+
+
+class _IntegerChain(_Int8Chain):
+    """Integers throughout."""
+
+    def __init__(self, checkpoint):
+        super().__init__(checkpoint)
+        self.features = IntegerFrontend(checkpoint.features)
+        self._statistics = frontend_tables.statistics(checkpoint, self._quantized.x_bits)
+
+    def frames(self, pcm):
+        return z_score(self.features.push(pcm), self._statistics)
+
+    def probabilities(self):
+        return fixed_point.softmax(self._logits())[0]
+
+    def mixed(self, before, now, n):
+        parts = n + PERIOD
+        total = PERIOD * before.astype(np.int64) + n * now.astype(np.int64)
+        return ((total + parts // 2) // parts).astype(np.uint16)
+
+
+CHAINS = {"float32": _FloatChain, "int8": _Int8Chain, "integer": _IntegerChain}
+
+
+class Listener:
+    """Hears a recording as it is made, in constant memory, and tells the emotion of each utterance in it.
+
+    The events are those of ``npr_stream`` in C, the same however the samples are cut into pieces. They come
+    `npreslstm.audio.activity.DELAY` hops late.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        With features that stream at 16 kHz in hops of 512 samples, and statistics.
+    rate : {16000, 44100, 48000}
+        Of the samples, Hz.
+    arithmetic : {'float32', 'int8', 'integer'}
+        Of the features and of the network, as of C: floats; floats and the integer network; integers.
+
+    Raises
+    ------
+    InputError
+        If the checkpoint has other features or no statistics, for another rate or arithmetic, or if the network
+        cannot be quantised.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npreslstm
+    >>> from npreslstm.audio.reader import read_audio
+    >>> speech, rate = read_audio("npreslstm/data/demo.wav")
+    >>> pcm = np.rint(32768 * np.clip(speech, -1, 32767 / 32768)).astype(np.int16)
+    >>> listener = Listener(npreslstm.load_checkpoint("mcu"), rate)
+    >>> for event in [*listener.push(pcm), *listener.finish()]:
+    ...     print(event.kind.name, event.hop, event.label)
+    START 3 None
+    RESULT 30 fear
+    RESULT 61 fear
+    END 80 angry
+    """
+
+    def __init__(self, checkpoint, rate, arithmetic="float32"):
+        config = checkpoint.features
+        if config is None or (config.sample_rate, config.hop_length) != (activity.SAMPLE_RATE, activity.HOP):
+            raise InputError(
+                f"the weights' features are {config}; expected some that stream at {activity.SAMPLE_RATE} Hz in"
+                f" hops of {activity.HOP} samples, as those of 'mcu' do"
+            )
+        if checkpoint.mean is None or checkpoint.std is None:
+            raise InputError(
+                "the weights have no statistics; expected mean and std to z-score the features with"
+            )
+        self._classes = checkpoint.classes
+        if arithmetic not in CHAINS:
+            raise InputError(f"arithmetic is {arithmetic!r}; expected {', '.join(CHAINS)}")
+        self._decimator = Decimator(rate)
+        self._activity = activity.VoiceActivity()
+        self._chain = CHAINS[arithmetic](checkpoint)
+        self.reset()
+
+    def reset(self):
+        """Forget everything and be ready for another recording."""
+        for part in (self._decimator, self._activity, self._chain.features):
+            part.reset()
+        self._frames = deque()  # of the hops that the gate has not decided about
+        self._lead = deque(maxlen=LEAD)  # frames before the next hop that were not heard
+        self._decided = 0  # hops
+        self._speaking = False
+        self._quiet = 0  # hops since the last one of speech
+        self._since = 0  # frames since the last result
+        self._smoothed = None  # probabilities (C,)
+
+    def push(self, samples):
+        """Take in samples, give the events that they bring.
+
+        Parameters
+        ----------
+        samples : np.ndarray [shape=(n,), dtype=np.int16]
+            n may be 0.
+
+        Returns
+        -------
+        list of Event
+        """
+        pcm = self._decimator.push(samples)
+        self._frames.extend(self._chain.frames(pcm))
+        return self._events(self._activity.push(pcm))
+
+    def finish(self):
+        """End the recording: its last events. Then be ready for another."""
+        events = self._events(self._activity.flush())
+        if self._speaking:
+            events.append(self._result(EventKind.END, self._decided))
+        self.reset()
+        return events
+
+    def _events(self, decisions):
+        events = []
+        for speech in decisions.tolist():
+            events.extend(self._decide(speech, self._frames.popleft()))
+        return events
+
+    def _decide(self, speech, frame):
+        """The events, none or one, that a decision about the next hop brings."""
+        hop = self._decided
+        self._decided += 1
+        self._quiet = 0 if speech else self._quiet + 1
+        began = speech and not self._speaking
+        if began:
+            self._begin()
+        if not self._speaking or self._quiet > HANGOVER:
+            ended, self._speaking = self._speaking, False
+            self._lead.append(frame)
+            return [self._result(EventKind.END, hop)] if ended else []
+        self._hear(frame)
+        if self._since == PERIOD:
+            return [self._result(EventKind.RESULT, hop)]
+        return [Event(EventKind.START, hop)] if began else []
+
+    def _begin(self):
+        """An utterance begins, with what was before it."""
+        self._speaking, self._since, self._smoothed = True, 0, None
+        self._whole = True  # the network has heard it from its beginning
+        self._chain.begin()
+        for frame in self._lead:
+            self._hear(frame)
+        self._lead.clear()
+
+    def _hear(self, frame):
+        if self._chain.heard == WINDOW:
+            self._chain.begin()
+            self._whole = False
+        self._chain.hear(frame)
+        self._since += 1
+
+    def _result(self, kind, hop):
+        now, before = self._chain.probabilities(), self._smoothed
+        alone = before is None or (kind is EventKind.END and self._whole)
+        self._smoothed = now if alone else self._chain.mixed(before, now, self._since)
+        self._since = 0
+        best = int(self._smoothed.argmax())
+        return Event(kind, hop, self._classes[best] if self._classes else best, self._smoothed)
