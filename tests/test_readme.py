@@ -58,6 +58,8 @@ def test_python_examples(page, monkeypatch):
 
 
 def test_links_lead_somewhere():
-    for page in [*PAGES, *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]:
+    pages = [path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    assert "docs/notebook/README.md" in pages
+    for page in [*PAGES, *pages]:
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text(encoding="utf-8")):
             assert ((ROOT / page).parent / target).exists(), f"{page} links to {target}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Score a recipe without the speakers that the bundled weights are tested on: one line of the ladder in
-docs/accuracy.md.
+docs/notebook/ladder.md.
 
     python tools/ladder.py RAVDESS --cache FEATURES [--config mcu] [--recipe R] [--set FIELD=VALUE ...] [--seed 0]
     python tools/ladder.py RAVDESS --cache FEATURES --seed 1 --keep T                # keep the networks in the folder T,

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Score the networks of a cross-validation in other ways than it did: figures of docs/accuracy.md and
-docs/c-port.md.
+"""Score the networks of a cross-validation in other ways than it did: figures of docs/accuracy.md,
+docs/notebook/ and docs/c-port.md.
 
     python tools/score_folds.py RAVDESS DIR --cache FEATURES [--speeds 1,0.85,1.15 [--keep OUT]] [--workers 2]
 

@@ -165,7 +165,7 @@ class Recipe:
 LATER = {"conditions": 0, "conditioned": 0.5, "corpus_shares": (), "anchor": 0.0}
 
 # For networks that learn from teachers: there is no label to learn by heart, so more epochs and a higher rate
-# pay and less dropout will do (docs/accuracy.md).
+# pay and less dropout will do (docs/notebook/ladder.md).
 STUDENT = Recipe(epochs=200, lr=8e-3, ema=0.99975, warp=0.12, dropout=0.2)
 
 # For recordings as people have them: a network that knows the studio goes on, half of the clips heard under
