@@ -112,8 +112,8 @@ def guarded(run, *arguments):
 
 @contextlib.contextmanager
 def _terminated_like_interrupted():
-    """SIGTERM ends the program by an exception, so that it leaves no file half-written; who has another use
-    for the signal keeps it.
+    """SIGTERM ends the program by an exception, so that it leaves no file half-written. A handler that is
+    already there stays.
     """
     if (
         threading.current_thread() is not threading.main_thread()
