@@ -15,7 +15,7 @@ import numpy as np
 
 from npreslstm.errors import InputError
 from npreslstm.layers.loss import cross_entropy, one_hot
-from npreslstm.model import ResLSTM
+from npreslstm.model import ModelCache, ResLSTM
 from npreslstm.schema import ModelConfig
 
 TOLERANCE = (
@@ -26,10 +26,16 @@ WEIGHTS = {1: 8, -1: -8, 2: -1, -2: 1}  # of the loss at so many d, in (G1)
 
 
 class Probe(NamedTuple):
-    """One entry of a gradient, both ways."""
+    """One entry of a gradient, both ways.
+
+    Examples
+    --------
+    >>> GradientCheck().probe("fc.bias[0]").index
+    (0,)
+    """
 
     name: str
-    index: tuple[int, ...]
+    index: tuple[int, ...]  # type: ignore[assignment]  # tuples have a method of this name
     value: float  # of the entry itself
     analytic: float
     losses: dict[int, float]  # {steps of d: loss there}
@@ -40,7 +46,15 @@ class Probe(NamedTuple):
 def probe_losses(
     f: Callable[[], float], p: np.ndarray, index: tuple[int, ...], delta: float = DELTA
 ) -> dict[int, float]:
-    """The losses that (G1) needs, {steps of d: loss}, with ``p[index]`` moved in place and put back."""
+    """The losses that (G1) needs, {steps of d: loss}, with ``p[index]`` moved in place and put back.
+
+    Examples
+    --------
+    >>> p = np.array([1.0, 2.0])
+    >>> losses = probe_losses(lambda: float((p**2).sum()), p, (0,))
+    >>> sorted(losses), p.tolist()
+    ([-2, -1, 1, 2], [1.0, 2.0])
+    """
     kept = p[index]
     losses = {}
     for steps in WEIGHTS:
@@ -51,7 +65,14 @@ def probe_losses(
 
 
 def slope(losses: dict[int, float], delta: float = DELTA) -> float:
-    """The numeric derivative (G1) of the losses of `probe_losses`."""
+    """The numeric derivative (G1) of the losses of `probe_losses`.
+
+    Examples
+    --------
+    >>> p = np.array([1.0, 2.0])
+    >>> round(slope(probe_losses(lambda: float((p**2).sum()), p, (1,))), 9)
+    4.0
+    """
     return sum(weight * losses[steps] for steps, weight in WEIGHTS.items()) / (12 * delta)
 
 
@@ -84,7 +105,13 @@ def numeric_gradient(f: Callable[[], float], p: np.ndarray, delta: float = DELTA
 
 
 def relative_error(analytic: np.ndarray, numeric: np.ndarray) -> float:
-    """Largest deviation of two arrays over the largest entry of either (G2); 0 if both are zero."""
+    """Largest deviation of two arrays over the largest entry of either (G2); 0 if both are zero.
+
+    Examples
+    --------
+    >>> relative_error(np.array([1.0, -2.0]), np.array([1.0, -1.5]))
+    0.25
+    """
     scale = max(np.abs(analytic).max(), np.abs(numeric).max())
     return float(np.abs(analytic - numeric).max() / scale) if scale else 0.0
 
@@ -102,6 +129,15 @@ class GradientCheck:
     tensors, gradients : dict of str to array
         What the loss depends on, every parameter and the features under 'x', and its gradients by
         `ResLSTM.backward`.
+
+    Examples
+    --------
+    >>> check = GradientCheck()
+    >>> round(check.loss(), 3) > 0
+    True
+    >>> probe = check.probe("lstm1.weight_hh_l0[3,2]")
+    >>> probe.name, probe.index, probe.error < TOLERANCE
+    ('lstm1.weight_hh_l0', (3, 2), True)
     """
 
     def __init__(
@@ -124,13 +160,13 @@ class GradientCheck:
                 tensor += 0.3 * rng.random(tensor.shape)
         self._lengths = np.maximum(T - np.arange(N), 1)[::-1]
         x = rng.normal(size=(N, T, config.input_size))
-        self.tensors = {"x": x}
+        self.tensors: dict[str, np.ndarray] = {"x": x}
         self._targets = one_hot(rng.integers(config.num_classes, size=N), config.num_classes, np.float64)
         self._seed = int(rng.integers(2**32))
         self._training, self._padding = training, padding
         (_, dlogits), cache = self._run()
         grads, dx = self.model.backward(dlogits, cache, return_dx=True)
-        self.gradients = {"x": dx, **grads}
+        self.gradients: dict[str, np.ndarray] = {"x": dx, **grads}
         self.tensors |= {name: self.model.tensors[name] for name in grads}
 
     def loss(self) -> float:
@@ -163,13 +199,13 @@ class GradientCheck:
         error = abs(analytic - numeric) / largest if largest else abs(numeric)
         return Probe(name, index, float(self.tensors[name][index]), analytic, losses, numeric, float(error))
 
-    def _run(self):
+    def _run(self) -> tuple[tuple[float, np.ndarray], ModelCache]:
         rng = np.random.default_rng(self._seed) if self._training else None
         x = self.tensors["x"]
         logits, cache = self.model.forward(x, self._lengths, self._training, self._padding, rng)
         return cross_entropy(logits, self._targets), cache
 
-    def _parse(self, entry):
+    def _parse(self, entry: str) -> tuple[str, tuple[int, ...]]:
         """('lstm1.weight_hh_l0', (3, 2)) of 'lstm1.weight_hh_l0[3,2]'."""
         found = re.fullmatch(r"\s*([\w.]+)\s*\[([\d\s,]*)\]\s*", entry)
         if not found:
@@ -219,7 +255,8 @@ def gradcheck(
 
     Examples
     --------
-    >>> max(gradcheck(backend="reference").values()) < TOLERANCE
+    >>> small = ModelConfig(input_size=2, hidden_size=3, num_classes=4)
+    >>> max(gradcheck(small, N=2, T=3, backend="reference").values()) < TOLERANCE
     True
     """
     return GradientCheck(config, rng, N, T, padding, training, backend).errors()

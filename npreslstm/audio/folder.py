@@ -5,11 +5,13 @@ import io
 import json
 import os
 import warnings
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from npreslstm.audio.config import NAMED
+from npreslstm.annotations import FloatArray, Progress, StrPath
+from npreslstm.audio.config import NAMED, FeatureConfig
 from npreslstm.audio.features import extract_file, features_of_signal
 from npreslstm.audio.reader import check_file, listed, place_of, read_audio
 from npreslstm.audio.statistics import FrameStatistics
@@ -18,18 +20,36 @@ from npreslstm.files import read_sealed, sweep, write_sealed
 from npreslstm.formats.npy import parse_npy
 from npreslstm.parallel import run_all
 
+# index, path, configuration, cache folder, speed
+_Task = tuple[int, str, FeatureConfig, str | None, float]
+# index, features, error, warnings
+_Result = tuple[int, FloatArray | None, str | None, list[tuple[type[Warning], str]]]
+
 CACHE_VERSION = 2  # raised whenever the same file and configuration give other numbers
 
 
 class FileFeatures(NamedTuple):
-    """What became of one file: `features` (T, D) float32, or None and the `error` that says why."""
+    """What became of one file: `features` (T, D) float32, or None and the `error` that says why.
+
+    Examples
+    --------
+    >>> FileFeatures("clip.wav", None, "clip.wav: no samples").error
+    'clip.wav: no samples'
+    """
 
     path: str
     features: np.ndarray | None
     error: str | None
 
 
-def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progress=None, speed=1.0):
+def extract_folder(
+    paths: Iterable[StrPath],
+    config: FeatureConfig = NAMED["paper"],
+    jobs: int = 1,
+    cache_dir: StrPath | None = None,
+    progress: Progress | None = None,
+    speed: float = 1.0,
+) -> list[FileFeatures]:
     """Raw features of many sound files.
 
     Parameters
@@ -60,27 +80,40 @@ def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progres
         If `jobs` is not positive.
     OSError
         If the cache cannot be written, or a worker process was killed.
+
+    Examples
+    --------
+    >>> from npreslstm.assets import demo_clip_path
+    >>> [clip] = extract_folder([demo_clip_path()])
+    >>> clip.features.shape, clip.error
+    ((61, 46), None)
     """
     if jobs < 1:
         raise InputError(f"jobs is {jobs}; expected at least 1")
-    paths = list(map(os.fsdecode, listed(paths)))
-    if cache_dir is not None:
-        cache_dir = os.fspath(cache_dir)
-        os.makedirs(cache_dir, exist_ok=True)
-        sweep(cache_dir)
+    names = list(map(os.fsdecode, listed(paths)))
+    cache = None if cache_dir is None else os.fspath(cache_dir)
+    if cache is not None:
+        os.makedirs(cache, exist_ok=True)
+        sweep(cache)
     done = {}
     for index, features, error, raised in _results(
-        [(index, path, config, cache_dir, speed) for index, path in enumerate(paths)], jobs
+        [(index, name, config, cache, speed) for index, name in enumerate(names)], jobs
     ):
         for category, message in raised:
             warnings.warn(message, category, stacklevel=2)
-        done[index] = FileFeatures(paths[index], features, error)
+        done[index] = FileFeatures(names[index], features, error)
         if progress is not None:
-            progress(len(done), len(paths))
-    return [done[index] for index in range(len(paths))]
+            progress(len(done), len(names))
+    return [done[index] for index in range(len(names))]
 
 
-def folder_statistics(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progress=None):
+def folder_statistics(
+    paths: Iterable[StrPath],
+    config: FeatureConfig = NAMED["paper"],
+    jobs: int = 1,
+    cache_dir: StrPath | None = None,
+    progress: Progress | None = None,
+) -> FrameStatistics:
     """Statistics of all frames of many sound files; the same bits for any order of `paths` and any number of
     jobs.
 
@@ -100,6 +133,13 @@ def folder_statistics(paths, config=NAMED["paper"], jobs=1, cache_dir=None, prog
         If there are no files, or one cannot be read: statistics must not silently lack a file.
     OSError
         As of `extract_folder`.
+
+    Examples
+    --------
+    >>> from npreslstm.assets import demo_clip_path
+    >>> statistics = folder_statistics([demo_clip_path()])
+    >>> statistics.count, statistics.mean.shape
+    (61, (46,))
     """
     total = FrameStatistics()
     for file in extract_folder(sorted(map(os.fsdecode, listed(paths))), config, jobs, cache_dir, progress):
@@ -111,7 +151,7 @@ def folder_statistics(paths, config=NAMED["paper"], jobs=1, cache_dir=None, prog
     return total
 
 
-def _results(tasks, jobs):
+def _results(tasks: list[_Task], jobs: int) -> Iterator[_Result]:
     """Yield what `_work` gives for each task, as it is done."""
     jobs = min(jobs, len(tasks))
     if jobs <= 1:
@@ -120,7 +160,7 @@ def _results(tasks, jobs):
     yield from (result for _, result in run_all(_work, tasks, jobs))
 
 
-def _work(task):
+def _work(task: _Task) -> _Result:
     """One file: its index, features or error, and the warnings that came up as (category, text)."""
     index, path, config, cache_dir, speed = task
     features = error = None
@@ -137,7 +177,7 @@ def _work(task):
     return index, features, error, [(warning.category, str(warning.message)) for warning in caught]
 
 
-def _extract(path, config, speed):
+def _extract(path: str, config: FeatureConfig, speed: float) -> FloatArray:
     if speed == 1.0:
         return extract_file(path, config)
     signal, rate = read_audio(path)
@@ -146,7 +186,7 @@ def _extract(path, config, speed):
         return features_of_signal(signal, round(rate * speed), config)
 
 
-def _cached(path, config, cache_dir, speed):
+def _cached(path: str, config: FeatureConfig, cache_dir: str, speed: float) -> FloatArray:
     check_file(place_of(path))
     entry = os.path.join(cache_dir, _key(path, config, speed) + ".npy")
     features = _load(entry, config)
@@ -158,7 +198,7 @@ def _cached(path, config, cache_dir, speed):
     return features
 
 
-def _key(path, config, speed):
+def _key(path: str, config: FeatureConfig, speed: float) -> str:
     """Name of the cache entry: a digest of the file's bytes and of everything that decides the features."""
     digest = hashlib.blake2b(
         json.dumps([CACHE_VERSION, config.to_dict(), speed], sort_keys=True).encode(), digest_size=20
@@ -169,7 +209,7 @@ def _key(path, config, speed):
     return digest.hexdigest()
 
 
-def _load(entry, config):
+def _load(entry: str, config: FeatureConfig) -> FloatArray | None:
     """Features from the cache; None if they are not there or not as they were written."""
     data = read_sealed(entry)
     if data is None:

@@ -9,10 +9,11 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 
+from npreslstm.annotations import Source, StrPath
 from npreslstm.audio.containers import Data, Part, find_parts
 from npreslstm.audio.decoders import open_part
 from npreslstm.audio.resampling import resample
@@ -35,7 +36,7 @@ MAX_SAMPLES = 1 << 40  # of a channel: more is no recording, but a header that d
 SPOOLED = 1 << 26  # bytes of a pipe that are kept in memory; the rest goes to a temporary file
 AT_ONCE = 1 << 20  # bytes of a pipe
 
-Source = str | os.PathLike | BinaryIO
+_Path = TypeVar("_Path", bound=Source)
 
 
 class LengthWarning(UserWarning):
@@ -103,6 +104,13 @@ def open_audio(path: Source) -> Iterator["Sound"]:
     ------
     file
         With ``name``, ``samplerate``, ``channels`` and ``frames``; pass it to `read_blocks`.
+
+    Examples
+    --------
+    >>> from npreslstm.assets import demo_clip_path
+    >>> with open_audio(demo_clip_path()) as file:
+    ...     print(file.samplerate, file.channels, file.frames)
+    48000 1 123770
     """
     name = source_name(path)
     with _content(path, name) as (content, place):
@@ -136,7 +144,8 @@ class Sound:
     def __init__(self, data: Data, parts: list[Part], path: str | None) -> None:
         self.name, self.size = data.name, data.size
         self._data, self._parts, self._path = data, parts, path if len(parts) == 1 else None
-        self._file, self._next = None, 0
+        self._file: Any = None  # the decoder of the part that is open
+        self._next = 0
         self.scale_warned = False
         self._measure()
 
@@ -282,8 +291,9 @@ def _spooled(source: BinaryIO, name: str) -> Iterator[BinaryIO]:
     if not hasattr(source, "read"):
         raise InputError(f"{name}: expected a path or a binary file, not {type(source).__name__}")
     with tempfile.SpooledTemporaryFile(SPOOLED) as content:
-        copy_binary(source, content, name)
-        yield content
+        spooled = cast(BinaryIO, content)  # it is one from Python 3.11 on
+        copy_binary(source, spooled, name)
+        yield spooled
 
 
 def copy_binary(source: BinaryIO, target: BinaryIO, name: str) -> None:
@@ -294,7 +304,7 @@ def copy_binary(source: BinaryIO, target: BinaryIO, name: str) -> None:
         raise InputError(f"{name}: opened as text; expected a binary file: open(path, 'rb')") from None
 
 
-def find_audio(paths: Iterable[str | os.PathLike]) -> list[str]:
+def find_audio(paths: Iterable[StrPath]) -> list[str]:
     """Sound files behind files, folders (searched through and through) and glob patterns.
 
     In folders and behind patterns, hidden files and folders and ``__MACOSX`` are passed over; of a folder, so
@@ -316,6 +326,13 @@ def find_audio(paths: Iterable[str | os.PathLike]) -> list[str]:
         If a path does not exist.
     InputError
         If a folder holds no sound file, or a pattern matches nothing.
+
+    Examples
+    --------
+    >>> from npreslstm.assets import demo_clip_path
+    >>> folder = os.path.dirname(demo_clip_path())
+    >>> [os.path.basename(path) for path in find_audio([folder])]
+    ['demo.wav']
     """
     found = {}
     for path in map(os.fsdecode, listed(paths)):
@@ -323,7 +340,7 @@ def find_audio(paths: Iterable[str | os.PathLike]) -> list[str]:
     return list(found)
 
 
-def listed(paths: Iterable[str | os.PathLike]) -> Iterable[str | os.PathLike]:
+def listed(paths: Iterable[_Path]) -> Iterable[_Path]:
     """`paths`, unless that is a single one, whose letters would be taken for files."""
     if isinstance(paths, (str, bytes, os.PathLike)):
         raise InputError(f"paths is {paths!r}; expected a list of files: [{paths!r}]")
@@ -417,7 +434,7 @@ def pipes_kept(paths: Iterable[str]) -> Iterator[list[str]]:
     `PipedSound`.
     """
     with tempfile.TemporaryDirectory(prefix="npreslstm-") as folder:
-        kept = {}
+        kept: dict[str, str] = {}
         for path in dict.fromkeys(paths):
             kept[path] = _kept(path, os.path.join(folder, str(len(kept)))) if _is_pipe(path) else path
         yield list(kept.values())

@@ -1,9 +1,13 @@
 """Features frame by frame while the sound comes in, in constant memory."""
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from npreslstm.annotations import FloatArray
 from npreslstm.audio import chroma, mfcc, spectrum
-from npreslstm.audio.config import NAMED
+from npreslstm.audio.config import NAMED, FeatureConfig
 from npreslstm.audio.signal import as_float, to_mono, warn_of_scale
 from npreslstm.errors import InputError
 
@@ -38,7 +42,7 @@ class StreamingFeatures:
     (1, 46)
     """
 
-    def __init__(self, config=NAMED["mcu"], dtype=np.float32):
+    def __init__(self, config: FeatureConfig = NAMED["mcu"], dtype: DTypeLike = np.float32) -> None:
         if config.noncausal_steps:
             raise InputError(
                 "this feature configuration cannot be streamed, for these steps need samples still to come: "
@@ -50,7 +54,7 @@ class StreamingFeatures:
         self._scale_warned = False
         self._framer = spectrum.Framer(config.n_fft, config.hop_length, config.framing, dtype)
 
-    def push(self, samples):
+    def push(self, samples: ArrayLike) -> FloatArray:
         """Take in samples, give the frames that they complete: one for every hop_length samples.
 
         Parameters
@@ -70,7 +74,7 @@ class StreamingFeatures:
         self._scale_warned = self._scale_warned or warn_of_scale(samples)
         return self._features(self._framer.push(to_mono(samples)))
 
-    def flush(self):
+    def flush(self) -> FloatArray:
         """End the signal: give the frame of the samples since the last whole hop, zeros after them, if there
         are any.
 
@@ -82,17 +86,17 @@ class StreamingFeatures:
         """
         return self._features(self._framer.flush())
 
-    def reset(self):
+    def reset(self) -> None:
         """Forget all samples and be ready for another signal."""
         self._framer.reset()
 
-    def _features(self, frames):
+    def _features(self, frames: Sequence[FloatArray] | FloatArray) -> FloatArray:
         rows = np.empty((len(frames), self.config.n_features), self._dtype)
         for row, samples in zip(rows, frames):
             row[:] = self._frame(samples)
         return rows
 
-    def _frame(self, samples):
+    def _frame(self, samples: FloatArray) -> FloatArray:
         """One frame, (n_fft,) -> (n_features,): spectrum, mel bands, decibels, cepstrum; chroma from the same
         spectrum.
         """

@@ -1,13 +1,17 @@
 """What a framework or a caller hands over, as a NumPy array of real numbers."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from npreslstm.annotations import Array
 from npreslstm.errors import InputError, shown
 
 TYPES = "float64, float32, float16 or integers"
 
 
-def as_array(value, what="the tensor under test"):
+def as_array(value: Any, what: str = "the tensor under test") -> Array:
     """An array of real numbers.
 
     Parameters
@@ -49,7 +53,7 @@ def as_array(value, what="the tensor under test"):
     return array
 
 
-def as_arrays(values, what="the weights"):
+def as_arrays(values: Mapping[str, Any], what: str = "the weights") -> dict[str, Array]:
     """{name: array} of a mapping, each as of `as_array`."""
     if not hasattr(values, "items"):
         raise InputError(f"{what} are {shown(values)}; expected a mapping of names to arrays")
