@@ -232,12 +232,12 @@ class FeatureConfig:
     @classmethod
     def named(cls, name: str) -> "FeatureConfig":
         """The configuration ``paper`` or ``mcu``."""
-        if name not in NAMED:
-            raise InputError(f"no feature configuration {name!r}; expected {' or '.join(NAMED)}")
-        return NAMED[name]
+        if name not in FEATURE_CONFIGS:
+            raise InputError(f"no feature configuration {name!r}; expected {' or '.join(FEATURE_CONFIGS)}")
+        return FEATURE_CONFIGS[name]
 
 
-NAMED = {
+FEATURE_CONFIGS = {
     "paper": FeatureConfig(),
     "mcu": FeatureConfig(
         sample_rate=16000,
@@ -261,10 +261,12 @@ def load_config(name: str) -> FeatureConfig:
     InputError
         If there is neither such a name nor such a file, or the file is not such a table.
     """
-    if name in NAMED:
-        return NAMED[name]
+    if name in FEATURE_CONFIGS:
+        return FEATURE_CONFIGS[name]
     if not os.path.isfile(name):
-        raise InputError(f"no feature configuration {name!r}; expected {' or '.join(NAMED)} or a JSON file")
+        raise InputError(
+            f"no feature configuration {name!r}; expected {' or '.join(FEATURE_CONFIGS)} or a JSON file"
+        )
     fields = read_json(name, "expected a JSON object of fields")
     try:
         return FeatureConfig.from_dict(fields)

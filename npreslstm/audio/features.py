@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from npreslstm.annotations import FloatArray, Source
 from npreslstm.audio import chroma, mfcc, reader, resampling, spectrum
-from npreslstm.audio.config import NAMED, FeatureConfig
+from npreslstm.audio.config import FEATURE_CONFIGS, FeatureConfig
 from npreslstm.audio.reader import Sound
 from npreslstm.audio.signal import (
     TRIM_HOP,
@@ -30,7 +30,10 @@ Blocks = Callable[[], Iterable[FloatArray]]  # starts an iteration over frames (
 
 
 def extract_features(
-    signal: ArrayLike, sample_rate: int, config: FeatureConfig = NAMED["paper"], dtype: DTypeLike = np.float32
+    signal: ArrayLike,
+    sample_rate: int,
+    config: FeatureConfig = FEATURE_CONFIGS["paper"],
+    dtype: DTypeLike = np.float32,
 ) -> FloatArray:
     """Raw features of a signal: MFCC, then chroma.
 
@@ -111,7 +114,7 @@ def _at_rate(
     return y
 
 
-def extract_file(path: Source, config: FeatureConfig = NAMED["paper"]) -> NDArray[np.float32]:
+def extract_file(path: Source, config: FeatureConfig = FEATURE_CONFIGS["paper"]) -> NDArray[np.float32]:
     """Raw features of a sound file of any length, in constant memory but for the result.
 
     A file that `extract_features` would take in more than one block is read in blocks, several times if need

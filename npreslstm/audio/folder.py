@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.annotations import FloatArray, Progress, StrPath
-from npreslstm.audio.config import NAMED, FeatureConfig
+from npreslstm.audio.config import FEATURE_CONFIGS, FeatureConfig
 from npreslstm.audio.features import extract_file, features_of_signal
 from npreslstm.audio.reader import check_file, listed, place_of, read_audio
 from npreslstm.audio.statistics import FrameStatistics
@@ -44,7 +44,7 @@ class FileFeatures(NamedTuple):
 
 def extract_folder(
     paths: Iterable[StrPath],
-    config: FeatureConfig = NAMED["paper"],
+    config: FeatureConfig = FEATURE_CONFIGS["paper"],
     jobs: int = 1,
     cache_dir: StrPath | None = None,
     progress: Progress | None = None,
@@ -109,7 +109,7 @@ def extract_folder(
 
 def folder_statistics(
     paths: Iterable[StrPath],
-    config: FeatureConfig = NAMED["paper"],
+    config: FeatureConfig = FEATURE_CONFIGS["paper"],
     jobs: int = 1,
     cache_dir: StrPath | None = None,
     progress: Progress | None = None,

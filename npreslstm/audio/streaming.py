@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from npreslstm.annotations import FloatArray
 from npreslstm.audio import chroma, mfcc, spectrum
-from npreslstm.audio.config import NAMED, FeatureConfig
+from npreslstm.audio.config import FEATURE_CONFIGS, FeatureConfig
 from npreslstm.audio.signal import as_float, to_mono, warn_of_scale
 from npreslstm.errors import InputError
 
@@ -42,7 +42,7 @@ class StreamingFeatures:
     (1, 46)
     """
 
-    def __init__(self, config: FeatureConfig = NAMED["mcu"], dtype: DTypeLike = np.float32) -> None:
+    def __init__(self, config: FeatureConfig = FEATURE_CONFIGS["mcu"], dtype: DTypeLike = np.float32) -> None:
         if config.noncausal_steps:
             raise InputError(
                 "this feature configuration cannot be streamed, for these steps need samples still to come: "

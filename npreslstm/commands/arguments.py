@@ -2,11 +2,19 @@
 pictures, speeds.
 """
 
+import argparse
 import os
 
 from npreslstm.terminal import say
 
 DATA = "RAVDESS folder, or manifest CSV with the columns file, label, speaker"
+
+
+def add_features_argument(parser, **options):
+    """What the features are; --config, its former name, is understood as well."""
+    parser.add_argument("--features", **options)
+    options |= {"help": argparse.SUPPRESS, "default": argparse.SUPPRESS}
+    parser.add_argument("--config", dest="features", **options)
 
 
 def add_corpus_arguments(parser):
@@ -155,11 +163,8 @@ def add_training_arguments(parser):
         help="change a field of the recipe, e.g. lr=1e-3; repeatable",
     )
     add_background_argument(parser)
-    parser.add_argument(
-        "--config",
-        default="paper",
-        metavar="C",
-        help="features: paper (default), mcu, or a JSON file of fields",
+    add_features_argument(
+        parser, default="paper", metavar="F", help="paper (default), mcu, or a JSON file of fields"
     )
     parser.add_argument(
         "--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa"
@@ -197,7 +202,7 @@ def make_plan(args, **options):
     plan = Plan.make(
         dataset,
         args.folds,
-        training_features(args.config, recipe.trim_db),
+        training_features(args.features, recipe.trim_db),
         model,
         recipe,
         seed=args.seed,

@@ -1,5 +1,6 @@
 """`npreslstm export`: the model in other forms. Each form is a subcommand with its own two functions here."""
 
+from npreslstm.commands.arguments import add_features_argument
 from npreslstm.terminal import Progress, printable, show
 
 HELP = (
@@ -23,7 +24,7 @@ def add_arguments(parser):
     _add_vectors(forms.add_parser("vectors", help="golden vectors: every stage of synthetic inputs"))
 
 
-def run(args):
+def execute(args):
     return FORMS[args.form](args)
 
 
@@ -42,18 +43,18 @@ def _add_c(parser):
         default="float32",
         help="int8: int8 weights, int16 activations (default: float32)",
     )
-    parser.add_argument(
-        "--config",
+    add_features_argument(
+        parser,
         choices=("mcu", "paper"),
         help="features the model was trained on, where its file does not say",
     )
 
 
-def _run_c(args):
+def _export_c(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.ports.c_export import export_c
 
-    files = export_c(load_checkpoint(args.weights), args.out, args.type, args.config)
+    files = export_c(load_checkpoint(args.weights), args.out, args.type, args.features)
     show(
         f"{printable(args.out)}: {len(files)} files; `make -C {printable(args.out)} test` builds and runs the"
         " self-test"
@@ -69,7 +70,7 @@ def _add_onnx(parser):
     parser.add_argument("--out", metavar="FILE", required=True, help="file to write")
 
 
-def _run_onnx(args):
+def _export_onnx(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.formats.onnx import export_onnx
 
@@ -98,7 +99,7 @@ def _add_vectors(parser):
     )
 
 
-def _run_vectors(args):
+def _export_vectors(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.ports.vector_cases import cases
     from npreslstm.ports.vectors import check_vectors, read_vectors, write_vectors
@@ -122,4 +123,4 @@ def _run_vectors(args):
     return 0
 
 
-FORMS = {"c": _run_c, "onnx": _run_onnx, "vectors": _run_vectors}
+FORMS = {"c": _export_c, "onnx": _export_onnx, "vectors": _export_vectors}

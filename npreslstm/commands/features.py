@@ -3,6 +3,7 @@
 import os
 import sys
 
+from npreslstm.commands.arguments import add_features_argument
 from npreslstm.terminal import Progress, say
 
 HELP = "compute MFCC and chroma of sound files, raw (not z-scored)"
@@ -11,8 +12,8 @@ EXAMPLES = """\
 examples:
   npreslstm features clip.wav                              CSV on standard output, one row a frame
   npreslstm features recordings/ --output features.npz --jobs 2 --cache .features
-  npreslstm features clip.wav --config mcu --plot clip.png
-  npreslstm features clip.wav --config mine.json --output features.json
+  npreslstm features clip.wav --features mcu --plot clip.png
+  npreslstm features clip.wav --features mine.json --output features.json
 
 A configuration file is a JSON object with fields of paper to change: sample_rate, n_fft, hop_length, n_mels, n_mfcc,
 n_chroma, fmin, fmax, top_db, floor_db, tuning, framing, trim_db. The .npz holds files (N,), lengths (N,), features (sum
@@ -31,10 +32,10 @@ def add_arguments(parser):
         metavar="PATH",
         help="sound file, folder with all in it, quoted pattern, or - (standard input)",
     )
-    parser.add_argument(
-        "--config",
+    add_features_argument(
+        parser,
         default="paper",
-        metavar="C",
+        metavar="F",
         help="paper (default), mcu, or a JSON file with fields to change",
     )
     output = "write to FILE, whole or not at all: .npz, .csv, .json, or - (default), CSV on standard output"
@@ -56,7 +57,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def execute(args):
     from npreslstm.audio.reader import pipes_kept
 
     args.output = None if args.output == "-" else args.output
@@ -67,7 +68,7 @@ def run(args):
 def _run(args):
     from npreslstm.audio.config import load_config
 
-    config = load_config(args.config)
+    config = load_config(args.features)
     files = _files(args)
     if args.plot is not None:
         _plot(files, config, args.plot)

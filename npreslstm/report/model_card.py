@@ -4,7 +4,7 @@ their recipe say.
 
 from dataclasses import replace
 
-from npreslstm.audio.config import NAMED
+from npreslstm.audio.config import FEATURE_CONFIGS
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.recipe import Recipe
 
@@ -130,7 +130,7 @@ def _overview(checkpoints):
 def _features(checkpoint):
     """The name of the features; trimming belongs to the recipe."""
     plain = replace(checkpoint.features, trim_db=None)
-    return next((f"`{name}`" for name, config in NAMED.items() if config == plain), "of their own")
+    return next((f"`{name}`" for name, config in FEATURE_CONFIGS.items() if config == plain), "of their own")
 
 
 def _recalls(checkpoints):
