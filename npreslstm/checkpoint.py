@@ -81,7 +81,13 @@ class Checkpoint:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def model(self, dtype: DTypeLike = np.float32, backend: str = "fast") -> ResLSTM:
-        """A `ResLSTM` with these tensors."""
+        """A `ResLSTM` with these tensors.
+
+        Examples
+        --------
+        >>> load_checkpoint("mcu").model(np.float64).dtype
+        dtype('float64')
+        """
         model = ResLSTM(self.config, dtype=dtype, backend=backend)
         model.load_state_dict(self.state)
         return model
@@ -89,6 +95,11 @@ class Checkpoint:
     def noted(self, name: str, default: Any = None) -> Any:
         """The note of a name in `NOTES`, or `default` without one; InputError if it is not what
         it must be.
+
+        Examples
+        --------
+        >>> load_checkpoint("mcu").noted("speakers held out")
+        ['2', '5', '14', '15', '16']
         """
         value = self.notes.get(name)
         if value is not None and misfit(value, NOTES[name]) is not None:
@@ -98,13 +109,25 @@ class Checkpoint:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """Fields of the recipe that the notes tell of; none where they do not, or only in words."""
+        """Fields of the recipe that the notes tell of; none where they do not, or only in words.
+
+        Examples
+        --------
+        >>> "epochs" in load_checkpoint("mcu").recipe
+        True
+        """
         value = self.notes.get("recipe")
         return value if isinstance(value, dict) else {}
 
     @property
     def sha256(self) -> str:
-        """Hex digest over header and arrays; names the weights wherever they are exported to."""
+        """Hex digest over header and arrays; names the weights wherever they are exported to.
+
+        Examples
+        --------
+        >>> len(load_checkpoint("mcu").sha256)
+        64
+        """
         return _digest(_header(self), _arrays(self))
 
 

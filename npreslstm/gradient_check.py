@@ -170,11 +170,25 @@ class GradientCheck:
         self.tensors |= {name: self.model.tensors[name] for name in grads}
 
     def loss(self) -> float:
-        """The loss of the tensors as they are."""
+        """The loss of the tensors as they are.
+
+        Examples
+        --------
+        >>> check = GradientCheck()
+        >>> check.loss() == check.loss()
+        True
+        """
         return self._run()[0][0]
 
     def errors(self) -> dict[str, float]:
-        """{name: relative error (G2)} of every tensor."""
+        """{name: relative error (G2)} of every tensor.
+
+        Examples
+        --------
+        >>> check = GradientCheck(ModelConfig(input_size=2, hidden_size=3, num_classes=4), N=2, T=3)
+        >>> max(check.errors().values()) < TOLERANCE
+        True
+        """
         numeric = {name: numeric_gradient(self.loss, tensor) for name, tensor in self.tensors.items()}
         return {name: relative_error(gradient, numeric[name]) for name, gradient in self.gradients.items()}
 
@@ -190,6 +204,12 @@ class GradientCheck:
         ------
         InputError
             If there is no such entry.
+
+        Examples
+        --------
+        >>> probe = GradientCheck().probe("lstm1.weight_hh_l0[3,2]")
+        >>> abs(probe.analytic - probe.numeric) < 1e-9
+        True
         """
         name, index = self._parse(entry)
         gradient = self.gradients[name]

@@ -51,7 +51,13 @@ class Prediction:
 
     @property
     def speech(self) -> bool:
-        """Whether anything was heard."""
+        """Whether anything was heard.
+
+        Examples
+        --------
+        >>> Prediction(None, 0.0, 2.5, SILENCE, {}, np.zeros(0), np.zeros(0)).speech
+        False
+        """
         return bool(self.probabilities)
 
 

@@ -127,6 +127,13 @@ class Recognizer:
         ------
         InputError
             If the signal cannot be used, or `window`, `hop` and `smooth` make no sense.
+
+        Examples
+        --------
+        >>> from npreslstm.assets import demo_clip_path
+        >>> from npreslstm.audio.reader import read_audio
+        >>> Recognizer().process_signal(*read_audio(demo_clip_path())).label
+        'angry'
         """
         from npreslstm.audio.windows import check_windows, signal_windows
 
@@ -164,6 +171,13 @@ class Recognizer:
             If there is no such file.
         InputError
             If it is not sound that can be used.
+
+        Examples
+        --------
+        >>> from npreslstm.assets import demo_clip_path
+        >>> p = Recognizer().process_file(demo_clip_path(), window=1.0)
+        >>> [window.start for window in p.windows if window.speech][:2]
+        [0.0, 0.5]
         """
         return self.process_files([path], window, hop, gate=gate, smooth=smooth)[0]
 
@@ -221,6 +235,15 @@ class Recognizer:
         -------
         list of Prediction
             In the order of `paths`; None for a file that `on_error` was called for.
+
+        Examples
+        --------
+        >>> from npreslstm.assets import demo_clip_path
+        >>> failed = lambda path, error: print(error)
+        >>> good, bad = Recognizer().process_files([demo_clip_path(), "gone.wav"], on_error=failed)
+        gone.wav: no such file
+        >>> good.label, bad
+        ('angry', None)
         """
         from npreslstm.audio.reader import listed, source_name
         from npreslstm.audio.windows import check_windows, file_windows
@@ -291,6 +314,12 @@ class Recognizer:
             If there is no such folder.
         InputError
             If it holds no sound files.
+
+        Examples
+        --------
+        >>> from npreslstm.assets import demo_clip_path
+        >>> [p.label for p in Recognizer().process_folder(os.path.dirname(demo_clip_path()))]
+        ['angry']
         """
         from npreslstm.audio.reader import find_audio
 

@@ -165,12 +165,24 @@ class ModelConfig:
 
     @property
     def lstms(self) -> tuple[str, ...]:
-        """Prefixes of the LSTMs, in the order of computation."""
+        """Prefixes of the LSTMs, in the order of computation.
+
+        Examples
+        --------
+        >>> ModelConfig(kind="lstm-sa").lstms
+        ('lstm',)
+        """
         return ("lstm1", "lstm2") if self.kind == "reslstm-sa" else ("lstm",)
 
     @property
     def schema(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """{name: (shape, initialiser)} of every tensor, in state_dict order."""
+        """{name: (shape, initialiser)} of every tensor, in state_dict order.
+
+        Examples
+        --------
+        >>> ModelConfig().schema["attention_vector"]
+        ((64, 1), 'xavier_normal')
+        """
         D, H = self.input_size, self.hidden_size
         letters = {
             "D": D,
@@ -190,23 +202,47 @@ class ModelConfig:
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:
-        """{name: shape} of what training changes: the schema without the running statistics."""
+        """{name: shape} of what training changes: the schema without the running statistics.
+
+        Examples
+        --------
+        >>> ModelConfig().parameters["fc.weight"], "bn.running_mean" in ModelConfig().parameters
+        ((8, 64), False)
+        """
         return {
             name: shape for name, (shape, _) in self.schema.items() if name.rpartition(".")[2] not in BUFFERS
         }
 
     @property
     def num_parameters(self) -> int:
-        """Count of trainable numbers: 46,772 for the default."""
+        """Count of trainable numbers: 46,772 for the default.
+
+        Examples
+        --------
+        >>> ModelConfig().num_parameters
+        46772
+        """
         return sum(int(np.prod(shape)) for shape in self.parameters.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary of the fields."""
+        """Plain dictionary of the fields.
+
+        Examples
+        --------
+        >>> ModelConfig().to_dict()["hidden_size"]
+        64
+        """
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ModelConfig":
-        """The inverse of `to_dict`; an unknown or missing field is an InputError."""
+        """The inverse of `to_dict`; an unknown or missing field is an InputError.
+
+        Examples
+        --------
+        >>> ModelConfig.from_dict(ModelConfig(hidden_size=32).to_dict()).hidden_size
+        32
+        """
         names = {field.name for field in fields(cls)}
         if not isinstance(values, dict):
             raise InputError(f"a model configuration is {type(values).__name__}; expected a table of fields")

@@ -60,7 +60,17 @@ class StreamingResLSTM:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the clip: the next frame is the first of another."""
+        """Forget the clip: the next frame is the first of another.
+
+        Examples
+        --------
+        >>> from npreslstm import load_model
+        >>> stream = StreamingResLSTM(load_model("mcu"))
+        >>> stream.push(np.zeros((3, 46)))
+        >>> stream.reset()
+        >>> stream.frames
+        0
+        """
         self.frames = 0
         self._states = {
             lstm: [self._zero_state(params) for params in layers] for lstm, layers in self._layers.items()
@@ -79,6 +89,15 @@ class StreamingResLSTM:
         ------
         InputError
             If the shape is another, or a value is not finite; nothing is taken in then.
+
+        Examples
+        --------
+        >>> from npreslstm import load_model
+        >>> stream = StreamingResLSTM(load_model("mcu"))
+        >>> stream.push(np.zeros(46))
+        >>> stream.push(np.zeros((3, 46)))
+        >>> stream.frames
+        4
         """
         x = np.asarray(frames, dtype=self.model.dtype)
         D = self.model.config.input_size
@@ -93,14 +112,31 @@ class StreamingResLSTM:
 
     @property
     def context(self) -> FloatArray:
-        """Attention's weighted mean of the hidden states so far: (H,) (A3)."""
+        """Attention's weighted mean of the hidden states so far: (H,) (A3).
+
+        Examples
+        --------
+        >>> from npreslstm import load_model
+        >>> stream = StreamingResLSTM(load_model("mcu"))
+        >>> stream.push(np.zeros(46))
+        >>> stream.context.shape
+        (64,)
+        """
         if not self.frames:
             raise InputError("no frame was pushed; expected at least one before a result")
         return (self._attention.weighted / self._attention.total[:, None])[0]
 
     @property
     def states(self) -> list[tuple[FloatArray, FloatArray]]:
-        """(h, c), each (H,), of every LSTM layer after the last frame, in the order of computation."""
+        """(h, c), each (H,), of every LSTM layer after the last frame, in the order of computation.
+
+        Examples
+        --------
+        >>> from npreslstm import load_model
+        >>> stream = StreamingResLSTM(load_model("mcu"))
+        >>> [(h.shape, c.shape) for h, c in stream.states]
+        [((46,), (46,)), ((64,), (64,))]
+        """
         return [(h[0], c[0]) for layers in self._states.values() for h, c in layers]
 
     def result(self) -> FloatArray:
@@ -110,6 +146,14 @@ class StreamingResLSTM:
         ------
         InputError
             Before the first frame.
+
+        Examples
+        --------
+        >>> from npreslstm import load_model
+        >>> stream = StreamingResLSTM(load_model("mcu"))
+        >>> stream.push(np.zeros((3, 46)))
+        >>> stream.result().shape
+        (8,)
         """
         head_input = self._normalise("bn", self.context[None])
         # (R4)

@@ -59,7 +59,16 @@ class VoiceActivity:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all samples and be ready for another signal."""
+        """Forget all samples and be ready for another signal.
+
+        Examples
+        --------
+        >>> activity = VoiceActivity()
+        >>> _ = activity.push(np.zeros(16000, np.int16))
+        >>> activity.reset()
+        >>> len(activity.flush())
+        0
+        """
         self._samples = np.zeros(0, np.int16)
         self._floors: list[int] = []
         self._heard = 0  # hops that were not silent
@@ -85,6 +94,11 @@ class VoiceActivity:
         ------
         InputError
             If the samples are no samples, as of `extract_features`.
+
+        Examples
+        --------
+        >>> len(VoiceActivity().push(np.zeros(16000, np.int16)))
+        28
         """
         samples = np.asarray(samples)
         if samples.size == 0:
@@ -103,6 +117,13 @@ class VoiceActivity:
         -------
         np.ndarray [shape=(m,), dtype=bool]
             m is DELAY, or the number of hops if there were fewer.
+
+        Examples
+        --------
+        >>> activity = VoiceActivity()
+        >>> decisions = np.concatenate([activity.push(np.zeros(16000, np.int16)), activity.flush()])
+        >>> len(decisions) == 16000 // HOP
+        True
         """
         decisions = self._decisions(np.zeros((DELAY, BANDS), np.int64))
         self.reset()
@@ -110,7 +131,15 @@ class VoiceActivity:
 
     @property
     def score(self) -> int:
-        """Of the newest hop, from 0 to BANDS * CAP."""
+        """Of the newest hop, from 0 to BANDS * CAP.
+
+        Examples
+        --------
+        >>> activity = VoiceActivity()
+        >>> _ = activity.push(np.zeros(16000, np.int16))
+        >>> activity.score
+        0
+        """
         return self._scores[-1]
 
     def _decisions(self, energies: IntArray) -> BoolArray:

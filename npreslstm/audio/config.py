@@ -178,13 +178,24 @@ class FeatureConfig:
 
     @property
     def upper_hz(self) -> float:
-        """The upper end of the mel bands in Hz."""
+        """The upper end of the mel bands in Hz.
+
+        Examples
+        --------
+        >>> FeatureConfig(fmax=8000.0).upper_hz, FeatureConfig().upper_hz
+        (8000.0, 24000.0)
+        """
         return self.sample_rate / 2 if self.fmax is None else self.fmax
 
     @property
     def noncausal_steps(self) -> list[str]:
         """The steps that need samples still to come, in words; empty if features can be computed as the sound
         comes in.
+
+        Examples
+        --------
+        >>> len(FeatureConfig.named("paper").noncausal_steps), FeatureConfig.named("mcu").noncausal_steps
+        (3, [])
         """
         steps = {
             "trim_db (the loudest frame of the clip)": self.trim_db is not None,
@@ -198,23 +209,46 @@ class FeatureConfig:
 
     @property
     def columns(self) -> list[str]:
-        """Names of the features: mfcc_0, ..., chroma_0, ...; with 12 pitch classes chroma_C to chroma_B."""
+        """Names of the features: mfcc_0, ..., chroma_0, ...; with 12 pitch classes chroma_C to chroma_B.
+
+        Examples
+        --------
+        >>> FeatureConfig().columns[32:36]
+        ['mfcc_32', 'mfcc_33', 'chroma_C', 'chroma_C#']
+        """
         classes = PITCH_NAMES if self.n_chroma == 12 else range(self.n_chroma)
         return [f"mfcc_{k}" for k in range(self.n_mfcc)] + [f"chroma_{k}" for k in classes]
 
     @property
     def n_features(self) -> int:
-        """Columns of the features: n_mfcc + n_chroma."""
+        """Columns of the features: n_mfcc + n_chroma.
+
+        Examples
+        --------
+        >>> FeatureConfig(n_mfcc=20).n_features
+        32
+        """
         return self.n_mfcc + self.n_chroma
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, as plain values for JSON."""
+        """All fields, as plain values for JSON.
+
+        Examples
+        --------
+        >>> FeatureConfig().to_dict()["framing"]
+        'centered'
+        """
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "FeatureConfig":
         """The inverse of `to_dict`; fields that are left out keep their defaults, unknown ones are an
         InputError.
+
+        Examples
+        --------
+        >>> FeatureConfig.from_dict({"n_mfcc": 20}).n_mels
+        128
         """
         if not isinstance(fields, dict):
             raise InputError(
@@ -231,7 +265,13 @@ class FeatureConfig:
 
     @classmethod
     def named(cls, name: str) -> "FeatureConfig":
-        """The configuration ``paper`` or ``mcu``."""
+        """The configuration ``paper`` or ``mcu``.
+
+        Examples
+        --------
+        >>> FeatureConfig.named("mcu").hop_length
+        512
+        """
         if name not in FEATURE_CONFIGS:
             raise InputError(f"no feature configuration {name!r}; expected {' or '.join(FEATURE_CONFIGS)}")
         return FEATURE_CONFIGS[name]

@@ -66,6 +66,11 @@ class StreamingFeatures:
         -------
         np.ndarray [shape=(m, n_mfcc + n_chroma)]
             m may be 0.
+
+        Examples
+        --------
+        >>> StreamingFeatures().push(np.zeros(1600, np.int16)).shape
+        (3, 46)
         """
         samples = np.asarray(samples)
         if samples.size == 0:
@@ -83,11 +88,26 @@ class StreamingFeatures:
         Returns
         -------
         np.ndarray [shape=(0 or 1, n_mfcc + n_chroma)]
+
+        Examples
+        --------
+        >>> stream = StreamingFeatures()
+        >>> stream.push(np.zeros(600, np.int16)).shape, stream.flush().shape
+        ((1, 46), (1, 46))
         """
         return self._features(self._framer.flush())
 
     def reset(self) -> None:
-        """Forget all samples and be ready for another signal."""
+        """Forget all samples and be ready for another signal.
+
+        Examples
+        --------
+        >>> stream = StreamingFeatures()
+        >>> _ = stream.push(np.zeros(600, np.int16))
+        >>> stream.reset()
+        >>> stream.flush().shape
+        (0, 46)
+        """
         self._framer.reset()
 
     def _features(self, frames: Sequence[FloatArray] | FloatArray) -> FloatArray:
