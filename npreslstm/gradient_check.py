@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npreslstm.annotations import Array
 from npreslstm.errors import InputError
 from npreslstm.layers.loss import cross_entropy, one_hot
 from npreslstm.model import ModelCache, ResLSTM
@@ -44,7 +45,7 @@ class Probe(NamedTuple):
 
 
 def probe_losses(
-    f: Callable[[], float], p: np.ndarray, index: tuple[int, ...], delta: float = DELTA
+    f: Callable[[], float], p: Array, index: tuple[int, ...], delta: float = DELTA
 ) -> dict[int, float]:
     """The losses that (G1) needs, {steps of d: loss}, with ``p[index]`` moved in place and put back.
 
@@ -76,7 +77,7 @@ def slope(losses: dict[int, float], delta: float = DELTA) -> float:
     return sum(weight * losses[steps] for steps, weight in WEIGHTS.items()) / (12 * delta)
 
 
-def numeric_gradient(f: Callable[[], float], p: np.ndarray, delta: float = DELTA) -> np.ndarray:
+def numeric_gradient(f: Callable[[], float], p: Array, delta: float = DELTA) -> Array:
     """Five-point central differences (G1) of a scalar function.
 
     Parameters
@@ -104,7 +105,7 @@ def numeric_gradient(f: Callable[[], float], p: np.ndarray, delta: float = DELTA
     return gradient
 
 
-def relative_error(analytic: np.ndarray, numeric: np.ndarray) -> float:
+def relative_error(analytic: Array, numeric: Array) -> float:
     """Largest deviation of two arrays over the largest entry of either (G2); 0 if both are zero.
 
     Examples
@@ -160,13 +161,13 @@ class GradientCheck:
                 tensor += 0.3 * rng.random(tensor.shape)
         self._lengths = np.maximum(T - np.arange(N), 1)[::-1]
         x = rng.normal(size=(N, T, config.input_size))
-        self.tensors: dict[str, np.ndarray] = {"x": x}
+        self.tensors: dict[str, Array] = {"x": x}
         self._targets = one_hot(rng.integers(config.num_classes, size=N), config.num_classes, np.float64)
         self._seed = int(rng.integers(2**32))
         self._training, self._padding = training, padding
         (_, dlogits), cache = self._run()
         grads, dx = self.model.backward(dlogits, cache, return_dx=True)
-        self.gradients: dict[str, np.ndarray] = {"x": dx, **grads}
+        self.gradients: dict[str, Array] = {"x": dx, **grads}
         self.tensors |= {name: self.model.tensors[name] for name in grads}
 
     def loss(self) -> float:
@@ -219,7 +220,7 @@ class GradientCheck:
         error = abs(analytic - numeric) / largest if largest else abs(numeric)
         return Probe(name, index, float(self.tensors[name][index]), analytic, losses, numeric, float(error))
 
-    def _run(self) -> tuple[tuple[float, np.ndarray], ModelCache]:
+    def _run(self) -> tuple[tuple[float, Array], ModelCache]:
         rng = np.random.default_rng(self._seed) if self._training else None
         x = self.tensors["x"]
         logits, cache = self.model.forward(x, self._lengths, self._training, self._padding, rng)

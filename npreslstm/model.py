@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from npreslstm import initialisers
+from npreslstm.annotations import Array
 from npreslstm.errors import InputError
 from npreslstm.fast import batch as fast
 from npreslstm.fast.lstm import LSTMCache as FastLSTMCache
@@ -61,11 +62,11 @@ class ModelCache(NamedTuple):
     bn_residual: BatchNormCache | None
     attention: AttentionCache
     bn: BatchNormCache
-    head_input: np.ndarray  # (N, H)
-    dropout: np.ndarray | None  # (N, H)
+    head_input: Array  # (N, H)
+    dropout: Array | None  # (N, H)
 
 
-class _Tensors(dict[str, np.ndarray]):
+class _Tensors(dict[str, Array]):
     """Tensors by name, views into one vector: what is assigned to a name is written there."""
 
     def __setitem__(self, name: str, values: ArrayLike) -> None:
@@ -145,7 +146,7 @@ class ResLSTM:
     def __reduce__(self) -> tuple[Any, ...]:
         return _from_state, (self.config, self.dtype, self.state_dict(), self.backend)
 
-    def named_views(self, vector: np.ndarray) -> dict[str, np.ndarray]:
+    def named_views(self, vector: Array) -> dict[str, Array]:
         """{parameter name: view of its shape} into a vector of P numbers laid out as `vector`.
 
         Examples
@@ -157,7 +158,7 @@ class ResLSTM:
         """
         return _named_views(vector, self._shapes)
 
-    def state_dict(self) -> dict[str, np.ndarray]:
+    def state_dict(self) -> dict[str, Array]:
         """Copies of all tensors under PyTorch's names.
 
         Examples
@@ -203,7 +204,7 @@ class ResLSTM:
         training: bool = False,
         padding: str = "masked",
         rng: np.random.Generator | None = None,
-    ) -> tuple[np.ndarray, ModelCache]:
+    ) -> tuple[Array, ModelCache]:
         """Logits of a batch, and the cache for `backward`.
 
         Parameters
@@ -263,9 +264,7 @@ class ResLSTM:
         logits = self._head(head_input)  # (N, C)  (R4)
         return logits, ModelCache(batch, lstms, bn_residual, attention, bn, head_input, mask)
 
-    def infer(
-        self, x: ArrayLike, lengths: ArrayLike, padding: str = "masked"
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def infer(self, x: ArrayLike, lengths: ArrayLike, padding: str = "masked") -> tuple[Array, Array]:
         """Logits and attention of a batch in evaluation mode; keeps no cache.
 
         Parameters
@@ -299,7 +298,7 @@ class ResLSTM:
         head_input, _ = self._normalise("bn", context, False)  # (N, H)
         return self._head(head_input), alpha  # (R4)
 
-    def _single_clip(self, x: np.ndarray, lengths: ArrayLike, padding: str) -> np.ndarray | None:
+    def _single_clip(self, x: Array, lengths: ArrayLike, padding: str) -> Array | None:
         """The frames (T, D) of a single clip that `OneClip` takes; None for others, and what `_batch`
         refuses.
         """
@@ -323,20 +322,20 @@ class ResLSTM:
     @overload
     def backward(
         self,
-        dlogits: np.ndarray,
+        dlogits: Array,
         cache: ModelCache,
         return_dx: Literal[False] = False,
-        out: np.ndarray | None = None,
-    ) -> dict[str, np.ndarray]: ...
+        out: Array | None = None,
+    ) -> dict[str, Array]: ...
 
     @overload
     def backward(
-        self, dlogits: np.ndarray, cache: ModelCache, return_dx: Literal[True], out: np.ndarray | None = None
-    ) -> tuple[dict[str, np.ndarray], np.ndarray]: ...
+        self, dlogits: Array, cache: ModelCache, return_dx: Literal[True], out: Array | None = None
+    ) -> tuple[dict[str, Array], Array]: ...
 
     def backward(
-        self, dlogits: np.ndarray, cache: ModelCache, return_dx: bool = False, out: np.ndarray | None = None
-    ) -> dict[str, np.ndarray] | tuple[dict[str, np.ndarray], np.ndarray]:
+        self, dlogits: Array, cache: ModelCache, return_dx: bool = False, out: Array | None = None
+    ) -> dict[str, Array] | tuple[dict[str, Array], Array]:
         """Gradients of every parameter.
 
         Parameters
@@ -385,7 +384,7 @@ class ResLSTM:
             dx = dy + through if return_dx else None  # (R1')
         return (grads, cache.batch.give(dx)) if return_dx else grads
 
-    def _batch(self, x: ArrayLike, lengths: ArrayLike, padding: str) -> tuple[Any, np.ndarray]:
+    def _batch(self, x: ArrayLike, lengths: ArrayLike, padding: str) -> tuple[Any, Array]:
         """Check a batch and lay it out: (Batch, frames of D)."""
         if padding not in PADDINGS:
             raise InputError(f"padding is {padding!r}; expected one of {', '.join(PADDINGS)}")
@@ -406,20 +405,20 @@ class ResLSTM:
         layers = range(self.config.num_layers)
         return [LSTMParams(*(self.tensors[name] for name in lstm_names(prefix, k))) for k in layers]
 
-    def _run_lstm(self, prefix: str, frames: np.ndarray, batch: Any) -> tuple[np.ndarray, list[Any]]:
+    def _run_lstm(self, prefix: str, frames: Array, batch: Any) -> tuple[Array, list[Any]]:
         caches = []
         for params in self._lstm_params(prefix):
             frames, cache = batch.lstm_forward(frames, params)
             caches.append(cache)
         return frames, caches
 
-    def _infer_lstm(self, prefix: str, frames: np.ndarray, batch: Any) -> np.ndarray:
+    def _infer_lstm(self, prefix: str, frames: Array, batch: Any) -> Array:
         for params in self._lstm_params(prefix):
             frames = batch.lstm_infer(frames, params)
         return frames
 
     def _backward_lstm(
-        self, prefix: str, dframes: np.ndarray, cache: ModelCache, grads: dict[str, np.ndarray], need_dx: bool
+        self, prefix: str, dframes: Array, cache: ModelCache, grads: dict[str, Array], need_dx: bool
     ) -> Any:
         """Write one stacked LSTM's gradients into `grads`; return that of its input, or None if
         not needed.
@@ -432,8 +431,8 @@ class ResLSTM:
         return dframes
 
     def _normalise(
-        self, prefix: str, x: np.ndarray, training: bool, layers: Any = None
-    ) -> tuple[np.ndarray, BatchNormCache]:
+        self, prefix: str, x: Array, training: bool, layers: Any = None
+    ) -> tuple[Array, BatchNormCache]:
         """One batch norm: by the batch, updating the running statistics, or frozen.
 
         `x` are the frames of the batch `layers`, or contexts (N, H) without one.
@@ -450,26 +449,26 @@ class ResLSTM:
     def _normalise_backward(
         self,
         prefix: str,
-        dy: np.ndarray,
+        dy: Array,
         cache: Any,
-        grads: dict[str, np.ndarray],
+        grads: dict[str, Array],
         layers: Any = None,
-    ) -> np.ndarray:
+    ) -> Array:
         """Write the gradients of one batch norm into `grads`; return that of its input."""
         dx, dgamma, dbeta = (layers or self._layers).batchnorm_backward(dy, cache)
         grads[f"{prefix}.weight"][...] = dgamma
         grads[f"{prefix}.bias"][...] = dbeta
         return dx
 
-    def _attend(self, z: np.ndarray, batch: Any) -> tuple[np.ndarray, np.ndarray, AttentionCache]:
+    def _attend(self, z: Array, batch: Any) -> tuple[Array, Array, AttentionCache]:
         V, w = self.tensors["attention_vector"], self.tensors.get("head_combine.weight")
         return batch.attention_forward(z, V, w)
 
-    def _head(self, head_input: np.ndarray) -> np.ndarray:
+    def _head(self, head_input: Array) -> Array:
         return linear_forward(head_input, self.tensors["fc.weight"], self.tensors["fc.bias"])
 
 
-def _named_views(vector: np.ndarray, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def _named_views(vector: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
     """{name: view of its shape} into a vector that holds all of `shapes` end to end."""
     views, start = {}, 0
     for name, shape in shapes.items():

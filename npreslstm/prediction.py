@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from npreslstm.annotations import FloatArray
+from npreslstm.annotations import Array, FloatArray
 
 SILENCE = "silence"  # label of a part without speech
 
@@ -45,8 +45,8 @@ class Prediction:
     end: float
     label: str
     probabilities: dict[str, float]
-    attention: np.ndarray = field(repr=False)
-    times: np.ndarray = field(repr=False)
+    attention: Array = field(repr=False)
+    times: Array = field(repr=False)
     windows: tuple["Prediction", ...] = field(default=(), repr=False)
 
     @property

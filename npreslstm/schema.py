@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from npreslstm.annotations import Array
 from npreslstm.errors import InputError, shown
 
 KINDS = ("reslstm-sa", "lstm-sa")
@@ -253,7 +254,7 @@ class ModelConfig:
         return cls(**values)
 
     @classmethod
-    def from_state(cls, state: Mapping[str, np.ndarray], dropout: float = 0.5) -> "ModelConfig":
+    def from_state(cls, state: Mapping[str, Array], dropout: float = 0.5) -> "ModelConfig":
         """Read the sizes off the shapes of a state_dict.
 
         Raises

@@ -69,7 +69,7 @@ class VoiceActivity:
         >>> len(activity.flush())
         0
         """
-        self._samples = np.zeros(0, np.int16)
+        self._samples: NDArray[np.int16] = np.zeros(0, np.int16)
         self._floors: list[int] = []
         self._heard = 0  # hops that were not silent
         self._scores = deque([0] * SMOOTHED, SMOOTHED)

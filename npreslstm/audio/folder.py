@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npreslstm.annotations import FloatArray, Progress, StrPath
+from npreslstm.annotations import Array, FloatArray, Progress, StrPath
 from npreslstm.audio.config import FEATURE_CONFIGS, FeatureConfig
 from npreslstm.audio.features import extract_file, features_of_signal
 from npreslstm.audio.reader import check_file, listed, place_of, read_audio
@@ -38,7 +38,7 @@ class FileFeatures(NamedTuple):
     """
 
     path: str
-    features: np.ndarray | None
+    features: Array | None
     error: str | None
 
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 
-from npreslstm.annotations import Source, StrPath
+from npreslstm.annotations import Array, Source, StrPath
 from npreslstm.audio.containers import Data, Part, find_parts
 from npreslstm.audio.decoders import open_part
 from npreslstm.audio.resampling import resample
@@ -43,7 +43,7 @@ class LengthWarning(UserWarning):
     """Whether a file is all there cannot be told, or something after its end is passed over."""
 
 
-def read_audio(path: Source) -> tuple[np.ndarray, int]:
+def read_audio(path: Source) -> tuple[Array, int]:
     """Read a sound file.
 
     FLAC, WAV, OGG, MP3 and whatever else libsndfile knows, through soundfile; m4a, mp4, 3gp, amr, webm, wma
@@ -188,7 +188,7 @@ class Sound:
             self._file.close()
             self._file = None
 
-    def read(self, count: int) -> np.ndarray:
+    def read(self, count: int) -> Array:
         """The next `count` samples, (count,) or (count, channels) float32; InputError if the file has fewer
         than it says.
         """
@@ -202,7 +202,7 @@ class Sound:
             blocks.append(block)
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
-    def _decode(self, count: int) -> np.ndarray:
+    def _decode(self, count: int) -> Array:
         try:
             block = self._file.read(count, dtype="float32")
         except MemoryError:
@@ -220,7 +220,7 @@ class Sound:
         return block
 
 
-def read_blocks(file: Sound, path: Source, size: int) -> Iterator[np.ndarray]:
+def read_blocks(file: Sound, path: Source, size: int) -> Iterator[Array]:
     """Pieces of an opened file, (size,) or (size, channels) float32, the last one maybe shorter."""
     left = file.frames
     while left > 0:
@@ -233,7 +233,7 @@ def read_blocks(file: Sound, path: Source, size: int) -> Iterator[np.ndarray]:
         yield block
 
 
-def read_all(file: Sound) -> np.ndarray:
+def read_all(file: Sound) -> Array:
     """All samples of an opened file, (n,) or (n, channels) float32."""
     check_memory(file.name, file.size, 4 * file.frames * file.channels, "its samples")
     return next(read_blocks(file, file.name, file.frames))

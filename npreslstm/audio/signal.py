@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from npreslstm.annotations import FloatArray
+from npreslstm.annotations import Array, FloatArray
 from npreslstm.errors import InputError, shown
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 1_000_000  # Hz
@@ -79,7 +79,7 @@ def check_samples(signal: FloatArray, name: str = "audio") -> float:
     return peak
 
 
-def warn_of_scale(signal: np.ndarray, name: str = "audio", stacklevel: int = 2) -> bool:
+def warn_of_scale(signal: Array, name: str = "audio", stacklevel: int = 2) -> bool:
     """Warn if samples beyond [-1, 1] look like integers or another scale; returns whether they do."""
     peak = max(signal.max(), -signal.min())
     if peak <= 1:

@@ -183,7 +183,8 @@ class _Call:
 
 
 def _intermediates(cache: RecurrentCache, T: int) -> dict[str, Array]:
-    layout, tensors = cache.packing, {}
+    layout = cache.packing
+    tensors: dict[str, Array] = {}
     for suffix, layer in cache.layers.items():
         order = reversal(layout) if suffix.endswith("_reverse") else slice(None)
         for name, rows in layer_tensors(suffix, layer, order).items():
