@@ -64,14 +64,14 @@ if TYPE_CHECKING:
     from npreslstm.recognizer import Recognizer
     from npreslstm.schema import ModelConfig
     from npreslstm.streaming import StreamingResLSTM
+else:
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'npreslstm' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name):
+        if name not in _HOME:
+            raise AttributeError(f"module 'npreslstm' has no attribute {name!r}")
+        value = getattr(importlib.import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
