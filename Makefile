@@ -29,8 +29,9 @@ oracle: $(VENV)/.oracle ## install torch (CPU), librosa and the rest and run the
 
 browser: build/browser/.made ## install playwright-core, for the tests of the explaining page; Node.js and Chromium must be there
 
-lint: $(VENV)/.lint ## check the code with ruff
+lint: $(VENV)/.lint ## check the code with ruff, and the annotations of what is public with mypy
 	$(bin)/ruff check .
+	$(bin)/mypy
 
 docs: $(VENV)/.docs ## build the documentation in build/docs/html; any warning is an error
 	$(bin)/python tools/make_docs.py
@@ -42,7 +43,7 @@ bench: $(VENV)/.oracle ## print speed as ratios to the peers, measured in the sa
 	@for name in $(BENCHES); do echo; echo "$$name"; $(bin)/python tools/bench $$name || exit; done
 
 clean: ## remove the virtual environment and everything that was built
-	rm -rf $(VENV) .matrix build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .matrix build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:
@@ -80,5 +81,5 @@ $(VENV)/.docs: $(VENV)/.base
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml | $(VENV)/.made
-	@$(pip) "ruff==0.14.*"
+	@$(pip) "ruff==0.14.*" "mypy==2.*" "numpy>=1.26"
 	@touch $@

@@ -16,9 +16,13 @@ import os
 import warnings
 import zipfile
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from npreslstm.annotations import Array, FloatArray, StrPath
+from npreslstm.audio.config import FeatureConfig
 from npreslstm.errors import InputError, shown
 from npreslstm.files import atomic_write
 from npreslstm.formats.npy import read_npz
@@ -56,25 +60,46 @@ class Checkpoint:
         Names in the order of the logits.
     notes : dict
         Where the weights come from: data, split, seed, recipe, scores, licence. JSON values.
+
+    Examples
+    --------
+    >>> checkpoint = load_checkpoint("mcu")
+    >>> checkpoint.features.sample_rate, checkpoint.mean.shape, checkpoint.classes[:2]
+    (16000, (46,), ('neutral', 'calm'))
+    >>> checkpoint.noted("speakers held out")
+    ['2', '5', '14', '15', '16']
+    >>> checkpoint.model().config == checkpoint.config
+    True
     """
 
     config: ModelConfig
-    state: dict
-    features: object = None
-    mean: np.ndarray | None = None
-    std: np.ndarray | None = None
+    state: dict[str, Array]
+    features: FeatureConfig | None = None
+    mean: FloatArray | None = None
+    std: FloatArray | None = None
     classes: tuple[str, ...] | None = None
-    notes: dict = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
-    def model(self, dtype=np.float32, backend="fast"):
-        """A `ResLSTM` with these tensors."""
+    def model(self, dtype: DTypeLike = np.float32, backend: str = "fast") -> ResLSTM:
+        """A `ResLSTM` with these tensors.
+
+        Examples
+        --------
+        >>> load_checkpoint("mcu").model(np.float64).dtype
+        dtype('float64')
+        """
         model = ResLSTM(self.config, dtype=dtype, backend=backend)
         model.load_state_dict(self.state)
         return model
 
-    def noted(self, name, default=None):
+    def noted(self, name: str, default: Any = None) -> Any:
         """The note of a name in `NOTES`, or `default` without one; InputError if it is not what
         it must be.
+
+        Examples
+        --------
+        >>> load_checkpoint("mcu").noted("speakers held out")
+        ['2', '5', '14', '15', '16']
         """
         value = self.notes.get(name)
         if value is not None and misfit(value, NOTES[name]) is not None:
@@ -83,32 +108,54 @@ class Checkpoint:
         return default if value is None else value
 
     @property
-    def recipe(self):
-        """Fields of the recipe that the notes tell of; none where they do not, or only in words."""
+    def recipe(self) -> dict[str, Any]:
+        """Fields of the recipe that the notes tell of; none where they do not, or only in words.
+
+        Examples
+        --------
+        >>> "epochs" in load_checkpoint("mcu").recipe
+        True
+        """
         value = self.notes.get("recipe")
         return value if isinstance(value, dict) else {}
 
     @property
-    def sha256(self):
-        """Hex digest over header and arrays; names the weights wherever they are exported to."""
+    def sha256(self) -> str:
+        """Hex digest over header and arrays; names the weights wherever they are exported to.
+
+        Examples
+        --------
+        >>> len(load_checkpoint("mcu").sha256)
+        64
+        """
         return _digest(_header(self), _arrays(self))
 
 
-def save_checkpoint(path, checkpoint):
+def save_checkpoint(path: StrPath, checkpoint: Checkpoint) -> None:
     """Write the native format, whole or not at all.
 
     Parameters
     ----------
     path : str or os.PathLike
     checkpoint : Checkpoint
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "copy.npz")
+    ...     save_checkpoint(path, load_checkpoint("mcu"))
+    ...     load_checkpoint(path).sha256 == load_checkpoint("mcu").sha256
+    True
     """
     header, arrays = _header(checkpoint), _arrays(checkpoint)
     header["sha256"] = _digest(header, arrays)
+    content: dict[str, Any] = {"header": np.array(json.dumps(header)), **arrays}
     with atomic_write(path) as file:
-        np.savez(file, header=np.array(json.dumps(header)), **arrays)
+        np.savez(file, **content)
 
 
-def load_checkpoint(path=None, key=None):
+def load_checkpoint(path: StrPath | None = None, key: str | None = None) -> Checkpoint:
     """Read weights in any known format.
 
     Parameters
@@ -137,6 +184,11 @@ def load_checkpoint(path=None, key=None):
         If there is no such file.
     InputError
         If the file is damaged, newer than this version, or not weights of this model.
+
+    Examples
+    --------
+    >>> load_checkpoint("paper").config.num_parameters
+    46772
     """
     path = find_weights(path)
     if is_native(path):
@@ -164,7 +216,7 @@ def load_checkpoint(path=None, key=None):
     return replace(complete, state={name: complete.state[name] for name in config.schema})
 
 
-def _read_foreign(path):
+def _read_foreign(path: str) -> Any:
     """What a file of another project holds; InputError names it."""
     from npreslstm.formats import safetensors, torch_pt
 
@@ -176,7 +228,7 @@ def _read_foreign(path):
     return torch_pt.read_torch(path)
 
 
-def load_model(path=None, dtype=np.float32, backend="fast"):
+def load_model(path: StrPath | None = None, dtype: DTypeLike = np.float32, backend: str = "fast") -> ResLSTM:
     """The model of a weights file; see `load_checkpoint` for `path`.
 
     Parameters
@@ -189,13 +241,23 @@ def load_model(path=None, dtype=np.float32, backend="fast"):
     Returns
     -------
     ResLSTM
+
+    Examples
+    --------
+    >>> load_model("mcu", np.float64).tensors["fc.weight"].dtype
+    dtype('float64')
     """
     return load_checkpoint(path).model(dtype, backend)
 
 
-def find_weights(path=None):
+def find_weights(path: StrPath | None = None) -> str:
     """The file meant by `path` in `load_checkpoint`: bundled weights go by name, without folder or ending;
     None is 'robust'.
+
+    Examples
+    --------
+    >>> os.path.basename(find_weights())
+    'robust.npz'
     """
     from npreslstm.assets import DEFAULT_WEIGHTS, weights_path
 
@@ -211,14 +273,19 @@ def find_weights(path=None):
     return path
 
 
-def is_native(path):
+def is_native(path: StrPath) -> bool:
     """Whether a file is a native archive, whatever it is called, or an .npz so damaged that it may have been
     one.
+
+    Examples
+    --------
+    >>> is_native(find_weights("mcu"))
+    True
     """
     return _container(path) == "native"
 
 
-def _container(path):
+def _container(path: StrPath) -> str:
     """'native', 'npz' for another NumPy archive, or 'other', by the content."""
     with open(path, "rb") as file:
         start = file.read(300)
@@ -226,7 +293,11 @@ def _container(path):
     # the name of the first member
     first = start[30 : 30 + length] if start.startswith(b"PK\x03\x04") else b""
     if not first.endswith(b".npy"):
-        return "native" if path.lower().endswith(".npz") and not first.endswith(b"/data.pkl") else "other"
+        return (
+            "native"
+            if os.fspath(path).lower().endswith(".npz") and not first.endswith(b"/data.pkl")
+            else "other"
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -235,7 +306,7 @@ def _container(path):
     return "native" if "header.npy" in names else "npz"
 
 
-def _load_native(path):
+def _load_native(path: str) -> Checkpoint:
     arrays = read_npz(path, "it is truncated or damaged, fetch it again", kind="weights file")
     try:
         header = parse_json(str(arrays.pop("header")))
@@ -260,9 +331,7 @@ def _load_native(path):
     return checked(path, checkpoint)
 
 
-def _from_parts(header, arrays):
-    from npreslstm.audio.features import FeatureConfig
-
+def _from_parts(header: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:
     state = {
         name.removeprefix("state/"): array for name, array in arrays.items() if name.startswith("state/")
     }
@@ -277,9 +346,17 @@ def _from_parts(header, arrays):
     )
 
 
-def checked(path, checkpoint):
+def checked(path: StrPath, checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint, if tensors, statistics and classes agree with its configuration; else an InputError
     that names `path`.
+
+    Examples
+    --------
+    >>> checkpoint = load_checkpoint("mcu")
+    >>> checked("mine.npz", replace(checkpoint, classes=("yes", "no")))
+    Traceback (most recent call last):
+        ...
+    npreslstm.errors.InputError: mine.npz names 2 classes; its model has 8
     """
     config = checkpoint.config
     try:
@@ -313,7 +390,7 @@ def checked(path, checkpoint):
     return checkpoint
 
 
-def _check_sizes(checkpoint):
+def _check_sizes(checkpoint: Checkpoint) -> None:
     """Compare configuration and tensors before anything of the configured size is made."""
     for name, array in _arrays(checkpoint).items():
         if array.dtype.kind not in "fiu":
@@ -324,14 +401,14 @@ def _check_sizes(checkpoint):
         raise InputError(f"its configuration contradicts its tensors: {', '.join(wrong)}")
 
 
-def _check_classes(path, classes, expected):
+def _check_classes(path: StrPath, classes: tuple[str, ...], expected: int) -> None:
     if len(classes) != expected:
         raise InputError(f"{path} names {len(classes)} classes; its model has {expected}")
     if len(set(map(str, classes))) != expected or not all(isinstance(name, str) and name for name in classes):
         raise InputError(f"{path} has classes {classes!r:.100}; expected different names")
 
 
-def _header(checkpoint):
+def _header(checkpoint: Checkpoint) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -342,12 +419,12 @@ def _header(checkpoint):
     }
 
 
-def _arrays(checkpoint):
+def _arrays(checkpoint: Checkpoint) -> dict[str, Array]:
     statistics = {name: value for name in ("mean", "std") if (value := getattr(checkpoint, name)) is not None}
     return statistics | {f"state/{name}": np.asarray(tensor) for name, tensor in checkpoint.state.items()}
 
 
-def _digest(header, arrays):
+def _digest(header: dict[str, Any], arrays: dict[str, Array]) -> str:
     """SHA-256 over the header without its own hash, then each array's name, type, shape and bytes in order of
     name.
     """

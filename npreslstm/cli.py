@@ -54,7 +54,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv=None):
-    """Run one command.
+    """Execute one command.
 
     Parameters
     ----------
@@ -72,23 +72,23 @@ def main(argv=None):
 
         multiprocessing.freeze_support()
     argv = sys.argv[1:] if argv is None else list(argv)
-    return guarded(_run, argv)
+    return guarded(_execute, argv)
 
 
-def guarded(run, *arguments):
-    """Call ``run(*arguments)`` as a program's main function: its warnings and errors are one line each on
+def guarded(main, *arguments):
+    """Call ``main(*arguments)`` as a program's main function: its warnings and errors are one line each on
     standard error.
 
     Returns
     -------
     int
-        The exit status: what `run` returned, 2 after an error.
+        The exit status: what `main` returned, 2 after an error.
     """
     # None if closed by the caller
     sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))
     with _warnings_as_lines(), ended_by_exceptions():
         try:
-            status = run(*arguments)
+            status = main(*arguments)
             sys.stdout.flush()  # a full disk or a closed pipe shows here, not after main
         except KeyboardInterrupt:
             say("interrupted")
@@ -110,7 +110,7 @@ def guarded(run, *arguments):
     return status or 0
 
 
-def _run(argv):
+def _execute(argv):
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not fit the terminal's encoding
     parser = _parser()
@@ -125,7 +125,7 @@ def _run(argv):
         args = parser.parse_args(argv)
     except SystemExit as end:  # after --help or an error
         return end.code
-    return args.run(args)
+    return args.execute(args)
 
 
 def _parser():
@@ -138,7 +138,7 @@ def _parser():
         module = importlib.import_module(f"npreslstm.commands.{name}")
         command = commands.add_parser(name, help=module.HELP, description=module.HELP, epilog=module.EXAMPLES)
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(execute=module.execute)
     return parser
 
 

@@ -1,10 +1,20 @@
 """What bad input raises."""
 
+from typing import Any
+
 
 class InputError(ValueError):
     """Input that cannot be used: the message says the value, what was expected, and the remedy.
 
     The command line prints the message as one line on stderr and exits with status 2.
+
+    Examples
+    --------
+    >>> from npreslstm import FeatureConfig
+    >>> FeatureConfig.named("phone")
+    Traceback (most recent call last):
+        ...
+    npreslstm.errors.InputError: no feature configuration 'phone'; expected paper or mcu
     """
 
 
@@ -16,7 +26,7 @@ class SnapshotError(InputError):
     """A state file of training that is of another run, or damaged."""
 
 
-def shown(value, longest=60):
+def shown(value: Any, longest: int = 60) -> str:
     """A value as a message shows it: its `repr`, cut off where it is long.
 
     Examples

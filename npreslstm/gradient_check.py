@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npreslstm.annotations import Array
 from npreslstm.errors import InputError
 from npreslstm.layers.loss import cross_entropy, one_hot
-from npreslstm.model import ResLSTM
+from npreslstm.model import ModelCache, ResLSTM
 from npreslstm.schema import ModelConfig
 
 TOLERANCE = (
@@ -26,10 +27,16 @@ WEIGHTS = {1: 8, -1: -8, 2: -1, -2: 1}  # of the loss at so many d, in (G1)
 
 
 class Probe(NamedTuple):
-    """One entry of a gradient, both ways."""
+    """One entry of a gradient, both ways.
+
+    Examples
+    --------
+    >>> GradientCheck().probe("fc.bias[0]").index
+    (0,)
+    """
 
     name: str
-    index: tuple[int, ...]
+    index: tuple[int, ...]  # type: ignore[assignment]  # tuples have a method of this name
     value: float  # of the entry itself
     analytic: float
     losses: dict[int, float]  # {steps of d: loss there}
@@ -38,9 +45,17 @@ class Probe(NamedTuple):
 
 
 def probe_losses(
-    f: Callable[[], float], p: np.ndarray, index: tuple[int, ...], delta: float = DELTA
+    f: Callable[[], float], p: Array, index: tuple[int, ...], delta: float = DELTA
 ) -> dict[int, float]:
-    """The losses that (G1) needs, {steps of d: loss}, with ``p[index]`` moved in place and put back."""
+    """The losses that (G1) needs, {steps of d: loss}, with ``p[index]`` moved in place and put back.
+
+    Examples
+    --------
+    >>> p = np.array([1.0, 2.0])
+    >>> losses = probe_losses(lambda: float((p**2).sum()), p, (0,))
+    >>> sorted(losses), p.tolist()
+    ([-2, -1, 1, 2], [1.0, 2.0])
+    """
     kept = p[index]
     losses = {}
     for steps in WEIGHTS:
@@ -51,11 +66,18 @@ def probe_losses(
 
 
 def slope(losses: dict[int, float], delta: float = DELTA) -> float:
-    """The numeric derivative (G1) of the losses of `probe_losses`."""
+    """The numeric derivative (G1) of the losses of `probe_losses`.
+
+    Examples
+    --------
+    >>> p = np.array([1.0, 2.0])
+    >>> round(slope(probe_losses(lambda: float((p**2).sum()), p, (1,))), 9)
+    4.0
+    """
     return sum(weight * losses[steps] for steps, weight in WEIGHTS.items()) / (12 * delta)
 
 
-def numeric_gradient(f: Callable[[], float], p: np.ndarray, delta: float = DELTA) -> np.ndarray:
+def numeric_gradient(f: Callable[[], float], p: Array, delta: float = DELTA) -> Array:
     """Five-point central differences (G1) of a scalar function.
 
     Parameters
@@ -83,8 +105,14 @@ def numeric_gradient(f: Callable[[], float], p: np.ndarray, delta: float = DELTA
     return gradient
 
 
-def relative_error(analytic: np.ndarray, numeric: np.ndarray) -> float:
-    """Largest deviation of two arrays over the largest entry of either (G2); 0 if both are zero."""
+def relative_error(analytic: Array, numeric: Array) -> float:
+    """Largest deviation of two arrays over the largest entry of either (G2); 0 if both are zero.
+
+    Examples
+    --------
+    >>> relative_error(np.array([1.0, -2.0]), np.array([1.0, -1.5]))
+    0.25
+    """
     scale = max(np.abs(analytic).max(), np.abs(numeric).max())
     return float(np.abs(analytic - numeric).max() / scale) if scale else 0.0
 
@@ -102,6 +130,15 @@ class GradientCheck:
     tensors, gradients : dict of str to array
         What the loss depends on, every parameter and the features under 'x', and its gradients by
         `ResLSTM.backward`.
+
+    Examples
+    --------
+    >>> check = GradientCheck()
+    >>> round(check.loss(), 3) > 0
+    True
+    >>> probe = check.probe("lstm1.weight_hh_l0[3,2]")
+    >>> probe.name, probe.index, probe.error < TOLERANCE
+    ('lstm1.weight_hh_l0', (3, 2), True)
     """
 
     def __init__(
@@ -124,21 +161,35 @@ class GradientCheck:
                 tensor += 0.3 * rng.random(tensor.shape)
         self._lengths = np.maximum(T - np.arange(N), 1)[::-1]
         x = rng.normal(size=(N, T, config.input_size))
-        self.tensors = {"x": x}
+        self.tensors: dict[str, Array] = {"x": x}
         self._targets = one_hot(rng.integers(config.num_classes, size=N), config.num_classes, np.float64)
         self._seed = int(rng.integers(2**32))
         self._training, self._padding = training, padding
         (_, dlogits), cache = self._run()
         grads, dx = self.model.backward(dlogits, cache, return_dx=True)
-        self.gradients = {"x": dx, **grads}
+        self.gradients: dict[str, Array] = {"x": dx, **grads}
         self.tensors |= {name: self.model.tensors[name] for name in grads}
 
     def loss(self) -> float:
-        """The loss of the tensors as they are."""
+        """The loss of the tensors as they are.
+
+        Examples
+        --------
+        >>> check = GradientCheck()
+        >>> check.loss() == check.loss()
+        True
+        """
         return self._run()[0][0]
 
     def errors(self) -> dict[str, float]:
-        """{name: relative error (G2)} of every tensor."""
+        """{name: relative error (G2)} of every tensor.
+
+        Examples
+        --------
+        >>> check = GradientCheck(ModelConfig(input_size=2, hidden_size=3, num_classes=4), N=2, T=3)
+        >>> max(check.errors().values()) < TOLERANCE
+        True
+        """
         numeric = {name: numeric_gradient(self.loss, tensor) for name, tensor in self.tensors.items()}
         return {name: relative_error(gradient, numeric[name]) for name, gradient in self.gradients.items()}
 
@@ -154,6 +205,12 @@ class GradientCheck:
         ------
         InputError
             If there is no such entry.
+
+        Examples
+        --------
+        >>> probe = GradientCheck().probe("lstm1.weight_hh_l0[3,2]")
+        >>> abs(probe.analytic - probe.numeric) < 1e-9
+        True
         """
         name, index = self._parse(entry)
         gradient = self.gradients[name]
@@ -163,13 +220,13 @@ class GradientCheck:
         error = abs(analytic - numeric) / largest if largest else abs(numeric)
         return Probe(name, index, float(self.tensors[name][index]), analytic, losses, numeric, float(error))
 
-    def _run(self):
+    def _run(self) -> tuple[tuple[float, Array], ModelCache]:
         rng = np.random.default_rng(self._seed) if self._training else None
         x = self.tensors["x"]
         logits, cache = self.model.forward(x, self._lengths, self._training, self._padding, rng)
         return cross_entropy(logits, self._targets), cache
 
-    def _parse(self, entry):
+    def _parse(self, entry: str) -> tuple[str, tuple[int, ...]]:
         """('lstm1.weight_hh_l0', (3, 2)) of 'lstm1.weight_hh_l0[3,2]'."""
         found = re.fullmatch(r"\s*([\w.]+)\s*\[([\d\s,]*)\]\s*", entry)
         if not found:
@@ -219,7 +276,8 @@ def gradcheck(
 
     Examples
     --------
-    >>> max(gradcheck(backend="reference").values()) < TOLERANCE
+    >>> small = ModelConfig(input_size=2, hidden_size=3, num_classes=4)
+    >>> max(gradcheck(small, N=2, T=3, backend="reference").values()) < TOLERANCE
     True
     """
     return GradientCheck(config, rng, N, T, padding, training, backend).errors()

@@ -24,12 +24,13 @@ clips, laid out as the backend has them: packed rows (M, .) in `fast`, (T, N, .)
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from npreslstm import initialisers
+from npreslstm.annotations import Array
 from npreslstm.errors import InputError
 from npreslstm.fast import batch as fast
 from npreslstm.fast.lstm import LSTMCache as FastLSTMCache
@@ -46,32 +47,40 @@ BACKENDS = {"fast": fast, "reference": reference}
 
 
 class ModelCache(NamedTuple):
-    """What `ResLSTM.backward` needs. `lstms` holds one cache a layer, in the order of the schema."""
+    """What `ResLSTM.backward` needs. `lstms` holds one cache a layer, in the order of the schema.
+
+    Examples
+    --------
+    >>> model = ResLSTM(ModelConfig(hidden_size=8), backend="reference")
+    >>> _, cache = model.forward(np.zeros((2, 5, 46)), lengths=[5, 3])
+    >>> list(cache.lstms), cache.lstms["lstm2"][0].c.shape
+    (['lstm1', 'lstm2'], (5, 2, 8))
+    """
 
     batch: fast.Batch | reference.Batch
     lstms: dict[str, list[FastLSTMCache] | list[LSTMCache]]
     bn_residual: BatchNormCache | None
     attention: AttentionCache
     bn: BatchNormCache
-    head_input: np.ndarray  # (N, H)
-    dropout: np.ndarray | None  # (N, H)
+    head_input: Array  # (N, H)
+    dropout: Array | None  # (N, H)
 
 
-class _Tensors(dict):
+class _Tensors(dict[str, Array]):
     """Tensors by name, views into one vector: what is assigned to a name is written there."""
 
-    def __setitem__(self, name, values):
+    def __setitem__(self, name: str, values: ArrayLike) -> None:
         self[name][...] = values
 
-    def update(self, tensors):
+    def update(self, tensors: Any) -> None:  # type: ignore[override]
         for name, values in dict(tensors).items():
             self[name] = values
 
-    def __ior__(self, tensors):
+    def __ior__(self, tensors: Any) -> "_Tensors":  # type: ignore[override,misc]
         self.update(tensors)
         return self
 
-    def __reduce__(self):  # a copy is of the tensors alone
+    def __reduce__(self) -> tuple[Any, ...]:  # a copy is of the tensors alone
         return dict, ({name: tensor.copy() for name, tensor in self.items()},)
 
 
@@ -118,7 +127,7 @@ class ResLSTM:
         self.dtype = np.dtype(dtype)
         self.backend = backend
         self._layers = BACKENDS[backend]
-        self._one_clip = None  # made by the first inference of a single clip
+        self._one_clip: OneClip | None = None  # made by the first inference of a single clip
         self._shapes = self.config.parameters
         statistics = {name: shape for name, (shape, _) in self.config.schema.items() if ".running_" in name}
         P = self.config.num_parameters
@@ -133,15 +142,31 @@ class ResLSTM:
             if initialiser == "ones" or rng is not None:
                 self.tensors[name][...] = getattr(initialisers, initialiser)(shape, rng)
 
-    def __reduce__(self):  # copies and pickles are made of the tensors: views into `vector` would come apart
+    # copies and pickles are made of the tensors: views into `vector` would come apart
+    def __reduce__(self) -> tuple[Any, ...]:
         return _from_state, (self.config, self.dtype, self.state_dict(), self.backend)
 
-    def named_views(self, vector: np.ndarray) -> dict[str, np.ndarray]:
-        """{parameter name: view of its shape} into a vector of P numbers laid out as `vector`."""
+    def named_views(self, vector: Array) -> dict[str, Array]:
+        """{parameter name: view of its shape} into a vector of P numbers laid out as `vector`.
+
+        Examples
+        --------
+        >>> model = ResLSTM(rng=np.random.default_rng(0))
+        >>> moments = np.zeros_like(model.vector)
+        >>> model.named_views(moments)["fc.bias"].shape
+        (8,)
+        """
         return _named_views(vector, self._shapes)
 
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all tensors under PyTorch's names."""
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of all tensors under PyTorch's names.
+
+        Examples
+        --------
+        >>> state = ResLSTM().state_dict()
+        >>> list(state)[:2], state["fc.weight"].shape
+        (['lstm1.weight_ih_l0', 'lstm1.weight_hh_l0'], (8, 64))
+        """
         return {name: tensor.copy() for name, tensor in self.tensors.items()}
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
@@ -151,6 +176,13 @@ class ResLSTM:
         ------
         InputError
             Naming the first tensor that is missing, unexpected or misshapen; nothing is changed then.
+
+        Examples
+        --------
+        >>> first, second = ResLSTM(rng=np.random.default_rng(0)), ResLSTM()
+        >>> second.load_state_dict(first.state_dict())
+        >>> bool((second.vector == first.vector).all())
+        True
         """
         other = "the weights are not of this configuration"
         if missing := self.tensors.keys() - state.keys():
@@ -172,7 +204,7 @@ class ResLSTM:
         training: bool = False,
         padding: str = "masked",
         rng: np.random.Generator | None = None,
-    ) -> tuple[np.ndarray, ModelCache]:
+    ) -> tuple[Array, ModelCache]:
         """Logits of a batch, and the cache for `backward`.
 
         Parameters
@@ -200,6 +232,14 @@ class ResLSTM:
         InputError
             If a shape contradicts the configuration, a value of a valid frame is not finite, or a training
             batch has a single clip.
+
+        Examples
+        --------
+        >>> model = ResLSTM(ModelConfig(hidden_size=8), np.random.default_rng(0))
+        >>> x = np.random.default_rng(1).normal(size=(3, 20, 46))
+        >>> logits, cache = model.forward(x, lengths=[20, 7, 12])
+        >>> logits.shape, cache.head_input.shape
+        ((3, 8), (3, 8))
         """
         batch, frames = self._batch(x, lengths, padding)
         N = len(np.asarray(lengths))
@@ -224,9 +264,7 @@ class ResLSTM:
         logits = self._head(head_input)  # (N, C)  (R4)
         return logits, ModelCache(batch, lstms, bn_residual, attention, bn, head_input, mask)
 
-    def infer(
-        self, x: ArrayLike, lengths: ArrayLike, padding: str = "masked"
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def infer(self, x: ArrayLike, lengths: ArrayLike, padding: str = "masked") -> tuple[Array, Array]:
         """Logits and attention of a batch in evaluation mode; keeps no cache.
 
         Parameters
@@ -239,6 +277,13 @@ class ResLSTM:
         logits : (N, C) array
         alpha : (N, max(lengths)) array
             Attention weights; 0 past a clip's length when masked.
+
+        Examples
+        --------
+        >>> model = ResLSTM(ModelConfig(hidden_size=8), np.random.default_rng(0))
+        >>> logits, alpha = model.infer(np.zeros((2, 5, 46)), lengths=[5, 3])
+        >>> alpha.shape, alpha[1, 3:].tolist()
+        ((2, 5), [0.0, 0.0])
         """
         x = np.asarray(x, dtype=self.dtype)
         if (rows := self._single_clip(x, lengths, padding)) is not None:
@@ -253,7 +298,7 @@ class ResLSTM:
         head_input, _ = self._normalise("bn", context, False)  # (N, H)
         return self._head(head_input), alpha  # (R4)
 
-    def _single_clip(self, x, lengths, padding):
+    def _single_clip(self, x: Array, lengths: ArrayLike, padding: str) -> Array | None:
         """The frames (T, D) of a single clip that `OneClip` takes; None for others, and what `_batch`
         refuses.
         """
@@ -268,15 +313,29 @@ class ResLSTM:
         # One call; where squares overflow, `_batch` looks at each number.
         return rows if math.isfinite(np.vdot(rows, rows)) else None
 
-    def _folded(self):
+    def _folded(self) -> OneClip:
         """The model folded for single clips, made anew when a number of it has changed."""
         if self._one_clip is None or not self._one_clip.is_made_from(self._numbers):
             self._one_clip = OneClip(self.config, self.tensors, self._numbers)
         return self._one_clip
 
+    @overload
     def backward(
-        self, dlogits: np.ndarray, cache: ModelCache, return_dx: bool = False, out: np.ndarray | None = None
-    ) -> dict[str, np.ndarray] | tuple[dict[str, np.ndarray], np.ndarray]:
+        self,
+        dlogits: Array,
+        cache: ModelCache,
+        return_dx: Literal[False] = False,
+        out: Array | None = None,
+    ) -> dict[str, Array]: ...
+
+    @overload
+    def backward(
+        self, dlogits: Array, cache: ModelCache, return_dx: Literal[True], out: Array | None = None
+    ) -> tuple[dict[str, Array], Array]: ...
+
+    def backward(
+        self, dlogits: Array, cache: ModelCache, return_dx: bool = False, out: Array | None = None
+    ) -> dict[str, Array] | tuple[dict[str, Array], Array]:
         """Gradients of every parameter.
 
         Parameters
@@ -296,6 +355,14 @@ class ResLSTM:
             {parameter name: gradient}, shapes as in `state_dict`; views into `out` or a new vector.
         dx : (N, T, D) array
             Only with `return_dx`; T is the longest length, padded frames are zero.
+
+        Examples
+        --------
+        >>> model = ResLSTM(ModelConfig(hidden_size=8), np.random.default_rng(0))
+        >>> logits, cache = model.forward(np.zeros((2, 5, 46)), lengths=[5, 3])
+        >>> grads, dx = model.backward(np.ones_like(logits), cache, return_dx=True)
+        >>> grads["lstm2.weight_hh_l0"].shape, dx.shape
+        ((32, 8), (2, 5, 46))
         """
         grads = self.named_views(np.empty_like(self.vector) if out is None else out)
         dhead, dW, db = linear_backward(dlogits, cache.head_input, self.tensors["fc.weight"])  # (N, H)  (R4')
@@ -310,14 +377,14 @@ class ResLSTM:
             grads["head_combine.weight"][...] = dw
         residual = self.config.kind == "reslstm-sa"
         last = self.config.lstms[-1]
-        dx = self._backward_lstm(last, dz, cache, grads, residual or return_dx)  # frames of D  (R2')
+        dx: Any = self._backward_lstm(last, dz, cache, grads, residual or return_dx)  # frames of D  (R2')
         if residual:
             dy = self._normalise_backward("bn_residual", dx, cache.bn_residual, grads, cache.batch)
             through = self._backward_lstm("lstm1", dy, cache, grads, return_dx)
             dx = dy + through if return_dx else None  # (R1')
         return (grads, cache.batch.give(dx)) if return_dx else grads
 
-    def _batch(self, x, lengths, padding):
+    def _batch(self, x: ArrayLike, lengths: ArrayLike, padding: str) -> tuple[Any, Array]:
         """Check a batch and lay it out: (Batch, frames of D)."""
         if padding not in PADDINGS:
             raise InputError(f"padding is {padding!r}; expected one of {', '.join(PADDINGS)}")
@@ -333,34 +400,39 @@ class ResLSTM:
             )
         return batch, frames
 
-    def _lstm_params(self, prefix):
+    def _lstm_params(self, prefix: str) -> list[LSTMParams]:
         """The layers of one stacked LSTM."""
         layers = range(self.config.num_layers)
         return [LSTMParams(*(self.tensors[name] for name in lstm_names(prefix, k))) for k in layers]
 
-    def _run_lstm(self, prefix, frames, batch):
+    def _run_lstm(self, prefix: str, frames: Array, batch: Any) -> tuple[Array, list[Any]]:
         caches = []
         for params in self._lstm_params(prefix):
             frames, cache = batch.lstm_forward(frames, params)
             caches.append(cache)
         return frames, caches
 
-    def _infer_lstm(self, prefix, frames, batch):
+    def _infer_lstm(self, prefix: str, frames: Array, batch: Any) -> Array:
         for params in self._lstm_params(prefix):
             frames = batch.lstm_infer(frames, params)
         return frames
 
-    def _backward_lstm(self, prefix, dframes, cache, grads, need_dx):
+    def _backward_lstm(
+        self, prefix: str, dframes: Array, cache: ModelCache, grads: dict[str, Array], need_dx: bool
+    ) -> Any:
         """Write one stacked LSTM's gradients into `grads`; return that of its input, or None if
         not needed.
         """
+        batch: Any = cache.batch  # of the same backend as the caches of its layers
         for k in reversed(range(self.config.num_layers)):
-            dframes, d = cache.batch.lstm_backward(dframes, cache.lstms[prefix][k], need_dx or k > 0)
+            dframes, d = batch.lstm_backward(dframes, cache.lstms[prefix][k], need_dx or k > 0)
             for name, gradient in zip(lstm_names(prefix, k), d):
                 grads[name][...] = gradient
         return dframes
 
-    def _normalise(self, prefix, x, training, layers=None):
+    def _normalise(
+        self, prefix: str, x: Array, training: bool, layers: Any = None
+    ) -> tuple[Array, BatchNormCache]:
         """One batch norm: by the batch, updating the running statistics, or frozen.
 
         `x` are the frames of the batch `layers`, or contexts (N, H) without one.
@@ -374,22 +446,29 @@ class ResLSTM:
         count += 1
         return y, cache
 
-    def _normalise_backward(self, prefix, dy, cache, grads, layers=None):
+    def _normalise_backward(
+        self,
+        prefix: str,
+        dy: Array,
+        cache: Any,
+        grads: dict[str, Array],
+        layers: Any = None,
+    ) -> Array:
         """Write the gradients of one batch norm into `grads`; return that of its input."""
         dx, dgamma, dbeta = (layers or self._layers).batchnorm_backward(dy, cache)
         grads[f"{prefix}.weight"][...] = dgamma
         grads[f"{prefix}.bias"][...] = dbeta
         return dx
 
-    def _attend(self, z, batch):
+    def _attend(self, z: Array, batch: Any) -> tuple[Array, Array, AttentionCache]:
         V, w = self.tensors["attention_vector"], self.tensors.get("head_combine.weight")
         return batch.attention_forward(z, V, w)
 
-    def _head(self, head_input):
+    def _head(self, head_input: Array) -> Array:
         return linear_forward(head_input, self.tensors["fc.weight"], self.tensors["fc.bias"])
 
 
-def _named_views(vector, shapes):
+def _named_views(vector: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
     """{name: view of its shape} into a vector that holds all of `shapes` end to end."""
     views, start = {}, 0
     for name, shape in shapes.items():
@@ -399,7 +478,9 @@ def _named_views(vector, shapes):
     return views
 
 
-def _from_state(config, dtype, state, backend):
+def _from_state(
+    config: ModelConfig, dtype: DTypeLike, state: Mapping[str, ArrayLike], backend: str
+) -> "ResLSTM":
     model = ResLSTM(config, dtype=dtype, backend=backend)
     model.load_state_dict(state)
     return model

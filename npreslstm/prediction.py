@@ -1,8 +1,11 @@
 """Prediction: what was heard in a clip or a part of it; and the smoothing of neighbouring windows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from npreslstm.annotations import Array, FloatArray
 
 SILENCE = "silence"  # label of a part without speech
 
@@ -29,6 +32,12 @@ class Prediction:
     windows : tuple of Prediction
         The windows of a long clip and the silence between them, in order; empty where the clip is one window,
         or has no speech at all.
+
+    Examples
+    --------
+    >>> p = Prediction(None, 0.0, 2.5, "angry", {"angry": 0.7, "calm": 0.3}, np.ones(1), np.zeros(1))
+    >>> p.speech, max(p.probabilities, key=p.probabilities.get)
+    (True, 'angry')
     """
 
     file: str | None
@@ -36,17 +45,25 @@ class Prediction:
     end: float
     label: str
     probabilities: dict[str, float]
-    attention: np.ndarray = field(repr=False)
-    times: np.ndarray = field(repr=False)
+    attention: Array = field(repr=False)
+    times: Array = field(repr=False)
     windows: tuple["Prediction", ...] = field(default=(), repr=False)
 
     @property
-    def speech(self):
-        """Whether anything was heard."""
+    def speech(self) -> bool:
+        """Whether anything was heard.
+
+        Examples
+        --------
+        >>> Prediction(None, 0.0, 2.5, SILENCE, {}, np.zeros(0), np.zeros(0)).speech
+        False
+        """
         return bool(self.probabilities)
 
 
-def smoothed(middles, probabilities, seconds):
+def smoothed(
+    middles: Sequence[float], probabilities: Sequence[FloatArray], seconds: float
+) -> list[FloatArray]:
     """Average each window's probabilities with those of its neighbours.
 
     Parameters
@@ -73,7 +90,7 @@ def smoothed(middles, probabilities, seconds):
     return [_average(middles, rows, middle, seconds) for middle in middles]
 
 
-def _average(middles, rows, middle, seconds):
+def _average(middles: FloatArray, rows: FloatArray, middle: float, seconds: float) -> FloatArray:
     """Mean of rows (N, C) with weights that fall with the distance from `middle`."""
     near = slice(*np.searchsorted(middles, (middle - seconds, middle + seconds)))
     weights = 1 - np.abs(middles[near] - middle) / seconds

@@ -10,9 +10,14 @@ not depend on its neighbours (1e-5 in float32).
 import dataclasses
 import os
 import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from npreslstm.annotations import Array, FloatArray, Source, StrPath
+from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.signal import check_speeds
 from npreslstm.checkpoint import Checkpoint, load_checkpoint
 from npreslstm.errors import InputError
@@ -22,6 +27,9 @@ from npreslstm.prediction import SILENCE, Prediction, smoothed
 # padded frames run through the model at once, some 40 clips: one by one, each takes about ten times as long
 BATCH_FRAMES = 4096
 FAINTEST = 1e-4  # root mean square about the mean, of full scale: -80 dB, below the noise of any microphone
+
+OnError = Callable[[Any, Exception], None]  # called with the path and what is wrong
+_Clip = tuple[str | None, list["_Window"]]  # the name and the windows
 
 
 class RecognitionWarning(UserWarning):
@@ -66,15 +74,24 @@ class Recognizer:
     (1.0, True)
     """
 
-    def __init__(self, weights=None, speeds=(1.0,)):
+    def __init__(self, weights: StrPath | Checkpoint | None = None, speeds: Sequence[float] = (1.0,)) -> None:
         check_speeds(speeds)
         self.speeds = tuple(speeds)
         self.checkpoint = weights if isinstance(weights, Checkpoint) else load_checkpoint(weights)
-        _require_all(self.checkpoint, "the checkpoint" if isinstance(weights, Checkpoint) else weights)
+        name = "the checkpoint" if isinstance(weights, Checkpoint) else weights
+        self._config, self._mean, self._std, self.classes = _all_of(self.checkpoint, name)
         self.model = self.checkpoint.model()
-        self.classes = self.checkpoint.classes
 
-    def process_signal(self, signal, sample_rate, window=None, hop=None, *, gate=True, smooth=0.0):
+    def process_signal(
+        self,
+        signal: ArrayLike,
+        sample_rate: int,
+        window: float | None = None,
+        hop: float | None = None,
+        *,
+        gate: bool = True,
+        smooth: float = 0.0,
+    ) -> Prediction:
         """Predict an array of samples.
 
         Parameters
@@ -110,6 +127,13 @@ class Recognizer:
         ------
         InputError
             If the signal cannot be used, or `window`, `hop` and `smooth` make no sense.
+
+        Examples
+        --------
+        >>> from npreslstm.assets import demo_clip_path
+        >>> from npreslstm.audio.reader import read_audio
+        >>> Recognizer().process_signal(*read_audio(demo_clip_path())).label
+        'angry'
         """
         from npreslstm.audio.windows import check_windows, signal_windows
 
@@ -118,7 +142,15 @@ class Recognizer:
         clip = queue.add_clip(None, signal_windows(signal, sample_rate, window, hop, gate))
         return queue.finish([clip])[0]
 
-    def process_file(self, path, window=None, hop=None, *, gate=True, smooth=0.0):
+    def process_file(
+        self,
+        path: Source,
+        window: float | None = None,
+        hop: float | None = None,
+        *,
+        gate: bool = True,
+        smooth: float = 0.0,
+    ) -> Prediction:
         """Predict a sound file, read in pieces if it is long.
 
         Parameters
@@ -139,12 +171,53 @@ class Recognizer:
             If there is no such file.
         InputError
             If it is not sound that can be used.
+
+        Examples
+        --------
+        >>> from npreslstm.assets import demo_clip_path
+        >>> p = Recognizer().process_file(demo_clip_path(), window=1.0)
+        >>> [window.start for window in p.windows if window.speech][:2]
+        [0.0, 0.5]
         """
         return self.process_files([path], window, hop, gate=gate, smooth=smooth)[0]
 
+    @overload
     def process_files(
-        self, paths, window=None, hop=None, on_error=None, progress=None, *, gate=True, smooth=0.0
-    ):
+        self,
+        paths: Iterable[Source],
+        window: float | None = None,
+        hop: float | None = None,
+        on_error: None = None,
+        progress: Callable[[str], None] | None = None,
+        *,
+        gate: bool = True,
+        smooth: float = 0.0,
+    ) -> list[Prediction]: ...
+
+    @overload
+    def process_files(
+        self,
+        paths: Iterable[Source],
+        window: float | None = None,
+        hop: float | None = None,
+        *,
+        on_error: OnError,
+        progress: Callable[[str], None] | None = None,
+        gate: bool = True,
+        smooth: float = 0.0,
+    ) -> list[Prediction | None]: ...
+
+    def process_files(
+        self,
+        paths: Iterable[Source],
+        window: float | None = None,
+        hop: float | None = None,
+        on_error: OnError | None = None,
+        progress: Callable[[str], None] | None = None,
+        *,
+        gate: bool = True,
+        smooth: float = 0.0,
+    ) -> list[Prediction] | list[Prediction | None]:
         """Predict several sound files.
 
         Parameters
@@ -162,12 +235,21 @@ class Recognizer:
         -------
         list of Prediction
             In the order of `paths`; None for a file that `on_error` was called for.
+
+        Examples
+        --------
+        >>> from npreslstm.assets import demo_clip_path
+        >>> failed = lambda path, error: print(error)
+        >>> good, bad = Recognizer().process_files([demo_clip_path(), "gone.wav"], on_error=failed)
+        gone.wav: no such file
+        >>> good.label, bad
+        ('angry', None)
         """
         from npreslstm.audio.reader import listed, source_name
         from npreslstm.audio.windows import check_windows, file_windows
 
         check_windows(window, hop, smooth)
-        queue, clips = _Queue(self, smooth, progress), []
+        queue, clips = _Queue(self, smooth, progress), list[_Clip | None]()
         for path in listed(paths):
             path = os.fspath(path) if isinstance(path, os.PathLike) else path
             try:
@@ -177,9 +259,43 @@ class Recognizer:
                     raise
                 on_error(path, error)
                 clips.append(None)
-        return queue.finish(clips)
+        predictions = iter(queue.finish([clip for clip in clips if clip is not None]))
+        return [None if clip is None else next(predictions) for clip in clips]
 
-    def process_folder(self, folder, window=None, hop=None, on_error=None, *, gate=True, smooth=0.0):
+    @overload
+    def process_folder(
+        self,
+        folder: StrPath,
+        window: float | None = None,
+        hop: float | None = None,
+        on_error: None = None,
+        *,
+        gate: bool = True,
+        smooth: float = 0.0,
+    ) -> list[Prediction]: ...
+
+    @overload
+    def process_folder(
+        self,
+        folder: StrPath,
+        window: float | None = None,
+        hop: float | None = None,
+        *,
+        on_error: OnError,
+        gate: bool = True,
+        smooth: float = 0.0,
+    ) -> list[Prediction | None]: ...
+
+    def process_folder(
+        self,
+        folder: StrPath,
+        window: float | None = None,
+        hop: float | None = None,
+        on_error: OnError | None = None,
+        *,
+        gate: bool = True,
+        smooth: float = 0.0,
+    ) -> list[Prediction] | list[Prediction | None]:
         """Predict all sound files in a folder and the folders in it, sorted by name.
 
         Parameters
@@ -198,12 +314,23 @@ class Recognizer:
             If there is no such folder.
         InputError
             If it holds no sound files.
+
+        Examples
+        --------
+        >>> from npreslstm.assets import demo_clip_path
+        >>> [p.label for p in Recognizer().process_folder(os.path.dirname(demo_clip_path()))]
+        ['angry']
         """
         from npreslstm.audio.reader import find_audio
 
-        return self.process_files(find_audio([folder]), window, hop, on_error, gate=gate, smooth=smooth)
+        files = find_audio([folder])
+        if on_error is None:
+            return self.process_files(files, window, hop, gate=gate, smooth=smooth)
+        return self.process_files(files, window, hop, on_error=on_error, gate=gate, smooth=smooth)
 
-    def _features(self, signal, sample_rate, speed=1.0):
+    def _features(
+        self, signal: FloatArray, sample_rate: int, speed: float = 1.0
+    ) -> tuple[FloatArray, FloatArray, str | None]:
         """The model's input (T, D) of one window, the middle of each frame in seconds, and what is odd about
         it.
 
@@ -212,7 +339,7 @@ class Recognizer:
         from npreslstm.audio.features import prepare_signal
         from npreslstm.audio.signal import trim_bounds, trim_energies
 
-        config = self.checkpoint.features
+        config = self._config
         lower = sample_rate < config.sample_rate  # from a higher rate all is there that the weights listen to
         y = prepare_signal(signal, round(sample_rate * speed), config, warn=lower and speed == 1)
         first, last = (
@@ -221,15 +348,15 @@ class Recognizer:
         x = self._inputs(y[first:last])
         return x, (first + _frame_middles(len(x), config)) / config.sample_rate, _oddity(y, config)
 
-    def _inputs(self, y):
+    def _inputs(self, y: FloatArray) -> FloatArray:
         """Z-scored features (T, D) float32 of samples (n,) at the rate of the features, trimmed."""
         from npreslstm.audio.features import features_of_signal
 
-        config = dataclasses.replace(self.checkpoint.features, trim_db=None)
+        config = dataclasses.replace(self._config, trim_db=None)
         features = features_of_signal(y, config.sample_rate, config)
-        return ((features - self.checkpoint.mean) / self.checkpoint.std).astype(np.float32)
+        return ((features - self._mean) / self._std).astype(np.float32)
 
-    def _infer(self, clips):
+    def _infer(self, clips: Sequence[FloatArray]) -> list[tuple[FloatArray, FloatArray]]:
         """Class probabilities (C,) and attention (T,) of each of some clips of z-scored features (T, D)."""
         lengths = np.array([len(x) for x in clips])
         batch = np.zeros((len(clips), lengths.max(), clips[0].shape[1]), np.float32)  # (N, T, D)
@@ -246,32 +373,37 @@ class _Window:
     speech.
     """
 
-    def __init__(self, start, end, times=()):
-        self.start, self.end, self.times, self.heard = start, end, np.array(times, np.float64), []
+    def __init__(self, start: float, end: float, times: ArrayLike = ()) -> None:
+        self.start, self.end = start, end
+        self.times: FloatArray = np.array(times, np.float64)
+        self.heard: list[tuple[FloatArray, FloatArray]] = []
 
     @property
-    def middle(self):
+    def middle(self) -> float:
         return (self.start + self.end) / 2
 
     @property
-    def probabilities(self):
+    def probabilities(self) -> FloatArray:
         return np.mean([probabilities for probabilities, _ in self.heard], axis=0)
 
     @property
-    def attention(self):
+    def attention(self) -> FloatArray:
         return self.heard[0][1]
 
 
 class _Queue:
     """Collects the windows of many clips and runs the model on as many as BATCH_FRAMES allows."""
 
-    def __init__(self, recognizer, smooth=0.0, progress=None):
+    def __init__(
+        self, recognizer: Recognizer, smooth: float = 0.0, progress: Callable[[str], None] | None = None
+    ) -> None:
         self._recognizer, self._smooth, self._progress = recognizer, smooth, progress
-        self._waiting = []
+        self._waiting: list[tuple[_Window, FloatArray]] = []
 
-    def add_clip(self, file, windows):
+    def add_clip(self, file: str | None, windows: Iterable[tuple[int, int, FloatArray | None, int]]) -> _Clip:
         """Take in the windows of one clip; returns what `finish` is to be given for it."""
-        done, oddities = [], []
+        done: list[_Window] = []
+        oddities: list[str | None] = []
         for start, stop, y, rate in windows:
             if y is None:
                 done.append(_Window(start / rate, stop / rate))
@@ -284,22 +416,22 @@ class _Queue:
             for speed in self._recognizer.speeds[1:]:
                 self._wait(window, self._recognizer._features(y, rate, speed)[0])
             if self._progress:
-                self._progress(f"{os.path.basename(file)} {window.end:.0f} s")
+                self._progress(f"{os.path.basename(file or '')} {window.end:.0f} s")
         _warn(file, oddities)
         return file, done
 
-    def _wait(self, window, features):
+    def _wait(self, window: _Window, features: FloatArray) -> None:
         longest = max(len(other) for _, other in [*self._waiting, (window, features)])
         if (len(self._waiting) + 1) * longest > BATCH_FRAMES:
             self._run()
         self._waiting.append((window, features))
 
-    def finish(self, clips):
-        """The prediction of each clip; None stays None."""
+    def finish(self, clips: Iterable[_Clip]) -> list[Prediction]:
+        """The prediction of each clip."""
         self._run()
-        return [clip and self._prediction(*clip) for clip in clips]
+        return [self._prediction(*clip) for clip in clips]
 
-    def _run(self):
+    def _run(self) -> None:
         if not self._waiting:
             return
         windows, features = zip(*self._waiting)
@@ -307,7 +439,7 @@ class _Queue:
             window.heard.append(result)
         self._waiting = []
 
-    def _prediction(self, file, parts):
+    def _prediction(self, file: str | None, parts: list[_Window]) -> Prediction:
         speech = [part for part in parts if part.heard]
         if len(parts) == 1:
             return self._rows(file, parts, speech)[0]
@@ -317,7 +449,7 @@ class _Queue:
         rows = self._rows(file, parts, speech)
         return self._labelled(file, 0.0, parts[-1].end, mean, attention, times, rows)
 
-    def _rows(self, file, parts, speech):
+    def _rows(self, file: str | None, parts: list[_Window], speech: list[_Window]) -> tuple[Prediction, ...]:
         """A Prediction of each part."""
         middles, probabilities = [w.middle for w in speech], [w.probabilities for w in speech]
         shown = iter(smoothed(middles, probabilities, self._smooth))
@@ -330,7 +462,9 @@ class _Queue:
             for part in parts
         )
 
-    def _labelled(self, file, start, end, probabilities, *rest):
+    def _labelled(
+        self, file: str | None, start: float, end: float, probabilities: FloatArray, *rest: Any
+    ) -> Prediction:
         classes = self._recognizer.classes
         return Prediction(
             file,
@@ -342,21 +476,27 @@ class _Queue:
         )
 
 
-def _require_all(checkpoint, name):
+def _all_of(
+    checkpoint: Checkpoint, name: StrPath | None
+) -> tuple[FeatureConfig, FloatArray, FloatArray, tuple[str, ...]]:
+    """Configuration, mean, std and classes; an InputError that names those that are not there."""
+    features, mean, std, classes = checkpoint.features, checkpoint.mean, checkpoint.std, checkpoint.classes
+    if features is not None and mean is not None and std is not None and classes is not None:
+        return features, mean, std, classes
     parts = {
-        "statistics": checkpoint.mean is not None and checkpoint.std is not None,
-        "feature configuration": checkpoint.features is not None,
-        "classes": checkpoint.classes is not None,
+        "statistics": mean is not None and std is not None,
+        "feature configuration": features is not None,
+        "classes": classes is not None,
     }
-    if missing := [part for part, there in parts.items() if not there]:
-        remedy = f"npreslstm convert {name} OUT.npz --like OTHER.npz"
-        raise InputError(
-            f"{name} has no {', no '.join(missing)}; Recognizer needs them: take them from other weights with"
-            f" `{remedy}`"
-        )
+    missing = [part for part, there in parts.items() if not there]
+    remedy = f"npreslstm convert {name} OUT.npz --like OTHER.npz"
+    raise InputError(
+        f"{name} has no {', no '.join(missing)}; Recognizer needs them: take them from other weights with"
+        f" `{remedy}`"
+    )
 
 
-def _frame_middles(T, config):
+def _frame_middles(T: int, config: FeatureConfig) -> Array:
     """Sample in the middle of each frame: (T,)."""
     t = np.arange(T)
     return (
@@ -366,7 +506,7 @@ def _frame_middles(T, config):
     )
 
 
-def _oddity(y, config):
+def _oddity(y: FloatArray, config: FeatureConfig) -> str | None:
     """Why the result of a window means little, or None."""
     from npreslstm.audio.bandwidth import UPPER, lacks_upper_band
 
@@ -382,13 +522,13 @@ def _oddity(y, config):
     return None
 
 
-def _warn(file, oddities):
+def _warn(file: str | None, oddities: list[str | None]) -> None:
     """One warning for each kind of oddity in the windows of a clip, or that there are none."""
     name = "the signal" if file is None else file
     if not oddities:
         text = f"no speech was heard in {name}: it is called silence; without the gate all of it is heard"
         warnings.warn(text, RecognitionWarning, stacklevel=4)
-    for oddity in sorted(set(oddities) - {None}):
+    for oddity in sorted({oddity for oddity in oddities if oddity is not None}):
         count = oddities.count(oddity)
         what = name if len(oddities) == 1 else f"{count} of {len(oddities)} windows of {name}"
         verb = "is" if len(oddities) == 1 or count == 1 else "are"

@@ -4,11 +4,13 @@
 Letters: D inputs, H hidden, C classes, K attention vectors; "4H" are four gates of H rows.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from npreslstm.annotations import Array
 from npreslstm.errors import InputError, shown
 
 KINDS = ("reslstm-sa", "lstm-sa")
@@ -19,6 +21,11 @@ SHOWN = 12  # names in a message
 class Entry(NamedTuple):
     """One tensor of the model: its name, the letters of its shape, and the initialiser of `initialisers` that
     fills it.
+
+    Examples
+    --------
+    >>> SCHEMA["reslstm-sa"][-1]
+    Entry(name='fc.bias', shape=('C',), initialiser='zeros')
     """
 
     name: str
@@ -26,7 +33,7 @@ class Entry(NamedTuple):
     initialiser: str
 
 
-def _lstm(prefix, inputs, hidden):
+def _lstm(prefix: str, inputs: str, hidden: str) -> tuple[Entry, ...]:
     """Entries of one LSTM layer; {k} is the layer's number, and `inputs` holds for layer 0 (later ones take
     `hidden`).
     """
@@ -39,7 +46,7 @@ def _lstm(prefix, inputs, hidden):
     )
 
 
-def _batchnorm(prefix, features):
+def _batchnorm(prefix: str, features: str) -> tuple[Entry, ...]:
     return (
         Entry(prefix + ".weight", (features,), "ones"),
         Entry(prefix + ".bias", (features,), "zeros"),
@@ -76,12 +83,24 @@ NORM_TENSORS = ("weight", "bias", *BUFFERS)  # of one batch norm: gamma, beta an
 
 
 def lstm_names(prefix: str, layer: int) -> list[str]:
-    """Names of the four tensors of one LSTM layer: ['lstm1.weight_ih_l0', ...]."""
+    """Names of the four tensors of one LSTM layer: ['lstm1.weight_ih_l0', ...].
+
+    Examples
+    --------
+    >>> lstm_names("lstm1", 0)
+    ['lstm1.weight_ih_l0', 'lstm1.weight_hh_l0', 'lstm1.bias_ih_l0', 'lstm1.bias_hh_l0']
+    """
     return [f"{prefix}.{name}_l{layer}" for name in LSTM_TENSORS]
 
 
 def norm_names(prefix: str) -> list[str]:
-    """Names of the five tensors of one batch norm: ['bn.weight', ...]."""
+    """Names of the five tensors of one batch norm: ['bn.weight', ...].
+
+    Examples
+    --------
+    >>> norm_names("bn")
+    ['bn.weight', 'bn.bias', 'bn.running_mean', 'bn.running_var', 'bn.num_batches_tracked']
+    """
     return [f"{prefix}.{name}" for name in NORM_TENSORS]
 
 
@@ -105,7 +124,18 @@ class ModelConfig:
     head_combine : bool
         Whether a bias-free linear layer combines the K scores; needed when K > 1.
     dropout : float in [0, 1)
-        Probability before the last layer, in training.
+        Probability before the last layer, where `ResLSTM.forward` is given a generator. `Recipe.dropout` sets it
+        for training; weights files record it.
+
+    Examples
+    --------
+    >>> config = ModelConfig()
+    >>> config.num_parameters, config.lstms
+    (46772, ('lstm1', 'lstm2'))
+    >>> config.schema["lstm2.weight_hh_l0"]
+    ((256, 64), 'orthogonal')
+    >>> ModelConfig.from_dict(config.to_dict()) == config
+    True
     """
 
     kind: str = "reslstm-sa"
@@ -117,7 +147,7 @@ class ModelConfig:
     head_combine: bool = False
     dropout: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InputError(f"kind is {shown(self.kind)}; expected one of {', '.join(KINDS)}")
         for name in ("input_size", "hidden_size", "num_classes", "num_layers", "attention_vectors"):
@@ -136,12 +166,24 @@ class ModelConfig:
 
     @property
     def lstms(self) -> tuple[str, ...]:
-        """Prefixes of the LSTMs, in the order of computation."""
+        """Prefixes of the LSTMs, in the order of computation.
+
+        Examples
+        --------
+        >>> ModelConfig(kind="lstm-sa").lstms
+        ('lstm',)
+        """
         return ("lstm1", "lstm2") if self.kind == "reslstm-sa" else ("lstm",)
 
     @property
-    def schema(self):
-        """{name: (shape, initialiser)} of every tensor, in state_dict order."""
+    def schema(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """{name: (shape, initialiser)} of every tensor, in state_dict order.
+
+        Examples
+        --------
+        >>> ModelConfig().schema["attention_vector"]
+        ((64, 1), 'xavier_normal')
+        """
         D, H = self.input_size, self.hidden_size
         letters = {
             "D": D,
@@ -160,24 +202,48 @@ class ModelConfig:
         return entries
 
     @property
-    def parameters(self):
-        """{name: shape} of what training changes: the schema without the running statistics."""
+    def parameters(self) -> dict[str, tuple[int, ...]]:
+        """{name: shape} of what training changes: the schema without the running statistics.
+
+        Examples
+        --------
+        >>> ModelConfig().parameters["fc.weight"], "bn.running_mean" in ModelConfig().parameters
+        ((8, 64), False)
+        """
         return {
             name: shape for name, (shape, _) in self.schema.items() if name.rpartition(".")[2] not in BUFFERS
         }
 
     @property
-    def num_parameters(self):
-        """Count of trainable numbers: 46,772 for the default."""
+    def num_parameters(self) -> int:
+        """Count of trainable numbers: 46,772 for the default.
+
+        Examples
+        --------
+        >>> ModelConfig().num_parameters
+        46772
+        """
         return sum(int(np.prod(shape)) for shape in self.parameters.values())
 
-    def to_dict(self):
-        """Plain dictionary of the fields."""
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary of the fields.
+
+        Examples
+        --------
+        >>> ModelConfig().to_dict()["hidden_size"]
+        64
+        """
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values):
-        """The inverse of `to_dict`; an unknown or missing field is an InputError."""
+    def from_dict(cls, values: Mapping[str, Any]) -> "ModelConfig":
+        """The inverse of `to_dict`; an unknown or missing field is an InputError.
+
+        Examples
+        --------
+        >>> ModelConfig.from_dict(ModelConfig(hidden_size=32).to_dict()).hidden_size
+        32
+        """
         names = {field.name for field in fields(cls)}
         if not isinstance(values, dict):
             raise InputError(f"a model configuration is {type(values).__name__}; expected a table of fields")
@@ -188,18 +254,24 @@ class ModelConfig:
         return cls(**values)
 
     @classmethod
-    def from_state(cls, state, dropout=0.5):
+    def from_state(cls, state: Mapping[str, Array], dropout: float = 0.5) -> "ModelConfig":
         """Read the sizes off the shapes of a state_dict.
 
         Raises
         ------
         InputError
             If the tensors are not those of a ResLSTM-SA or LSTM-SA model.
+
+        Examples
+        --------
+        >>> from npreslstm.checkpoint import load_checkpoint
+        >>> ModelConfig.from_state(load_checkpoint("mcu").state).hidden_size
+        64
         """
         kind = "reslstm-sa" if "lstm1.weight_ih_l0" in state else "lstm-sa"
         prefix = "lstm1" if kind == "reslstm-sa" else "lstm"
         needed = (prefix + ".weight_ih_l0", "attention_vector", "fc.weight")
-        if absent := [name for name in needed if np.ndim(state.get(name)) != 2]:
+        if absent := [name for name in needed if name not in state or np.ndim(state[name]) != 2]:
             if absent[0] in state:
                 raise InputError(f"{absent[0]} is {np.shape(state[absent[0]])}; expected a matrix")
             found = ", ".join(sorted(state)[:SHOWN]) or "nothing"
@@ -214,7 +286,7 @@ class ModelConfig:
         return cls(kind, D, H, C, layers, K, "head_combine.weight" in state, dropout)
 
 
-def _stacked(entries, layers):
+def _stacked(entries: tuple[Entry, ...], layers: int) -> list[Entry]:
     """The entries with every LSTM layer written out `layers` times, one whole layer after the other."""
     written = []
     for entry in entries:

@@ -12,7 +12,7 @@ RUNS, FOLDS, EPOCHS = 2, 3, 12  # epochs enough for a kill to come in between
 SMALL = [
     "--folds",
     str(FOLDS),
-    "--config",
+    "--features",
     "mcu",
     "--hidden",
     "4",

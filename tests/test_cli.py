@@ -85,8 +85,8 @@ class TestMain:
         module = importlib.import_module(f"npreslstm.commands.{name}")
         lines = module.EXAMPLES.replace("\\\n      ", "").splitlines()
         examples = [line.split("   ")[0] for line in lines if line.startswith("  npreslstm ")]
-        understood = [cli._parser().parse_args(shlex.split(example)[1:]).run for example in examples]
-        assert understood and understood[0] is module.run
+        understood = [cli._parser().parse_args(shlex.split(example)[1:]).execute for example in examples]
+        assert understood and understood[0] is module.execute
 
     @pytest.mark.parametrize(
         "argv, words",
@@ -121,11 +121,11 @@ class TestMain:
         def fail(args):
             raise error
 
-        monkeypatch.setattr("npreslstm.commands.gradcheck.run", fail)
+        monkeypatch.setattr("npreslstm.commands.gradcheck.execute", fail)
         assert run("gradcheck") == (status, "", [f"npreslstm: {words}"])
 
     def test_a_bug_is_not_hidden(self, monkeypatch):
-        monkeypatch.setattr("npreslstm.commands.gradcheck.run", lambda args: {}["key"])
+        monkeypatch.setattr("npreslstm.commands.gradcheck.execute", lambda args: {}["key"])
         with pytest.raises(KeyError):
             cli.main(["gradcheck"])
 
@@ -135,7 +135,7 @@ class TestMain:
                 warnings.warn(f"number {k}", UserWarning, stacklevel=1)
             warnings.warn("for developers", DeprecationWarning, stacklevel=1)
 
-        monkeypatch.setattr("npreslstm.commands.gradcheck.run", warn)
+        monkeypatch.setattr("npreslstm.commands.gradcheck.execute", warn)
         assert run("gradcheck") == (0, "", ["npreslstm: warning: number 1", "npreslstm: warning: number 2"])
 
     def test_python_m_and_the_short_form(self, weights, clips, run):

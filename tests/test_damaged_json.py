@@ -17,7 +17,7 @@ from npreslstm.commands.crossval import _seconds
 from npreslstm.commands.info import _facts, _text
 from npreslstm.errors import InputError
 from npreslstm.experiments.crossval import summarise
-from npreslstm.experiments.evaluate import choose_speakers, heard, seen_speakers
+from npreslstm.experiments.evaluate import choose_speakers, class_probabilities, seen_speakers
 from npreslstm.experiments.journal import Journal, Predictions
 from npreslstm.experiments.store import _seal, open_examples
 from npreslstm.formats.plain_data import misfit, parse_json, read_json
@@ -201,7 +201,7 @@ def test_notes_of_weights():
         seen_speakers(weights, DATA)
         chosen_by(weights)
         weights.noted("history", {})
-        heard(weights, [[np.zeros((3, 46), np.float32)]])
+        class_probabilities(weights, [[np.zeros((3, 46), np.float32)]])
 
     read(NOTES)
     read(NOTES | {"recipe": "in words"})

@@ -273,6 +273,7 @@ def test_wheel_holds_the_package_and_nothing_else(tree, built):
     files += [path for path in (tree / "weights").iterdir() if path.suffix in {".py", ".npz", ".md"}]
     wanted = [path.relative_to(tree).as_posix().replace("weights/", "npreslstm/weights/") for path in files]
     assert sorted(name for name in names if name.startswith("npreslstm/")) == sorted(wanted)
+    assert "npreslstm/py.typed" in names
 
 
 def test_metadata(built):
@@ -311,6 +312,7 @@ def test_sdist_holds_what_the_tests_need(built):
         "tests/conftest.py",
         "tools/make_demo_clip.sh",
         "weights/standin.npz",
+        "npreslstm/py.typed",
     } <= names
     assert not [name for name in names if name.endswith(".pyc") or name.startswith("docs/results")]
 

@@ -48,7 +48,7 @@ FILES = {
     "w.npz": ["info", "w.npz"],
     "w.pt": ["info", "w.pt"],
     "a.wav": ["predict", "a.wav"],
-    "c.json": ["features", "b.wav", "--config", "c.json"],
+    "c.json": ["features", "b.wav", "--features", "c.json"],
     "r.json": ["train", "--synthetic", "--recipe", "r.json", "--out", "out.npz"],
     "s.npz": ["convert", "w.npz", "out.npz", "--mean-std", "s.npz"],
     "results/config.json": ["crossval", "--report", "results"],

@@ -46,6 +46,14 @@ PARTS = {
         "docs/c-port",
     ),
     "In figures": ("docs/accuracy", "weights/README", "docs/speed", "docs/parity", "docs/reliability"),
+    "The notebook": (
+        "docs/notebook/README",
+        "docs/notebook/recipe",
+        "docs/notebook/folds",
+        "docs/notebook/ladder",
+        "docs/notebook/speeds",
+        "docs/notebook/robust",
+    ),
     "Reference": ("docs/api/index", "docs/command-line"),
     "To change it": ("CONTRIBUTING", "CHANGELOG"),
 }

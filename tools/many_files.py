@@ -29,7 +29,7 @@ IN_A_FOLDER = 1000
 COMMANDS = {
     "predict, CSV": ("predict", "--weights", "mcu", "csv"),
     "predict, JSON lines": ("predict", "--weights", "mcu", "jsonl"),
-    "features, .npz": ("features", "--config", "mcu", "npz"),
+    "features, .npz": ("features", "--features", "mcu", "npz"),
 }
 
 

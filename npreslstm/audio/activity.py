@@ -9,9 +9,12 @@ of a doubling of energy: 85 are a decibel.
 """
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from npreslstm.annotations import Array, BoolArray, FloatArray, IntArray
 from npreslstm.audio.resampling import resample_blocks
 from npreslstm.audio.signal import as_float, check_sample_rate, to_mono
 
@@ -52,20 +55,29 @@ class VoiceActivity:
     3
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.reset()
 
-    def reset(self):
-        """Forget all samples and be ready for another signal."""
-        self._samples = np.zeros(0, np.int16)
-        self._floors = ()
+    def reset(self) -> None:
+        """Forget all samples and be ready for another signal.
+
+        Examples
+        --------
+        >>> activity = VoiceActivity()
+        >>> _ = activity.push(np.zeros(16000, np.int16))
+        >>> activity.reset()
+        >>> len(activity.flush())
+        0
+        """
+        self._samples: NDArray[np.int16] = np.zeros(0, np.int16)
+        self._floors: list[int] = []
         self._heard = 0  # hops that were not silent
         self._scores = deque([0] * SMOOTHED, SMOOTHED)
         self._speaking = False
         self._kept = 0  # hops for which the answer is still yes
         self._hops = 0
 
-    def push(self, samples):
+    def push(self, samples: ArrayLike) -> BoolArray:
         """Take in samples, give the decisions that become known.
 
         Parameters
@@ -82,6 +94,11 @@ class VoiceActivity:
         ------
         InputError
             If the samples are no samples, as of `extract_features`.
+
+        Examples
+        --------
+        >>> len(VoiceActivity().push(np.zeros(16000, np.int16)))
+        28
         """
         samples = np.asarray(samples)
         if samples.size == 0:
@@ -91,7 +108,7 @@ class VoiceActivity:
         self._samples = held[whole:]
         return self._decisions(_band_energies(held[:whole].reshape(-1, HOP)))
 
-    def flush(self):
+    def flush(self) -> BoolArray:
         """End the signal: give the decisions of the last hops, then be ready for another signal.
 
         Samples since the last whole hop are left out: no decision is about them.
@@ -100,17 +117,32 @@ class VoiceActivity:
         -------
         np.ndarray [shape=(m,), dtype=bool]
             m is DELAY, or the number of hops if there were fewer.
+
+        Examples
+        --------
+        >>> activity = VoiceActivity()
+        >>> decisions = np.concatenate([activity.push(np.zeros(16000, np.int16)), activity.flush()])
+        >>> len(decisions) == 16000 // HOP
+        True
         """
         decisions = self._decisions(np.zeros((DELAY, BANDS), np.int64))
         self.reset()
         return decisions
 
     @property
-    def score(self):
-        """Of the newest hop, from 0 to BANDS * CAP."""
+    def score(self) -> int:
+        """Of the newest hop, from 0 to BANDS * CAP.
+
+        Examples
+        --------
+        >>> activity = VoiceActivity()
+        >>> _ = activity.push(np.zeros(16000, np.int16))
+        >>> activity.score
+        0
+        """
         return self._scores[-1]
 
-    def _decisions(self, energies):
+    def _decisions(self, energies: IntArray) -> BoolArray:
         """Decisions that become known with the band energies (hops, BANDS) of some hops."""
         silent = energies.sum(axis=1) < SILENT
         levels = _log2(energies + FAINT)
@@ -119,7 +151,7 @@ class VoiceActivity:
         self._hops += len(decisions)
         return np.array(decisions[early:], bool)
 
-    def _decide(self, levels, silent):
+    def _decide(self, levels: list[int], silent: bool) -> bool:
         """Take in one hop; whether there is speech DELAY hops before it. All are Python's integers."""
         self._scores.append(0 if silent else self._score(levels))
         total = sum(self._scores)
@@ -127,7 +159,7 @@ class VoiceActivity:
         self._kept = LOOK_BACK + 1 + HANGOVER if self._speaking else max(0, self._kept - 1)
         return self._kept > 0
 
-    def _score(self, levels):
+    def _score(self, levels: list[int]) -> int:
         """Move the floors, and add up what is above them."""
         fall = FIRST_FALL if self._heard < FIRST_HOPS else FALL
         pairs = zip(levels, self._floors or levels)
@@ -136,14 +168,14 @@ class VoiceActivity:
         return sum(min(max(0, level - floor), CAP) for level, floor in zip(levels, self._floors))
 
 
-def _step(above, speaking, fall):
+def _step(above: int, speaking: bool, fall: int) -> int:
     """How far a floor moves where the level is so far above it."""
     if above < 0:
         return -(-above >> fall)
     return min(CREEP, above) if speaking else above >> RISE
 
 
-def speech_spans(signal, sample_rate):
+def speech_spans(signal: ArrayLike, sample_rate: int) -> list[tuple[float, float]]:
     """Where speech is in a signal.
 
     Parameters
@@ -176,7 +208,7 @@ def speech_spans(signal, sample_rate):
     return spans_of_blocks([to_mono(as_float(signal))], sample_rate)
 
 
-def spans_of_blocks(blocks, sample_rate):
+def spans_of_blocks(blocks: Iterable[FloatArray], sample_rate: int) -> list[tuple[float, float]]:
     """As `speech_spans`, of mono samples (k,) float that come in pieces, in constant memory."""
     activity, counted = VoiceActivity(), _Counted(blocks)
     decisions = [activity.push(piece) for piece in resample_blocks(counted, sample_rate, SAMPLE_RATE)]
@@ -186,16 +218,16 @@ def spans_of_blocks(blocks, sample_rate):
 class _Counted:
     """Passes blocks on and counts their samples."""
 
-    def __init__(self, blocks):
+    def __init__(self, blocks: Iterable[FloatArray]) -> None:
         self._blocks, self.samples = blocks, 0
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[FloatArray]:
         for block in self._blocks:
             self.samples += len(block)
             yield block
 
 
-def _spans(decisions, seconds):
+def _spans(decisions: BoolArray, seconds: float) -> list[tuple[float, float]]:
     """Start and end of each run of yes, in seconds; one up to the last hop goes on to the end of
     the signal.
     """
@@ -205,7 +237,7 @@ def _spans(decisions, seconds):
     return [(start, end) for start, end in edges.reshape(-1, 2).tolist()]
 
 
-def as_pcm(samples):
+def as_pcm(samples: Array) -> NDArray[np.int16]:
     """Mono int16 of what `as_float` takes; mono int16 stays as it is."""
     if samples.dtype == np.int16 and samples.ndim == 1:
         return samples
@@ -213,7 +245,7 @@ def as_pcm(samples):
     return np.clip(steps, -32768, 32767).astype(np.int16)
 
 
-def _band_energies(hops):
+def _band_energies(hops: NDArray[np.int16]) -> IntArray:
     """Energy of differences of neighbours, of their sums, and so on: (hops, HOP) -> (hops, BANDS) int64."""
     sums = hops.astype(np.int64)
     energies = np.empty((len(hops), BANDS), np.int64)
@@ -224,7 +256,7 @@ def _band_energies(hops):
     return energies
 
 
-def _log2(values):
+def _log2(values: IntArray) -> IntArray:
     """256 log2 of integers from 1 to 2^53, straight lines between the powers of two: too low by 0 to 23.1."""
     mantissa, exponent = np.frexp(values.astype(np.float64))  # mantissa in [1/2, 1)
     return 256 * (exponent.astype(np.int64) - 2) + np.floor(512 * mantissa).astype(np.int64)

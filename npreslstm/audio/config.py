@@ -4,6 +4,8 @@ import dataclasses
 import math
 import numbers
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from npreslstm.audio.signal import check_sample_rate
 from npreslstm.errors import InputError, shown
@@ -17,7 +19,7 @@ MOST_FRAMES = 1000  # a second
 PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
-def _is_finite(value):
+def _is_finite(value: float) -> bool:
     try:
         return math.isfinite(value)
     except OverflowError:  # an integer beyond all floats
@@ -54,6 +56,14 @@ class FeatureConfig:
     ------
     InputError
         If a value, or a combination of values, is impossible.
+
+    Examples
+    --------
+    >>> mcu = FeatureConfig.named("mcu")
+    >>> mcu.sample_rate, mcu.n_features, mcu.columns[-1], mcu.noncausal_steps
+    (16000, 46, 'chroma_B', [])
+    >>> FeatureConfig.from_dict({"sample_rate": 16000, "n_fft": 1024, "hop_length": 512}).upper_hz
+    8000.0
     """
 
     sample_rate: int = 48000
@@ -70,7 +80,7 @@ class FeatureConfig:
     framing: str = "centered"
     trim_db: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("sample_rate", "n_fft", "hop_length", "n_mels", "n_mfcc", "n_chroma"):
             self._normalise_int(name)
         for name in ("fmin", "floor_db"):
@@ -80,19 +90,21 @@ class FeatureConfig:
                 self._normalise_float(name)
         self._check_ranges()
 
-    def _normalise_int(self, name):
+    def _normalise_int(self, name: str) -> None:
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= value <= LARGEST:
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if not whole or not 1 <= value <= LARGEST:
             raise InputError(f"{name} is {shown(value)}; expected a whole number from 1 to {LARGEST}")
         object.__setattr__(self, name, int(value))
 
-    def _normalise_float(self, name):
+    def _normalise_float(self, name: str) -> None:
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not _is_finite(value):
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not real or not _is_finite(value):
             raise InputError(f"{name} is {shown(value)}; expected a finite number")
         object.__setattr__(self, name, float(value))
 
-    def _check_ranges(self):
+    def _check_ranges(self) -> None:
         check_sample_rate(self.sample_rate, "sample_rate")
         nyquist = self.sample_rate / 2
         checks = [
@@ -143,7 +155,7 @@ class FeatureConfig:
                 raise InputError(message)
         self._check_cost()
 
-    def _check_cost(self):
+    def _check_cost(self) -> None:
         """Refuse what no sound is heard better by, and what takes more memory or time than a machine has."""
         bins = self.n_fft // 2
         tables = {
@@ -165,14 +177,25 @@ class FeatureConfig:
             )
 
     @property
-    def upper_hz(self):
-        """The upper end of the mel bands in Hz."""
+    def upper_hz(self) -> float:
+        """The upper end of the mel bands in Hz.
+
+        Examples
+        --------
+        >>> FeatureConfig(fmax=8000.0).upper_hz, FeatureConfig().upper_hz
+        (8000.0, 24000.0)
+        """
         return self.sample_rate / 2 if self.fmax is None else self.fmax
 
     @property
-    def noncausal_steps(self):
+    def noncausal_steps(self) -> list[str]:
         """The steps that need samples still to come, in words; empty if features can be computed as the sound
         comes in.
+
+        Examples
+        --------
+        >>> len(FeatureConfig.named("paper").noncausal_steps), FeatureConfig.named("mcu").noncausal_steps
+        (3, [])
         """
         steps = {
             "trim_db (the loudest frame of the clip)": self.trim_db is not None,
@@ -185,24 +208,47 @@ class FeatureConfig:
         return [step for step, needed in steps.items() if needed]
 
     @property
-    def columns(self):
-        """Names of the features: mfcc_0, ..., chroma_0, ...; with 12 pitch classes chroma_C to chroma_B."""
+    def columns(self) -> list[str]:
+        """Names of the features: mfcc_0, ..., chroma_0, ...; with 12 pitch classes chroma_C to chroma_B.
+
+        Examples
+        --------
+        >>> FeatureConfig().columns[32:36]
+        ['mfcc_32', 'mfcc_33', 'chroma_C', 'chroma_C#']
+        """
         classes = PITCH_NAMES if self.n_chroma == 12 else range(self.n_chroma)
         return [f"mfcc_{k}" for k in range(self.n_mfcc)] + [f"chroma_{k}" for k in classes]
 
     @property
-    def n_features(self):
-        """Columns of the features: n_mfcc + n_chroma."""
+    def n_features(self) -> int:
+        """Columns of the features: n_mfcc + n_chroma.
+
+        Examples
+        --------
+        >>> FeatureConfig(n_mfcc=20).n_features
+        32
+        """
         return self.n_mfcc + self.n_chroma
 
-    def to_dict(self):
-        """All fields, as plain values for JSON."""
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, as plain values for JSON.
+
+        Examples
+        --------
+        >>> FeatureConfig().to_dict()["framing"]
+        'centered'
+        """
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, fields):
+    def from_dict(cls, fields: Mapping[str, Any]) -> "FeatureConfig":
         """The inverse of `to_dict`; fields that are left out keep their defaults, unknown ones are an
         InputError.
+
+        Examples
+        --------
+        >>> FeatureConfig.from_dict({"n_mfcc": 20}).n_mels
+        128
         """
         if not isinstance(fields, dict):
             raise InputError(
@@ -218,14 +264,20 @@ class FeatureConfig:
         return cls(**fields)
 
     @classmethod
-    def named(cls, name):
-        """The configuration ``paper`` or ``mcu``."""
-        if name not in NAMED:
-            raise InputError(f"no feature configuration {name!r}; expected {' or '.join(NAMED)}")
-        return NAMED[name]
+    def named(cls, name: str) -> "FeatureConfig":
+        """The configuration ``paper`` or ``mcu``.
+
+        Examples
+        --------
+        >>> FeatureConfig.named("mcu").hop_length
+        512
+        """
+        if name not in FEATURE_CONFIGS:
+            raise InputError(f"no feature configuration {name!r}; expected {' or '.join(FEATURE_CONFIGS)}")
+        return FEATURE_CONFIGS[name]
 
 
-NAMED = {
+FEATURE_CONFIGS = {
     "paper": FeatureConfig(),
     "mcu": FeatureConfig(
         sample_rate=16000,
@@ -240,7 +292,7 @@ NAMED = {
 }
 
 
-def load_config(name):
+def load_config(name: str) -> FeatureConfig:
     """A configuration by name, ``paper`` or ``mcu``, or from a JSON file with the fields of `paper` to
     change.
 
@@ -249,10 +301,12 @@ def load_config(name):
     InputError
         If there is neither such a name nor such a file, or the file is not such a table.
     """
-    if name in NAMED:
-        return NAMED[name]
+    if name in FEATURE_CONFIGS:
+        return FEATURE_CONFIGS[name]
     if not os.path.isfile(name):
-        raise InputError(f"no feature configuration {name!r}; expected {' or '.join(NAMED)} or a JSON file")
+        raise InputError(
+            f"no feature configuration {name!r}; expected {' or '.join(FEATURE_CONFIGS)} or a JSON file"
+        )
     fields = read_json(name, "expected a JSON object of fields")
     try:
         return FeatureConfig.from_dict(fields)

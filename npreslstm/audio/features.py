@@ -1,9 +1,14 @@
 """A signal or a sound file in, (T, 46) raw features out."""
 
-import numpy as np
+from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from npreslstm.annotations import FloatArray, Source
 from npreslstm.audio import chroma, mfcc, reader, resampling, spectrum
-from npreslstm.audio.config import NAMED, FeatureConfig
+from npreslstm.audio.config import FEATURE_CONFIGS, FeatureConfig
+from npreslstm.audio.reader import Sound
 from npreslstm.audio.signal import (
     TRIM_HOP,
     as_float,
@@ -21,8 +26,15 @@ __all__ = ["FeatureConfig", "extract_features", "extract_file"]
 FRAMES_AT_ONCE = 512  # of a long signal: 4 MB of power spectra at n_fft 4096
 SAMPLES_AT_ONCE = 1 << 21  # of all these frames: of longer frames there are fewer
 
+Blocks = Callable[[], Iterable[FloatArray]]  # starts an iteration over frames (B, n_fft)
 
-def extract_features(signal, sample_rate, config=NAMED["paper"], dtype=np.float32):
+
+def extract_features(
+    signal: ArrayLike,
+    sample_rate: int,
+    config: FeatureConfig = FEATURE_CONFIGS["paper"],
+    dtype: DTypeLike = np.float32,
+) -> FloatArray:
     """Raw features of a signal: MFCC, then chroma.
 
     Parameters
@@ -49,6 +61,15 @@ def extract_features(signal, sample_rate, config=NAMED["paper"], dtype=np.float3
     -----
     ScaleWarning
         If the samples look like integers, or are of another scale than [-1, 1].
+
+    Examples
+    --------
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(48000) / 48000)
+    >>> X = extract_features(y, 48000)
+    >>> X.shape, X.dtype
+    ((24, 46), dtype('float32'))
+    >>> FeatureConfig().columns[int(X[12, 34:].argmax()) + 34]
+    'chroma_A'
     """
     check_sample_rate(sample_rate)
     y = as_float(signal, dtype)
@@ -56,7 +77,9 @@ def extract_features(signal, sample_rate, config=NAMED["paper"], dtype=np.float3
     return features_of_signal(y, sample_rate, config, stacklevel=3)
 
 
-def features_of_signal(signal, sample_rate, config, stacklevel=2):
+def features_of_signal(
+    signal: FloatArray, sample_rate: int, config: FeatureConfig, stacklevel: int = 2
+) -> FloatArray:
     """`extract_features` of floats that have been checked, (n,) or (n, channels)."""
     y = _at_rate(to_mono(signal), sample_rate, config, stacklevel + 1)
     if config.trim_db is not None:
@@ -65,7 +88,14 @@ def features_of_signal(signal, sample_rate, config, stacklevel=2):
     return _features_of_blocks(lambda: spectrum.frame_blocks(y, *shape, frames_at_once(config)), config)
 
 
-def prepare_signal(signal, sample_rate, config, dtype=np.float32, stacklevel=2, warn=True):
+def prepare_signal(
+    signal: ArrayLike,
+    sample_rate: int,
+    config: FeatureConfig,
+    dtype: DTypeLike = np.float32,
+    stacklevel: int = 2,
+    warn: bool = True,
+) -> FloatArray:
     """What comes before trimming: a signal as floats, mono, at the configuration's rate: (n,); see
     `extract_features`.
     """
@@ -73,7 +103,9 @@ def prepare_signal(signal, sample_rate, config, dtype=np.float32, stacklevel=2, 
     return _at_rate(to_mono(as_float(signal, dtype)), sample_rate, config, stacklevel + 1, warn)
 
 
-def _at_rate(y, sample_rate, config, stacklevel, warn=True):
+def _at_rate(
+    y: FloatArray, sample_rate: int, config: FeatureConfig, stacklevel: int, warn: bool = True
+) -> FloatArray:
     """A signal (n,) at the configuration's rate."""
     if sample_rate != config.sample_rate:
         if warn:
@@ -82,7 +114,7 @@ def _at_rate(y, sample_rate, config, stacklevel, warn=True):
     return y
 
 
-def extract_file(path, config=NAMED["paper"]):
+def extract_file(path: Source, config: FeatureConfig = FEATURE_CONFIGS["paper"]) -> NDArray[np.float32]:
     """Raw features of a sound file of any length, in constant memory but for the result.
 
     A file that `extract_features` would take in more than one block is read in blocks, several times if need
@@ -104,6 +136,12 @@ def extract_file(path, config=NAMED["paper"]):
     ------
     FileNotFoundError, InputError
         As `read_audio` and `extract_features`.
+
+    Examples
+    --------
+    >>> from npreslstm.assets import demo_clip_path
+    >>> extract_file(demo_clip_path(), FeatureConfig.named("paper")).shape
+    (61, 46)
     """
     with reader.open_audio(path) as file:
         frames = file.frames / file.samplerate * config.sample_rate / config.hop_length
@@ -119,24 +157,25 @@ def extract_file(path, config=NAMED["paper"]):
         return _features_of_blocks(lambda: _file_frames(file, config, start, stop), config)
 
 
-def frames_at_once(config):
+def frames_at_once(config: FeatureConfig) -> int:
     """How many frames of a configuration are computed at a time."""
     return max(1, min(FRAMES_AT_ONCE, SAMPLES_AT_ONCE // config.n_fft))
 
 
-def _features_of_blocks(blocks, config):
+def _features_of_blocks(blocks: Blocks, config: FeatureConfig) -> FloatArray:
     """Features of frames that come in blocks; `blocks()` starts the iteration anew, over (B,
     n_fft) arrays.
     """
     return _features_of_spectra(_Spectra(blocks), config)
 
 
-def _features_of_spectra(spectra, config):
+def _features_of_spectra(spectra: "_Spectra", config: FeatureConfig) -> FloatArray:
     """Features of blocks of power spectra (B, F); an estimated tuning takes one more iteration over them."""
     tuning = config.tuning
     if tuning is None:
         peaks = [chroma.spectral_peaks(power, config.sample_rate) for power in spectra]
-        tuning = chroma.tuning_of_peaks(*map(np.concatenate, zip(*peaks)), config.n_chroma)
+        hz, height = map(np.concatenate, zip(*peaks))
+        tuning = chroma.tuning_of_peaks(hz, height, config.n_chroma)
     log_mel, pitch = zip(*(_frame_features(power, config, tuning) for power in spectra))
     loudest = max(block.max() for block in log_mel)
     cepstrum = [mfcc.mfcc(_apply_top_db(block, loudest, config.top_db), config.n_mfcc) for block in log_mel]
@@ -148,11 +187,11 @@ class _Spectra:
     anew.
     """
 
-    def __init__(self, blocks):
+    def __init__(self, blocks: Blocks) -> None:
         self._blocks = blocks
         self._only = None
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[FloatArray]:
         if self._only is not None:
             yield self._only
             return
@@ -164,7 +203,7 @@ class _Spectra:
         self._only = power if count == 1 else None
 
 
-def _frame_features(power, config, tuning):
+def _frame_features(power: FloatArray, config: FeatureConfig, tuning: float) -> tuple[FloatArray, FloatArray]:
     """What each frame gives by itself: log-mel bands (T, n_mels) and chroma (T, n_chroma)."""
     mel = mfcc.mel_spectrogram(power, config.sample_rate, config.n_mels, config.fmin, config.upper_hz)
     return mfcc.power_to_db(mel, config.floor_db), chroma.chroma(
@@ -172,11 +211,11 @@ def _frame_features(power, config, tuning):
     )
 
 
-def _apply_top_db(log_mel, loudest, top_db):
+def _apply_top_db(log_mel: FloatArray, loudest: float, top_db: float | None) -> FloatArray:
     return log_mel if top_db is None else np.maximum(log_mel, loudest - log_mel.dtype.type(top_db))
 
 
-def _file_frames(file, config, start, stop):
+def _file_frames(file: Sound, config: FeatureConfig, start: int, stop: int | None) -> Iterator[FloatArray]:
     """Frames of samples `start` to `stop` of a file, in blocks."""
     framer = spectrum.Framer(config.n_fft, config.hop_length, config.framing)
     position = 0
@@ -191,7 +230,7 @@ def _file_frames(file, config, start, stop):
         yield frames
 
 
-def _pieces(file, config, multiple):
+def _pieces(file: Sound, config: FeatureConfig, multiple: int) -> Iterator[FloatArray]:
     """A file's samples, mono and at the configuration's rate, in pieces of a multiple of `multiple`, but for
     the last.
     """
@@ -207,7 +246,7 @@ def _pieces(file, config, multiple):
     yield held
 
 
-def _warn_resampling(sample_rate, config, stacklevel):
+def _warn_resampling(sample_rate: int, config: FeatureConfig, stacklevel: int) -> None:
     edges = mfcc.mel_edges(config.n_mels, config.fmin, config.upper_hz)
     # bands that begin above all there is to hear
     empty = int(np.count_nonzero(edges[:-2] >= sample_rate / 2))

@@ -6,11 +6,13 @@ import io
 import json
 import os
 import warnings
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-from npreslstm.audio.config import NAMED
+from npreslstm.annotations import Array, FloatArray, Progress, StrPath
+from npreslstm.audio.config import FEATURE_CONFIGS, FeatureConfig
 from npreslstm.audio.features import extract_file, features_of_signal
 from npreslstm.audio.reader import check_file, listed, place_of, read_audio
 from npreslstm.audio.statistics import FrameStatistics
@@ -19,18 +21,33 @@ from npreslstm.files import read_sealed, sweep, write_sealed
 from npreslstm.formats.npy import parse_npy
 from npreslstm.parallel import run_in_order
 
+_Warning = tuple[type[Warning], str]  # category, text
+
 CACHE_VERSION = 2  # raised whenever the same file and configuration give other numbers
 
 
 class FileFeatures(NamedTuple):
-    """What became of one file: `features` (T, D) float32, or None and the `error` that says why."""
+    """What became of one file: `features` (T, D) float32, or None and the `error` that says why.
+
+    Examples
+    --------
+    >>> FileFeatures("clip.wav", None, "clip.wav: no samples").error
+    'clip.wav: no samples'
+    """
 
     path: str
-    features: np.ndarray | None
+    features: Array | None
     error: str | None
 
 
-def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progress=None, speed=1.0):
+def extract_folder(
+    paths: Iterable[StrPath],
+    config: FeatureConfig = FEATURE_CONFIGS["paper"],
+    jobs: int = 1,
+    cache_dir: StrPath | None = None,
+    progress: Progress | None = None,
+    speed: float = 1.0,
+) -> list[FileFeatures]:
     """Raw features of many sound files.
 
     Parameters
@@ -61,24 +78,31 @@ def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progres
         If `jobs` is not positive.
     OSError
         If the cache cannot be written, or a worker process was killed.
+
+    Examples
+    --------
+    >>> from npreslstm.assets import demo_clip_path
+    >>> [clip] = extract_folder([demo_clip_path()])
+    >>> clip.features.shape, clip.error
+    ((61, 46), None)
     """
     if jobs < 1:
         raise InputError(f"jobs is {jobs}; expected at least 1")
-    paths = list(map(os.fsdecode, listed(paths)))
-    if cache_dir is not None:
-        cache_dir = open_cache(cache_dir)
-    work, done = functools.partial(_work, config, cache_dir, speed), []
-    jobs = min(jobs, len(paths))
-    for result, raised in map(work, paths) if jobs <= 1 else run_in_order(work, paths, jobs):
+    names = list(map(os.fsdecode, listed(paths)))
+    cache = None if cache_dir is None else open_cache(cache_dir)
+    work = functools.partial(_work, config, cache, speed)
+    done: list[FileFeatures] = []
+    jobs = min(jobs, len(names))
+    for result, raised in map(work, names) if jobs <= 1 else run_in_order(work, names, jobs):
         for category, message in raised:
             warnings.warn(message, category, stacklevel=2)
         done.append(result)
         if progress is not None:
-            progress(len(done), len(paths))
+            progress(len(done), len(names))
     return done
 
 
-def open_cache(folder):
+def open_cache(folder: StrPath) -> str:
     """The path of a folder for features, made if needed, without what was left in it half-written."""
     folder = os.path.abspath(folder)
     os.makedirs(folder, exist_ok=True)
@@ -86,13 +110,21 @@ def open_cache(folder):
     return folder
 
 
-def extract_all(paths, config, cache_dir=None):
+def extract_all(
+    paths: Iterable[str], config: FeatureConfig, cache_dir: str | None = None
+) -> tuple[list[FileFeatures], list[_Warning]]:
     """`FileFeatures` of each of some files, and the warnings that came up as (category, text)."""
     done = [_work(config, cache_dir, 1.0, path) for path in paths]
     return [result for result, _ in done], [warning for _, raised in done for warning in raised]
 
 
-def folder_statistics(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progress=None):
+def folder_statistics(
+    paths: Iterable[StrPath],
+    config: FeatureConfig = FEATURE_CONFIGS["paper"],
+    jobs: int = 1,
+    cache_dir: StrPath | None = None,
+    progress: Progress | None = None,
+) -> FrameStatistics:
     """Statistics of all frames of many sound files; the same bits for any order of `paths` and any number of
     jobs.
 
@@ -112,6 +144,13 @@ def folder_statistics(paths, config=NAMED["paper"], jobs=1, cache_dir=None, prog
         If there are no files, or one cannot be read: statistics must not silently lack a file.
     OSError
         As of `extract_folder`.
+
+    Examples
+    --------
+    >>> from npreslstm.assets import demo_clip_path
+    >>> statistics = folder_statistics([demo_clip_path()])
+    >>> statistics.count, statistics.mean.shape
+    (61, (46,))
     """
     total = FrameStatistics()
     for file in extract_folder(sorted(map(os.fsdecode, listed(paths))), config, jobs, cache_dir, progress):
@@ -123,7 +162,9 @@ def folder_statistics(paths, config=NAMED["paper"], jobs=1, cache_dir=None, prog
     return total
 
 
-def _work(config, cache_dir, speed, path):
+def _work(
+    config: FeatureConfig, cache_dir: str | None, speed: float, path: str
+) -> tuple[FileFeatures, list[_Warning]]:
     """One file: its `FileFeatures`, and the warnings that came up as (category, text)."""
     features = error = None
     with warnings.catch_warnings(record=True) as caught:
@@ -141,7 +182,7 @@ def _work(config, cache_dir, speed, path):
     ]
 
 
-def _extract(path, config, speed):
+def _extract(path: str, config: FeatureConfig, speed: float) -> FloatArray:
     if speed == 1.0:
         return extract_file(path, config)
     signal, rate = read_audio(path)
@@ -150,7 +191,7 @@ def _extract(path, config, speed):
         return features_of_signal(signal, round(rate * speed), config)
 
 
-def _cached(path, config, cache_dir, speed):
+def _cached(path: str, config: FeatureConfig, cache_dir: str, speed: float) -> FloatArray:
     check_file(place_of(path))
     entry = os.path.join(cache_dir, _key(path, config, speed) + ".npy")
     features = _load(entry, config)
@@ -162,7 +203,7 @@ def _cached(path, config, cache_dir, speed):
     return features
 
 
-def _key(path, config, speed):
+def _key(path: str, config: FeatureConfig, speed: float) -> str:
     """Name of the cache entry: a digest of the file's bytes and of everything that decides the features."""
     digest = hashlib.blake2b(
         json.dumps([CACHE_VERSION, config.to_dict(), speed], sort_keys=True).encode(), digest_size=20
@@ -173,7 +214,7 @@ def _key(path, config, speed):
     return digest.hexdigest()
 
 
-def _load(entry, config):
+def _load(entry: str, config: FeatureConfig) -> FloatArray | None:
     """Features from the cache; None if they are not there or not as they were written."""
     data = read_sealed(entry)
     if data is None:

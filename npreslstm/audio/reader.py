@@ -9,10 +9,11 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 
+from npreslstm.annotations import Array, Source, StrPath
 from npreslstm.audio.containers import Data, Part, find_parts
 from npreslstm.audio.decoders import open_part
 from npreslstm.audio.resampling import resample
@@ -35,14 +36,14 @@ MAX_SAMPLES = 1 << 40  # of a channel: more is no recording, but a header that d
 SPOOLED = 1 << 26  # bytes of a pipe that are kept in memory; the rest goes to a temporary file
 AT_ONCE = 1 << 20  # bytes of a pipe
 
-Source = str | os.PathLike | BinaryIO
+_Path = TypeVar("_Path", bound=Source)
 
 
 class LengthWarning(UserWarning):
     """Whether a file is all there cannot be told, or something after its end is passed over."""
 
 
-def read_audio(path: Source) -> tuple[np.ndarray, int]:
+def read_audio(path: Source) -> tuple[Array, int]:
     """Read a sound file.
 
     FLAC, WAV, OGG, MP3 and whatever else libsndfile knows, through soundfile; m4a, mp4, 3gp, amr, webm, wma
@@ -103,6 +104,13 @@ def open_audio(path: Source) -> Iterator["Sound"]:
     ------
     file
         With ``name``, ``samplerate``, ``channels`` and ``frames``; pass it to `read_blocks`.
+
+    Examples
+    --------
+    >>> from npreslstm.assets import demo_clip_path
+    >>> with open_audio(demo_clip_path()) as file:
+    ...     print(file.samplerate, file.channels, file.frames)
+    48000 1 123770
     """
     name = source_name(path)
     with _content(path, name) as (content, place):
@@ -136,7 +144,8 @@ class Sound:
     def __init__(self, data: Data, parts: list[Part], path: str | None) -> None:
         self.name, self.size = data.name, data.size
         self._data, self._parts, self._path = data, parts, path if len(parts) == 1 else None
-        self._file, self._next = None, 0
+        self._file: Any = None  # the decoder of the part that is open
+        self._next = 0
         self.scale_warned = False
         self._measure()
 
@@ -179,7 +188,7 @@ class Sound:
             self._file.close()
             self._file = None
 
-    def read(self, count: int) -> np.ndarray:
+    def read(self, count: int) -> Array:
         """The next `count` samples, (count,) or (count, channels) float32; InputError if the file has fewer
         than it says.
         """
@@ -193,7 +202,7 @@ class Sound:
             blocks.append(block)
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
-    def _decode(self, count: int) -> np.ndarray:
+    def _decode(self, count: int) -> Array:
         try:
             block = self._file.read(count, dtype="float32")
         except MemoryError:
@@ -211,7 +220,7 @@ class Sound:
         return block
 
 
-def read_blocks(file: Sound, size: int) -> Iterator[np.ndarray]:
+def read_blocks(file: Sound, size: int) -> Iterator[Array]:
     """Pieces of an opened file, (size,) or (size, channels) float32, the last one maybe shorter."""
     left = file.frames
     while left > 0:
@@ -224,7 +233,7 @@ def read_blocks(file: Sound, size: int) -> Iterator[np.ndarray]:
         yield block
 
 
-def read_all(file: Sound) -> np.ndarray:
+def read_all(file: Sound) -> Array:
     """All samples of an opened file, (n,) or (n, channels) float32."""
     check_memory(file.name, file.size, 4 * file.frames * file.channels, "its samples")
     return next(read_blocks(file, file.frames))
@@ -289,8 +298,9 @@ def _spooled(source: BinaryIO, name: str) -> Iterator[BinaryIO]:
     if not hasattr(source, "read"):
         raise InputError(f"{name}: expected a path or a binary file, not {type(source).__name__}")
     with tempfile.SpooledTemporaryFile(SPOOLED) as content:
-        copy_binary(source, content, name)
-        yield content
+        spooled = cast(BinaryIO, content)  # it is one from Python 3.11 on
+        copy_binary(source, spooled, name)
+        yield spooled
 
 
 def copy_binary(source: BinaryIO, target: BinaryIO, name: str) -> None:
@@ -301,7 +311,7 @@ def copy_binary(source: BinaryIO, target: BinaryIO, name: str) -> None:
         raise InputError(f"{name}: opened as text; expected a binary file: open(path, 'rb')") from None
 
 
-def find_audio(paths: Iterable[str | os.PathLike]) -> list[str]:
+def find_audio(paths: Iterable[StrPath]) -> list[str]:
     """Sound files behind files, folders (searched through and through) and glob patterns.
 
     In folders and behind patterns, hidden files and folders and ``__MACOSX`` are passed over; of a folder, so
@@ -323,6 +333,13 @@ def find_audio(paths: Iterable[str | os.PathLike]) -> list[str]:
         If a path does not exist.
     InputError
         If a folder holds no sound file, or a pattern matches nothing.
+
+    Examples
+    --------
+    >>> from npreslstm.assets import demo_clip_path
+    >>> folder = os.path.dirname(demo_clip_path())
+    >>> [os.path.basename(path) for path in find_audio([folder])]
+    ['demo.wav']
     """
     found = {}
     for path in map(os.fsdecode, listed(paths)):
@@ -330,7 +347,7 @@ def find_audio(paths: Iterable[str | os.PathLike]) -> list[str]:
     return list(found)
 
 
-def listed(paths: Iterable[str | os.PathLike]) -> Iterable[str | os.PathLike]:
+def listed(paths: Iterable[_Path]) -> Iterable[_Path]:
     """`paths`, unless that is a single one, whose letters would be taken for files."""
     if isinstance(paths, (str, bytes, os.PathLike)):
         raise InputError(f"paths is {paths!r}; expected a list of files: [{paths!r}]")
@@ -424,7 +441,7 @@ def pipes_kept(paths: Iterable[str]) -> Iterator[list[str]]:
     `PlacedName`.
     """
     with tempfile.TemporaryDirectory(prefix="npreslstm-") as folder:
-        kept = {}
+        kept: dict[str, str] = {}
         for path in dict.fromkeys(paths):
             kept[path] = _kept(path, os.path.join(folder, str(len(kept)))) if _is_pipe(path) else path
         yield list(kept.values())

@@ -1,9 +1,12 @@
 """What happens to samples before they are cut into frames: checks, floats, mono, trimming."""
 
 import warnings
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
+from npreslstm.annotations import Array, FloatArray
 from npreslstm.errors import InputError, shown
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 1_000_000  # Hz
@@ -21,7 +24,7 @@ class ScaleWarning(UserWarning):
     """Samples that look like integers, or like another scale than [-1, 1]."""
 
 
-def check_sample_rate(sample_rate, name="audio"):
+def check_sample_rate(sample_rate: float, name: str = "audio") -> None:
     """Raise InputError unless `sample_rate` is a whole number of Hz from 1 kHz to 1 MHz."""
     whole = (
         isinstance(sample_rate, (int, float, np.integer, np.floating))
@@ -35,7 +38,7 @@ def check_sample_rate(sample_rate, name="audio"):
         raise InputError(f"{name}: sample rate {shown(sample_rate)} Hz; expected {expected}")
 
 
-def check_memory(name, size, nbytes, what):
+def check_memory(name: str, size: int, nbytes: float, what: str) -> None:
     """Raise InputError if what is made of a file of `size` bytes would take far more memory than it gives
     reason for.
 
@@ -46,13 +49,13 @@ def check_memory(name, size, nbytes, what):
         raise InputError(f"{name}: {what} would take {nbytes / 1e6:,.0f} MB, out of {size:,} bytes: cut it")
 
 
-def check_speeds(speeds):
+def check_speeds(speeds: Sequence[float]) -> None:
     """Raise InputError unless the playback speeds are 1.0 first, and all from a half to two."""
     if len(speeds) == 0 or speeds[0] != 1.0 or not all(0.5 <= speed <= 2 for speed in speeds):
         raise InputError(f"speeds are {tuple(speeds)}; expected 1.0 first, and all in [0.5, 2]")
 
 
-def check_samples(signal, name="audio"):
+def check_samples(signal: FloatArray, name: str = "audio") -> float:
     """The peak of `signal`; InputError unless it is a float array (n,) or (n, channels) with n > 0 and finite
     values in range.
     """
@@ -76,7 +79,7 @@ def check_samples(signal, name="audio"):
     return peak
 
 
-def warn_of_scale(signal: np.ndarray, name: str = "audio", stacklevel: int = 2) -> bool:
+def warn_of_scale(signal: Array, name: str = "audio", stacklevel: int = 2) -> bool:
     """Warn if samples beyond [-1, 1] look like integers or another scale; returns whether they do."""
     peak = max(signal.max(), -signal.min())
     if peak <= 1:
@@ -93,7 +96,7 @@ def warn_of_scale(signal: np.ndarray, name: str = "audio", stacklevel: int = 2) 
     return True
 
 
-def as_float(signal, dtype=np.float32):
+def as_float(signal: ArrayLike, dtype: DTypeLike = np.float32) -> FloatArray:
     """A signal as floats in [-1, 1].
 
     Parameters
@@ -125,12 +128,18 @@ def as_float(signal, dtype=np.float32):
     return signal.astype(dtype, copy=False)
 
 
-def to_mono(signal):
-    """The mean of the channels: (n,) or (n, channels) -> (n,), as ``librosa.to_mono``."""
+def to_mono(signal: FloatArray) -> FloatArray:
+    """The mean of the channels: (n,) or (n, channels) -> (n,), as ``librosa.to_mono``.
+
+    Examples
+    --------
+    >>> to_mono(np.array([[0.5, 0.25], [1.0, 0.0]])).tolist()
+    [0.375, 0.5]
+    """
     return signal if signal.ndim == 1 else signal.mean(axis=1)
 
 
-def trim_energies(blocks):
+def trim_energies(blocks: Iterable[FloatArray]) -> tuple[FloatArray, int]:
     """Energy of each run of TRIM_HOP samples, the last one maybe shorter, and how many samples there are.
 
     Parameters
@@ -152,7 +161,7 @@ def trim_energies(blocks):
     return np.concatenate(energies), n
 
 
-def trim_bounds(energies, n, trim_db):
+def trim_bounds(energies: FloatArray, n: int, trim_db: float) -> tuple[int, int]:
     """Where the sound starts and stops, as ``librosa.effects.trim`` finds it.
 
     Frame i is the 2048 samples centred on sample 512 i, zeros beyond the ends; its loudness is its mean
@@ -179,7 +188,7 @@ def trim_bounds(energies, n, trim_db):
     return int(loud[0]) * TRIM_HOP, min(n, (int(loud[-1]) + 1) * TRIM_HOP)
 
 
-def trim_silence(y, trim_db):
+def trim_silence(y: FloatArray, trim_db: float) -> FloatArray:
     """`y` without leading and trailing silence, see `trim_bounds`: (n,) -> (m,)."""
     start, stop = trim_bounds(*trim_energies([y]), trim_db)
     return y[start:stop]

@@ -1,9 +1,13 @@
 """Features frame by frame while the sound comes in, in constant memory."""
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from npreslstm.annotations import FloatArray
 from npreslstm.audio import chroma, mfcc, spectrum
-from npreslstm.audio.config import NAMED
+from npreslstm.audio.config import FEATURE_CONFIGS, FeatureConfig
 from npreslstm.audio.signal import as_float, to_mono, warn_of_scale
 from npreslstm.errors import InputError
 
@@ -38,7 +42,7 @@ class StreamingFeatures:
     (1, 46)
     """
 
-    def __init__(self, config=NAMED["mcu"], dtype=np.float32):
+    def __init__(self, config: FeatureConfig = FEATURE_CONFIGS["mcu"], dtype: DTypeLike = np.float32) -> None:
         if config.noncausal_steps:
             raise InputError(
                 "this feature configuration cannot be streamed, for these steps need samples still to come: "
@@ -50,7 +54,7 @@ class StreamingFeatures:
         self._scale_warned = False
         self._framer = spectrum.Framer(config.n_fft, config.hop_length, config.framing, dtype)
 
-    def push(self, samples):
+    def push(self, samples: ArrayLike) -> FloatArray:
         """Take in samples, give the frames that they complete: one for every hop_length samples.
 
         Parameters
@@ -62,6 +66,11 @@ class StreamingFeatures:
         -------
         np.ndarray [shape=(m, n_mfcc + n_chroma)]
             m may be 0.
+
+        Examples
+        --------
+        >>> StreamingFeatures().push(np.zeros(1600, np.int16)).shape
+        (3, 46)
         """
         samples = np.asarray(samples)
         if samples.size == 0:
@@ -70,7 +79,7 @@ class StreamingFeatures:
         self._scale_warned = self._scale_warned or warn_of_scale(samples)
         return self._features(self._framer.push(to_mono(samples)))
 
-    def flush(self):
+    def flush(self) -> FloatArray:
         """End the signal: give the frame of the samples since the last whole hop, zeros after them, if there
         are any.
 
@@ -79,20 +88,35 @@ class StreamingFeatures:
         Returns
         -------
         np.ndarray [shape=(0 or 1, n_mfcc + n_chroma)]
+
+        Examples
+        --------
+        >>> stream = StreamingFeatures()
+        >>> stream.push(np.zeros(600, np.int16)).shape, stream.flush().shape
+        ((1, 46), (1, 46))
         """
         return self._features(self._framer.flush())
 
-    def reset(self):
-        """Forget all samples and be ready for another signal."""
+    def reset(self) -> None:
+        """Forget all samples and be ready for another signal.
+
+        Examples
+        --------
+        >>> stream = StreamingFeatures()
+        >>> _ = stream.push(np.zeros(600, np.int16))
+        >>> stream.reset()
+        >>> stream.flush().shape
+        (0, 46)
+        """
         self._framer.reset()
 
-    def _features(self, frames):
+    def _features(self, frames: Sequence[FloatArray] | FloatArray) -> FloatArray:
         rows = np.empty((len(frames), self.config.n_features), self._dtype)
         for row, samples in zip(rows, frames):
             row[:] = self._frame(samples)
         return rows
 
-    def _frame(self, samples):
+    def _frame(self, samples: FloatArray) -> FloatArray:
         """One frame, (n_fft,) -> (n_features,): spectrum, mel bands, decibels, cepstrum; chroma from the same
         spectrum.
         """

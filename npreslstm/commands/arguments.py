@@ -2,6 +2,7 @@
 pictures, speeds.
 """
 
+import argparse
 import os
 
 from npreslstm.terminal import say
@@ -13,6 +14,13 @@ def add_key_argument(parser):
     """Which network, of files that hold several."""
     key = "which of several networks in a checkpoint, as the message about them calls it: state_dict.ema"
     parser.add_argument("--key", help=key)
+
+
+def add_features_argument(parser, **options):
+    """What the features are; --config, its former name, is understood as well."""
+    parser.add_argument("--features", **options)
+    options |= {"help": argparse.SUPPRESS, "default": argparse.SUPPRESS}
+    parser.add_argument("--config", dest="features", **options)
 
 
 def add_corpus_arguments(parser):
@@ -161,11 +169,8 @@ def add_training_arguments(parser):
         help="change a field of the recipe, e.g. lr=1e-3; repeatable",
     )
     add_background_argument(parser)
-    parser.add_argument(
-        "--config",
-        default="paper",
-        metavar="C",
-        help="features: paper (default), mcu, or a JSON file of fields",
+    add_features_argument(
+        parser, default="paper", metavar="F", help="paper (default), mcu, or a JSON file of fields"
     )
     parser.add_argument(
         "--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa"
@@ -203,7 +208,7 @@ def make_plan(args, **options):
     plan = Plan.make(
         dataset,
         args.folds,
-        training_features(args.config, recipe.trim_db),
+        training_features(args.features, recipe.trim_db),
         model,
         recipe,
         seed=args.seed,

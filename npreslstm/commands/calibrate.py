@@ -27,7 +27,7 @@ def add_arguments(parser):
     parser.add_argument("--out", required=True, metavar="OUT.npz", help="weights file to write")
 
 
-def run(args):
+def execute(args):
     from npreslstm.checkpoint import find_weights, load_checkpoint, save_checkpoint
     from npreslstm.experiments.temperature import calibrate_by_results
     from npreslstm.files import check_output

@@ -42,7 +42,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def execute(args):
     from npreslstm.conversion import convert
 
     classes = None if args.classes is None else [name.strip() for name in args.classes.split(",")]

@@ -20,10 +20,10 @@ examples:
   npreslstm crossval ravdess/ --runs 10 --workers 2 --out results/
   npreslstm crossval ravdess/ --recipe original --out original/
   npreslstm crossval ravdess/ --inner --set lr=1e-3 --out try-lr/     choose between recipes without the test speakers
-  npreslstm crossval corpus.csv --folds 5 --config mcu --out results/
+  npreslstm crossval corpus.csv --folds 5 --features mcu --out results/
   npreslstm crossval ravdess/ --teachers results/ --recipe student --out students/     each learns from all runs of results/
-  npreslstm crossval ravdess/ --config mcu --start results/ --recipe robust --out robust/     each goes on from its own fold's
-  npreslstm crossval --corpus ravdess/ --corpus nemo.csv --labels map.csv --config mcu --out both/     by the paper's folds
+  npreslstm crossval ravdess/ --features mcu --start results/ --recipe robust --out robust/     each goes on from its own fold's
+  npreslstm crossval --corpus ravdess/ --corpus nemo.csv --labels map.csv --features mcu --out both/     by the paper's folds
   npreslstm crossval --corpus a.csv --corpus b.csv --corpus c.csv --folds corpus --out others/     leave one corpus out
   npreslstm crossval --report results/
   npreslstm crossval --pack results/ --out kept/     predictions, configuration and curves in two files, which --report reads too
@@ -76,7 +76,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def execute(args):
     import json
 
     from npreslstm.errors import InputError

@@ -69,7 +69,7 @@ def add_arguments(parser):
     parser.add_argument("--cache", metavar="DIR", help="keep extracted features here for the next run")
 
 
-def run(args):
+def execute(args):
     from npreslstm.errors import InputError
     from npreslstm.experiments.evaluate import choose_speakers, evaluate
     from npreslstm.files import check_output

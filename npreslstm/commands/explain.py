@@ -42,7 +42,7 @@ def add_arguments(parser):
     parser.add_argument("--unit", metavar="U", help=unit_help)
 
 
-def run(args):
+def execute(args):
     from npreslstm.audio.reader import pipes_kept
     from npreslstm.parallel import one_thread_each
 

@@ -1,6 +1,6 @@
 """`npreslstm export`: the model in other forms. Each form is a subcommand with its own two functions here."""
 
-from npreslstm.commands.arguments import add_key_argument
+from npreslstm.commands.arguments import add_features_argument, add_key_argument
 from npreslstm.terminal import Progress, printable, show
 
 HELP = (
@@ -25,7 +25,7 @@ def add_arguments(parser):
     _add_vectors(forms.add_parser("vectors", help="golden vectors: every stage of synthetic inputs"))
 
 
-def run(args):
+def execute(args):
     return FORMS[args.form](args)
 
 
@@ -45,8 +45,8 @@ def _add_c(parser):
         default="float32",
         help="int8: int8 weights, int16 activations (default: float32)",
     )
-    parser.add_argument(
-        "--config",
+    add_features_argument(
+        parser,
         choices=("mcu", "paper"),
         help="features the model was trained on, where its file does not say",
     )
@@ -72,12 +72,13 @@ def _add_c(parser):
     )
 
 
-def _run_c(args):
+def _export_c(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.ports.c_export import export_c
 
     checkpoint = load_checkpoint(args.weights, args.key)
-    files = export_c(checkpoint, args.out, args.type, args.config, args.frontend, args.prefix, args.where)
+    options = args.type, args.features, args.frontend, args.prefix, args.where
+    files = export_c(checkpoint, args.out, *options)
     show(
         f"{printable(args.out)}: {len(files)} files; `make -C {printable(args.out)} test` builds and runs the"
         " self-test"
@@ -94,7 +95,7 @@ def _add_onnx(parser):
     add_key_argument(parser)
 
 
-def _run_onnx(args):
+def _export_onnx(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.formats.onnx import export_onnx
 
@@ -124,7 +125,7 @@ def _add_vectors(parser):
     )
 
 
-def _run_vectors(args):
+def _export_vectors(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.ports.vector_cases import cases
     from npreslstm.ports.vectors import check_vectors, read_vectors, write_vectors
@@ -148,4 +149,4 @@ def _run_vectors(args):
     return 0
 
 
-FORMS = {"c": _run_c, "onnx": _run_onnx, "vectors": _run_vectors}
+FORMS = {"c": _export_c, "onnx": _export_onnx, "vectors": _export_vectors}

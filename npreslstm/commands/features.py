@@ -3,6 +3,7 @@
 import functools
 import os
 
+from npreslstm.commands.arguments import add_features_argument
 from npreslstm.commands.many import (
     OUTPUT_EXAMPLES,
     add_path_arguments,
@@ -19,8 +20,8 @@ examples:
   npreslstm features clip.wav                              CSV on standard output, one row a frame
   npreslstm features recordings/ --output features.npz --jobs 2 --cache .features
   npreslstm features --files list.txt --output features.npz --dask tcp://host:8786 --resume
-  npreslstm features clip.wav --config mcu --plot clip.png
-  npreslstm features clip.wav --config mine.json --output features.json
+  npreslstm features clip.wav --features mcu --plot clip.png
+  npreslstm features clip.wav --features mine.json --output features.json
 
 A configuration file is a JSON object with fields of paper to change: sample_rate, n_fft, hop_length, n_mels, n_mfcc,
 n_chroma, fmin, fmax, top_db, floor_db, tuning, framing, trim_db. The .npz holds files (N,), lengths (N,), features (sum
@@ -38,10 +39,10 @@ KINDS = (".npz", ".csv", ".json", ".jsonl")
 
 def add_arguments(parser):
     add_path_arguments(parser)
-    parser.add_argument(
-        "--config",
+    add_features_argument(
+        parser,
         default="paper",
-        metavar="C",
+        metavar="F",
         help="paper (default), mcu, or a JSON file with fields to change",
     )
     output = "write to FILE, whole or not at all: .npz, .csv, .json, .jsonl, or - (default), CSV on standard output"
@@ -55,7 +56,7 @@ def add_arguments(parser):
     parser.add_argument("--cache", metavar="DIR", help="remember features there, by the content of each file")
 
 
-def run(args):
+def execute(args):
     from npreslstm.parallel import one_thread_each
 
     with one_thread_each():
@@ -68,7 +69,7 @@ def run(args):
 def _run(files, args):
     from npreslstm.audio.config import load_config
 
-    config = load_config(args.config)
+    config = load_config(args.features)
     _check_output("--output", args.output, KINDS, files)
     _check_output("--plot", args.plot, (".png", ".svg", ".pdf"), files)
     if args.plot is not None:

@@ -68,7 +68,7 @@ def add_arguments(parser):
     add("--break", dest="term", metavar="TERM", help="leave a term out, see below; fails, with exit status 1")
 
 
-def run(args):
+def execute(args):
     from npreslstm.broken_terms import broken
 
     with contextlib.ExitStack() as stack:

@@ -31,7 +31,7 @@ def add_arguments(parser):
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 
 
-def run(args):
+def execute(args):
     import json
 
     facts = _facts(args.weights, args.key)

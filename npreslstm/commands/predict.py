@@ -71,7 +71,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def execute(args):
     from npreslstm.parallel import one_thread_each
 
     with one_thread_each():

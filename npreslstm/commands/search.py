@@ -53,7 +53,7 @@ def add_arguments(parser):
     add_plot_arguments(parser)
 
 
-def run(args):
+def execute(args):
     from npreslstm.errors import InputError
     from npreslstm.experiments.search import DEFAULT_RANGES, PAPER_RANGES, parse_ranges, search
     from npreslstm.parallel import available_cores

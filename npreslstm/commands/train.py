@@ -8,6 +8,7 @@ from npreslstm.commands.arguments import (
     DATA,
     add_background_argument,
     add_corpus_arguments,
+    add_features_argument,
     background_files,
     corpus_paths,
     load_training_data,
@@ -20,12 +21,12 @@ EXAMPLES = """\
 examples:
   npreslstm train --synthetic --out tones.npz
   npreslstm train ravdess/ --test 2,5,14,15,16 --out mine.npz --jobs 2 --cache features/
-  npreslstm train corpus.csv --validation anna,ben --config mcu --set epochs=100 --set keep=best --out mine.npz
+  npreslstm train corpus.csv --validation anna,ben --features mcu --set epochs=100 --set keep=best --out mine.npz
   npreslstm train corpus.csv --test anna,ben --calibrate 4 --out mine.npz
-  npreslstm train ravdess/ --test 2,5,14,15,16 --config mcu --start mcu --recipe robust --out mine.npz     go on from bundled weights
+  npreslstm train ravdess/ --test 2,5,14,15,16 --features mcu --start mcu --recipe robust --out mine.npz     go on from bundled weights
   npreslstm train corpus.csv --recipe student --seed 3 --teacher one.npz --teacher two.npz --out mine.npz     one in place of two
   npreslstm train --corpus ravdess/ --corpus nemo.csv --label anger=angry --label sadness=sad --label happiness=happy \\
-      --test "RAVDESS speech/2,nemo.csv/SB0" --config mcu --out both.npz
+      --test "RAVDESS speech/2,nemo.csv/SB0" --features mcu --out both.npz
 
 A corpus of your own is a CSV file with the columns file (relative to it), label and speaker. Of several corpora, speakers go
 by the name of theirs: nemo.csv/SB0. Their classes are those of all; a corpus has no say in the classes that it lacks. Labels
@@ -63,10 +64,11 @@ def add_arguments(parser):
         metavar="SPEAKERS",
         help="speakers to score after every epoch, with commas",
     )
-    parser.add_argument(
-        "--config",
+    add_features_argument(
+        parser,
         default="paper",
-        help="features: paper, mcu, or a JSON file of FeatureConfig fields (default: paper)",
+        metavar="F",
+        help="paper (default), mcu, or a JSON file of FeatureConfig fields",
     )
     parser.add_argument(
         "--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa"
@@ -111,7 +113,7 @@ def add_arguments(parser):
     parser.add_argument("--cache", metavar="DIR", help="keep extracted features here for the next run")
 
 
-def run(args):
+def execute(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.errors import InputError
     from npreslstm.experiments.temperature import inner_snapshots
@@ -235,7 +237,7 @@ def _corpus(args, recipe):
     from npreslstm.training.fit import prepare_examples, split_by_speaker
     from npreslstm.training.recipe import training_features
 
-    config = training_features(args.config, recipe.trim_db)
+    config = training_features(args.features, recipe.trim_db)
     dataset = load_training_data(args)
     validation, test = _speakers(args.validation), _speakers(args.test)
     split = split_by_speaker([clip.speaker for clip in dataset.clips], validation, test)

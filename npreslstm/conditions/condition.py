@@ -2,6 +2,7 @@
 which it happens.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -20,6 +21,14 @@ from npreslstm.errors import InputError
 class Sources(NamedTuple):
     """Recordings that noises are made of, all at one rate: other people's voices, and backgrounds without
     speech.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> sources = Sources(voices=[rng.normal(0, 0.1, 16000) for _ in range(6)], backgrounds=[])
+    >>> babble = Condition(noise="babble", noise_db=10)
+    >>> apply(babble, rng.normal(0, 0.1, 8000), 16000, rng, sources).shape
+    (8000,)
     """
 
     voices: list[NDArray[np.floating]]
@@ -132,7 +141,7 @@ RANGES = {
 }
 
 
-def _check_room(seconds, direct_db):
+def _check_room(seconds: float, direct_db: float) -> None:
     if not (0.05 <= seconds <= 3 and -20 <= direct_db <= 40):
         raise InputError(
             f"condition: room is {seconds} s, {direct_db} dB; expected 0.05 to 3 s and -20 to 40 dB"
@@ -172,6 +181,16 @@ def apply(
     ------
     InputError
         If a noise needs sources that there are not, or libsndfile lacks the codec.
+
+    Examples
+    --------
+    >>> y = np.sin(np.arange(16000) / 20)
+    >>> line = Condition(telephone="mu-law", peak=0.5)
+    >>> print(line)
+    telephone=mu-law peak=0.5
+    >>> heard = apply(line, y, 16000, np.random.default_rng(0))
+    >>> heard.shape, float(np.abs(heard).max())
+    ((16000,), 0.5)
     """
     y = np.asarray(y, np.float32)
     if condition.trim_db is not None:
@@ -185,12 +204,12 @@ def apply(
         y = add_noise(y, rate, make_noise(condition.noise, len(y), rng, recordings), condition.noise_db)
     if condition.high_pass is not None or condition.low_pass is not None or condition.tilt:
         y = shape(y, rate, lambda frequencies: _response(condition, frequencies))
-    if condition.telephone is not None:
-        y = _at_level(lambda z: telephone(z, rate, condition.telephone), y, rate)
+    if (law := condition.telephone) is not None:
+        y = _at_level(lambda z: telephone(z, rate, law), y, rate)
     if condition.file_rate is not None:
         y = at_rate(y, rate, condition.file_rate)
-    if condition.codec is not None:
-        y = _at_level(lambda z: coded(z, rate, *condition.codec), y, rate)
+    if (codec := condition.codec) is not None:
+        y = _at_level(lambda z: coded(z, rate, *codec), y, rate)
     if condition.level_db is not None:
         y = amplify(y, condition.level_db - 20 * np.log10(active_level(y, rate)))
     y = amplify(y, condition.gain_db)
@@ -199,7 +218,7 @@ def apply(
     return converted(y + condition.offset).astype(np.float32, copy=False)
 
 
-def _response(condition, frequencies):
+def _response(condition: Condition, frequencies: NDArray[np.floating]) -> NDArray[np.floating]:
     """The microphone's gain at each frequency: (F,)."""
     gain = tilt(frequencies, condition.tilt)
     if condition.high_pass is not None:
@@ -209,7 +228,9 @@ def _response(condition, frequencies):
     return gain
 
 
-def _at_level(change, y, rate):
+def _at_level(
+    change: Callable[[NDArray[np.floating]], NDArray[np.floating]], y: NDArray[np.floating], rate: int
+) -> NDArray[np.floating]:
     """`change` of a signal whose peak is brought to full scale before and back after: steps of rounding are
     those of a good line.
     """

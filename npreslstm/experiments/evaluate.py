@@ -176,7 +176,7 @@ def evaluate(
     )
     by_speed = z_scored(checkpoint, variants)
     contexts, attention = _run(checkpoint.model(), by_speed[0])
-    probabilities = heard(checkpoint, by_speed).mean(axis=0)  # (N, C)
+    probabilities = class_probabilities(checkpoint, by_speed).mean(axis=0)  # (N, C)
     expected = probabilities.argmax(axis=1)
     if number_type == "int8":
         probabilities = np.mean([softmax(_run_integer(checkpoint, clips)) for clips in by_speed], axis=0)
@@ -200,7 +200,7 @@ def z_scored(checkpoint, variants):
     ]
 
 
-def heard(checkpoint, by_speed):
+def class_probabilities(checkpoint, by_speed):
     """Class probabilities (S, N, C) of what `z_scored` returns, with padding as in training."""
     model, padding = checkpoint.model(), checkpoint.recipe.get("padding", "masked")
     return np.array([softmax(predict(model, clips, padding)) for clips in by_speed])

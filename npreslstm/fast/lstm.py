@@ -4,12 +4,12 @@ Equals `layers.lstm` to 2e-15 in float64, gradients of the weights to 1e-14; tes
 it. It is 2.1 times as fast forward and 1.6 times backward.
 
 The equations and their tags are those of `layers.lstm`. `lstm_forward` runs them over a packed batch (see
-`packing`), whose runs of frames with the same n clips are dense:
+`packing`), whose stretches of frames with the same n clips are dense:
 
 - What enters the gates of a frame is one row z = [x, 1, h before], so that (L1) is one product, a = W z with
   W = [W_ih, b_ih + b_hh, W_hh], and all weight gradients of the layer are one product too, taken a piece of
   the rows at a time.
-- `lstm_run` takes a run through its frames. There the gates of a frame are blocks (4, n, H), in the order
+- `lstm_frames` takes a stretch through its frames. There the gates of a frame are blocks (4, n, H), in the order
   o, i, f, g.
 - `lstm_backward` computes the local derivatives of all frames at once; what remains for each frame is the
   chain rule through time.
@@ -25,11 +25,11 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.errors import InputError
-from npreslstm.fast.lstm_run import go_back, go_forward, local_derivatives
+from npreslstm.fast.lstm_frames import go_back, go_forward, local_derivatives
 from npreslstm.fast.packing import Packing
 from npreslstm.layers.lstm import LSTMParams
 
-BLOCKS = [3, 0, 1, 2]  # the gates of `layers.lstm.GATES` in the order of `lstm_run`: o, i, f, g
+BLOCKS = [3, 0, 1, 2]  # the gates of `layers.lstm.GATES` in the order of `lstm_frames`: o, i, f, g
 PIECE = 128  # rows that one product of `lstm_backward` takes: so few that its operands lie in the caches
 
 
@@ -75,7 +75,7 @@ class LSTMCache(NamedTuple):
 
 
 def gate_blocks(W: np.ndarray) -> np.ndarray:
-    """Weights (4H, K) as `lstm_run` wants them: (4, K, H), as o, i, f, g, the sigmoids' halved."""
+    """Weights (4H, K) as `lstm_frames` wants them: (4, K, H), as o, i, f, g, the sigmoids' halved."""
     W = W.reshape(4, len(W) // 4, -1)[BLOCKS]
     W[:3] *= 0.5
     return np.ascontiguousarray(W.swapaxes(1, 2))
@@ -117,10 +117,10 @@ def lstm_forward(
     M, H = len(z), c.shape[1]
     y, tanh_c = (np.empty((M, H), dtype=x.dtype) for _ in range(2))
     blocks = np.empty((5, M, H), dtype=x.dtype)  # o, i, f, g and the c before
-    for run in packing.runs:
-        going = slice(run.n)  # the others keep what they ended with
-        kept = run.dense_blocks(blocks), run.dense(tanh_c), run.dense(y)
-        h[going], c[going] = go_forward(run.dense(z), W, h[going], c[going], *kept)
+    for stretch in packing.stretches:
+        going = slice(stretch.n)  # the others keep what they ended with
+        kept = stretch.dense_blocks(blocks), stretch.dense(tanh_c), stretch.dense(y)
+        h[going], c[going] = go_forward(stretch.dense(z), W, h[going], c[going], *kept)
     back = np.argsort(packing.order)
     return y, (h[back], c[back]), LSTMCache(z, params, packing, blocks[:4], blocks[4], tanh_c)
 
@@ -144,10 +144,10 @@ def lstm_infer(
     y = np.empty((len(z), H), dtype=x.dtype)
     blocks = np.empty((5, N, H), dtype=x.dtype)  # overwritten frame by frame, as is tanh_c
     tanh_c = np.empty((N, H), dtype=x.dtype)
-    for run in packing.runs:
-        going = slice(run.n)
-        kept = repeat(blocks[:, going]), repeat(tanh_c[going]), run.dense(y)
-        h[going], c[going] = go_forward(run.dense(z), W, h[going], c[going], *kept)
+    for stretch in packing.stretches:
+        going = slice(stretch.n)
+        kept = repeat(blocks[:, going]), repeat(tanh_c[going]), stretch.dense(y)
+        h[going], c[going] = go_forward(stretch.dense(z), W, h[going], c[going], *kept)
     back = np.argsort(packing.order)
     return y, (h[back], c[back])
 
@@ -193,9 +193,9 @@ def lstm_backward(
     da, through = local_derivatives(gates, c_before, tanh_c)
     dh = _in_packed_order(dh_n, packing, (N, H), z.dtype)
     dc = _in_packed_order(dc_n, packing, (N, H), z.dtype)
-    for run in packing.runs[::-1]:
-        derivatives = run.dense_blocks(da), run.dense(through), run.dense(cache.f)
-        go_back(*derivatives, W_hh, run.dense(dy), dh[: run.n], dc[: run.n])
+    for stretch in packing.stretches[::-1]:
+        derivatives = stretch.dense_blocks(da), stretch.dense(through), stretch.dense(cache.f)
+        go_back(*derivatives, W_hh, stretch.dense(dy), dh[: stretch.n], dc[: stretch.n])
     dW = np.zeros((4, z.shape[1], H), dtype=z.dtype)  # (4, K, H)
     dx = np.empty((len(z), D), dtype=z.dtype) if need_dx else None
     for start in range(0, len(z), PIECE):

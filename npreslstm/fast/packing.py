@@ -14,7 +14,7 @@ so the clips that are still running at frame t are one contiguous block, its fir
 before, and every product over all frames is one matrix product. No layer that works on packed rows can see
 padding.
 
-Frames over which the same n clips run make a run: its rows are a dense (frames, n, ...) array by themselves.
+Successive frames of the same n clips make a stretch: its rows are a dense (frames, n, ...) array by themselves.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 from npreslstm.layers.padding import check_fit, check_lengths
 
 
-class Run(NamedTuple):
+class Stretch(NamedTuple):
     """Successive frames of the same n clips: `rows` is the slice of the packed rows that they take."""
 
     rows: slice
@@ -33,11 +33,11 @@ class Run(NamedTuple):
     n: int
 
     def dense(self, packed: np.ndarray) -> np.ndarray:
-        """The run's part of packed rows (M, F), as a view (frames, n, F)."""
+        """The stretch's part of packed rows (M, F), as a view (frames, n, F)."""
         return packed[self.rows].reshape(self.frames, self.n, -1)
 
     def dense_blocks(self, packed: np.ndarray) -> np.ndarray:
-        """The run's part of B blocks of packed rows (B, M, F), as a view (frames, B, n, F)."""
+        """The stretch's part of B blocks of packed rows (B, M, F), as a view (frames, B, n, F)."""
         return packed[:, self.rows].reshape(len(packed), self.frames, self.n, -1).swapaxes(0, 1)
 
 
@@ -56,7 +56,7 @@ class Packing(NamedTuple):
         Frame t is rows ``offsets[t]:offsets[t + 1]``.
     clip, time : (M,) int arrays
         Clip and frame of each row.
-    runs : tuple of Run
+    stretches : tuple of Stretch
         The rows in order, cut wherever a clip ends.
     """
 
@@ -66,7 +66,7 @@ class Packing(NamedTuple):
     offsets: np.ndarray
     clip: np.ndarray
     time: np.ndarray
-    runs: tuple[Run, ...]
+    stretches: tuple[Stretch, ...]
 
     @property
     def rows(self) -> int:
@@ -125,16 +125,16 @@ def packing(lengths: ArrayLike, batch: tuple[int, int] | None = None) -> Packing
     offsets = np.concatenate([[0], np.cumsum(batch_sizes)])
     time = np.repeat(np.arange(len(batch_sizes)), batch_sizes)  # (M,)
     position = np.arange(len(time)) - offsets[time]  # (M,) among the running clips
-    return Packing(lengths, order, batch_sizes, offsets, order[position], time, _runs(descending))
+    return Packing(lengths, order, batch_sizes, offsets, order[position], time, _stretches(descending))
 
 
-def _runs(lengths):
-    """Cut the rows of a packed batch into runs; `lengths` from longest to shortest."""
-    runs, start, t = [], 0, 0
+def _stretches(lengths):
+    """Cut the rows of a packed batch into stretches; `lengths` from longest to shortest."""
+    stretches, start, t = [], 0, 0
     for k, end in enumerate(lengths[::-1].tolist()):  # where the running clips end, the next to end first
         n = len(lengths) - k  # clips that run until then
         if t < end:
             stop = start + (end - t) * n
-            runs.append(Run(slice(start, stop), end - t, n))
+            stretches.append(Stretch(slice(start, stop), end - t, n))
             start, t = stop, end
-    return tuple(runs)
+    return tuple(stretches)

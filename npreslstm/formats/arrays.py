@@ -1,13 +1,17 @@
 """What a framework or a caller hands over, as a NumPy array of real numbers."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from npreslstm.annotations import Array
 from npreslstm.errors import InputError, shown
 
 TYPES = "float64, float32, float16 or integers"
 
 
-def as_array(value, what="the tensor under test"):
+def as_array(value: Any, what: str = "the tensor under test") -> Array:
     """An array of real numbers; bfloat16 becomes float32, exactly.
 
     Parameters
@@ -48,17 +52,17 @@ def as_array(value, what="the tensor under test"):
     return array
 
 
-def type_name(value):
+def type_name(value: Any) -> str:
     """'float32', 'bfloat16', ... of what `as_array` takes."""
     return "bfloat16" if _is_bfloat16(value) else as_array(value).dtype.name
 
 
-def _is_bfloat16(value):
+def _is_bfloat16(value: Any) -> bool:
     """Whether an array or tensor is of the type that NumPy does not have; frameworks spell it differently."""
     return "bfloat16" in str(getattr(value, "dtype", ""))
 
 
-def as_arrays(values, what="the weights"):
+def as_arrays(values: Mapping[str, Any], what: str = "the weights") -> dict[str, Array]:
     """{name: array} of a mapping, each as of `as_array`."""
     if not hasattr(values, "items"):
         raise InputError(f"{what} are {shown(values)}; expected a mapping of names to arrays")

@@ -8,8 +8,12 @@ Source: keras.layers.LSTM and Bidirectional (Keras 3), operator LSTM of ONNX (si
 torch.nn.LSTM.
 """
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from npreslstm.annotations import Array
 from npreslstm.errors import InputError, shown
 from npreslstm.formats.arrays import as_array
 
@@ -17,7 +21,7 @@ _FROM_ONNX, _TO_ONNX = (0, 2, 3, 1), (0, 3, 1, 2)  # which block of one order is
 _DIRECTIONS = ("", "_reverse")
 
 
-def from_keras(weights):
+def from_keras(weights: Sequence[ArrayLike]) -> dict[str, Array]:
     """Weights of a Keras LSTM, or of a Bidirectional around one, under torch.nn.LSTM's names.
 
     Parameters
@@ -35,19 +39,27 @@ def from_keras(weights):
     ------
     InputError
         If they are not the weights of an LSTM.
+
+    Examples
+    --------
+    >>> D, H = 3, 2
+    >>> state = from_keras([np.zeros((D, 4 * H)), np.zeros((H, 4 * H)), np.zeros(4 * H)])
+    >>> {name: weight.shape for name, weight in state.items()}
+    {'weight_ih_l0': (8, 3), 'weight_hh_l0': (8, 2), 'bias_ih_l0': (8,), 'bias_hh_l0': (8,)}
     """
     if not isinstance(weights, (list, tuple)):
         raise InputError(
             f"Keras weights are {shown(weights)}; expected the list of arrays that layer.get_weights() gives"
         )
-    weights = [as_array(w, "a Keras weight") for w in weights]
-    matrices = [w.ndim == 2 for w in weights]
+    arrays = [as_array(w, "a Keras weight") for w in weights]
+    matrices = [w.ndim == 2 for w in arrays]
     if matrices not in ([True, True], [True, True, False], [True] * 4, [True, True, False] * 2):
         expected = "expected layer.get_weights(): kernel, recurrent kernel, bias (twice if bidirectional)"
-        raise InputError(f"Keras weights are {[w.shape for w in weights]}; {expected}")
-    each, state = len(weights) // (2 if len(weights) > 3 else 1), {}
-    for k, direction in enumerate(_DIRECTIONS[: len(weights) // each]):
-        kernel, recurrent, *bias = weights[k * each : (k + 1) * each]
+        raise InputError(f"Keras weights are {[w.shape for w in arrays]}; {expected}")
+    each = len(arrays) // (2 if len(arrays) > 3 else 1)
+    state: dict[str, Array] = {}
+    for k, direction in enumerate(_DIRECTIONS[: len(arrays) // each]):
+        kernel, recurrent, *bias = arrays[k * each : (k + 1) * each]
         H = len(recurrent)
         if kernel.shape[1] != 4 * H or recurrent.shape[1] != 4 * H or any(b.shape != (4 * H,) for b in bias):
             raise InputError(
@@ -60,7 +72,9 @@ def from_keras(weights):
     return state
 
 
-def from_onnx(W, R, B=None, P=None):
+def from_onnx(
+    W: ArrayLike, R: ArrayLike, B: ArrayLike | None = None, P: ArrayLike | None = None
+) -> dict[str, Array]:
     """Inputs of the ONNX operator LSTM (forward or bidirectional) under torch.nn.LSTM's names.
 
     Parameters
@@ -79,6 +93,13 @@ def from_onnx(W, R, B=None, P=None):
     ------
     InputError
         If the shapes are not those of an LSTM, or there are peepholes.
+
+    Examples
+    --------
+    >>> D, H = 3, 2
+    >>> state = from_onnx(np.zeros((1, 4 * H, D)), np.zeros((1, 4 * H, H)))
+    >>> {name: weight.shape for name, weight in state.items()}
+    {'weight_ih_l0': (8, 3), 'weight_hh_l0': (8, 2), 'bias_ih_l0': (8,), 'bias_hh_l0': (8,)}
     """
     W, R = as_array(W, "W"), as_array(R, "R")
     if P is not None and np.any(as_array(P, "P")):
@@ -95,14 +116,14 @@ def from_onnx(W, R, B=None, P=None):
             f"B is {B.shape}; expected {(directions, 8 * H)}: eight blocks of H, the biases of W before those"
             " of R"
         )
-    state = {}
+    state: dict[str, Array] = {}
     for direction, w, r, b in zip(_DIRECTIONS, W, R, B):
         parts = {"weight_ih_l0": w, "weight_hh_l0": r, "bias_ih_l0": b[: 4 * H], "bias_hh_l0": b[4 * H :]}
         state |= {name + direction: _reorder(part, _FROM_ONNX) for name, part in parts.items()}
     return state
 
 
-def to_onnx(W_ih, W_hh, b_ih, b_hh):
+def to_onnx(W_ih: ArrayLike, W_hh: ArrayLike, b_ih: ArrayLike, b_hh: ArrayLike) -> tuple[Array, Array, Array]:
     """W (1, 4H, D), R (1, 4H, H), B (1, 8H) of the ONNX operator LSTM from the weights of one layer of
     torch.nn.LSTM.
     """
@@ -110,7 +131,7 @@ def to_onnx(W_ih, W_hh, b_ih, b_hh):
     return W[None], R[None], np.concatenate([Wb, Rb])[None]
 
 
-def _reorder(part, order):
+def _reorder(part: Array, order: tuple[int, ...]) -> Array:
     """The four blocks of rows in another order."""
     blocks = np.split(part, 4)
     return np.concatenate([blocks[k] for k in order])

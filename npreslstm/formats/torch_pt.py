@@ -5,6 +5,9 @@
 (the program inside), `torch_tensors` (what it may name).
 """
 
+from typing import Any, BinaryIO
+
+from npreslstm.annotations import Array, StrPath
 from npreslstm.errors import InputError
 from npreslstm.formats.closed_pickle import MAX_PROGRAM_BYTES, load
 from npreslstm.formats.state_dicts import find_state_dict
@@ -22,7 +25,7 @@ _SAVE_AGAIN = "in PyTorch save it again: torch.save(torch.load(path, map_locatio
 _LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number 0x1950a86a20f9469cfc6c
 
 
-def read_torch(path):
+def read_torch(path: StrPath) -> Any:
     """Read a file that torch.save wrote (PyTorch 1.6 or newer), without PyTorch and without executing its
     pickle.
 
@@ -48,6 +51,16 @@ def read_torch(path):
     InputError
         If the file is damaged, of another format, or holds anything but tensors and plain data; the message
         has the remedy.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "weights.pt")
+    ...     write_state_dict(path, {"fc.bias": np.zeros(8, np.float32)})
+    ...     read_torch(path)["fc.bias"].shape
+    (8,)
     """
     with open(path, "rb") as file:
         try:
@@ -56,7 +69,7 @@ def read_torch(path):
             raise InputError(f"{path}: {error}") from None
 
 
-def read_state_dict(path, key=None):
+def read_state_dict(path: StrPath, key: str | None = None) -> dict[str, Array]:
     """Read the weights of a model from a state dict or a training checkpoint that torch.save wrote.
 
     Parameters
@@ -78,6 +91,16 @@ def read_state_dict(path, key=None):
     FileNotFoundError, InputError
         As `read_torch`; InputError also if the file holds no state dict, or several of which none is named as
         the model's.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "weights.pt")
+    ...     write_state_dict(path, {"module.fc.bias": np.zeros(8, np.float32)})
+    ...     list(read_state_dict(path))
+    ['fc.bias']
     """
     value = read_torch(path)
     try:
@@ -86,7 +109,7 @@ def read_state_dict(path, key=None):
         raise InputError(f"{path}: {error}") from None
 
 
-def _read(file):
+def _read(file: BinaryIO) -> Any:
     _check_magic(file)
     archive = TorchArchive(file)
     version = archive.read("version", limit=20)
@@ -100,7 +123,7 @@ def _read(file):
     return reader.arrays(load(program, reader.vocabulary(), EXPANSION * stored + ALLOWANCE))
 
 
-def _byteorder(archive):
+def _byteorder(archive: TorchArchive) -> str:
     """Of the storages; files from before PyTorch 2.1 have no such record and are little-endian."""
     order = archive.read("byteorder", limit=20) if "byteorder" in archive else b"little"
     if order not in (b"little", b"big"):
@@ -108,7 +131,7 @@ def _byteorder(archive):
     return "<" if order == b"little" else ">"
 
 
-def _check_magic(file):
+def _check_magic(file: BinaryIO) -> None:
     """Name the formats that people confuse with today's."""
     head = file.read(512)
     if head.startswith(b"PK\x03\x04"):

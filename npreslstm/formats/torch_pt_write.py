@@ -6,7 +6,10 @@ The pickle is assembled opcode by opcode: Python's pickler would want to import 
 import io
 import struct
 import zipfile
+from collections.abc import Iterable, Mapping
+from typing import BinaryIO
 
+from npreslstm.annotations import Array, StrPath
 from npreslstm.files import atomic_write
 from npreslstm.formats.state_dicts import writable_arrays
 from npreslstm.formats.torch_tensors import STORAGES
@@ -18,7 +21,7 @@ _STORAGE_OF = {dtype: name for name, dtype in STORAGES.items() if not name.endsw
 _WITHOUT_STORAGE = ("uint16", "uint32", "uint64")
 
 
-def write_state_dict(path, state):
+def write_state_dict(path: StrPath, state: Mapping[str, Array]) -> None:
     """Write a state dict as a .pt file that PyTorch 1.6 and newer read with ``torch.load(path,
     weights_only=True)``.
 
@@ -37,19 +40,29 @@ def write_state_dict(path, state):
     ------
     InputError
         If a name is not a str, a value not an array, or a dtype one that PyTorch lacks.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "weights.pt")
+    ...     write_state_dict(path, {"fc.bias": np.zeros(8, np.float32)})
+    ...     os.path.getsize(path) < 2000
+    True
     """
     arrays = writable_arrays(state, [*_STORAGE_OF, *_WITHOUT_STORAGE], "PyTorch")
     with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        _write_record(archive, "data.pkl", _program(arrays))
-        _write_record(archive, "byteorder", b"little")
+        _write_record(file, archive, "data.pkl", _program(arrays))
+        _write_record(file, archive, "byteorder", b"little")
         for number, array in enumerate(arrays.values()):
-            _write_record(archive, f"data/{number}", array.tobytes())
-        _write_record(archive, "version", b"3\n")
+            _write_record(file, archive, f"data/{number}", array.tobytes())
+        _write_record(file, archive, "version", b"3\n")
 
 
-def _write_record(archive, name, data):
+def _write_record(file: BinaryIO, archive: zipfile.ZipFile, name: str, data: bytes) -> None:
     info = zipfile.ZipInfo(f"archive/{name}", date_time=(1980, 1, 1, 0, 0, 0))
-    start = archive.fp.tell() + 30 + len(info.filename) + 4  # local header, name, head of the padding field
+    start = file.tell() + 30 + len(info.filename) + 4  # local header, name, head of the padding field
     padding = -start % ALIGNMENT
     info.extra = struct.pack("<2sH", b"FB", padding) + b"F" * padding
     archive.writestr(info, data)
@@ -58,7 +71,7 @@ def _write_record(archive, name, data):
 # --- pickle, protocol 2 ---
 
 
-def _program(arrays):
+def _program(arrays: dict[str, Array]) -> bytes:
     out = io.BytesIO()
     out.write(b"\x80\x02" + _ordered_dict() + b"(")  # PROTO 2, the dict, MARK
     for number, (name, array) in enumerate(arrays.items()):
@@ -67,7 +80,7 @@ def _program(arrays):
     return out.getvalue()
 
 
-def _tensor(array, key):
+def _tensor(array: Array, key: str) -> bytes:
     """_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks), or v3, which has the dtype as
     well.
     """
@@ -82,7 +95,7 @@ def _tensor(array, key):
     return _call("torch._utils", "_rebuild_tensor_v2", arguments)
 
 
-def _storage(array, key):
+def _storage(array: Array, key: str) -> bytes:
     if array.dtype.name in _WITHOUT_STORAGE:
         kind, count = _global("torch.storage", "UntypedStorage"), array.nbytes
     else:
@@ -91,28 +104,28 @@ def _storage(array, key):
     return b"(" + _text("storage") + kind + _text(key) + _text("cpu") + _int(count) + b"tQ"
 
 
-def _call(module, name, arguments):
+def _call(module: str, name: str, arguments: bytes) -> bytes:
     return _global(module, name) + b"(" + arguments + b"tR"  # MARK, TUPLE, REDUCE
 
 
-def _ordered_dict():
+def _ordered_dict() -> bytes:
     return _global("collections", "OrderedDict") + b")R"  # EMPTY_TUPLE, REDUCE
 
 
-def _global(module, name):
+def _global(module: str, name: str) -> bytes:
     return f"c{module}\n{name}\n".encode()
 
 
-def _text(text):
+def _text(text: str) -> bytes:
     data = text.encode("utf-8", "surrogatepass")
     return b"X" + struct.pack("<I", len(data)) + data
 
 
-def _ints(numbers):
+def _ints(numbers: Iterable[int]) -> bytes:
     return b"(" + b"".join(_int(number) for number in numbers) + b"t"
 
 
-def _int(number):
+def _int(number: int) -> bytes:
     if number < 2**31:
         return b"J" + struct.pack("<i", number)
     data = number.to_bytes(9, "little")

@@ -12,6 +12,7 @@ Letters: N rows, D inputs, C outputs.
 """
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 
 def linear_forward(x: np.ndarray, W: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -30,7 +31,7 @@ def linear_backward(
 
 
 def dropout_mask(
-    shape: tuple[int, ...], p: float, rng: np.random.Generator, dtype: type[np.floating] = np.float32
+    shape: tuple[int, ...], p: float, rng: np.random.Generator, dtype: DTypeLike = np.float32
 ) -> np.ndarray:
     """The factors m of (D2): multiply by them forward, and backward too (D2').
 

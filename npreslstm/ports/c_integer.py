@@ -22,7 +22,7 @@ def check(checkpoint, type):
     if checkpoint.features is None:
         raise InputError(
             "the weights do not say how their features are made, so there is no frontend; expected the name"
-            " of a configuration: --config mcu"
+            " of a configuration: --features mcu"
         )
     frontend_tables.check_supported(checkpoint.features)
 

@@ -9,16 +9,19 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from npreslstm.annotations import Array, BoolArray, StrPath
 from npreslstm.errors import InputError
 
 UNDECIDED = -1  # of npr_decision
 HOST_FLAGS = "-O3 -march=native -ffp-contract=fast"
 
 
-def build(folder, cc="cc", cflags=HOST_FLAGS):
+def build(folder: StrPath, cc: str = "cc", cflags: str = HOST_FLAGS) -> Path:
     """Compile ``libnpr.so`` in an exported folder.
 
     Parameters
@@ -37,6 +40,15 @@ def build(folder, cc="cc", cflags=HOST_FLAGS):
     ------
     InputError
         With the compiler's first line if it fails.
+
+    Examples
+    --------
+    >>> from npreslstm.checkpoint import load_checkpoint
+    >>> from npreslstm.ports.c_export import export_c
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = export_c(load_checkpoint("mcu"), folder, "int8")
+    ...     build(folder, cflags="-O1").name
+    'libnpr.so'
     """
     done = subprocess.run(
         ["make", "-s", "-C", os.fspath(folder), "libnpr.so", f"CC={cc}", f"CFLAGS={cflags}"],
@@ -64,9 +76,23 @@ class CLibrary:
         The macros of ``npr_sizes.h`` that are integers.
     state : ctypes.Structure
         ``npr_state``; its fields can be read after every frame.
+
+    Examples
+    --------
+    >>> from npreslstm.checkpoint import load_checkpoint
+    >>> from npreslstm.ports.c_export import export_c
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = export_c(load_checkpoint("mcu"), folder, "float32")
+    ...     library = CLibrary(build(folder, cflags="-O1").parent)
+    >>> pcm = np.zeros(16000, np.int16)
+    >>> for row in library.features(pcm):
+    ...     library.push(library.normalise(row))
+    >>> probabilities, label = library.result()
+    >>> probabilities.shape, bool(library.activity(pcm).any())
+    ((8,), False)
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: StrPath) -> None:
         self.sizes = _sizes(Path(folder) / "src" / "npr_sizes.h")
         self.lib = _load(Path(folder) / "libnpr.so")
         self.lib.npr_status_text.restype = ctypes.c_char_p
@@ -79,7 +105,7 @@ class CLibrary:
         self.state = _state_type(self.sizes)()
         self.call("npr_init")
 
-    def call(self, name, *arguments, state=True):
+    def call(self, name: str, *arguments: Any, state: bool = True) -> None:
         """Call ``name(model, state, arguments...)``; arrays become pointers, integers size_t.
 
         Raises
@@ -90,12 +116,12 @@ class CLibrary:
         first = (self.model, ctypes.byref(self.state)) if state else (self.model,)
         self.check(getattr(self.lib, name)(*first, *map(_argument, arguments)))
 
-    def check(self, status):
+    def check(self, status: int) -> None:
         """Raise InputError with the text of a status other than NPR_OK."""
         if status:
             raise InputError(self.lib.npr_status_text(status).decode())
 
-    def normalise(self, features):
+    def normalise(self, features: ArrayLike) -> Array:
         """``npr_normalise``: raw features (D,) -> z-scored, and quantised in int8 models."""
         x = np.empty(self.sizes["NPR_INPUTS"], self.value)
         features = np.ascontiguousarray(features, None if self.feature == np.int32 else np.float32)
@@ -103,14 +129,14 @@ class CLibrary:
         self.call("npr_normalise", features, len(features), x, state=False)
         return x
 
-    def push(self, x):
+    def push(self, x: ArrayLike) -> None:
         """``npr_push_values``: one frame (D,), or several (T, D), as `normalise` gives them; InputError for
         another type of number.
         """
         x = _of_type("normalised frames", x, self.value)
         self.call("npr_push_values", x, x.size)
 
-    def logits(self):
+    def logits(self) -> tuple[Array, Array]:
         """``npr_logits``: (logits (C,), context (H,)) of the frames so far."""
         logits, context = (
             np.empty(self.sizes["NPR_CLASSES"], self.logit),
@@ -119,26 +145,26 @@ class CLibrary:
         self.call("npr_logits", logits, context)
         return logits, context
 
-    def result(self):
+    def result(self) -> tuple[Array, int]:
         """``npr_result``: (probabilities (C,), number of the largest); of the integer frontend uint16 in Q15."""
         probabilities, label = np.empty(self.sizes["NPR_CLASSES"], self.probability), ctypes.c_size_t()
         self.call("npr_result", probabilities, len(probabilities), ctypes.byref(label))
         return probabilities, label.value
 
-    def infer(self, x):
+    def infer(self, x: ArrayLike) -> Array:
         """Logits (C,) of one clip of normalised frames x (T, D)."""
         self.call("npr_init")
         self.push(x)
         return self.logits()[0]
 
-    def features(self, pcm):
+    def features(self, pcm: ArrayLike) -> Array:
         """Raw features (T, D) of mono int16 samples at the rate of the model, by the frontend that was
         exported: float32, or int32 of the integer one.
         """
         pcm = _of_type("samples", pcm, np.dtype(np.int16))
         return self._stream(pcm) if "NPR_TUNING_FIXED" in self.sizes else self._clip(pcm)
 
-    def activity(self, pcm, piece=512):
+    def activity(self, pcm: ArrayLike, piece: int = 512) -> BoolArray:
         """Decisions (hops,) bool of the voice-activity gate about mono int16 samples at 16 kHz, in pieces of
         up to 512.
         """
@@ -157,7 +183,7 @@ class CLibrary:
             decisions.append(decision.value)
         return np.array([value for value in decisions if value != UNDECIDED], bool)
 
-    def _stream(self, pcm):
+    def _stream(self, pcm: Array) -> Array:
         hop = self.sizes["NPR_HOP"]
         frontend = ctypes.create_string_buffer(4 * (self.sizes["NPR_FFT"] * 2 + 4 + self.sizes["NPR_MELS"]))
         rows = np.empty((-(-len(pcm) // hop), self.sizes["NPR_INPUTS"]), self.feature)
@@ -169,7 +195,7 @@ class CLibrary:
             )
         return rows
 
-    def _clip(self, pcm):
+    def _clip(self, pcm: Array) -> NDArray[np.float32]:
         frames, floats = ctypes.c_size_t(), ctypes.c_size_t()
         self.check(
             self.lib.npr_clip_size(ctypes.c_size_t(len(pcm)), ctypes.byref(frames), ctypes.byref(floats))
@@ -182,7 +208,7 @@ class CLibrary:
         return rows[: frames.value]
 
 
-def _load(path):
+def _load(path: Path) -> ctypes.CDLL:
     """The library under a name of its own: the loader would take one of the same name that is loaded already,
     even if it was built anew.
     """
@@ -191,7 +217,7 @@ def _load(path):
         return ctypes.CDLL(os.path.abspath(copy.name))
 
 
-def _of_type(what, values, dtype):
+def _of_type(what: str, values: ArrayLike, dtype: np.dtype[Any]) -> Array:
     """`values` in one piece of memory, if they are of the type that C takes: a conversion would change them
     beyond recognition.
     """
@@ -201,18 +227,18 @@ def _of_type(what, values, dtype):
     return values
 
 
-def _argument(value):
+def _argument(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return ctypes.c_void_p(value.ctypes.data)
     return ctypes.c_size_t(value) if isinstance(value, int) else value
 
 
-def _sizes(path):
+def _sizes(path: Path) -> dict[str, int]:
     found = re.findall(r"^#define (NPR_\w+) (\d+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return {name: int(value) for name, value in found}
 
 
-def _state_type(sizes):
+def _state_type(sizes: dict[str, int]) -> type[ctypes.Structure]:
     """``npr_state`` of npr.h."""
     units, hidden = sizes["NPR_UNITS"], sizes["NPR_HIDDEN"]
     if sizes["NPR_INT8"]:

@@ -4,7 +4,7 @@ their recipe say.
 
 from dataclasses import replace
 
-from npreslstm.audio.config import NAMED
+from npreslstm.audio.config import FEATURE_CONFIGS
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.recipe import Recipe
 
@@ -31,7 +31,7 @@ Five folds, each actor scored by networks that have not heard them, cross-valida
 
 {crossval}
 
-`npreslstm crossval --report docs/results/NAME` recomputes this; docs/accuracy.md says how the recipe was chosen. The five held-out
+`npreslstm crossval --report docs/results/NAME` recomputes this; docs/notebook/ says how the recipe was chosen. The five held-out
 actors of the files are one of the folds, so a file's own figure is one draw among those of fold 0.
 
 ## What they are
@@ -45,7 +45,7 @@ everything that a file holds: sizes, feature configuration, statistics, classes,
 
 The recipe is the default of `npreslstm.training.recipe.Recipe`{changes}.{teachers}{starts} The speakers that were held out had no part in
 training or in the feature statistics, and there is no choice of an epoch: the weights are the moving average at the last one.
-docs/accuracy.md says how the recipe was decided on, and that the other speakers alone decide alike. The numbers above are
+docs/notebook/recipe.md says how the recipe was decided on, and that the other speakers alone decide alike. The numbers above are
 those of the very files; `tests/test_weights.py` computes them again where the corpus is at hand. The same code on the same
 machine makes the same bits; where sums are taken in another order, training ends with other weights, as different as those of
 another seed.
@@ -130,7 +130,7 @@ def _overview(checkpoints):
 def _features(checkpoint):
     """The name of the features; trimming belongs to the recipe."""
     plain = replace(checkpoint.features, trim_db=None)
-    return next((f"`{name}`" for name, config in NAMED.items() if config == plain), "of their own")
+    return next((f"`{name}`" for name, config in FEATURE_CONFIGS.items() if config == plain), "of their own")
 
 
 def _recalls(checkpoints):
@@ -168,7 +168,7 @@ def _teachers(checkpoints):
     }
     return "".join(
         f"\n{_files(names)} did not learn the labels, but what {count} networks that were trained on the same"
-        " speakers make of\nthe distorted clips (distillation; docs/accuracy.md says what that gives)."
+        " speakers make of\nthe distorted clips (distillation; docs/notebook/recipe.md says what that gives)."
         for count, names in _by_value(found).items()
     )
 

@@ -1,37 +1,53 @@
 """Small LSTM layers with everything that a kernel must get right, for other projects' tests."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from npreslstm.annotations import Array, IntArray
 from npreslstm.schema import LSTM_TENSORS
 
 
 class LSTMCase(NamedTuple):
     """The arguments of a forward and a backward pass; `_asdict` without the name gives those of
     `assert_lstm_gradients_equal`.
+
+    Examples
+    --------
+    >>> case = lstm_cases()[2]
+    >>> case.lengths.tolist(), case.x.shape
+    ([3, 6, 1, 4], (4, 6, 2))
     """
 
     name: str
-    weights: dict[str, np.ndarray]  # under torch.nn.LSTM's names
-    x: np.ndarray  # (N, T, D)
-    dy: np.ndarray  # (N, T, directions * H)
-    lengths: np.ndarray  # (N,)
-    h0: np.ndarray  # (L, N, H)
-    c0: np.ndarray
-    dh_n: np.ndarray
-    dc_n: np.ndarray
+    weights: dict[str, Array]  # under torch.nn.LSTM's names
+    x: Array  # (N, T, D)
+    dy: Array  # (N, T, directions * H)
+    lengths: Array  # (N,)
+    h0: Array  # (L, N, H)
+    c0: Array
+    dh_n: Array
+    dc_n: Array
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
     @property
-    def arguments(self):
-        """Everything but the name, by name."""
+    def arguments(self) -> dict[str, Any]:
+        """Everything but the name, by name.
+
+        Examples
+        --------
+        >>> list(lstm_cases()[0].arguments)[:3]
+        ['weights', 'x', 'dy']
+        """
         return {name: value for name, value in self._asdict().items() if name != "name"}
 
 
-def lstm_cases(layers=1, bidirectional=False, dtype="float64", seed=0):
+def lstm_cases(
+    layers: int = 1, bidirectional: bool = False, dtype: DTypeLike = "float64", seed: int = 0
+) -> list[LSTMCase]:
     """Cases to run a kernel on, forwards and back.
 
     Parameters
@@ -57,7 +73,7 @@ def lstm_cases(layers=1, bidirectional=False, dtype="float64", seed=0):
     """
     rng = np.random.default_rng(seed)
 
-    def case(name, lengths, D, H, spread=0.5):
+    def case(name: str, lengths: list[int], D: int, H: int, spread: float = 0.5) -> LSTMCase:
         return _case(rng, name, np.array(lengths), (D, H, layers, 1 + bidirectional), spread, dtype)
 
     last = case("last frame", [60, 60], 3, 4)
@@ -72,7 +88,14 @@ def lstm_cases(layers=1, bidirectional=False, dtype="float64", seed=0):
     ]
 
 
-def _case(rng, name, lengths, sizes, spread, dtype):
+def _case(
+    rng: np.random.Generator,
+    name: str,
+    lengths: IntArray,
+    sizes: tuple[int, int, int, int],
+    spread: float,
+    dtype: DTypeLike,
+) -> LSTMCase:
     D, H, layers, directions = sizes
     weights = {}
     for k in range(layers):

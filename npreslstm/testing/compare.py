@@ -1,11 +1,14 @@
 """Comparing named tensors, and saying where the first of them goes wrong."""
 
 import numbers
+from collections.abc import Mapping
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from npreslstm.annotations import Array, BoolArray, IntArray
 from npreslstm.errors import InputError, shown
 from npreslstm.formats.arrays import as_array, as_arrays, type_name
 
@@ -26,7 +29,13 @@ _AXES = {  # of tensors that are not (clips, frames, units), by the last part of
 }  # fmt: skip
 
 
-def assert_tensors_equal(found, expected, lengths=None, tolerance=None, what="npreslstm"):
+def assert_tensors_equal(
+    found: Mapping[str, ArrayLike],
+    expected: Mapping[str, ArrayLike],
+    lengths: ArrayLike | None = None,
+    tolerance: float | None = None,
+    what: str = "npreslstm",
+) -> None:
     """Compare tensors in the order of `expected`; the first that deviates fails.
 
     Parameters
@@ -49,6 +58,15 @@ def assert_tensors_equal(found, expected, lengths=None, tolerance=None, what="np
         Naming the first tensor that deviates, and in it the first frame and unit; see `first_deviation`.
     InputError
         If a name is unknown or a shape another.
+
+    Examples
+    --------
+    >>> reference = {"h": np.zeros((1, 2, 3)), "logit": np.zeros((1, 8))}
+    >>> assert_tensors_equal({"logit": np.full((1, 8), 1e-16)}, reference)
+    >>> assert_tensors_equal({"logit": np.full((1, 8), 0.5)}, reference)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    AssertionError: logit deviates first at clip 0, class 0: 0.5, npreslstm has 0; ...
     """
     expected = as_arrays(expected, "the reference tensors")
     for name in as_arrays(found, "the tensors under test"):
@@ -60,7 +78,13 @@ def assert_tensors_equal(found, expected, lengths=None, tolerance=None, what="np
         raise AssertionError(message)
 
 
-def first_deviation(found, expected, lengths=None, tolerance=None, what="npreslstm"):
+def first_deviation(
+    found: Mapping[str, ArrayLike],
+    expected: Mapping[str, ArrayLike],
+    lengths: ArrayLike | None = None,
+    tolerance: float | Mapping[str, float] | None = None,
+    what: str = "npreslstm",
+) -> str | None:
     """Where the tensors first deviate, in words; None if nowhere.
 
     Tensors are taken in the order of `expected`; those of one LSTM layer (``lstm1.l0.*``) together, frame by
@@ -82,7 +106,12 @@ def first_deviation(found, expected, lengths=None, tolerance=None, what="npresls
     return None
 
 
-def largest_excess(found, expected, lengths=None, tolerance=None):
+def largest_excess(
+    found: Mapping[str, ArrayLike],
+    expected: Mapping[str, ArrayLike],
+    lengths: ArrayLike | None = None,
+    tolerance: Any = None,
+) -> float:
     """The largest deviation of any tensor, as a multiple of what is allowed."""
     lengths = None if lengths is None else _checked_lengths(lengths)
     most = 0.0
@@ -93,7 +122,7 @@ def largest_excess(found, expected, lengths=None, tolerance=None):
     return most
 
 
-def _checked_lengths(lengths):
+def _checked_lengths(lengths: ArrayLike) -> IntArray:
     lengths = as_array(lengths, "lengths")
     if lengths.ndim != 1 or not lengths.size or lengths.dtype.kind not in "iu" or lengths.min() < 1:
         raise InputError(f"lengths are {shown(lengths)}; expected a vector of integers of at least 1")
@@ -105,12 +134,14 @@ class _Deviation(NamedTuple):
     message: str
 
 
-def _layer(name):
+def _layer(name: str) -> str:
     """What comes before the last dot; a name without one stands by itself."""
     return name.rpartition(".")[0] or name
 
 
-def _deviation(name, found, expected, lengths, tolerance, what):
+def _deviation(
+    name: str, found: ArrayLike, expected: ArrayLike, lengths: IntArray | None, tolerance: Any, what: str
+) -> _Deviation | None:
     """Where one tensor first deviates; None if it does not."""
     axes, found, expected, difference, limit, valid = _differences(name, found, expected, lengths, tolerance)
     wrong = ~(difference <= limit) & valid  # a NaN is wrong
@@ -127,7 +158,9 @@ def _deviation(name, found, expected, lengths, tolerance, what):
     )
 
 
-def _differences(name, found, expected, lengths, tolerance):
+def _differences(
+    name: str, found: ArrayLike, expected: ArrayLike, lengths: IntArray | None, tolerance: Any
+) -> tuple[tuple[str, ...], Array, Array, Array, Array, BoolArray]:
     """Axes, both tensors as compared, how they differ, what is allowed, and which entries count."""
     given, found, expected = found, as_array(found, name), as_array(expected, name)
     _, allowed = rounding(given, tolerance)
@@ -138,7 +171,9 @@ def _differences(name, found, expected, lengths, tolerance):
     return axes, found, expected, difference, limit, _valid(expected.shape, axes, lengths)
 
 
-def _cut(name, found, expected, axes, lengths):
+def _cut(
+    name: str, found: Array, expected: Array, axes: tuple[str, ...], lengths: IntArray | None
+) -> tuple[Array, Array]:
     """Both without the padded frames that only one has: frameworks pad to the longest clip or to
     the input.
     """
@@ -155,7 +190,7 @@ def _cut(name, found, expected, axes, lengths):
     return expected, found
 
 
-def rounding(value, tolerance=None, table=TOLERANCES):
+def rounding(value: Any, tolerance: Any = None, table: Mapping[str, float] = TOLERANCES) -> tuple[Any, float]:
     """The type in which a tensor under test was computed, and how much that rounds.
 
     Parameters
@@ -180,7 +215,8 @@ def rounding(value, tolerance=None, table=TOLERANCES):
     if isinstance(tolerance, str) and kind not in table:
         raise InputError(f"tolerance is {shown(tolerance)}; expected a number, or {', '.join(table)}")
     if tolerance is not None and not isinstance(tolerance, str):
-        if not isinstance(tolerance, numbers.Real) or not 0 <= tolerance < 1e300:
+        real = isinstance(tolerance, numbers.Real)
+        if not real or not 0 <= tolerance < 1e300:
             raise InputError(f"tolerance is {shown(tolerance)}; expected a number of 0 or more, and finite")
         return kind, float(tolerance)
     if kind not in table:
@@ -190,7 +226,7 @@ def rounding(value, tolerance=None, table=TOLERANCES):
     return kind, table[kind]
 
 
-def _valid(shape, axes, lengths):
+def _valid(shape: tuple[int, ...], axes: tuple[str, ...], lengths: IntArray | None) -> BoolArray:
     """True for entries within a clip's length."""
     if lengths is None or axes[:2] != ("clip", "frame"):
         return np.ones(shape, dtype=bool)
@@ -200,7 +236,7 @@ def _valid(shape, axes, lengths):
     return np.broadcast_to(valid.reshape(valid.shape + (1,) * (len(shape) - 2)), shape)
 
 
-def _first(wrong, axes, backwards):
+def _first(wrong: BoolArray, axes: tuple[str, ...], backwards: bool) -> tuple[int, tuple[int, ...]]:
     """Step and index of the first deviation: in time if there is time, since later frames follow from earlier
     ones.
     """

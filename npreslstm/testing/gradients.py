@@ -1,7 +1,12 @@
 """The backward pass of any LSTM layer or stack against this package's."""
 
-import numpy as np
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from npreslstm.annotations import Array
 from npreslstm.formats.lstm_layouts import from_keras
 from npreslstm.layers.lstm import GATES
 from npreslstm.testing.backward import REVERSE
@@ -11,18 +16,18 @@ from npreslstm.testing.faults import place
 
 
 def assert_lstm_gradients_equal(
-    grads,
-    weights,
-    x,
-    dy,
-    lengths=None,
-    h0=None,
-    c0=None,
-    dh_n=None,
-    dc_n=None,
-    batch_first=True,
-    tolerance=None,
-):
+    grads: Mapping[str, ArrayLike],
+    weights: Mapping[str, ArrayLike],
+    x: ArrayLike,
+    dy: ArrayLike,
+    lengths: ArrayLike | None = None,
+    h0: ArrayLike | None = None,
+    c0: ArrayLike | None = None,
+    dh_n: ArrayLike | None = None,
+    dc_n: ArrayLike | None = None,
+    batch_first: bool = True,
+    tolerance: float | str | None = None,
+) -> None:
     """Fail unless a backward pass through an LSTM gives the gradients that this package computes.
 
     Parameters
@@ -82,8 +87,16 @@ def assert_lstm_gradients_equal(
 
 
 def trace_lstm_gradients(
-    weights, x, dy, lengths=None, h0=None, c0=None, dh_n=None, dc_n=None, batch_first=True
-):
+    weights: Mapping[str, ArrayLike],
+    x: ArrayLike,
+    dy: ArrayLike,
+    lengths: ArrayLike | None = None,
+    h0: ArrayLike | None = None,
+    c0: ArrayLike | None = None,
+    dh_n: ArrayLike | None = None,
+    dc_n: ArrayLike | None = None,
+    batch_first: bool = True,
+) -> dict[str, Array]:
     """The gradients of everything that an LSTM was given, in float64.
 
     Parameters
@@ -109,7 +122,7 @@ def trace_lstm_gradients(
     return grads | {"dx": call.outwards("dx", grads["dx"])}
 
 
-def gradients_from_keras(grads):
+def gradients_from_keras(grads: Sequence[ArrayLike]) -> dict[str, Array]:
     """Gradients of a Keras LSTM's weights, or of a Bidirectional's, under torch.nn.LSTM's names.
 
     Parameters
@@ -136,7 +149,7 @@ def gradients_from_keras(grads):
     return {name: tensor for name, tensor in from_keras(grads).items() if not name.startswith("bias_hh")}
 
 
-def _message(wrong, found, reference):
+def _message(wrong: list[str], found: dict[str, Any], reference: dict[str, Array]) -> str:
     """The first wrong tensor on the way back, where it is wrong most, and what else is."""
     name = wrong[0]
     tensor, expected = found[name], reference[name]
@@ -156,13 +169,13 @@ def _message(wrong, found, reference):
     )
 
 
-def _listed(names):
+def _listed(names: Sequence[str]) -> str:
     """Names as a message lists them, not more than six."""
     more = f" and {len(names) - 6} more" if len(names) > 6 else ""
     return ", ".join(names[:6]) + more
 
 
-def _called(name):
+def _called(name: str) -> str:
     """'the gradient of weight_hh_l1_reverse (layer 1, backward direction)'; 'dx' as it is."""
     if name in (*STATES, "dx"):
         return name
@@ -171,7 +184,7 @@ def _called(name):
     return f"the gradient of {name} ({place(suffix)}, {direction} direction)"
 
 
-def _where(name, index, shape):
+def _where(name: str, index: Any, shape: tuple[int, ...]) -> str:
     """The place of an entry in words."""
     if name == "dx":
         frame, clip, column = index

@@ -1,16 +1,32 @@
 """Any LSTM layer or stack against this package's."""
 
-import numpy as np
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from npreslstm.annotations import Array
 from npreslstm.errors import InputError, shown
 from npreslstm.formats.arrays import as_array, as_arrays
 from npreslstm.layers.lstm import GATES
 from npreslstm.testing.compare import EXPLAINED, first_deviation, largest_excess
 from npreslstm.testing.faults import ORDERS, by_block, in_words, scopes, transposed
-from npreslstm.testing.recurrent import recurrent_forward, reversal
+from npreslstm.testing.recurrent import RecurrentCache, recurrent_forward, reversal
+
+# y, or (y, (h_n, c_n)), as torch.nn.LSTM returns it
+Output = ArrayLike | tuple[ArrayLike, tuple[ArrayLike, ArrayLike] | None]
 
 
-def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=None, tolerance=None):
+def assert_lstm_equal(
+    framework_output: Output,
+    weights: Mapping[str, ArrayLike],
+    x: ArrayLike,
+    lengths: ArrayLike | None = None,
+    h0: ArrayLike | None = None,
+    c0: ArrayLike | None = None,
+    tolerance: float | None = None,
+) -> None:
     """Fail unless a framework's LSTM gives what this package computes from the same weights.
 
     Parameters
@@ -37,6 +53,19 @@ def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=No
         does.
     InputError
         If names, shapes or types are not those of an LSTM.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> shapes = {"weight_ih_l0": (8, 3), "weight_hh_l0": (8, 2), "bias_ih_l0": (8,), "bias_hh_l0": (8,)}
+    >>> weights = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    >>> x = rng.normal(size=(2, 5, 3))
+    >>> y = trace_lstm(weights, x)["y"]  # in place of what a framework gives
+    >>> assert_lstm_equal(y, weights, x)
+    >>> assert_lstm_equal(y, {**weights, "bias_hh_l0": np.zeros(8)}, x)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    AssertionError: y deviates first at clip 0, frame 0, unit 0: ...
     """
     found = _named(framework_output)
     call = _Call(x, lengths, weights, h0, c0)
@@ -45,7 +74,7 @@ def assert_lstm_equal(framework_output, weights, x, lengths=None, h0=None, c0=No
         raise AssertionError(message + _explanation(call, found, tolerance))
 
 
-def _named(output):
+def _named(output: Any) -> dict[str, Any]:
     """{'y': ..., 'h_n': ..., 'c_n': ...} of what a framework's LSTM returned, the states only if they are
     there.
     """
@@ -69,7 +98,7 @@ def _named(output):
     return {"y": y, "h_n": states[0], "c_n": states[1]}
 
 
-def _axes(state):
+def _axes(state: Any) -> int | None:
     """How many axes a final state has; None if it is ragged."""
     try:
         return np.ndim(state)
@@ -77,7 +106,13 @@ def _axes(state):
         return None
 
 
-def trace_lstm(weights, x, lengths=None, h0=None, c0=None):
+def trace_lstm(
+    weights: Mapping[str, ArrayLike],
+    x: ArrayLike,
+    lengths: ArrayLike | None = None,
+    h0: ArrayLike | None = None,
+    c0: ArrayLike | None = None,
+) -> dict[str, NDArray[np.float64]]:
     """Every intermediate of an LSTM stack.
 
     Parameters
@@ -92,11 +127,21 @@ def trace_lstm(weights, x, lengths=None, h0=None, c0=None):
         (after their non-linearities), ``l0.c`` and ``l0.h``, each (N, T, H); then ``y`` (N, T, directions *
         H), ``h_n`` and ``c_n`` (L, N, H). Zero past a clip's length. Frames of a backward direction are in
         the order of time.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> shapes = {"weight_ih_l0": (8, 3), "weight_hh_l0": (8, 2), "bias_ih_l0": (8,), "bias_hh_l0": (8,)}
+    >>> weights = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    >>> x = rng.normal(size=(2, 5, 3))
+    >>> tensors = trace_lstm(weights, x)
+    >>> list(tensors)
+    ['l0.i', 'l0.f', 'l0.g', 'l0.o', 'l0.c', 'l0.h', 'y', 'h_n', 'c_n']
     """
     return _Call(x, lengths, weights, h0, c0).outputs(every=True)
 
 
-def layer_tensors(prefix, cache, order=slice(None)):
+def layer_tensors(prefix: str, cache: Any, order: Any = slice(None)) -> dict[str, Array]:
     """{prefix.i: (M, H), ...} of an LSTMCache: gates, cell and hidden state, packed, with the rows in
     `order`.
     """
@@ -106,7 +151,14 @@ def layer_tensors(prefix, cache, order=slice(None)):
 class _Call:
     """The arguments of an LSTM call, as float64 arrays; `outputs` runs it."""
 
-    def __init__(self, x, lengths, weights, h0, c0):
+    def __init__(
+        self,
+        x: ArrayLike,
+        lengths: ArrayLike | None,
+        weights: Mapping[str, ArrayLike],
+        h0: ArrayLike | None,
+        c0: ArrayLike | None,
+    ) -> None:
         self.x = as_array(x, "x").astype(np.float64)
         self.lengths = None if lengths is None else as_array(lengths, "lengths")
         self.weights = {name: tensor.astype(np.float64) for name, tensor in as_arrays(weights).items()}
@@ -115,7 +167,7 @@ class _Call:
             for state in (h0, c0)
         )
 
-    def outputs(self, every=False, **changes):
+    def outputs(self, every: bool = False, **changes: Any) -> dict[str, Array]:
         """{'y': ..., 'h_n': ..., 'c_n': ...}, with some of the arguments changed; every intermediate before
         them if asked for.
         """
@@ -130,8 +182,9 @@ class _Call:
         return (_intermediates(cache, y.shape[1]) if every else {}) | {"y": y, "h_n": h_n, "c_n": c_n}
 
 
-def _intermediates(cache, T):
-    layout, tensors = cache.packing, {}
+def _intermediates(cache: RecurrentCache, T: int) -> dict[str, Array]:
+    layout = cache.packing
+    tensors: dict[str, Array] = {}
     for suffix, layer in cache.layers.items():
         order = reversal(layout) if suffix.endswith("_reverse") else slice(None)
         for name, rows in layer_tensors(suffix, layer, order).items():
@@ -140,7 +193,7 @@ def _intermediates(cache, T):
     return tensors
 
 
-def _explanation(call, found, tolerance):
+def _explanation(call: _Call, found: dict[str, Any], tolerance: float | None) -> str:
     """Which of the usual mistakes gives exactly this output, as a sentence; empty if none does."""
     most = largest_excess(found, call.outputs(), call.lengths, tolerance)
     for mistake, changes in _mistakes(call):
@@ -153,7 +206,7 @@ def _explanation(call, found, tolerance):
     return ""
 
 
-def _mistakes(call):
+def _mistakes(call: _Call) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (description, changed arguments)."""
     weights = call.weights
     suffixes = [name.removeprefix("weight_ih_") for name in weights if name.startswith("weight_ih_")]
@@ -189,7 +242,7 @@ def _mistakes(call):
             yield what, {"state": _read_in(weights, order, scope.names)}
 
 
-def _backwards(x, lengths):
+def _backwards(x: Array, lengths: Array | None) -> Array:
     """x (N, T, D) with the frames of each clip in reverse."""
     turned = x.copy()
     for clip, frames in zip(turned, [x.shape[1]] * len(x) if lengths is None else lengths):
@@ -197,7 +250,7 @@ def _backwards(x, lengths):
     return turned
 
 
-def _read_in(weights, order, names):
+def _read_in(weights: dict[str, Array], order: tuple[int, ...], names: Collection[str]) -> dict[str, Array]:
     """Weights as read by somebody who takes the blocks of some layers and directions for gates in another
     order.
     """

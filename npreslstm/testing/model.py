@@ -1,16 +1,25 @@
 """Every intermediate of ResLSTM-SA and LSTM-SA by name, and comparing another implementation's with them."""
 
-import numpy as np
+from collections.abc import Iterator, Mapping
+from typing import cast
 
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from npreslstm.annotations import Array
 from npreslstm.errors import InputError, shown
+from npreslstm.fast.batch import Batch
+from npreslstm.fast.packing import Packing
 from npreslstm.formats.arrays import as_array
 from npreslstm.layers.activations import softmax
-from npreslstm.model import ResLSTM
+from npreslstm.model import ModelCache, ResLSTM
 from npreslstm.testing.compare import assert_tensors_equal
 from npreslstm.testing.lstm import layer_tensors
 
 
-def trace(model, x, lengths=None, dtype=np.float64):
+def trace(
+    model: ResLSTM, x: ArrayLike, lengths: ArrayLike | None = None, dtype: DTypeLike = np.float64
+) -> dict[str, Array]:
     """Run a model in evaluation mode and keep everything.
 
     Parameters
@@ -40,6 +49,14 @@ def trace(model, x, lengths=None, dtype=np.float64):
     ------
     InputError
         As `ResLSTM.forward`.
+
+    Examples
+    --------
+    >>> from npreslstm.schema import ModelConfig
+    >>> model = ResLSTM(ModelConfig(hidden_size=8), np.random.default_rng(0))
+    >>> tensors = trace(model, np.zeros((2, 5, 46)), lengths=[5, 3])
+    >>> tensors["lstm2.l0.c"].shape, tensors["probability"].shape
+    ((2, 5, 8), (2, 8))
     """
     if not isinstance(model, ResLSTM):
         raise InputError(
@@ -52,14 +69,15 @@ def trace(model, x, lengths=None, dtype=np.float64):
     reference = ResLSTM(model.config, dtype=dtype)
     reference.load_state_dict(model.tensors)
     logits, cache = reference.forward(x, lengths)
+    packing = cast(Batch, cache.batch).packing  # the layers of `reference` are those of `fast`
     tensors = {
-        name: _pad(rows, cache.batch.packing, x.shape[1])
-        for name, rows in _frame_tensors(reference, x, cache)
+        name: _pad(rows, packing, x.shape[1])
+        for name, rows in _frame_tensors(reference, packing.pack(np.asarray(x, dtype)), cache)
     }
     attention, w = cache.attention, model.tensors.get("head_combine.weight")
     score = (attention.projections if w is None else attention.projections @ w.T.astype(dtype))[..., 0]
-    tensors["score"] = _pad(cache.batch.packing.pack(score), cache.batch.packing, x.shape[1])
-    tensors["weight"] = _pad(cache.batch.packing.pack(attention.alpha), cache.batch.packing, x.shape[1])
+    tensors["score"] = _pad(packing.pack(score), packing, x.shape[1])
+    tensors["weight"] = _pad(packing.pack(attention.alpha), packing, x.shape[1])
     context = (attention.alpha[:, None, :] @ attention.h)[:, 0]  # (N, H)  (A3)
     return tensors | {
         "context": context,
@@ -69,7 +87,13 @@ def trace(model, x, lengths=None, dtype=np.float64):
     }
 
 
-def assert_trace_equal(found, model, x, lengths=None, tolerance=None):
+def assert_trace_equal(
+    found: Mapping[str, ArrayLike],
+    model: ResLSTM,
+    x: ArrayLike,
+    lengths: ArrayLike | None = None,
+    tolerance: float | None = None,
+) -> None:
     """Fail unless another implementation's intermediates are those of `trace`.
 
     Parameters
@@ -87,19 +111,26 @@ def assert_trace_equal(found, model, x, lengths=None, tolerance=None):
         Naming the first tensor in the order of computation that deviates, and in it the first frame and unit.
     InputError
         If a name is unknown or a shape another.
+
+    Examples
+    --------
+    >>> from npreslstm.schema import ModelConfig
+    >>> model = ResLSTM(ModelConfig(hidden_size=8), np.random.default_rng(0))
+    >>> x = np.random.default_rng(1).normal(size=(2, 5, 46))
+    >>> mine, _ = model.infer(x, [5, 3])  # in place of another implementation's logits
+    >>> assert_trace_equal({"logit": mine}, model, x, [5, 3])
     """
     assert_tensors_equal(found, trace(model, x, lengths), lengths, tolerance)
 
 
-def _frame_tensors(model, x, cache):
+def _frame_tensors(model: ResLSTM, rows: Array, cache: ModelCache) -> Iterator[tuple[str, Array]]:
     """Yield (name, packed rows) of everything that has frames, up to attention."""
-    rows = cache.batch.packing.pack(np.asarray(x, model.dtype))
     yield "input", rows
     for lstm, layers in cache.lstms.items():
         for k, layer in enumerate(layers):
             tensors = layer_tensors(f"{lstm}.l{k}", layer)
             yield from tensors.items()
-        if lstm == "lstm1":
+        if cache.bn_residual is not None and lstm == "lstm1":
             yield "residual", rows + tensors[f"lstm1.l{k}.h"]  # (R1)
             # (B2)
             yield (
@@ -109,7 +140,7 @@ def _frame_tensors(model, x, cache):
             )
 
 
-def _pad(rows, layout, T):
+def _pad(rows: Array, layout: Packing, T: int) -> Array:
     padded = np.zeros((len(layout.lengths), T, *rows.shape[1:]), dtype=rows.dtype)
     padded[layout.clip, layout.time] = rows
     return padded

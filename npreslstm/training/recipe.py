@@ -28,7 +28,8 @@ class Recipe:
     clip_norm : float
         Longest gradient; 0 leaves all as they are.
     dropout : float
-        Before the last layer.
+        Before the last layer, while this recipe trains. It replaces `ModelConfig.dropout` of the network, which
+        records the value that it was trained with.
     label_smoothing : float
     ema : float
         Decay of the moving average of the weights that is kept; 0 keeps the weights themselves.
@@ -68,9 +69,9 @@ class Recipe:
     statistics : {'training', 'all'}
         Whose frames the features' mean and standard deviation come from. 'all' lets the speakers that are
         held out in, as the paper's code does: for comparison only.
-    trim_db : float
-        Leading and trailing silence is cut where it is this many dB below the clip's loudest frame; 0 cuts
-        nothing. Causal features are never cut.
+    trim_db : float or None
+        Leading and trailing silence is cut where it is this many dB below the clip's loudest frame. None:
+        nothing is cut. Causal features are never cut. Settings and files may say 0 for None.
     """
 
     epochs: int = 100
@@ -103,7 +104,7 @@ class Recipe:
     padding: str = "masked"
     keep: str = "last"
     statistics: str = "training"
-    trim_db: float = 30.0
+    trim_db: float | None = 30.0
 
     def __post_init__(self):
         choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "padding": ("masked", "original")}
@@ -130,7 +131,7 @@ class Recipe:
         for name in ("dropout", "label_smoothing", "ema", "crop"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a share in [0, 1)")
-        for name in ("lr", "weight_decay", "floor", "clip_norm", "noise", "offset", "mixup", "trim_db"):
+        for name in ("lr", "weight_decay", "floor", "clip_norm", "noise", "offset", "mixup"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more, and finite")
         for name in ("conditioned", "anchor"):
@@ -140,6 +141,8 @@ class Recipe:
             raise InputError(f"corpus_shares is {self.corpus_shares}; expected shares above 0 and up to 100")
         if not 0 <= self.warp < 0.5:
             raise InputError(f"warp is {self.warp}; expected a share in [0, 0.5)")
+        if self.trim_db is not None and not 0 < self.trim_db < math.inf:
+            raise InputError(f"trim_db is {self.trim_db}; expected above 0 and finite, or None")
         check_speeds(self.speeds)
 
     def to_dict(self):
@@ -147,6 +150,7 @@ class Recipe:
         versions can go on.
         """
         values = asdict(self) | {"speeds": list(self.speeds), "corpus_shares": list(self.corpus_shares)}
+        values["trim_db"] = self.trim_db or 0.0  # as files of all versions have it
         return {
             name: value
             for name, value in values.items()
@@ -165,7 +169,7 @@ class Recipe:
 LATER = {"conditions": 0, "conditioned": 0.5, "corpus_shares": (), "anchor": 0.0}
 
 # For networks that learn from teachers: there is no label to learn by heart, so more epochs and a higher rate
-# pay and less dropout will do (docs/accuracy.md).
+# pay and less dropout will do (docs/notebook/ladder.md).
 STUDENT = Recipe(epochs=200, lr=8e-3, ema=0.99975, warp=0.12, dropout=0.2)
 
 # For recordings as people have them: a network that knows the studio goes on, half of the clips heard under
@@ -190,9 +194,9 @@ SYNTHETIC = Recipe(
 ORIGINAL = Recipe(
     epochs=100, batch_size=16, optimizer="adam", lr=2e-4, weight_decay=1.6e-3, schedule="warm-restarts", period=10, floor=0.01,
     clip_norm=0.0, dropout=0.3, label_smoothing=0.0, ema=0.0, speeds=(1.0,), noise=0.0, offset=0.0, crop=0.0, time_masks=0,
-    mixup=0.0, prior="training", padding="original", keep="best", statistics="all", trim_db=0.0,
+    mixup=0.0, prior="training", padding="original", keep="best", statistics="all", trim_db=None,
 )  # fmt: skip
-NAMED = {"default": Recipe(), "student": STUDENT, "robust": ROBUST, "original": ORIGINAL}
+RECIPES = {"default": Recipe(), "student": STUDENT, "robust": ROBUST, "original": ORIGINAL}
 
 
 def load_recipe(name):
@@ -204,10 +208,10 @@ def load_recipe(name):
     InputError
         If there is no such recipe or file, or a field is unknown or does not fit.
     """
-    if name in NAMED:
-        return NAMED[name]
+    if name in RECIPES:
+        return RECIPES[name]
     if not os.path.isfile(name):
-        raise InputError(f"recipe is {name!r}; expected {', '.join(NAMED)} or a JSON file of its fields")
+        raise InputError(f"recipe is {name!r}; expected {', '.join(RECIPES)} or a JSON file of its fields")
     return _from_file(Recipe, name)
 
 
@@ -236,16 +240,21 @@ def with_settings(recipe, settings):
         if name not in types:
             raise InputError(f"the recipe has no field {name!r}; expected one of {', '.join(types)}")
         try:
-            changes[name] = (
-                tuple(float(part) for part in text.split(",") if text)
-                if types[name] is tuple
-                else types[name](text)
-            )
+            changes[name] = _parsed(name, text, types[name])
         except ValueError:
             raise InputError(
                 f"{name} is {text!r}; expected a value such as {getattr(recipe, name)!r}"
             ) from None
     return replace(recipe, **changes)
+
+
+def _parsed(name, text, kind):
+    """The value of a field; ValueError if the text is none."""
+    if name == "trim_db":
+        return None if text in ("None", "none") else float(text) or None
+    if kind is tuple:
+        return tuple(float(part) for part in text.split(",") if text)
+    return kind(text)
 
 
 def _as_text(value):
@@ -256,12 +265,12 @@ def training_features(name, trim_db=Recipe.trim_db):
     """The `FeatureConfig` that weights called `name` are trained on: `paper` with its silence trimmed, or
     `mcu`, or that of a JSON file as it is.
     """
-    from npreslstm.audio.config import NAMED, load_config
+    from npreslstm.audio.config import FEATURE_CONFIGS, load_config
 
     config = load_config(name)
     return (
         replace(config, trim_db=trim_db)
-        if name in NAMED and trim_db and config.framing == "centered"
+        if name in FEATURE_CONFIGS and trim_db is not None and config.framing == "centered"
         else config
     )
 

@@ -22,7 +22,7 @@ from npreslstm.training import augment
 from npreslstm.training.memory import keep_freed_memory
 from npreslstm.training.metrics import confusion_matrix, uar
 from npreslstm.training.optimizer import Adam, clip_gradient, learning_rate
-from npreslstm.training.vocal_tract import speak
+from npreslstm.training.vocal_tract import warp_cepstra
 
 
 class Epoch(NamedTuple):
@@ -192,7 +192,7 @@ class Trainer:
             clips = [augment.crop(frames, recipe.crop, rng) for frames in clips]
         if self.tracts:
             clips = [
-                speak(frames, self.tracts[k])
+                warp_cepstra(frames, self.tracts[k])
                 for frames, k in zip(clips, rng.integers(len(self.tracts), size=len(clips)))
             ]
         x, lengths = pad(clips)

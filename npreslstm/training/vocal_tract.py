@@ -78,7 +78,7 @@ def warped(f, alpha, upper_hz):
     return np.interp(f, [0, knee, upper_hz], [0, alpha * knee, upper_hz])
 
 
-def speak(frames, tract):
+def warp_cepstra(frames, tract):
     """Features (T, D) as by another vocal tract; all but the MFCC stay."""
     K = len(tract.b)
     frames = frames.copy()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from samples import voice, write_weights
 
-from npreslstm.audio.config import NAMED
+from npreslstm.audio.config import FEATURE_CONFIGS
 from npreslstm.audio.features import extract_features, extract_file
 from npreslstm.audio.reader import read_audio
 from npreslstm.audio.signal import ScaleWarning, as_float, warn_of_scale
@@ -56,13 +56,13 @@ def test_every_way_in_warns_once(tmp_path):
     ways = {
         "a.wav: samples up to 40, all whole numbers": [
             lambda: read_audio(tmp_path / "a.wav"),
-            lambda: extract_file(tmp_path / "a.wav", NAMED["mcu"]),
+            lambda: extract_file(tmp_path / "a.wav", FEATURE_CONFIGS["mcu"]),
             lambda: recognizer.process_file(tmp_path / "a.wav"),
             lambda: recognizer.process_file(tmp_path / "a.wav", window=0.1, gate=False),
         ],
         "<BytesIO>: samples up to 40": [lambda: read_audio(io.BytesIO((tmp_path / "a.wav").read_bytes()))],
         "audio: samples up to 40": [
-            lambda: extract_features(INTEGERS, 16000, NAMED["mcu"]),
+            lambda: extract_features(INTEGERS, 16000, FEATURE_CONFIGS["mcu"]),
             lambda: recognizer.process_signal(INTEGERS, 16000),
             lambda: [stream.push(part) for stream in [StreamingFeatures()] for part in np.split(INTEGERS, 4)],
         ],

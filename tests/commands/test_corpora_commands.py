@@ -17,7 +17,18 @@ from npreslstm.experiments.protocol import TABLES, make_folds
 from npreslstm.report.model_card import TERMS, model_card
 from npreslstm.training.dataset import RAVDESS, Clip, Dataset, load_dataset, merge
 
-FEW = ["--config", "mcu", "--hidden", "4", "--set", "epochs=2", "--set", "speeds=1", "--set", "batch_size=4"]
+FEW = [
+    "--features",
+    "mcu",
+    "--hidden",
+    "4",
+    "--set",
+    "epochs=2",
+    "--set",
+    "speeds=1",
+    "--set",
+    "batch_size=4",
+]
 
 
 def make_corpus(folder, name, labels, seed):

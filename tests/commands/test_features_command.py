@@ -31,7 +31,7 @@ def features(path, config=MCU):
 
 
 def test_csv_on_standard_output(clips, capsys):
-    assert main(["features", *clips, "--config", "mcu"]) == 0
+    assert main(["features", *clips, "--features", "mcu"]) == 0
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
     assert (
         rows[0][:4] == ["file", "start", "end", "mfcc_0"] and rows[0][-1] == "chroma_B" and len(rows[0]) == 49
@@ -52,7 +52,7 @@ def test_npz(clips, tmp_path, capsys):
             [
                 "features",
                 str(tmp_path / "clips"),
-                "--config",
+                "--features",
                 "mcu",
                 "--output",
                 str(tmp_path / "f.npz"),
@@ -71,7 +71,7 @@ def test_npz(clips, tmp_path, capsys):
 
 
 def test_json_gives_the_same_float32(clips, tmp_path):
-    assert main(["features", clips[0], "--config", "mcu", "--output", str(tmp_path / "f.json")]) == 0
+    assert main(["features", clips[0], "--features", "mcu", "--output", str(tmp_path / "f.json")]) == 0
     found = json.loads((tmp_path / "f.json").read_text())
     np.testing.assert_array_equal(np.array(found["clips"][0]["features"], np.float32), features(clips[0]))
     assert found["columns"] == MCU.columns and found["config"] == MCU.to_dict()
@@ -86,7 +86,7 @@ def test_configuration_file(clips, tmp_path):
             [
                 "features",
                 clips[0],
-                "--config",
+                "--features",
                 str(tmp_path / "mine.json"),
                 "--output",
                 str(tmp_path / "f.npz"),
@@ -100,7 +100,7 @@ def test_configuration_file(clips, tmp_path):
 
 def test_cache(clips, tmp_path, capsys):
     for _ in range(2):
-        assert main(["features", *clips, "--config", "mcu", "--cache", str(tmp_path / "cache")]) == 0
+        assert main(["features", *clips, "--features", "mcu", "--cache", str(tmp_path / "cache")]) == 0
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
@@ -108,7 +108,7 @@ def test_cache(clips, tmp_path, capsys):
 def test_a_bad_file_has_an_empty_row(clips, tmp_path, capsys, kind):
     (tmp_path / "clips" / "aa.wav").write_bytes(b"no sound")
     output = tmp_path / f"f.{kind}"
-    assert main(["features", str(tmp_path / "clips"), "--config", "mcu", "--output", str(output)]) == 1
+    assert main(["features", str(tmp_path / "clips"), "--features", "mcu", "--output", str(output)]) == 1
     assert "aa.wav: not a sound file" in capsys.readouterr().err
     if kind == "csv":
         assert [line for line in output.read_text().split("\n") if "aa.wav" in line] == [
@@ -127,8 +127,8 @@ def test_a_bad_file_has_an_empty_row(clips, tmp_path, capsys, kind):
     [
         (["none.wav"], "none.wav: no such file"),
         (["{folder}"], "a folder without sound files"),
-        (["{clip}", "--config", "phone"], "phone"),
-        (["{clip}", "--config", "{clip}"], "a.wav is damaged"),
+        (["{clip}", "--features", "phone"], "phone"),
+        (["{clip}", "--features", "{clip}"], "a.wav is damaged"),
         (["{clip}", "--jobs", "0"], "jobs is 0"),
         (
             ["{clip}", "--output", "f.txt"],
@@ -159,7 +159,7 @@ def test_bad_configuration_file(clips, tmp_path, capsys):
         ("{", "mine.json"),
     ]:
         (tmp_path / "mine.json").write_text(text)
-        assert main(["features", clips[0], "--config", str(tmp_path / "mine.json")]) == 2
+        assert main(["features", clips[0], "--features", str(tmp_path / "mine.json")]) == 2
         assert words in capsys.readouterr().err
 
 
@@ -176,7 +176,7 @@ def test_frame_times():
 def test_picture(clips, tmp_path, capsys, config, kind, magic):
     pytest.importorskip("matplotlib")
     output = tmp_path / f"f.{kind}"
-    assert main(["features", clips[0], "--config", config, "--plot", str(output)]) == 0
+    assert main(["features", clips[0], "--features", config, "--plot", str(output)]) == 0
     assert output.read_bytes().startswith(magic) and capsys.readouterr().out == ""
 
 
@@ -202,7 +202,8 @@ def test_picture_and_output_together(clips, tmp_path):
     pytest.importorskip("matplotlib")
     output, picture = tmp_path / "f.csv", tmp_path / "f.png"
     assert (
-        main(["features", clips[0], "--config", "mcu", "--plot", str(picture), "--output", str(output)]) == 0
+        main(["features", clips[0], "--features", "mcu", "--plot", str(picture), "--output", str(output)])
+        == 0
     )
     assert output.exists() and picture.exists()
 
@@ -215,3 +216,10 @@ def test_without_matplotlib(clips, tmp_path, capsys, monkeypatch):
         "pictures need matplotlib: pip install matplotlib" in capsys.readouterr().err
         and not (tmp_path / "f.png").exists()
     )
+
+
+def test_the_former_name_of_features_is_understood(clips, capsys):
+    assert main(["features", clips[0], "--features", "mcu"]) == 0
+    printed = capsys.readouterr().out
+    assert main(["features", clips[0], "--config", "mcu"]) == 0
+    assert capsys.readouterr().out == printed and printed

@@ -57,7 +57,7 @@ def run(capsys, weights):
 
     def run(kind, output, *arguments, paths=("clips",)):
         name, ending = kind.split()
-        options = ["--weights", weights] if name == "predict" else ["--config", "mcu"]
+        options = ["--weights", weights] if name == "predict" else ["--features", "mcu"]
         output = f"{output}.{ending}" if output != "-" else "-"
         status = cli.main([name, *map(str, paths), *options, "--output", output, *arguments])
         return status, capsys.readouterr().err

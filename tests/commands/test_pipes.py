@@ -14,14 +14,14 @@ import pytest
 from samples import voice, write_wav, write_weights
 
 from npreslstm import cli
-from npreslstm.audio.config import NAMED
+from npreslstm.audio.config import FEATURE_CONFIGS
 from npreslstm.audio.features import extract_file
 from npreslstm.audio.folder import extract_folder
 from npreslstm.audio.reader import find_audio, read_audio
 from npreslstm.errors import InputError
 from npreslstm.recognizer import Recognizer
 
-MCU = NAMED["mcu"]
+MCU = FEATURE_CONFIGS["mcu"]
 needs_fifos = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
 
 
@@ -59,7 +59,7 @@ class TestCommands:
         assert status == 0 and len(lines) == 12 and lines[1] == lines[-1]
 
     def test_features(self, capsys, clip, standard_input, tmp_path):
-        options = "--config", "mcu", "--cache", tmp_path / "cache"
+        options = "--features", "mcu", "--cache", tmp_path / "cache"
         expected = rows(capsys, "features", clip, *options)
         assert expected[0] == 0 and len(expected[1]) > 5
         assert rows(capsys, "features", "-", "--output", "-", *options) == expected
@@ -107,7 +107,7 @@ class TestCommands:
         other = str(clip.parent / other)
         for command in (
             ["predict", "--weights", weights, "--format", "csv"],
-            ["features", "--config", "mcu"],
+            ["features", "--features", "mcu"],
         ):
             assert cli.main([*command, str(clip), other]) == 1
             out, err = capsys.readouterr()
@@ -135,7 +135,7 @@ class TestFifos:
         np.testing.assert_array_equal(read_audio(fifo)[0], read_audio(clip)[0])
 
     def test_features_in_workers(self, fifo, clip, capsys):
-        assert cli.main(["features", "--jobs", "2", "--config", "mcu", str(fifo), str(clip)]) == 0
+        assert cli.main(["features", "--jobs", "2", "--features", "mcu", str(fifo), str(clip)]) == 0
         lines = [line.partition(",")[2] for line in capsys.readouterr().out.splitlines()[1:]]
         assert lines[: len(lines) // 2] == lines[len(lines) // 2 :]
 

@@ -36,7 +36,7 @@ def test_own_corpus_from_manifest_to_weights(corpus, tmp_path, capsys):
     out = tmp_path / "mine.npz"
     arguments = [
         str(corpus),
-        "--config",
+        "--features",
         "mcu",
         "--validation",
         "s2",
@@ -72,7 +72,7 @@ def test_a_student_of_two_teachers(corpus, tmp_path, capsys):
     arguments = [
         "train",
         str(corpus),
-        "--config",
+        "--features",
         "mcu",
         "--test",
         "s3",
@@ -173,7 +173,7 @@ def test_synthetic_training(tmp_path, capsys):
         (["DATA", "--test", "s0,s1,s2,s3"], "no speakers are left to train on"),
         (["DATA", "--set", "lr=fast"], "lr is 'fast'"),
         (
-            ["DATA", "--config", "tiny"],
+            ["DATA", "--features", "tiny"],
             "no feature configuration 'tiny'; expected paper or mcu or a JSON file",
         ),
         (["DATA", "--hidden", "0"], "hidden_size is 0"),

@@ -449,7 +449,7 @@ def test_the_original_recipe_runs(corpus, tmp_path, capsys):
     arguments = [
         "--folds",
         "3",
-        "--config",
+        "--features",
         "mcu",
         "--hidden",
         "4",

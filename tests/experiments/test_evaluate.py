@@ -192,7 +192,7 @@ def test_one_speaker_has_no_interval(ravdess_like, weights, capsys):
 
 def test_networks_that_learnt_with_padding_are_scored_with_it(ravdess_like, tmp_path, capsys):
     data, out = own_corpus(ravdess_like, tmp_path), tmp_path / "w.npz"
-    few = ["--set", "epochs=2", "--hidden", "4", "--config", "mcu", "--cache", str(tmp_path / "cache")]
+    few = ["--set", "epochs=2", "--hidden", "4", "--features", "mcu", "--cache", str(tmp_path / "cache")]
     held_out = ["--validation", "Actor_01", "--test", "Actor_02,Actor_05"]
     assert main(["train", str(data), "--recipe", "original", *few, *held_out, "--out", str(out)]) == 0
     capsys.readouterr()

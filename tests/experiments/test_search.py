@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
     "--folds",
     "3",
-    "--config",
+    "--features",
     "mcu",
     "--hidden",
     "4",

@@ -195,7 +195,7 @@ def home(tmp_path_factory):
 
 
 def train(folder, *arguments):
-    options = ["--config", "mcu", "--hidden", "4", "--set", f"epochs={EPOCHS}", "--set", "speeds=1"]
+    options = ["--features", "mcu", "--hidden", "4", "--set", f"epochs={EPOCHS}", "--set", "speeds=1"]
     return main(
         [
             "train",

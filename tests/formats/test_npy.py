@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from samples import voice, write_wav, write_weights
 
-from npreslstm.audio.config import NAMED
+from npreslstm.audio.config import FEATURE_CONFIGS
 from npreslstm.audio.folder import extract_folder
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.conversion import convert
@@ -179,12 +179,12 @@ def test_a_snapshot_of_training(hostile, tmp_path):
 
 def test_a_cache_entry_is_made_anew(hostile, tmp_path):
     clips = [str(write_wav(tmp_path / "a.wav", voice(0.3)))]
-    expected = extract_folder(clips, NAMED["mcu"], cache_dir=tmp_path / "cache")[0].features
+    expected = extract_folder(clips, FEATURE_CONFIGS["mcu"], cache_dir=tmp_path / "cache")[0].features
     (entry,) = (tmp_path / "cache").iterdir()
     whole = entry.read_bytes()
     entry.write_bytes(hostile)
     np.testing.assert_array_equal(
-        extract_folder(clips, NAMED["mcu"], cache_dir=tmp_path / "cache")[0].features, expected
+        extract_folder(clips, FEATURE_CONFIGS["mcu"], cache_dir=tmp_path / "cache")[0].features, expected
     )
     assert entry.read_bytes() == whole
 

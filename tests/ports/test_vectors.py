@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from samples import FEATURES, checkpoint, write_weights
 
-from npreslstm.audio.config import NAMED
+from npreslstm.audio.config import FEATURE_CONFIGS
 from npreslstm.audio.features import extract_features
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.cli import main
@@ -57,9 +57,9 @@ def test_the_cases(folder):
     assert gates.min() < 1e-6 and gates.max() > 1 - 1e-6
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", FEATURE_CONFIGS)
 def test_the_longest_sound_has_124_frames_of_either_kind(name):
-    config = NAMED[name]
+    config = FEATURE_CONFIGS[name]
     made = cases(checkpoint(features=config))
     assert len(extract_features(made["longest"].pcm, config.sample_rate, config)) == LONGEST
     assert len(extract_features(made["speech"].pcm, config.sample_rate, config)) == SHORT

@@ -30,7 +30,7 @@ def weights(tmp_path_factory):
 
 
 def test_csv(clips, weights, capsys):
-    for command in (["predict", "--weights", weights, "--format", "csv"], ["features", "--config", "mcu"]):
+    for command in (["predict", "--weights", weights, "--format", "csv"], ["features", "--features", "mcu"]):
         assert cli.main([*command, *clips]) == 0
         out = capsys.readouterr().out
         assert out.endswith("\n") and "\r\n" not in out

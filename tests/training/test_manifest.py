@@ -272,7 +272,7 @@ def test_no_row_with_too_many_fields_is_ever_read(tmp_path_factory, fields, at):
         assert len(read_table(str(path), ("file", "label", "speaker"))) == 3
 
 
-FEW = ["--config", "mcu", "--hidden", "4", "--set", "epochs=1", "--set", "speeds=1"]
+FEW = ["--features", "mcu", "--hidden", "4", "--set", "epochs=1", "--set", "speeds=1"]
 
 
 def sounds(folder):

@@ -11,7 +11,7 @@ from npreslstm.schema import ModelConfig
 from npreslstm.training import augment
 from npreslstm.training.fit import Examples, fit, score, split_by_speaker
 from npreslstm.training.metrics import confusion_matrix, recalls, uar
-from npreslstm.training.recipe import Recipe, training_features, with_settings
+from npreslstm.training.recipe import Recipe, load_recipe, training_features, with_settings
 from npreslstm.training.synthetic import CLASSES, CONFIG, synthetic_clips
 from npreslstm.training.trainer import Trainer, make_batches, pad, predict, train
 from npreslstm.training.vocal_tract import VocalTract
@@ -388,3 +388,16 @@ def test_synthetic_speech_is_seeded_and_audible():
             0.8 * CONFIG.sample_rate <= len(signal) <= 1.2 * CONFIG.sample_rate
             and 0.05 < np.abs(signal).max() < 1
         )
+
+
+def test_nothing_trimmed_is_none_and_written_as_zero():
+    """Files of all versions say 0.0; settings may say either."""
+    original = load_recipe("original")
+    assert original.trim_db is None and original.to_dict()["trim_db"] == 0.0
+    assert Recipe.from_dict(original.to_dict()) == original
+    for text in ("0", "0.0", "none", "None"):
+        assert with_settings(Recipe(), [f"trim_db={text}"]).trim_db is None
+    assert training_features("paper", None).trim_db is None
+    for value in (0.0, -1.0, float("inf")):
+        with pytest.raises(InputError, match="trim_db is .*; expected above 0 and finite, or None"):
+            replace(Recipe(), trim_db=value)

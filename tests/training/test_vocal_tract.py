@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from npreslstm.audio.config import NAMED
+from npreslstm.audio.config import FEATURE_CONFIGS
 from npreslstm.audio.mfcc import dct_basis, mel_edges, mfcc
-from npreslstm.training.vocal_tract import LENGTHS, cepstral_warp, speak, vocal_tracts, warped
+from npreslstm.training.vocal_tract import LENGTHS, cepstral_warp, vocal_tracts, warp_cepstra, warped
 
-MCU = NAMED["mcu"]
+MCU = FEATURE_CONFIGS["mcu"]
 CENTRES = mel_edges(MCU.n_mels, MCU.fmin, MCU.upper_hz)[1:-1]
 
 
@@ -20,7 +20,7 @@ def formant(hz, config=MCU):
 
 
 @pytest.mark.parametrize("alpha", [0.88, 0.95, 1.05, 1.12])
-@pytest.mark.parametrize("config", [MCU, NAMED["paper"]], ids=["mcu", "paper"])
+@pytest.mark.parametrize("config", [MCU, FEATURE_CONFIGS["paper"]], ids=["mcu", "paper"])
 def test_a_formant_moves_by_the_tracts_length(alpha, config):
     moved = mfcc(formant(1500, config), config.n_mfcc) @ cepstral_warp(alpha, config)
     spectrum = moved @ dct_basis(config.n_mels, config.n_mfcc).T
@@ -53,7 +53,7 @@ def test_z_scored_features_are_those_of_the_warped_ones():
     for alpha, tract in zip(np.linspace(0.88, 1.12, LENGTHS), tracts):
         expected = raw.copy()
         expected[:, : MCU.n_mfcc] = raw[:, : MCU.n_mfcc] @ cepstral_warp(alpha, MCU)
-        spoken = speak(z, tract)
+        spoken = warp_cepstra(z, tract)
         # achieved 9e-7 on values up to 4
         np.testing.assert_allclose(spoken, (expected - mean) / std, rtol=0, atol=5e-6)
         np.testing.assert_array_equal(spoken[:, MCU.n_mfcc :], z[:, MCU.n_mfcc :])
@@ -62,7 +62,9 @@ def test_z_scored_features_are_those_of_the_warped_ones():
 
 def test_other_sizes():
     small = replace(MCU, sample_rate=8000, n_fft=512, hop_length=256, n_mels=20, n_mfcc=5, n_chroma=3)
-    assert speak(np.ones((2, 8), np.float32), vocal_tracts(0.3, small, np.zeros(8), np.ones(8))[0]).shape == (
+    assert warp_cepstra(
+        np.ones((2, 8), np.float32), vocal_tracts(0.3, small, np.zeros(8), np.ones(8))[0]
+    ).shape == (
         2,
         8,
     )

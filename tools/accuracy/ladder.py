@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Score a recipe without the speakers that the bundled weights are tested on: one line of the ladder in
-docs/accuracy.md.
+docs/notebook/ladder.md.
 
     python tools/accuracy/ladder.py RAVDESS --cache FEATURES [OPTION ...]
 
-    --config mcu --recipe R --set FIELD=VALUE --seed 0
+    --features mcu --recipe R --set FIELD=VALUE --seed 0
     --seed 1 --keep T                               keep the networks in the folder T,
     --recipe student --teachers T                   to be the teachers of others
     --speeds 1,0.85,1.15                            and a line for clips that are heard at these speeds
@@ -36,7 +36,7 @@ from npreslstm.commands.arguments import (
 )
 from npreslstm.errors import InputError
 from npreslstm.experiments.crossval import FoldTask, pooled_uar, run_fold
-from npreslstm.experiments.evaluate import heard, z_scored
+from npreslstm.experiments.evaluate import class_probabilities, z_scored
 from npreslstm.experiments.protocol import PAPER_TEST
 from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
 from npreslstm.files import atomic_write
@@ -95,7 +95,7 @@ def main(argv=None):
     parser.add_argument(
         "--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default 64)"
     )
-    parser.add_argument("--config", default="mcu", help="features: mcu, paper or a JSON file")
+    parser.add_argument("--features", default="mcu", help="mcu (default), paper or a JSON file")
     parser.add_argument(
         "--recipe",
         default="default",
@@ -133,7 +133,7 @@ def main(argv=None):
     heard_at = {text: parse_speeds(text) for text in args.speeds}
     if absent := {speed for speeds in heard_at.values() for speed in speeds} - set(recipe.speeds):
         parser.error(f"--speeds has {min(absent)}, which the recipe lacks: {recipe.speeds}")
-    dataset, features = load_training_data(args), training_features(args.config, recipe.trim_db)
+    dataset, features = load_training_data(args), training_features(args.features, recipe.trim_db)
     arguments = args.workers, ClipLine(), recipe.conditions, background_files(args)
     store = store_examples(args.cache, dataset, corpus_digest(dataset), features, recipe.speeds, *arguments)
     model = ModelConfig(
@@ -152,7 +152,7 @@ def main(argv=None):
             save_checkpoint(Path(args.keep, f"group-{k}-seed-{args.seed}.npz"), result.checkpoint)
     entries = [results[k].predictions for k in range(GROUPS)]
     settings = [
-        args.config,
+        args.features,
         f"seed {args.seed}",
         args.recipe,
         *args.set,
@@ -174,7 +174,10 @@ def main(argv=None):
             for k in range(GROUPS)
         ]
         # (S, N, C) of each group
-        p = [heard(c, z_scored(c, [examples.variants[n] for n in clips])) for c, clips in networks]
+        p = [
+            class_probabilities(c, z_scored(c, [examples.variants[n] for n in clips]))
+            for c, clips in networks
+        ]
     for text, speeds in heard_at.items():
         chosen = [recipe.speeds.index(speed) for speed in speeds]
         print(

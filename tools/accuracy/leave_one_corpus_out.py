@@ -75,7 +75,7 @@ def main(argv=None):
         help="RAVDESS folder or manifest; three or more",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the networks and of the table")
-    parser.add_argument("--config", default="mcu", help="features (default mcu)")
+    parser.add_argument("--features", default="mcu", help="mcu (default), paper or a JSON file")
     parser.add_argument("--recipe", default="default", metavar="R")
     parser.add_argument(
         "--set",
@@ -114,7 +114,7 @@ def main(argv=None):
 def _stores(args, corpora):
     """{names of corpora: folder of their features}, for each by itself and for all but one."""
     recipe = with_settings(load_recipe(args.recipe), args.set)
-    features = training_features(args.config, recipe.trim_db)
+    features = training_features(args.features, recipe.trim_db)
     backgrounds = find_audio([args.background]) if args.background else ()
     cache = args.cache or str(Path(args.out, "features"))
     wanted = {(name,): dataset for name, dataset in corpora.items()}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Score the networks of a cross-validation in other ways than it did: figures of docs/accuracy.md and
-docs/c-port.md.
+"""Score the networks of a cross-validation in other ways than it did: figures of docs/accuracy.md,
+docs/notebook/ and docs/c-port.md.
 
     python tools/accuracy/score_folds.py RAVDESS DIR --cache FEATURES [--speeds 1,0.85,1.15 [--keep OUT]]
         [--workers 2]
@@ -24,7 +24,7 @@ from npreslstm.cli import guarded
 from npreslstm.commands.arguments import parse_speeds
 from npreslstm.errors import InputError
 from npreslstm.experiments.crossval import pooled_uar, summarise
-from npreslstm.experiments.evaluate import heard, z_scored
+from npreslstm.experiments.evaluate import class_probabilities, z_scored
 from npreslstm.experiments.journal import Journal, Predictions
 from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
 from npreslstm.integer.quantize import QuantizedModel
@@ -41,7 +41,7 @@ def probabilities(path, examples, clips, chosen):
     """
     checkpoint = load_checkpoint(path)
     by_speed = z_scored(checkpoint, [[examples.variants[n][k] for k in chosen] for n in clips])
-    return heard(checkpoint, by_speed), softmax(
+    return class_probabilities(checkpoint, by_speed), softmax(
         QuantizedModel.from_checkpoint(checkpoint).infer(*pad(by_speed[0]))
     )
 

@@ -1,9 +1,9 @@
-"""The frames of one run, where all the time goes: (L1)-(L4) and their derivatives, on blocks of memory.
+"""The frames of one stretch, where all the time goes: (L1)-(L4) and their derivatives, on blocks of memory.
 
 Equals `lstm_step` and `lstm_step_backward` of `layers.lstm`, frame by frame; it is a part of `fast.lstm`,
 whose head says to how much and how many times as fast.
 
-A run is dense: n clips over some frames. The gates of a frame are blocks (4, n, H), each a stretch of
+A stretch is dense: n clips over some frames. The gates of a frame are blocks (4, n, H), each a stretch of
 memory on which NumPy does any operation in one go; a product with weights (4, K, H) makes all four. Here,
 and nowhere else, their order is o, i, f, g: the sigmoids lie together, and so do the gates through which c
 depends on the frame. The sigmoids' rows of the weights are halved, which is exact, so that one tanh serves
@@ -26,7 +26,7 @@ def go_forward(
     tanh_cs: Iterable[np.ndarray],
     hs: Iterable[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(L1)-(L4) for the frames of a run.
+    """(L1)-(L4) for the frames of a stretch.
 
     Parameters
     ----------
@@ -34,14 +34,14 @@ def go_forward(
         Holds x and 1; h of the frame before is filled in.
     W : (4, K, H) array
     h, c : (n, H) arrays
-        State before the run.
+        State before the stretch.
     blocks, tanh_cs, hs : iterables of (5, n, H), (n, H) and (n, H) arrays
         Where o, i, f, g and the c before, tanh c and h of each frame are written.
 
     Returns
     -------
     h, c : (n, H) arrays
-        State after the run.
+        State after the stretch.
     """
     block = np.empty((5, *h.shape), dtype=h.dtype)  # o, i, f, g, c: (i, f) * (g, c) is one product
     a, sigmoids, o, i_f, g_c, c_t = block[:4], block[:3], block[0], block[1:3], block[3:], block[4]
@@ -105,7 +105,7 @@ def go_back(
     dh: np.ndarray,
     dc: np.ndarray,
 ) -> None:
-    """The chain rule through the frames of a run, last frame first.
+    """The chain rule through the frames of a stretch, last frame first.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def go_back(
     W_hh : (4, H, H) array
     dy : (frames, n, H) array
     dh, dc : (n, H) arrays
-        Gradients of the state after the run; become those of the state before it.
+        Gradients of the state after the stretch; become those of the state before it.
     """
     parts = np.empty((4, *dh.shape), dtype=dh.dtype)
     lower, upper, (first, second) = parts[:2], parts[2:], parts[:2]

@@ -1,0 +1,103 @@
+"""What other people's code and editors see: annotations, examples that run, names that can be completed."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import npreslstm
+from tools.release.public_names import MODULES, names_of
+
+ROOT = Path(__file__).resolve().parent.parent
+SPECIAL = ("__init__", "__call__")  # of the methods that begin with an underscore, these are public
+
+
+def public_values():
+    """(module, name, value) of every public class and function, each once."""
+    seen = []
+    for module in map(importlib.import_module, MODULES):
+        for name in names_of(module):
+            value = getattr(module, name)
+            if (inspect.isclass(value) or inspect.isfunction(value)) and value not in seen:
+                seen.append(value)
+                yield value.__module__, name, value
+
+
+PUBLIC = list(public_values())
+HOMES = sorted({module for module, _, _ in PUBLIC})
+
+
+def functions_of(name, value):
+    """A function, or the public methods and properties that a class defines itself."""
+    if inspect.isfunction(value):
+        yield name, value
+        return
+    for member, attribute in vars(value).items():
+        if isinstance(attribute, (classmethod, staticmethod)):
+            attribute = attribute.__func__
+        if isinstance(attribute, property):
+            attribute = attribute.fget
+        if inspect.isfunction(attribute) and (not member.startswith("_") or member in SPECIAL):
+            yield f"{name}.{member}", attribute
+
+
+def unannotated(function):
+    """Names of the parameters without an annotation, and `return`."""
+    annotations = function.__annotations__
+    names = [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
+    return [name for name in [*names, "return"] if name not in annotations]
+
+
+@pytest.mark.parametrize("module, name, value", PUBLIC, ids=[name for _, name, _ in PUBLIC])
+def test_everything_public_is_annotated(module, name, value):
+    for full, function in functions_of(name, value):
+        assert unannotated(function) == [], f"{module}.{full}"
+    if inspect.isclass(value):
+        fields = inspect.get_annotations(value)
+        assert object not in fields.values() and "object" not in fields.values(), f"{module}.{name}"
+
+
+def test_the_check_sees_what_is_missing():
+    def function(a: int, b):
+        pass
+
+    assert unannotated(function) == ["b", "return"]
+
+
+@pytest.mark.parametrize("module, name, value", PUBLIC, ids=[name for _, name, _ in PUBLIC])
+def test_every_public_docstring_has_an_example(module, name, value):
+    if inspect.isclass(value) and issubclass(value, Warning):
+        return
+    explained = {name: value} if name == "CLibrary" else {name: value, **dict(functions_of(name, value))}
+    for full, thing in explained.items():  # the methods of CLibrary need a library: its own example has them
+        assert ">>> " in (thing.__doc__ or "") or full.endswith("__init__"), f"{module}.{full}"
+
+
+@pytest.mark.parametrize("module", HOMES)
+def test_examples(module, monkeypatch):
+    if module.endswith("c_library") and not (shutil.which("cc") and shutil.which("make")):
+        pytest.skip("needs a C compiler and make")
+    monkeypatch.chdir(ROOT)
+    found = doctest.testmod(importlib.import_module(module))
+    assert found.failed == 0 and found.attempted > 0
+
+
+def test_editors_know_the_names_that_are_imported_on_first_use():
+    """The branch that only type checkers read imports each public name from the module that has it."""
+    tree = ast.parse((ROOT / "npreslstm" / "__init__.py").read_text(encoding="utf-8"))
+    [branch] = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {alias.name: node.module for node in branch.body for alias in node.names}
+    assert branch.test.id == "TYPE_CHECKING" and not npreslstm.TYPE_CHECKING
+    assert seen == npreslstm._HOME
+    assert sorted(npreslstm.__all__) == npreslstm.__all__ == sorted([*seen, "__version__"])
+
+
+def test_the_type_checker_is_strict_about_every_public_module():
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("[tool.mypy]")[2]
+    [listed] = re.findall(r"module = \[([^]]*)\]\nignore_errors = false\n", settings)
+    assert "\nstrict = true\n" in settings and set(HOMES) | set(MODULES) <= set(re.findall(r'"(.*)"', listed))
