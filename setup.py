@@ -91,7 +91,7 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     python_requires=">=3.10",
-    install_requires=["numpy>=1.26", "soundfile>=0.12"],
+    install_requires=["numpy>=1.21", "soundfile>=0.10"],
     extras_require={
         "media": ["av>=12"],
         "plot": ["matplotlib>=3.8"],

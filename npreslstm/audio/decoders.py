@@ -82,10 +82,9 @@ def open_part(data: Data, part: Part, path: str | None) -> Any:
             file = _forward()(path if os.name == "nt" else os.fsencode(path))
         else:
             file = _forward()(View(data, part, estimated))
-    except (
-        soundfile.SoundFileError,
-        TypeError,
-    ):  # TypeError: a headerless format, such as .raw, needs to be described
+    except (RuntimeError, TypeError):
+        # soundfile's errors are RuntimeErrors, in 0.10 no more than that; TypeError: a headerless
+        # format, such as .raw, needs to be described
         return MediaFile(data, part)
     if not part.known and file.format not in CHECKED:
         data.remarks.append(ENDLESS)
