@@ -45,7 +45,13 @@ def run_c(program, engine, seconds, executions, seed, results):
         limit = [f"-runs={executions}"] if executions else [f"-max_total_time={max(1, int(seconds))}"]
         corpus = results / "corpus"
         corpus.mkdir(exist_ok=True)
-        options = [f"-seed={seed}", "-max_len=4096", "-timeout=10", "-rss_limit_mb=500", f"-artifact_prefix={results}/"]
+        options = [
+            f"-seed={seed}",
+            "-max_len=4096",
+            "-timeout=10",
+            "-rss_limit_mb=500",
+            f"-artifact_prefix={results}/",
+        ]
         command = [program, *options, *limit, corpus]
     else:
         command = [program, str(executions or int(1000 * seconds)), str(seed)]
@@ -54,5 +60,7 @@ def run_c(program, engine, seconds, executions, seed, results):
     count = max((int(a or b) for a, b in counts), default=0)
     if done.returncode == 0:
         return count, None
-    said = re.search(r"broken: .*|runtime error: .*|ERROR: \w+Sanitizer: .*|ERROR: libFuzzer: .*", done.stderr)
+    said = re.search(
+        r"broken: .*|runtime error: .*|ERROR: \w+Sanitizer: .*|ERROR: libFuzzer: .*", done.stderr
+    )
     return count, said.group() if said else f"exit status {done.returncode}: {done.stderr.strip()[-200:]}"

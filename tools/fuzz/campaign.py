@@ -37,7 +37,7 @@ def main():
         templates = os.path.join(scratch, "templates")
         command = [sys.executable, str(HERE / "templates.py"), templates]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        names = args.only or [*python_targets(), *C_TARGETS]
+        names = args.only or chosen(args.kind)
         seconds = args.minutes * 60 / len(names)
         print(f"seed {args.seed}, {engine}, {len(names)} targets, {seconds:.0f} s each", flush=True)
         rows = []
@@ -57,22 +57,29 @@ def main():
 
 def parse():
     """The arguments."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=5.0, help="in all (default 5)")
-    parser.add_argument("--executions", type=int, help="of each target at most; the same inputs for the same seed")
+    parser.add_argument(
+        "--executions", type=int, help="of each target at most; the same inputs for the same seed"
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--engine", choices=("mutation", "atheris"), help="of the readers (default: atheris, if it is there)")
+    parser.add_argument(
+        "--engine", choices=("mutation", "atheris"), help="of the readers (default: atheris, if it is there)"
+    )
+    parser.add_argument("--kind", choices=("readers", "c"), help="default: both")
     parser.add_argument("--only", action="append", metavar="TARGET", help="repeatable")
     parser.add_argument("--results", default="build/fuzz", metavar="DIR", help="default: build/fuzz")
     parser.add_argument("--update", metavar="FILE", help="write the table there, between its marks")
     return parser.parse_args()
 
 
-def python_targets():
-    """Names of the readers under attack."""
+def chosen(kind):
+    """Names of the targets of one kind, or of all."""
     from targets import TARGETS
 
-    return list(TARGETS)
+    return [*(TARGETS if kind != "c" else ()), *(C_TARGETS if kind != "readers" else ())]
 
 
 def python_row(name, templates, seconds, engine, args):
@@ -85,11 +92,15 @@ def python_row(name, templates, seconds, engine, args):
     found.unlink(missing_ok=True)
     started, status = time.monotonic(), None
     try:
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=seconds + GRACE)
+        done = subprocess.run(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=seconds + GRACE
+        )
         status = done.returncode
     except subprocess.TimeoutExpired:
         status = "no end"
-    row = json.loads(found.read_text()) if found.exists() else {"engine": engine, "executions": 0, "faults": {}}
+    row = (
+        json.loads(found.read_text()) if found.exists() else {"engine": engine, "executions": 0, "faults": {}}
+    )
     if not found.exists() or status:
         message = "" if status == "no end" else done.stderr.decode(errors="replace").strip()[-300:]
         row["faults"][f"the process ended with {status}: {message}"] = 1
@@ -102,7 +113,13 @@ def c_row(name, scratch, seconds, args):
     program, engine = build(name, Path(scratch))
     executions, fault = run_c(program, engine, seconds, args.executions, args.seed, Path(args.results, name))
     faults = {} if fault is None else {fault: 1}
-    return {"target": name, "seconds": time.monotonic() - started, "engine": engine, "executions": executions, "faults": faults}
+    return {
+        "target": name,
+        "seconds": time.monotonic() - started,
+        "engine": engine,
+        "executions": executions,
+        "faults": faults,
+    }
 
 
 def as_line(row):
@@ -118,8 +135,13 @@ def as_table(rows, args):
     lines = ["| target | engine | executions | escapes |", "|---|---|---|---|"]
     done = [row for row in rows if "missing" not in row]
     for row in done:
-        lines.append(f"| {row['target']} | {row['engine']} | {row['executions']:,} | {sum(row['faults'].values())} |")
-    executions, faults = sum(row["executions"] for row in done), sum(sum(row["faults"].values()) for row in done)
+        lines.append(
+            f"| {row['target']} | {row['engine']} | {row['executions']:,} | {sum(row['faults'].values())} |"
+        )
+    executions, faults = (
+        sum(row["executions"] for row in done),
+        sum(sum(row["faults"].values()) for row in done),
+    )
     lines.append(f"| all | seed {args.seed} | {executions:,} | {faults} |")
     return "\n".join(lines) + "\n"
 
@@ -130,7 +152,9 @@ def update(page, text):
     old = page.read_text(encoding="utf-8")
     if first not in old or last not in old:
         raise SystemExit(f"{page} lacks the lines {first} and {last}")
-    page.write_text(re.sub(f"{first}.*{last}", lambda _: f"{first}\n{text}{last}", old, flags=re.DOTALL), encoding="utf-8")
+    page.write_text(
+        re.sub(f"{first}.*{last}", lambda _: f"{first}\n{text}{last}", old, flags=re.DOTALL), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

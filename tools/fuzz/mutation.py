@@ -4,7 +4,23 @@ from collections.abc import Sequence
 from random import Random
 
 LONGEST = 1 << 16  # bytes of an input
-NUMBERS = (0, 1, 2, 7, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 62, (1 << 64) - 1)
+NUMBERS = (
+    0,
+    1,
+    2,
+    7,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFF,
+    1 << 62,
+    (1 << 64) - 1,
+)
 TEXTS = (
     b"-1", b"0", b"1e999", b"nan", b"null", b"true", b"[]", b"{}", b'""', b"9" * 90, b"\x00", b"\xff\xfe", b"\x1b[2J", b",", b";",
     b"\n", b"(", b")", b'"', b"\\ud800", b"../", b"1.5", b"[[[[",
@@ -66,4 +82,13 @@ def _splice(rng, data, seeds):
     data[here : here + rng.choice((0, size))] = other[at : at + size]
 
 
-CHANGES = (_flip_a_bit, _set_a_byte, _set_a_number, _cut, _repeat, _insert_a_text, _replace_by_a_text, _splice)
+CHANGES = (
+    _flip_a_bit,
+    _set_a_byte,
+    _set_a_number,
+    _cut,
+    _repeat,
+    _insert_a_text,
+    _replace_by_a_text,
+    _splice,
+)

@@ -52,12 +52,16 @@ def main():
 
 def parse():
     """The arguments."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("target")
     parser.add_argument("templates")
     parser.add_argument("results")
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--executions", type=int, default=1 << 60, help="at most; with a seed, the same inputs each time")
+    parser.add_argument(
+        "--executions", type=int, default=1 << 60, help="at most; with a seed, the same inputs each time"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--engine", choices=("mutation", "atheris"), default="mutation")
     parser.add_argument("--replay", metavar="INPUT", help="run this one input and say what is wrong")
@@ -101,7 +105,10 @@ class Session:
     def save(self, **more):
         """Write the counts."""
         with open(os.path.join(self.args.results, f"{self.args.target}.json"), "w") as file:
-            json.dump({"engine": self.args.engine, "executions": self.executions, "faults": self.faults} | more, file)
+            json.dump(
+                {"engine": self.args.engine, "executions": self.executions, "faults": self.faults} | more,
+                file,
+            )
         with contextlib.suppress(FileNotFoundError):
             os.remove(self.current)
 

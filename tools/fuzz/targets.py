@@ -81,7 +81,13 @@ def containers(folder, data):
 
 
 def npy_seeds(templates):
-    for array in (np.arange(6.0), np.zeros((2, 3), "<f4"), np.array("text"), np.array([[True]]), np.zeros((0, 2), ">i2")):
+    for array in (
+        np.arange(6.0),
+        np.zeros((2, 3), "<f4"),
+        np.array("text"),
+        np.array([[True]]),
+        np.zeros((0, 2), ">i2"),
+    ):
         stream = io.BytesIO()
         np.save(stream, array)
         yield stream.getvalue()
@@ -204,7 +210,7 @@ def statistics_seeds(templates):
 def manifest_seeds(templates):
     yield content(os.path.join(templates, "corpus", "corpus.csv"))
     yield b"file;label;speaker\n0.wav;a;s\n1.wav;b;t\n"
-    yield "\ufefffile,label,speaker\n\"0.wav\",ä,s\n".encode()
+    yield '\ufefffile,label,speaker\n"0.wav",ä,s\n'.encode()
     yield "file\tlabel\tspeaker\r\n0.wav\tä\ts\r\n".encode("latin-1")
     yield "file,label\n0.wav,a\n".encode("utf-16")
 
@@ -378,7 +384,9 @@ def testing(folder, data):
 
 
 def _folder_target(use, name, names):
-    return Target(use, lambda templates: folder_seeds(os.path.join(templates, name), names), documented=FOLDERS)
+    return Target(
+        use, lambda templates: folder_seeds(os.path.join(templates, name), names), documented=FOLDERS
+    )
 
 
 def _file(name):
@@ -393,7 +401,9 @@ TARGETS = {
     "npy": Target(npy, npy_seeds),
     "npz": Target(npz, npz_seeds),
     "weights": Target(weights, _file("small.npz")),
-    "weights-member": Target(weights_member, lambda templates: member_seeds(os.path.join(templates, "weights.npz"))),
+    "weights-member": Target(
+        weights_member, lambda templates: member_seeds(os.path.join(templates, "weights.npz"))
+    ),
     "pt": Target(pt, pt_seeds),
     "pt-member": Target(pt_member, pt_member_seeds),
     "safetensors": Target(safetensors, _file("small.safetensors"), ("safetensors",)),
