@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 PYTEST_FLAGS ?= -q --durations=10
-BENCHES ?= $(filter-out lib,$(patsubst tools/bench_%.py,%,$(wildcard tools/bench_*.py)))
+BENCHES ?= $(filter-out lib,$(patsubst tools/bench/bench_%.py,%,$(wildcard tools/bench/bench_*.py)))
 
 bin := $(VENV)/bin
 pip := $(bin)/python -m pip --disable-pip-version-check -q install
@@ -36,7 +36,7 @@ weights-figures: $(VENV)/.test ## regenerate what is derived from the bundled we
 	$(bin)/python tools/release/weights_figures.py
 
 bench: $(VENV)/.oracle ## print speed as ratios to the peers, measured in the same run
-	@for name in $(BENCHES); do echo; echo "$$name"; $(bin)/python tools/bench.py $$name || exit; done
+	@for name in $(BENCHES); do echo; echo "$$name"; $(bin)/python tools/bench $$name || exit; done
 
 clean: ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) .matrix build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -16,7 +16,7 @@ import warnings
 from npreslstm import __version__
 from npreslstm.errors import InputError
 from npreslstm.files import FULL
-from npreslstm.report.text import CLEAR_LINE, printable
+from npreslstm.terminal import reason, say
 
 # The modules of npreslstm.commands, in the order of --help.
 COMMANDS = ("predict", "features", "train", "crossval", "search", "calibrate", "evaluate")
@@ -181,20 +181,6 @@ def _warnings_as_lines():
             warnings.simplefilter("always", category)
         warnings.showwarning = show
         yield
-
-
-def say(message):
-    """Print one line on standard error, over a progress line if there is one."""
-    clear = CLEAR_LINE if sys.stderr.isatty() else ""
-    with contextlib.suppress(OSError):  # a full disk behind standard error changes nothing
-        print(clear + printable(f"npreslstm: {message}".replace("\n", " ")), file=sys.stderr)
-
-
-def reason(error):
-    """What went wrong with which file, in one line and without the error number."""
-    if getattr(error, "strerror", None) is None:
-        return str(error) or type(error).__name__
-    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
 
 
 def _drop_output():

@@ -3,8 +3,8 @@
 from samples import voice, write_wav
 
 from npreslstm.cli import main
+from npreslstm.experiments import crossval as cv
 from npreslstm.schema import ModelConfig
-from npreslstm.training import crossval as cv
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.recipe import Recipe, training_features
 

@@ -153,7 +153,7 @@ def test_lengths_beyond_the_batch(length):
     )
     assert spend(f"{layer}; trace_lstm(W, np.zeros((1, 5, 1)), [{length}])") == "refused"
     integers = (
-        "from npreslstm.checkpoint import load_checkpoint; from npreslstm.ports.quantize import"
+        "from npreslstm.checkpoint import load_checkpoint; from npreslstm.integer.quantize import"
         " QuantizedModel"
     )
     quantised = f"{integers}; model = QuantizedModel.from_checkpoint(load_checkpoint('mcu'))"
@@ -214,7 +214,7 @@ def test_a_table_that_unpacks_to_gigabytes(tmp_path):
         for _ in range(20):
             file.write(rows)
     use = (
-        "import os; from npreslstm.training.packed import open_results;"
+        "import os; from npreslstm.experiments.packed import open_results;"
         " open_results(os.path.dirname(path)).entries()"
     )
     assert spend(use, tmp_path / "predictions.csv.gz") == "refused"

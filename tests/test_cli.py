@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from samples import CLASSES, voice, write_wav, write_weights
 
-from npreslstm import __version__, cli
+from npreslstm import __version__, cli, terminal
 from npreslstm.parallel import DIED
 from npreslstm.recognizer import Recognizer
 from npreslstm.report import text
@@ -435,7 +435,7 @@ class TestPredict:
             "0/3 files" in shown
             and "a.wav" in shown
             and "3/3 files" in shown
-            and shown.endswith(text.CLEAR_LINE)
+            and shown.endswith(terminal.CLEAR_LINE)
         )
 
     def test_silence_is_warned_of(self, run, weights, clips):

@@ -16,17 +16,17 @@ from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.commands.crossval import _seconds
 from npreslstm.commands.info import _facts, _text
 from npreslstm.errors import InputError
+from npreslstm.experiments.crossval import summarise
+from npreslstm.experiments.evaluate import choose_speakers, heard, seen_speakers
+from npreslstm.experiments.journal import Journal, Predictions
+from npreslstm.experiments.store import _seal, open_examples
 from npreslstm.formats.plain_data import misfit, parse_json, read_json
 from npreslstm.ports.vectors import changed_files, read_vectors
 from npreslstm.report.crossval import summary_text
 from npreslstm.schema import ModelConfig
-from npreslstm.training.crossval import summarise
 from npreslstm.training.dataset import Clip, Dataset
-from npreslstm.training.evaluate import choose_speakers, heard, seen_speakers
 from npreslstm.training.fit import chosen_by
-from npreslstm.training.journal import Journal, Predictions
 from npreslstm.training.recipe import Recipe, load_recipe
-from npreslstm.training.store import _seal, open_examples
 
 WRONG = [
     None,

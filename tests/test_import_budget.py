@@ -1,5 +1,5 @@
 """Importing the package loads NumPy and nothing heavier. What it costs in time is printed by
-tools/bench_import.py.
+`python tools/bench import`.
 """
 
 import subprocess

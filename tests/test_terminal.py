@@ -14,9 +14,9 @@ import pytest
 from samples import checkpoint, voice, write_wav
 
 from npreslstm.checkpoint import save_checkpoint
-from npreslstm.cli import main, say
-from npreslstm.commands.train import ClipLine
-from npreslstm.report.text import CLEAR_LINE, Progress, printable, show, table
+from npreslstm.cli import main
+from npreslstm.report.text import table
+from npreslstm.terminal import CLEAR_LINE, ClipLine, Progress, printable, say, show
 
 # title, clear, delete, right to left, overwrite, a line more
 EVIL = "\x1b]0;x\x07\x9b2J\x7f\u202e\u2028a\rb\n~c"

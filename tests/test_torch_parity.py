@@ -99,7 +99,7 @@ def test_a_large_stack(dtype):
 
 def training_pair(dtype):
     """The same small ResLSTM-SA here and in torch, and their optimisers: AdamW with warm restarts."""
-    from tools.torch_reslstm import Packed, load
+    from tools.bench.torch_reslstm import Packed, load
 
     ours = ResLSTM(
         ModelConfig(input_size=6, hidden_size=7, num_classes=4, dropout=0.0),

@@ -10,12 +10,12 @@ from npreslstm.assets import DEFAULT_WEIGHTS, demo_clip_path, weights_folder
 from npreslstm.audio.reader import read_audio
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.conditions.condition import Condition, apply
+from npreslstm.experiments.packed import open_results
 from npreslstm.recognizer import Recognizer
 from npreslstm.report.model_card import model_card
 from npreslstm.training.calibration import calibrated
 from npreslstm.training.dataset import RAVDESS, RAVDESS_CLASSES, load_dataset
 from npreslstm.training.metrics import confusion_matrix, recalls, uar
-from npreslstm.training.packed import open_results
 from npreslstm.training.recipe import ROBUST, STUDENT, with_settings
 
 NAMES = sorted(path.stem for path in weights_folder().glob("*.npz"))

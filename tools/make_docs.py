@@ -92,11 +92,10 @@ def help_text(*arguments):
 
 def command_page():
     """Every --help, those of the forms of `export` included."""
-    from npreslstm.commands.export import FORMS
-
+    forms = re.findall(r"^ {4}(\w+)  ", help_text("export").partition("options:")[0], re.MULTILINE)
     commands = [(), *((name,) for name in cli.COMMANDS)]
     after = commands.index(("export",)) + 1
-    commands[after:after] = [("export", form) for form in FORMS]
+    commands[after:after] = [("export", form) for form in forms]
     text = "# Command line\n\nThe help of every command, as `--help` prints it.\n"
     for command in commands:
         text += f"\n## npreslstm {' '.join(command)}".rstrip() + f"\n\n```text\n{help_text(*command)}```\n"

@@ -2,10 +2,10 @@
 """Train the bundled weights on RAVDESS and write them with their model card.
 
     python tools/train_weights.py RAVDESS paper [--jobs 2] [--cache DIR] [--seed 0]
-    python tools/train_weights.py RAVDESS mcu --teachers DIR [--teachers DIR ...] --recipe student [--set
-    FIELD=VALUE ...] python tools/train_weights.py RAVDESS robust --corpus nemo.csv --corpus emospeech.csv
-    --background DIR --start mcu
-        --recipe robust [--set FIELD=VALUE ...]
+    python tools/train_weights.py RAVDESS mcu --teachers DIR [--teachers DIR ...] --recipe student
+        [--set FIELD=VALUE ...]
+    python tools/train_weights.py RAVDESS robust --corpus nemo.csv --corpus emospeech.csv --background DIR
+        --start mcu --recipe robust [--set FIELD=VALUE ...]
 
 Fold 0's test actors are held out. With --teachers, folders of cross-validations of the same features, the
 networks of their fold 0 are learnt from. With --start, training goes on from other weights. Run again after
@@ -21,21 +21,21 @@ from pathlib import Path
 from npreslstm.assets import weights_folder
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.cli import guarded
-from npreslstm.commands.data import (
+from npreslstm.commands.arguments import (
     add_background_argument,
     add_corpus_arguments,
     background_files,
     load_training_data,
 )
-from npreslstm.commands.train import ClipLine, EpochLine
 from npreslstm.errors import InputError
+from npreslstm.experiments.packed import open_results
 from npreslstm.files import atomic_write
 from npreslstm.report.model_card import model_card
 from npreslstm.schema import ModelConfig
+from npreslstm.terminal import ClipLine, EpochLine
 from npreslstm.training.calibration import calibrated
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.fit import fit, prepare_examples, split_by_speaker
-from npreslstm.training.packed import open_results
 from npreslstm.training.recipe import load_recipe, training_features, with_settings
 
 HELD_OUT = ("2", "5", "14", "15", "16")
@@ -67,7 +67,7 @@ def main(argv=None):
         help="folder of a cross-validation with weights/; repeatable",
     )
     parser.add_argument(
-        "--temperature", metavar="FILE", help="calibrate by what tools/ladder.py --temperature wrote"
+        "--temperature", metavar="FILE", help="calibrate by what tools/accuracy/ladder.py --temperature wrote"
     )
     parser.add_argument(
         "--start", metavar="W", help="weights to go on from: a file, or the name of bundled ones"
@@ -118,7 +118,7 @@ def main(argv=None):
 
 
 def with_temperature(checkpoint, path):
-    """The checkpoint calibrated by a record of tools/ladder.py, of speakers whom it was trained on."""
+    """The checkpoint calibrated by a record of tools/accuracy/ladder.py, of speakers it was trained on."""
     record = json.loads(Path(path).read_text(encoding="utf-8"))
     if strangers := set(record["speakers"]) - set(checkpoint.notes["speakers trained on"]):
         raise InputError(f"{path} is of speakers that were not trained on: {', '.join(sorted(strangers))}")

@@ -79,9 +79,9 @@ def open_part(data: Data, part: Part, path: str | None) -> Any:
     try:
         if plain:
             # as text it refuses names that are not UTF-8
-            file = _forward()(path if os.name == "nt" else os.fsencode(path))
+            file = _forward(soundfile)(path if os.name == "nt" else os.fsencode(path))
         else:
-            file = _forward()(View(data, part, estimated))
+            file = _forward(soundfile)(View(data, part, estimated))
     except (RuntimeError, TypeError):
         # soundfile's errors are RuntimeErrors, in 0.10 no more than that; TypeError: a headerless
         # format, such as .raw, needs to be described
@@ -97,11 +97,10 @@ def open_part(data: Data, part: Part, path: str | None) -> Any:
 
 
 @functools.cache
-def _forward() -> type:
+def _forward(soundfile: Any) -> type:
     """A SoundFile that is read from beginning to end: after every read, soundfile seeks to where it is, which
     decoders take their time for.
     """
-    import soundfile
 
     class Forward(soundfile.SoundFile):
         def seekable(self) -> bool:

@@ -1,6 +1,6 @@
 """``npreslstm calibrate``: probabilities that are how often the weights are right."""
 
-from npreslstm.report.text import show
+from npreslstm.terminal import show
 
 HELP = "calibrate the probabilities of weights by a cross-validation inside their training speakers"
 
@@ -29,9 +29,9 @@ def add_arguments(parser):
 
 def run(args):
     from npreslstm.checkpoint import find_weights, load_checkpoint, save_checkpoint
+    from npreslstm.experiments.temperature import calibrate_by_results
     from npreslstm.files import check_output
     from npreslstm.training.calibration import temperature_text
-    from npreslstm.training.temperature import calibrate_by_results
 
     check_output("--out", args.out, [find_weights(args.weights)])
     checkpoint = calibrate_by_results(load_checkpoint(args.weights), args.results)

@@ -1,6 +1,6 @@
 """``npreslstm convert``: weights from one file format to another."""
 
-from npreslstm.report.text import printable, show
+from npreslstm.terminal import printable, say, show
 
 HELP = "convert weights between PyTorch's .pt, .safetensors and the native .npz, without PyTorch"
 
@@ -44,7 +44,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    from npreslstm.cli import say
     from npreslstm.conversion import convert
 
     classes = None if args.classes is None else [name.strip() for name in args.classes.split(",")]

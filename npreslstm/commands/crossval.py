@@ -1,19 +1,17 @@
 """``npreslstm crossval``: how good a recipe is on speakers it has not heard."""
 
-import os
 import sys
 import time
 
-from npreslstm.commands.data import (
+from npreslstm.commands.arguments import (
     DATA,
-    add_background_argument,
-    add_corpus_arguments,
-    background_files,
+    add_plot_arguments,
+    add_training_arguments,
+    check_plots,
     corpus_paths,
-    load_training_data,
+    make_plan,
 )
-from npreslstm.commands.evaluate import add_plot_arguments, check_plots
-from npreslstm.report.text import show
+from npreslstm.terminal import ClipLine, say, show
 
 HELP = "cross-validate a recipe over speakers: repeated, parallel, resumable"
 
@@ -78,61 +76,13 @@ def add_arguments(parser):
     )
 
 
-def add_training_arguments(parser):
-    """What `crossval` and `search` have in common."""
-    add_corpus_arguments(parser)
-    folds = (
-        "paper (default), emobox, a number of folds for any corpus, or corpus, which leaves out one of"
-        " several"
-    )
-    parser.add_argument("--folds", default="paper", metavar="F", help=folds)
-    recipe = (
-        "default, student or robust (where there are teachers), original (the paper's settings) or a JSON"
-        " file of fields"
-    )
-    parser.add_argument("--recipe", default="default", metavar="R", help=recipe)
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="change a field of the recipe, e.g. lr=1e-3; repeatable",
-    )
-    add_background_argument(parser)
-    parser.add_argument(
-        "--config",
-        default="paper",
-        metavar="C",
-        help="features: paper (default), mcu, or a JSON file of fields",
-    )
-    parser.add_argument(
-        "--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa"
-    )
-    parser.add_argument(
-        "--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default 64)"
-    )
-    parser.add_argument(
-        "--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default 1)"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="everything random follows from it (default 0)"
-    )
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: as many as cores)")
-    parser.add_argument(
-        "--dask", metavar="ADDRESS", help="train on a dask.distributed cluster, e.g. tcp://host:8786"
-    )
-    parser.add_argument(
-        "--cache", metavar="DIR", help="folder of features, to share between results (default: inside --out)"
-    )
-
-
 def run(args):
     import json
 
     from npreslstm.errors import InputError
+    from npreslstm.experiments.crossval import summarise
+    from npreslstm.experiments.packed import open_results, pack_results
     from npreslstm.report.crossval import summary_text
-    from npreslstm.training.crossval import summarise
-    from npreslstm.training.packed import open_results, pack_results
 
     check_plots(args)
     if args.pack:
@@ -158,8 +108,8 @@ def run(args):
 
 
 def _train(args):
+    from npreslstm.experiments.crossval import crossval
     from npreslstm.parallel import available_cores
-    from npreslstm.training.crossval import crossval
 
     plan = make_plan(
         args,
@@ -182,10 +132,9 @@ def _seconds(journal, summary):
 
 
 def _plot(args, journal, summary):
-    from npreslstm.cli import say
+    from npreslstm.experiments.crossval import pooled
     from npreslstm.report import plots
     from npreslstm.training.calibration import SCORES, expected_calibration_error, reliability
-    from npreslstm.training.crossval import pooled
 
     config, entries = journal.config, journal.entries()
     complete = pooled([entry for (run, _), entry in entries.items() if run in summary["runs"]])
@@ -200,41 +149,6 @@ def _plot(args, journal, summary):
     }
     for path in plots.save_pictures(figures, args.plots, args.plot_format):
         say(f"drew {path}")
-
-
-def make_plan(args, **options):
-    """The `Plan` that arguments describe; says on standard error what it amounts to."""
-    from npreslstm.cli import say
-    from npreslstm.schema import ModelConfig
-    from npreslstm.training.crossval import Plan
-    from npreslstm.training.dataset import RAVDESS
-    from npreslstm.training.protocol import TABLES, missing_clips
-    from npreslstm.training.recipe import load_recipe, training_features, with_settings
-
-    recipe = with_settings(load_recipe(args.recipe), args.set)
-    dataset = load_training_data(args)
-    model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
-    options["backgrounds"] = background_files(args)
-    plan = Plan.make(
-        dataset,
-        args.folds,
-        training_features(args.config, recipe.trim_db),
-        model,
-        recipe,
-        seed=args.seed,
-        **options,
-    )
-    ravdess = [part for part in dataset.parts if part.name == RAVDESS]
-    if ravdess and args.folds in TABLES and (missing := missing_clips(ravdess[0])):
-        more = " ..." if len(missing) > 5 else ""
-        lacks = f"{_folder(args)} lacks {len(missing)} of RAVDESS's 1,440 clips"
-        say(f"warning: {lacks}, so scores cannot be compared: {', '.join(missing[:5])}{more}")
-    return plan
-
-
-def _folder(args):
-    """The corpus that is a folder, and so RAVDESS."""
-    return next(path for path in corpus_paths(args) if os.path.isdir(path))
 
 
 class EntryLine:
@@ -252,7 +166,6 @@ class EntryLine:
 
     def clip(self, done, total):
         """A clip's features are extracted."""
-        from npreslstm.commands.train import ClipLine
 
         self.clips = self.clips or ClipLine()
         self.clips(done, total)
@@ -260,8 +173,8 @@ class EntryLine:
 
     def entry(self, run, fold, history, entries):
         """A fold is done."""
+        from npreslstm.experiments.crossval import pooled_uar
         from npreslstm.report.text import duration
-        from npreslstm.training.crossval import pooled_uar
 
         C = len(self.plan.dataset.classes)
         self.finished += 1

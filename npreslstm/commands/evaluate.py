@@ -3,8 +3,18 @@
 import sys
 
 from npreslstm.assets import DEFAULT_WEIGHTS
-from npreslstm.commands.data import DATA, add_corpus_arguments, corpus_paths, load_data, read_paths
-from npreslstm.commands.predict import add_speeds_argument, parse_speeds
+from npreslstm.commands.arguments import (
+    DATA,
+    add_corpus_arguments,
+    add_plot_arguments,
+    add_speeds_argument,
+    check_plots,
+    corpus_paths,
+    load_data,
+    parse_speeds,
+    read_paths,
+)
+from npreslstm.terminal import ClipLine, printable, say
 
 HELP = "score weights on a corpus: UAR, recall by class, by sex, intensity and speaker; pictures"
 
@@ -59,28 +69,11 @@ def add_arguments(parser):
     parser.add_argument("--cache", metavar="DIR", help="keep extracted features here for the next run")
 
 
-def add_plot_arguments(parser):
-    """Where pictures go."""
-    parser.add_argument("--plots", metavar="DIR", help="draw pictures into DIR")
-    parser.add_argument("--plot-format", choices=("png", "svg"), default="png", help="default: png")
-
-
-def check_plots(args):
-    """Find out before the work whether pictures can be drawn after it."""
-    if args.plots:
-        from npreslstm.files import check_folder
-        from npreslstm.report.plots import plain_text
-
-        plain_text()
-        check_folder("--plots", args.plots)
-
-
 def run(args):
-    from npreslstm.cli import say
     from npreslstm.errors import InputError
+    from npreslstm.experiments.evaluate import choose_speakers, evaluate
     from npreslstm.files import check_output
     from npreslstm.recognizer import Recognizer
-    from npreslstm.training.evaluate import choose_speakers, evaluate
 
     check_plots(args)
     _check_conditions(args)
@@ -106,7 +99,7 @@ def run(args):
 
 def _warning(checkpoint, dataset, speakers):
     """What is to be said about speakers that the weights know; None if they know none."""
-    from npreslstm.training.evaluate import knows_corpus, seen_speakers
+    from npreslstm.experiments.evaluate import knows_corpus, seen_speakers
 
     seen = seen_speakers(checkpoint, dataset)
     if seen is None:
@@ -132,8 +125,6 @@ def _warning(checkpoint, dataset, speakers):
 
 
 def _progress():
-    from npreslstm.commands.train import ClipLine
-
     return ClipLine() if sys.stderr.isatty() else None
 
 
@@ -141,8 +132,8 @@ def _under_conditions(args, checkpoint, dataset, speakers):
     """Scores under recording conditions, as text or JSON."""
     import json
 
+    from npreslstm.experiments.robustness import robustness
     from npreslstm.report.robustness import robustness_json, robustness_text
-    from npreslstm.training.robustness import robustness
 
     name = args.weights or DEFAULT_WEIGHTS
     clips = tuple(dataset.of(set(speakers)))
@@ -179,10 +170,10 @@ def _report(args, evaluation, warning):
     import io
     import json
 
+    from npreslstm.experiments.evaluate import scores
+    from npreslstm.experiments.journal import write_predictions
     from npreslstm.report.evaluation import evaluation_text
-    from npreslstm.report.text import can_draw, printable
-    from npreslstm.training.evaluate import scores
-    from npreslstm.training.journal import write_predictions
+    from npreslstm.report.text import can_draw
 
     classes = evaluation.checkpoint.classes
     if args.format == "csv":
@@ -221,10 +212,9 @@ def _write(args, text):
 
 
 def _plot(args, evaluation):
-    from npreslstm.cli import say
+    from npreslstm.experiments.evaluate import scores
     from npreslstm.report import plots
     from npreslstm.training.calibration import SCORES, reliability
-    from npreslstm.training.evaluate import scores
 
     labels, classes = evaluation.predictions.labels, evaluation.checkpoint.classes
     found = scores(evaluation, resamples=1)

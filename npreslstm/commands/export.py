@@ -1,6 +1,6 @@
 """`npreslstm export`: the model in other forms. Each form is a subcommand with its own two functions here."""
 
-from npreslstm.report.text import printable, show
+from npreslstm.terminal import Progress, printable, show
 
 HELP = (
     "write the model as C99 sources or an ONNX file, or golden vectors that other implementations are tested"
@@ -102,7 +102,6 @@ def _run_vectors(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.ports.vector_cases import cases
     from npreslstm.ports.vectors import check_vectors, read_vectors, write_vectors
-    from npreslstm.report.text import Progress
 
     if args.check:
         problems = check_vectors(args.check, args.weights and load_checkpoint(args.weights))

@@ -3,6 +3,8 @@
 import os
 import sys
 
+from npreslstm.terminal import Progress, say
+
 HELP = "compute MFCC and chroma of sound files, raw (not z-scored)"
 
 EXAMPLES = """\
@@ -118,7 +120,6 @@ def _plot(files, config, path):
 
 def _extract(files, config, args):
     from npreslstm.audio.folder import extract_folder
-    from npreslstm.report.text import Progress
 
     with Progress(len(files), "files") as progress:
         return extract_folder(files, config, args.jobs, args.cache, lambda done, total: progress.step())
@@ -126,7 +127,6 @@ def _extract(files, config, args):
 
 def _report(results, config, output):
     """Write the features, name the files without, and give the exit status."""
-    from npreslstm.cli import say
     from npreslstm.errors import InputError
 
     errors = [file.error for file in results if file.error is not None]

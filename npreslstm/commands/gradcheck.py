@@ -3,6 +3,8 @@
 import contextlib
 import sys
 
+from npreslstm.terminal import say
+
 HELP = "compare every gradient of the backward pass with numeric differences"
 
 EXAMPLES = """\
@@ -106,7 +108,6 @@ def _cut(term):
 
 def _compare_all(check, args):
     """A table of every tensor's relative error, and whether all pass."""
-    from npreslstm.cli import say
     from npreslstm.gradient_check import TOLERANCE
     from npreslstm.report.text import table
 

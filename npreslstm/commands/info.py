@@ -1,6 +1,6 @@
 """``npreslstm info``: everything a weights file holds."""
 
-from npreslstm.report.text import printable, show
+from npreslstm.terminal import printable, show
 
 HELP = (
     "print everything about a weights file: sizes, tensors, features, statistics, classes, where it comes"

@@ -5,6 +5,9 @@ import os
 import sys
 import warnings
 
+from npreslstm.commands.arguments import add_speeds_argument, parse_speeds
+from npreslstm.terminal import Progress, reason, say
+
 HELP = "predict the emotion in sound files"
 
 EXAMPLES = """\
@@ -64,29 +67,6 @@ def add_arguments(parser):
     )
 
 
-def add_speeds_argument(parser):
-    """At which playback speeds clips are heard."""
-    parser.add_argument(
-        "--speeds",
-        default="1",
-        metavar="S",
-        help="hear everything at several speeds and average, e.g. 1,0.85,1.15 (default 1)",
-    )
-
-
-def parse_speeds(text):
-    """(1.0, 0.85, 1.15) of the text ``1,0.85,1.15``."""
-    from npreslstm.audio.signal import check_speeds
-    from npreslstm.errors import InputError
-
-    try:
-        speeds = tuple(map(float, text.split(",")))
-    except ValueError:
-        raise InputError(f"--speeds is {text!r}; expected numbers with commas, such as 1,0.85,1.15") from None
-    check_speeds(speeds)
-    return speeds
-
-
 def run(args):
     from npreslstm.parallel import one_thread_each
 
@@ -100,7 +80,6 @@ def run(args):
 
 def _run(args):
     from npreslstm.audio.windows import check_windows
-    from npreslstm.cli import say
     from npreslstm.errors import InputError
     from npreslstm.files import check_output
     from npreslstm.recognizer import Recognizer
@@ -163,7 +142,6 @@ def _write(results, classes, args):
 
 def _predict(recognizer, files, args):
     """(file, Prediction or None, error or None) of every file, in order."""
-    from npreslstm.report.text import Progress
 
     chunks = list(_chunks(files))
     with Progress(len(files), "files") as progress:
@@ -210,7 +188,6 @@ def _work(checkpoint, speeds, options, chunk):
 
 def _predict_chunk(recognizer, options, chunk, progress=None):
     """Results of some files, and the warnings that came up as (category, text)."""
-    from npreslstm.cli import reason
 
     errors = {}
     with warnings.catch_warnings(record=True) as caught:

@@ -3,10 +3,15 @@
 import sys
 import time
 
-from npreslstm.commands.crossval import add_training_arguments, make_plan
-from npreslstm.commands.data import DATA, corpus_paths
-from npreslstm.commands.evaluate import add_plot_arguments, check_plots
-from npreslstm.report.text import show
+from npreslstm.commands.arguments import (
+    DATA,
+    add_plot_arguments,
+    add_training_arguments,
+    check_plots,
+    corpus_paths,
+    make_plan,
+)
+from npreslstm.terminal import ClipLine, say, show
 
 HELP = "search for a better recipe on validation speakers: TPE, pruning, parallel, resumable"
 
@@ -49,10 +54,9 @@ def add_arguments(parser):
 
 
 def run(args):
-    from npreslstm.cli import say
     from npreslstm.errors import InputError
+    from npreslstm.experiments.search import DEFAULT_RANGES, PAPER_RANGES, parse_ranges, search
     from npreslstm.parallel import available_cores
-    from npreslstm.training.search import DEFAULT_RANGES, PAPER_RANGES, parse_ranges, search
 
     check_plots(args)
     if not corpus_paths(args):
@@ -124,7 +128,6 @@ def _report(folder, ranges, trials):
 
 
 def _plot(args, trials, importances):
-    from npreslstm.cli import say
     from npreslstm.report import plots
 
     columns = (
@@ -151,7 +154,6 @@ class TrialLine:
 
     def clip(self, done, total):
         """A clip's features are extracted."""
-        from npreslstm.commands.train import ClipLine
 
         self.clips = self.clips or ClipLine()
         self.clips(done, total)
@@ -159,8 +161,8 @@ class TrialLine:
 
     def trial(self, trial, done):
         """A trial is done."""
+        from npreslstm.experiments.search import best_trial
         from npreslstm.report.text import duration
-        from npreslstm.training.search import best_trial
 
         self.finished += 1
         left = (time.monotonic() - self.started) / max(self.finished, self.workers) * (self.total - len(done))

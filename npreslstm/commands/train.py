@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 
-from npreslstm.commands.data import (
+from npreslstm.commands.arguments import (
     DATA,
     add_background_argument,
     add_corpus_arguments,
@@ -13,7 +13,7 @@ from npreslstm.commands.data import (
     load_training_data,
     read_paths,
 )
-from npreslstm.report.text import CLEAR_LINE, printable, show
+from npreslstm.terminal import ClipLine, EpochLine, printable, show
 
 HELP = "train a model on a RAVDESS folder, on your own corpus, or on synthetic tones"
 EXAMPLES = """\
@@ -114,10 +114,10 @@ def add_arguments(parser):
 def run(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.errors import InputError
+    from npreslstm.experiments.temperature import inner_snapshots
     from npreslstm.schema import ModelConfig
     from npreslstm.training.fit import fit
     from npreslstm.training.recipe import SYNTHETIC, load_recipe, with_settings
-    from npreslstm.training.temperature import inner_snapshots
 
     if bool(corpus_paths(args)) == args.synthetic:
         raise InputError(
@@ -207,7 +207,7 @@ def _save(out, checkpoint):
 
 def _calibrated(args, checkpoint, examples, split, model, recipe):
     """The checkpoint with its temperature; says on standard error which network is being trained for it."""
-    from npreslstm.training.temperature import calibrate_by_training
+    from npreslstm.experiments.temperature import calibrate_by_training
 
     def begin(number, part):
         who = f"{len(set(examples.speakers[part.train]))} of its speakers"
@@ -231,8 +231,8 @@ def _synthetic(args, recipe):
 
 def _corpus(args, recipe):
     """Examples and split of DATA; whatever is wrong with the call shows before the features are extracted."""
+    from npreslstm.experiments.protocol import check_classes
     from npreslstm.training.fit import prepare_examples, split_by_speaker
-    from npreslstm.training.protocol import check_classes
     from npreslstm.training.recipe import training_features
 
     config = training_features(args.config, recipe.trim_db)
@@ -248,7 +248,7 @@ def _corpus(args, recipe):
 
 def _check_groups(args, speakers, labels, classes, split, recipe):
     """Find out whether there are groups of speakers to calibrate by."""
-    from npreslstm.training.temperature import inner_splits
+    from npreslstm.experiments.temperature import inner_splits
 
     if args.calibrate is not None:
         inner_splits(speakers, labels, classes, split, args.calibrate, recipe)
@@ -278,34 +278,3 @@ def _report(paths, notes):
             )
             for corpus, score in scores.get("corpora", {}).items():
                 show(f"  {printable(corpus)}: UAR {score['uar']:.4f} on {score['clips']} clips")
-
-
-class _Line:
-    """A line on stderr that is written over on a terminal, and now and then repeated elsewhere."""
-
-    def show(self, text, done, total):
-        if sys.stderr.isatty():
-            print(CLEAR_LINE, end="", file=sys.stderr)
-            show(text, sys.stderr, end="\n" if done == total else "")
-        elif done == total or done % max(1, total // 20) == 0:
-            show(text, sys.stderr)
-
-
-class ClipLine(_Line):
-    """Progress of feature extraction."""
-
-    def __call__(self, done, total):
-        self.show(f"features of clip {done}/{total}", done, total)
-
-
-class EpochLine(_Line):
-    """Progress of training."""
-
-    def __call__(self, epoch):
-        uar = "" if epoch.uar is None else f"  validation UAR {epoch.uar:.4f}"
-        minutes, seconds = divmod(round(epoch.seconds_left), 60)
-        self.show(
-            f"epoch {epoch.epoch}/{epoch.epochs}  loss {epoch.loss:.4f}{uar}  {minutes}:{seconds:02d} left",
-            epoch.epoch,
-            epoch.epochs,
-        )

@@ -1,6 +1,6 @@
 """Soft attention over time: as products of whole batches, and for one clip.
 
-Equals `layers.attention` to 2e-15 in float64, its gradients to 8e-15; tests/test_fast.py holds it. It is
+Equals `layers.attention` to 2e-15 in float64, its gradients to 8e-15; tests/fast/test_fast.py holds it. It is
 1.5 times as fast.
 
 The equations and their tags are those of `layers.attention`. Here the frames of one clip lie together,

@@ -1,6 +1,6 @@
 """Batch normalisation over the packed frames of a batch, by the statistics of the batch.
 
-Equals `layers.batchnorm` to 4e-15 in float64; tests/test_fast.py holds it. It is 1.6 times as fast.
+Equals `layers.batchnorm` to 4e-15 in float64; tests/fast/test_fast.py holds it. It is 1.6 times as fast.
 
 The equations and their tags are those of `layers.batchnorm`; the frozen form, of evaluation, is used as it
 is there. Sums over rows are products, and what is centred is normalised in place. The rows are the packed

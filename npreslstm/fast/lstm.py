@@ -1,7 +1,7 @@
 """Long short-term memory over packed clips, forward and backward through time.
 
-Equals `layers.lstm` to 2e-15 in float64, gradients of the weights to 1e-14; tests/test_fast.py holds it. It
-is 2.1 times as fast forward and 1.6 times backward.
+Equals `layers.lstm` to 2e-15 in float64, gradients of the weights to 1e-14; tests/fast/test_fast.py holds
+it. It is 2.1 times as fast forward and 1.6 times backward.
 
 The equations and their tags are those of `layers.lstm`. `lstm_forward` runs them over a packed batch (see
 `packing`), whose runs of frames with the same n clips are dense:

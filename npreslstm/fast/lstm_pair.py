@@ -1,6 +1,6 @@
 """Two LSTMs with a residual connection between them, run as one over a single clip.
 
-Equals the two layers of `layers.lstm` one after the other to 2e-14 in float64; tests/test_lstm_pair.py
+Equals the two layers of `layers.lstm` one after the other to 2e-14 in float64; tests/fast/test_lstm_pair.py
 holds it. See `one_clip` for its speed.
 
 The model's first half is z = LSTM2(s * (x + LSTM1(x)) + m), where s and m are the frozen batch norm. Folded

@@ -1,6 +1,6 @@
 """A whole ResLSTM-SA in evaluation mode, for clips that come one at a time: folded, joined, its memory kept.
 
-Equals `ResLSTM.infer` on a batch, and so the reference, to 2e-14 in float64; tests/test_lstm_pair.py and
+Equals `ResLSTM.infer` on a batch, and so the reference, to 2e-14 in float64; tests/fast/test_lstm_pair.py and
 tests/test_backend.py hold it. It is 10 times as fast as the reference, and twice as fast as `fast.lstm`
 layer by layer.
 

@@ -1,8 +1,8 @@
 """Packed batches: clips of different lengths side by side, without a padded frame.
 
 Equals `layers.padding`, exactly: the same frames, with the padded ones left out in place of masked;
-tests/test_packing.py and tests/test_backend.py hold it. It saves what the padding would cost: of clips of
-69 to 124 frames, 87 on average, three frames in ten are padding.
+tests/fast/test_packing.py and tests/test_backend.py hold it. It saves what the padding would cost: of clips
+of 69 to 124 frames, 87 on average, three frames in ten are padding.
 
 A padded batch (N, T, D) of clips with lengths l_n holds only M = sum l_n frames that mean anything. Packed,
 those frames are one matrix (M, D): the clips sorted by length, longest first, and their frames laid out

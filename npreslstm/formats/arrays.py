@@ -1,5 +1,7 @@
 """What a framework or a caller hands over, as a NumPy array of real numbers."""
 
+import warnings
+
 import numpy as np
 
 from npreslstm.errors import InputError, shown
@@ -33,12 +35,10 @@ def as_array(value, what="the tensor under test"):
     if hasattr(value, "detach"):  # a tensor of PyTorch, perhaps on another device
         value = value.detach().cpu()
     try:
-        array = np.asarray(value)
-    except (
-        TypeError,
-        ValueError,
-        RuntimeError,
-    ):  # ragged lists, or a type that NumPy does not have, such as bfloat16
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # NumPy before 1.24 makes objects of ragged lists
+            array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):  # ragged, or of a type that NumPy does not have: bfloat16
         raise InputError(
             f"{what} is {getattr(value, 'dtype', shown(value))}; expected {TYPES}, of one shape"
         ) from None

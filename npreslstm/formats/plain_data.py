@@ -1,4 +1,6 @@
-"""Making sure that a structure built by a stranger's instructions is harmless to whoever walks it."""
+"""Plain data, such as JSON: making sure that what a stranger wrote is harmless to whoever walks it, and of
+the form that is expected; in what two values differ.
+"""
 
 import json
 import os
@@ -202,6 +204,17 @@ def misfit(value, form, name=""):
 _ABSENT = object()
 
 
+def differences(there, here, name=""):
+    """['recipe.lr is 0.001 there, 0.002 here'] of two JSON values."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        found = [
+            differences(there.get(key), here.get(key), f"{name}.{key}" if name else key)
+            for key in {**there, **here}
+        ]
+        return [line for lines in found for line in lines]
+    return [] if there == here else [f"{name} is {_shortened(there)} there and {_shortened(here)} here"]
+
+
 def _optional(form):
     return isinstance(form, tuple) and None in form
 
@@ -219,3 +232,8 @@ def _nests_deeper(value, levels):
         return False
     items = value.values() if isinstance(value, dict) else value
     return levels == 0 or any(_nests_deeper(item, levels - 1) for item in items)
+
+
+def _shortened(value):
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,1 +1,1 @@
-"""The model elsewhere: the integer specification, C99 sources, golden vectors."""
+"""The model elsewhere: C99 sources, golden vectors."""

@@ -17,8 +17,9 @@ from npreslstm.audio.features import FeatureConfig
 from npreslstm.errors import InputError
 from npreslstm.files import atomic_write
 from npreslstm.folding import fold, halve_sigmoids
-from npreslstm.ports import c_readme, c_tables, c_text, c_vectors, fixed_point
-from npreslstm.ports.quantize import QuantizedModel
+from npreslstm.integer import fixed_point
+from npreslstm.integer.quantize import QuantizedModel
+from npreslstm.ports import c_readme, c_tables, c_text, c_vectors
 
 SOURCES = package_folder() / "ports" / "c"
 COMMON = (

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from npreslstm.report.text import duration, printable, table
+from npreslstm.report.text import duration, table
+from npreslstm.terminal import printable
 from npreslstm.training.calibration import SCORES
 
 HEADER = 10  # characters of a class name over a column
 
 
 def summary_text(config, summary, seconds=()):
-    """Text of what `npreslstm.training.crossval.summarise` returns; `config` is that of the journal,
+    """Text of what `npreslstm.experiments.crossval.summarise` returns; `config` is that of the journal,
     `seconds` of each training.
     """
     several = [corpora_table(summary["corpora"])] if "corpora" in summary else []
@@ -19,7 +20,7 @@ def summary_text(config, summary, seconds=()):
 
 
 def corpora_table(scores):
-    """What `npreslstm.training.corpora.corpus_scores` returns; the means of the runs."""
+    """What `npreslstm.experiments.corpora.corpus_scores` returns; the means of the runs."""
     rows = []
     for name, score in scores.items():
         interval = (

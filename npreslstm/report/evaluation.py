@@ -6,7 +6,7 @@ from npreslstm.training.calibration import SCORES
 
 
 def evaluation_text(scores, classes, blocks=True):
-    """Text of what `npreslstm.training.evaluate.scores` returns."""
+    """Text of what `npreslstm.experiments.evaluate.scores` returns."""
     spread = (
         "one speaker"
         if scores["UAR interval"] is None

@@ -8,7 +8,7 @@ from npreslstm.audio.config import NAMED
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.recipe import Recipe
 
-# Of corpora by their names: RAVDESS's, and those of the manifests that tools/manifests.py writes.
+# Of corpora by their names: RAVDESS's, and those of the manifests that tools/accuracy/manifests.py writes.
 TERMS = {
     RAVDESS: "CC BY-NC-SA 4.0 (Livingstone & Russo 2018, PLoS ONE 13(5): e0196391)",
     "nemo.csv": "CC BY-NC-SA 4.0 (Christop, nEMO: Dataset of Emotional Speech in Polish, LREC-COLING 2024)",
@@ -71,8 +71,8 @@ def model_card(checkpoints, summaries):
     checkpoints : dict
         {name: Checkpoint} with notes as `npreslstm.training.fit.fit` writes them.
     summaries : dict
-        {name: summary} of the recipe's cross-validation, as `npreslstm.training.crossval.summarise` returns
-        them.
+        {name: summary} of the recipe's cross-validation, as `npreslstm.experiments.crossval.summarise`
+        returns them.
 
     Returns
     -------

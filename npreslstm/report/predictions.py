@@ -13,7 +13,8 @@ import json
 import numpy as np
 
 from npreslstm.files import CsvWriter
-from npreslstm.report.text import bar, printable, sparkline, table
+from npreslstm.report.text import bar, sparkline, table
+from npreslstm.terminal import printable
 
 LONGEST_SPARKLINE = 60  # characters
 

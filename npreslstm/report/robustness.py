@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from npreslstm.experiments.robustness import Hearing
 from npreslstm.report.text import table
-from npreslstm.training.robustness import Hearing
 
 MEAN = "mean"
 

@@ -1,16 +1,10 @@
-"""What the command line draws with characters: tables, bars, sparklines, a progress line."""
+"""What the command line draws with characters: tables, bars, sparklines, durations."""
 
-import re
-import shutil
-import sys
-import time
+from npreslstm.terminal import printable
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"  # of a cell, from the left
 LEVELS = "▁▂▃▄▅▆▇█"
 ASCII_LEVELS = "_.:-=+*#"
-CLEAR_LINE = "\r\x1b[K"
-# Controls, line and paragraph separators, and what turns the direction of writing: file names may hold them.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def can_draw(stream):
@@ -20,26 +14,6 @@ def can_draw(stream):
     except UnicodeEncodeError:
         return False
     return True
-
-
-def printable(text):
-    """`text` in one line that does nothing to a terminal: controls as Python writes them (``\\n``)."""
-    return UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
-
-
-def show(text, file=None, end="\n"):
-    """Print text for people: its lines stay lines, and whatever else would do something to a terminal is made
-    `printable`.
-
-    Parameters
-    ----------
-    text : str
-    file : text stream, optional
-        Default: standard output.
-    end : str
-        As of `print`.
-    """
-    print("\n".join(map(printable, text.split("\n"))), file=file, end=end, flush=file is sys.stderr)
 
 
 def table(header, rows, right=()):
@@ -105,53 +79,3 @@ def duration(seconds):
         if minutes >= 5
         else f"{seconds:.0f} s"
     )
-
-
-class Progress:
-    """One line on a terminal that is written over as work goes on; nothing where the stream is not a
-    terminal.
-
-    Parameters
-    ----------
-    total : int
-    unit : str
-        What is counted, in the plural.
-    stream : text stream, optional
-        Default: standard error.
-    """
-
-    EVERY = 0.1  # seconds between two notes
-
-    def __init__(self, total, unit, stream=None):
-        self.total, self.unit, self.stream = total, unit, stream or sys.stderr
-        self.done, self.started, self.noted = 0, time.monotonic(), 0.0
-        self.on_terminal = self.stream.isatty()
-
-    def __enter__(self):
-        self._show()
-        return self
-
-    def __exit__(self, *exception):
-        self._write("")
-
-    def step(self, count=1):
-        """`count` more are done."""
-        self.done += count
-        self._show()
-
-    def note(self, text):
-        """Say what is being worked on, if the last note was some time ago."""
-        if self.on_terminal and time.monotonic() >= self.noted + self.EVERY:
-            self.noted = time.monotonic()
-            self._show(text)
-
-    def _show(self, note=""):
-        text = f"{self.done}/{self.total} {self.unit}"
-        if 0 < self.done < self.total:
-            text += f", {(time.monotonic() - self.started) / self.done * (self.total - self.done):.0f} s left"
-        self._write(f"{text}  {note}")
-
-    def _write(self, text):
-        if self.on_terminal:
-            self.stream.write(CLEAR_LINE + printable(text)[: shutil.get_terminal_size().columns - 1])
-            self.stream.flush()

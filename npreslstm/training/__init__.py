@@ -1,1 +1,1 @@
-"""Data sets, augmentation, optimisers, the trainer, metrics and the protocol."""
+"""What makes one network: data sets, features, augmentation, recipe, optimisers, trainer, metrics."""

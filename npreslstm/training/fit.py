@@ -9,11 +9,11 @@ from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.features import extract_features
 from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
-from npreslstm.ports.quantize import calibrate
+from npreslstm.formats.plain_data import differences
+from npreslstm.integer.quantize import calibrate
 from npreslstm.schema import ModelConfig
 from npreslstm.training.conditioned import Draws, prepare_conditioned
 from npreslstm.training.inspection import warn_of_silence
-from npreslstm.training.journal import differences
 from npreslstm.training.metrics import confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare, statistics
 from npreslstm.training.trainer import Trainer, pad, predict, train

@@ -19,9 +19,9 @@ from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.folder import _load
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.errors import InputError
+from npreslstm.experiments.store import open_examples
 from npreslstm.ports.vectors import changed_files
 from npreslstm.training.conditioned import load_entry, store_entry
-from npreslstm.training.store import open_examples
 
 
 def weights(path):

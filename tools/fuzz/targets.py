@@ -20,8 +20,12 @@ from npreslstm.audio.config import NAMED, FeatureConfig, load_config
 from npreslstm.audio.containers import Data, find_parts
 from npreslstm.audio.reader import read_audio
 from npreslstm.checkpoint import load_checkpoint
-from npreslstm.commands.data import label_mapping
+from npreslstm.commands.arguments import label_mapping
 from npreslstm.errors import InputError
+from npreslstm.experiments import store as example_store
+from npreslstm.experiments.crossval import summarise
+from npreslstm.experiments.packed import open_results
+from npreslstm.experiments.search import parse_ranges
 from npreslstm.files import write_sealed
 from npreslstm.formats.npy import map_npy, parse_npy, read_npz
 from npreslstm.formats.plain_data import parse_json
@@ -29,13 +33,9 @@ from npreslstm.ports.vectors import check_vectors
 from npreslstm.report.crossval import summary_text
 from npreslstm.schema import ModelConfig
 from npreslstm.testing import assert_lstm_equal, trace_lstm
-from npreslstm.training import store as example_store
 from npreslstm.training.conditioned import load_entry
-from npreslstm.training.crossval import summarise
 from npreslstm.training.dataset import load_dataset, relabel
-from npreslstm.training.packed import open_results
 from npreslstm.training.recipe import Recipe, load_recipe, with_settings
-from npreslstm.training.search import parse_ranges
 from npreslstm.training.trainer import Trainer
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".au", ".caf", ".w64", ".m4a", ".raw")

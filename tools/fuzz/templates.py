@@ -21,11 +21,11 @@ import numpy as np
 from npreslstm.audio.config import FeatureConfig
 from npreslstm.checkpoint import Checkpoint, save_checkpoint
 from npreslstm.cli import main
+from npreslstm.experiments.packed import pack_results
 from npreslstm.formats.torch_pt_write import write_state_dict
 from npreslstm.model import ResLSTM
 from npreslstm.ports.vectors import write_vectors
 from npreslstm.schema import ModelConfig
-from npreslstm.training.packed import pack_results
 
 RATE = 16000
 CLASSES = ("calm", "angry")

@@ -5,8 +5,9 @@
 #   tools/release/other_machine.sh i386 /tmp/i386 -m "not oracle"
 #   tools/release/other_machine.sh s390x /tmp/s390x tests/test_npy.py        a big-endian one
 #
-# amd64 and i386 run as they are; armhf, arm64, s390x and others through QEMU, an order of magnitude slower. It needs debootstrap, proot and, for
-# those, qemu-user-static; nothing is installed outside FOLDER, which is kept for the next time. The tests are those of the last commit.
+# amd64 and i386 run as they are, for which it must be root; armhf, arm64, s390x and others through QEMU, an order of magnitude slower. It needs
+# debootstrap and, for those, proot and qemu-user-static; nothing is installed outside FOLDER, which is kept for the next time. The tests are those
+# of the last commit.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 architecture=$1 folder=$2
@@ -27,14 +28,15 @@ rm -rf "$folder/opt/npreslstm"
 mkdir -p "$folder/opt/npreslstm" "$folder/tmp"
 git archive HEAD | tar -x -C "$folder/opt/npreslstm"
 
-through=()
-case $architecture in
-  amd64) ;;
-  i386) through=(setarch i386) ;;
-  *) through=(env PROOT_NO_SECCOMP=1)
-     emulator=$(command -v "qemu-$(sed 's/^armhf$/arm/; s/^arm64$/aarch64/; s/^ppc64el$/ppc64le/' <<<"$architecture")-static") ;;
-esac
 libraries=$(cd "$folder" && printf '/%s:' usr/lib/*/blas usr/lib/*/lapack)
-exec "${through[@]}" proot ${emulator:+-q "$emulator"} -r "$folder" -b /proc -b /dev -b /sys -w /opt/npreslstm \
-  /usr/bin/env -i PATH=/usr/bin:/bin HOME=/tmp LANG=C.UTF-8 LD_LIBRARY_PATH="$libraries" PYTHONPATH=/opt/npreslstm:/opt/pytest OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 \
-  /usr/bin/python3 -m pytest -q -p no:cacheprovider "$@"
+inside=(/usr/bin/env -i -C /opt/npreslstm PATH=/usr/bin:/bin HOME=/tmp LANG=C.UTF-8 LD_LIBRARY_PATH="$libraries" PYTHONPATH=/opt/npreslstm:/opt/pytest
+  OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider "$@")
+case $architecture in
+  amd64 | i386)
+    # shellcheck disable=SC2016  # $0 and $@ are those of the inner shell
+    exec setarch "${architecture/amd64/x86_64}" unshare --mount sh -c 'mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' \
+      "$folder" "${inside[@]}" ;;
+  *)
+    machine=$(sed 's/^armhf$/arm/; s/^arm64$/aarch64/; s/^ppc64el$/ppc64le/' <<<"$architecture")
+    exec proot -q "$(command -v "qemu-$machine-static")" -r "$folder" -b /proc -b /dev "${inside[@]}" ;;
+esac

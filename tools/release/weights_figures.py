@@ -33,7 +33,7 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main as npreslstm
 from npreslstm.files import atomic_write
 from npreslstm.ports.c_export import export_c
-from tools import size_ledger
+from tools.release import size_ledger
 from tools.train_weights import write_card
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,8 +41,8 @@ MADE_OF = Path(__file__).with_suffix(".json")
 PORT = ROOT / "docs" / "c-port.md"
 README = ROOT / "README.md"
 BY_HAND = {
-    "docs/c-port.md, accuracy": "python tools/c_parity.py RAVDESS (mcu and paper, float32 and int8)",
-    "docs/accuracy.md, robustness": "python tools/robustness.py RAVDESS --update docs/accuracy.md",
+    "docs/c-port.md, accuracy": "python tools/accuracy/c_parity.py RAVDESS (mcu and paper, float32 and int8)",
+    "docs/accuracy.md, robustness": "python tools/accuracy/robustness.py RAVDESS --update docs/accuracy.md",
 }
 WEIGHTS = {  # of which a figure is; without an entry here, of all that are bundled
     "docs/c-port.md, ledger": ("mcu",),

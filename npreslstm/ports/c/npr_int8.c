@@ -1,6 +1,7 @@
-/* The arithmetic of the network in integers. The specification is ports/quantize.py, whose tags (Q1) ... (Q12) stand here,
- * with ports/fixed_point.py, (F1) ... (F4). Qn: in units of 2^-n. Shifting a negative number right is taken to round
- * towards minus infinity, which C leaves to the compiler and every compiler does; the self-test would not pass otherwise. */
+/* The arithmetic of the network in integers. The specification is integer/quantize.py, whose tags (Q1) ...
+ * (Q12) stand here, with integer/fixed_point.py, (F1) ... (F4). Qn: in units of 2^-n. Shifting a negative
+ * number right is taken to round towards minus infinity, which C leaves to the compiler and every compiler
+ * does; the self-test would not pass otherwise. */
 #include "npr_internal.h"
 
 #if !NPR_INT8

@@ -1,0 +1,1 @@
+"""What compares networks: cross-validation, search, evaluation, the protocol, journals and stores."""

@@ -1,0 +1,433 @@
+"""Several corpora through the command line: who is tested when, scores of each over its own classes, weights
+that know whom they heard.
+"""
+
+import json
+
+import numpy as np
+import pytest
+from samples import voice, write_wav
+
+from npreslstm.checkpoint import load_checkpoint
+from npreslstm.cli import main
+from npreslstm.experiments.corpora import corpus_scores
+from npreslstm.experiments.evaluate import choose_speakers, seen_speakers
+from npreslstm.experiments.journal import Journal, Predictions
+from npreslstm.experiments.protocol import TABLES, make_folds
+from npreslstm.report.model_card import TERMS, model_card
+from npreslstm.training.dataset import RAVDESS, Clip, Dataset, load_dataset, merge
+
+FEW = ["--config", "mcu", "--hidden", "4", "--set", "epochs=2", "--set", "speeds=1", "--set", "batch_size=4"]
+
+
+def make_corpus(folder, name, labels, seed):
+    """Three speakers (of the same names in every corpus), each label twice; other sounds for every seed."""
+    folder.mkdir()
+    rows = ["file,label,speaker"]
+    for who in ("ann", "ben", "eve"):
+        for label in [*labels, *labels]:
+            write_wav(folder / f"{len(rows)}.wav", voice(0.3, seed=seed + len(rows)))
+            rows.append(f"{len(rows)}.wav,{label},{who}")
+    (folder / name).write_text("\n".join(rows))
+    return str(folder / name)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Folder with the manifests of two corpora, and with features."""
+    folder = tmp_path_factory.mktemp("corpora")
+    make_corpus(folder / "a", "a.csv", ["angry", "calm", "sad"], 0)
+    make_corpus(folder / "b", "b.csv", ["anger", "sad"], 100)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def both(made):
+    return [
+        "--corpus",
+        str(made / "a/a.csv"),
+        "--corpus",
+        str(made / "b/b.csv"),
+        "--label",
+        "b.csv/anger=angry",
+    ]
+
+
+@pytest.fixture(scope="module")
+def weights(made, both):
+    path = made / "w.npz"
+    held_out = ["--validation", "b.csv/eve", "--test", "a.csv/ann,b.csv/ann"]
+    assert main(["train", *both, *FEW, *held_out, "--cache", str(made / "cache"), "--out", str(path)]) == 0
+    return path
+
+
+def parts_of(counts, name="c"):
+    """A dataset whose speakers, of the names of `counts`, speak two classes in turn."""
+    clips = [Clip(f"/{name}/{who}-{k}", k % 2, who) for who, count in counts.items() for k in range(count)]
+    return Dataset(name, ("x", "y"), tuple(clips))
+
+
+def test_every_fold_tests_and_trains_on_speakers_of_every_corpus():
+    counts = {"s1": 8, "s2": 4, "s3": 4, "s4": 4, "s5": 4}
+    first, second = parts_of(counts, "a"), parts_of({"s1": 2, "s2": 4, "s3": 2, "s9": 6}, "b")
+    folds = make_folds("3", merge([first, second], {}))
+    for name, part in (("a", first), ("b", second)):
+        alone = make_folds("3", part)
+        for fold, expected in zip(folds, alone):
+            for speakers, own in zip(fold, expected):
+                assert [s.removeprefix(f"{name}/") for s in speakers if s.startswith(f"{name}/")] == list(own)
+    assert sorted(sum((fold.test for fold in folds), ())) == merge([first, second], {}).speakers
+
+
+def test_folds_by_corpus_leave_one_out():
+    data = merge(
+        [parts_of({"s1": 2, "s2": 2}, "a"), parts_of({"s1": 2, "s3": 2}, "b"), parts_of({"s1": 4}, "c")], {}
+    )
+    folds = make_folds("corpus", data)
+    assert [fold.test for fold in folds] == [("a/s1", "a/s2"), ("b/s1", "b/s3"), ("c/s1",)]
+    assert [fold.validation for fold in folds] == [folds[1].test, folds[2].test, folds[0].test]
+
+
+def test_a_table_shares_out_ravdess_and_as_many_folds_the_others():
+    ravdess = parts_of({str(actor): 2 for actor in range(1, 25)}, RAVDESS)
+    others = parts_of({f"s{k}": 2 for k in range(7)}, "a")
+    folds = make_folds("paper", merge([others, ravdess], {}))
+    found = [[s.removeprefix(f"{RAVDESS}/") for s in fold.test if s.startswith(RAVDESS)] for fold in folds]
+    assert found == [list(fold.test) for fold in TABLES["paper"]]
+    assert sorted(s for fold in folds for s in fold.test if s.startswith("a/")) == [
+        f"a/s{k}" for k in range(7)
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--corpus", "A"], "one corpus only: --corpus A; give at least two, or A without --corpus"),
+        (["--corpus", "A", "--corpus", "A"], "corpora have files in common: "),
+        (
+            ["A", "--corpus", "B"],
+            (
+                "a.csv has sad in common with the other corpora; expected at least two: a.csv has angry,"
+                " calm, sad; b.csv has"
+            ),
+        ),
+        (
+            ["A", "--corpus", "B", "--label", "anger=calm", "--label", "sad=-"],
+            "in common with the other corpora",
+        ),
+        (
+            ["A", "--corpus", "B", "--label", "angr=angry"],
+            "no corpus has the label angr; a.csv has angry, calm, sad; b.csv has anger, sad",
+        ),
+        (
+            ["A", "--corpus", "B", "--label", "anger"],
+            "--label is 'anger'; expected LABEL=CLASS, e.g. anger=angry",
+        ),
+        (
+            ["A", "--corpus", "B", "--label", "anger="],
+            "the label anger means nothing; expected a class, or - to leave its clips out",
+        ),
+        (
+            ["A", "--corpus", "B", "--label", "anger=angry", "--label", "anger=sad"],
+            "the label anger has two meanings: angry and sad",
+        ),
+        (
+            ["A", "--corpus", "nowhere.csv"],
+            "nowhere.csv does not exist; expected a RAVDESS folder or a manifest CSV",
+        ),
+        (["A", "--labels", "nowhere.csv"], "nowhere.csv: No such file"),
+        (
+            ["A", "--label", "angry=sad", "--label", "calm=sad"],
+            "a.csv is left with the classes sad; expected at least two",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [["train"], ["crossval", "--folds", "3"], ["evaluate", "--weights", "W"]],
+    ids=["train", "crossval", "evaluate"],
+)
+def test_bad_use_is_one_line_before_any_work(made, weights, tmp_path, capsys, command, arguments, message):
+    names = {"A": str(made / "a/a.csv"), "B": str(made / "b/b.csv"), "W": str(weights)}
+    out = (
+        []
+        if command[0] == "evaluate"
+        else ["--out", str(tmp_path / ("out.npz" if command[0] == "train" else "out")), *FEW]
+    )
+    capsys.readouterr()
+    status = main([*(names.get(word, word) for word in [*command, *arguments]), *out])
+    for short, name in names.items():
+        message = message.replace(f" {short};", f" {name};").replace(f" {short} ", f" {name} ")
+    error = capsys.readouterr().err.splitlines()
+    assert status == 2 and message in error[-1] and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "command", [["evaluate"], ["search", "--out", "x"], ["crossval", "--out", "x"], ["train", "--out", "x"]]
+)
+def test_without_a_corpus_it_says_what_to_give(command, capsys):
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert "DATA (a RAVDESS folder or a manifest CSV)" in error and "several --corpus" in error
+
+
+def test_crossval_scores_each_corpus_over_its_own_classes(made, both, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = [
+        "crossval",
+        *both,
+        *FEW,
+        "--folds",
+        "3",
+        "--runs",
+        "2",
+        "--workers",
+        "1",
+        "--cache",
+        str(made / "cache"),
+        "--out",
+        str(out),
+    ]
+    assert main(arguments) == 0
+    printed = capsys.readouterr()
+    assert (
+        "a.csv: 18 clips of 3 speakers; angry, calm, sad" in printed.err
+        and "b.csv: 12 clips of 3 speakers; angry, sad" in printed.err
+    )
+    journal, summary = Journal(str(out)), json.loads((out / "summary.json").read_text())
+    assert journal.config["corpora"] == {"a.csv": ["angry", "calm", "sad"], "b.csv": ["angry", "sad"]}
+    entries = journal.entries()
+    for (_, fold), entry in entries.items():
+        assert (
+            set(entry.speakers) == set(journal.config["folds"][fold]["test"])
+            and len(set(entry.speakers)) == 2
+        )
+        notes = load_checkpoint(out / "weights" / f"run-00-fold-{fold}.npz").notes
+        assert len(notes["speakers trained on"]) == 4 and not set(notes["speakers trained on"]) & set(
+            entry.speakers
+        )
+    for number, (name, own) in enumerate(journal.config["corpora"].items()):
+        for run in range(2):
+            mine = [[entry.labels, entry.predicted] for (r, _), entry in entries.items() if r == run]
+            chosen = [
+                np.char.startswith(entry.speakers, name) for (r, _), entry in entries.items() if r == run
+            ]
+            labels, predicted = (
+                np.concatenate([pair[k][of] for pair, of in zip(mine, chosen)]) for k in (0, 1)
+            )
+            expected = np.mean(
+                [(predicted[labels == k] == k).mean() for k in range(3) if ["angry", "calm", "sad"][k] in own]
+            )
+            assert abs(summary["corpora"][name]["UAR by run"][run] - expected) < 1e-15  # achieved 0
+        assert summary["corpora"][name]["clips"] == (18, 12)[number]
+    # in the first line, and in the table
+    assert "UAR among its classes" in printed.out and printed.out.count("a.csv") == 2
+    assert main(["crossval", "--report", str(out)]) == 0 and capsys.readouterr().out == printed.out
+    before = {path: path.read_bytes() for path in out.glob("predictions/*")}
+    assert main(arguments) == 0 and {path: path.read_bytes() for path in out.glob("predictions/*")} == before
+
+
+def test_leaving_one_corpus_out(made, both, tmp_path, capsys):
+    arguments = [
+        "crossval",
+        *both,
+        *FEW,
+        "--folds",
+        "corpus",
+        "--workers",
+        "1",
+        "--cache",
+        str(made / "cache"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main(arguments) == 2  # only a.csv has it
+    remedy = (
+        "fold 0: nobody but the speakers held out of training speaks calm; hold out others, or leave these"
+        " clips out with --label calm=-"
+    )
+    assert remedy in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert main([*arguments, "--label", "calm=-"]) == 0
+    config = Journal(str(tmp_path / "out")).config
+    assert [fold["test"] for fold in config["folds"]] == [
+        [f"{name}/{who}" for who in ("ann", "ben", "eve")] for name in ("a.csv", "b.csv")
+    ]
+    notes = load_checkpoint(tmp_path / "out/weights/run-00-fold-0.npz").notes
+    assert notes["speakers trained on"] == ["b.csv/ann", "b.csv/ben", "b.csv/eve"] and set(
+        notes["corpora"]
+    ) == {"a.csv", "b.csv"}
+    assert main([*arguments, "--label", "calm=-", "--validation"]) == 2
+    assert (
+        "leaves nobody to train on beside its test and validation speakers; take more folds, or give more"
+        " corpora" in capsys.readouterr().err
+    )
+    assert main(["crossval", str(made / "a/a.csv"), "--folds", "corpus", "--out", str(tmp_path / "one")]) == 2
+    assert "the folds 'corpus' need several corpora, and there is a.csv alone" in capsys.readouterr().err
+    assert main(["crossval", *both, "--out", str(tmp_path / "table")]) == 2
+    assert "the folds 'paper' need RAVDESS, and there are a.csv + b.csv" in capsys.readouterr().err
+
+
+def test_a_map_of_labels_says_the_same(made, tmp_path, capsys):
+    (tmp_path / "map.csv").write_text("corpus,label,class\nb.csv,anger,angry\n,calm,-\n")
+    paths = ["--corpus", str(made / "a/a.csv"), "--corpus", str(made / "b/b.csv")]
+    options = [*FEW, "--cache", str(made / "cache"), "--test", "a.csv/ann"]
+    assert (
+        main(
+            [
+                "train",
+                *paths,
+                *options,
+                "--labels",
+                str(tmp_path / "map.csv"),
+                "--out",
+                str(tmp_path / "1.npz"),
+            ]
+        )
+        == 0
+    )
+    assert (
+        main(
+            [
+                "train",
+                *paths,
+                *options,
+                "--label",
+                "anger=angry",
+                "--label",
+                "calm=-",
+                "--out",
+                str(tmp_path / "2.npz"),
+            ]
+        )
+        == 0
+    )
+    assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "2.npz").read_bytes()
+    assert load_checkpoint(tmp_path / "1.npz").classes == ("angry", "sad")
+    assert (
+        main(
+            [
+                "train",
+                *paths,
+                *options,
+                "--labels",
+                str(tmp_path / "map.csv"),
+                "--out",
+                str(tmp_path / "map.csv"),
+            ]
+        )
+        == 2
+    )
+    assert "which is also to be read" in capsys.readouterr().err
+    (tmp_path / "map.csv").write_text("label,class\n")
+    assert (
+        main(
+            [
+                "train",
+                *paths,
+                *options,
+                "--labels",
+                str(tmp_path / "map.csv"),
+                "--out",
+                str(tmp_path / "3.npz"),
+            ]
+        )
+        == 2
+    )
+    assert "map.csv lists no labels; expected one a line, with its class" in capsys.readouterr().err
+
+
+def test_weights_know_whom_they_heard_of_each_corpus(made, both, weights, capsys):
+    loaded = load_checkpoint(weights)
+    a, b = load_dataset(made / "a/a.csv"), load_dataset(made / "b/b.csv")
+    together = merge([a, b], {"anger": "angry"})
+    assert loaded.notes["corpora"] == {"a.csv": ["angry", "calm", "sad"], "b.csv": ["angry", "sad"]}
+    assert choose_speakers(loaded, a) == ["ann"] and seen_speakers(loaded, a) == ["ben", "eve"]
+    assert choose_speakers(loaded, b) == ["ann"] and seen_speakers(loaded, b) == ["ben", "eve"]
+    assert choose_speakers(loaded, together) == ["a.csv/ann", "b.csv/ann"]
+    assert seen_speakers(loaded, together) == ["a.csv/ben", "a.csv/eve", "b.csv/ben", "b.csv/eve"]
+    other = a._replace(name="c.csv")
+    assert choose_speakers(loaded, other) == ["ann", "ben", "eve"] and seen_speakers(loaded, other) == []
+    noted = loaded.notes["scores held out"]["corpora"]
+    capsys.readouterr()
+    for name, mapping in (("a.csv", []), ("b.csv", ["--label", "b.csv/anger=angry"])):
+        path = str(made / name[0] / name)
+        assert main(["evaluate", path, "--weights", str(weights), *mapping, "--format", "json"]) == 0
+        printed = capsys.readouterr()
+        found = json.loads(printed.out)
+        assert printed.err == "" and found["speakers"] == ["ann"] and found["UAR"] == noted[name]["uar"]
+    assert main(["evaluate", *both, "--weights", str(weights), "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {name: score["UAR by run"][0] for name, score in found["corpora"].items()} == {
+        name: noted[name]["uar"] for name in noted
+    }
+    assert main(["evaluate", str(made / "a/a.csv"), "--weights", str(weights), "--speakers", "all"]) == 0
+    assert (
+        "the weights were trained on speaker ben, eve: these scores are NOT those of unseen"
+        in capsys.readouterr().err
+    )
+
+
+def test_several_corpora_of_which_the_weights_know_one(made, both, tmp_path, capsys):
+    path = tmp_path / "w.npz"
+    train = ["train", str(made / "a/a.csv"), *FEW, "--cache", str(made / "cache"), "--test", "ann"]
+    assert main([*train, "--out", str(path)]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", *both, "--weights", str(path), "--format", "json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["speakers"] == ["a.csv/ann", "b.csv/ann", "b.csv/ben", "b.csv/eve"]
+    assert (
+        "the weights were trained on a.csv; whether they know speakers of b.csv cannot be told" in printed.err
+    )
+    assert main(["evaluate", *both, "--weights", str(path), "--speakers", "all"]) == 0
+    assert (
+        "trained on speaker a.csv/ben, a.csv/eve: these scores are NOT those of unseen speakers"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_corpus_without_held_out_speakers_is_named(made, both, tmp_path, capsys):
+    path = tmp_path / "w.npz"
+    train = ["train", *both, *FEW, "--cache", str(made / "cache")]
+    assert main([*train, "--test", "a.csv/ann", "--out", str(path)]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", *both, "--weights", str(path)]) == 0
+    assert "warning: nobody of b.csv is scored" in capsys.readouterr().err
+    alone = ["evaluate", str(made / "b/b.csv"), "--label", "anger=angry", "--weights", str(path)]
+    assert main(alone) == 2
+    assert "the weights hold out nobody of b.csv; name some with --speakers" in capsys.readouterr().err
+
+
+def test_scores_of_corpora_by_hand():
+    speakers = np.array(["a/1", "a/1", "a/2", "b/1", "b/1"])
+    probabilities = np.array(
+        [[0.5, 0.3, 0.2], [0.4, 0.5, 0.1], [0.1, 0.2, 0.7], [0.2, 0.5, 0.3], [0.6, 0.3, 0.1]]
+    )
+    run = Predictions(
+        tuple("12345"), speakers, np.array([0, 1, 2, 2, 0]), probabilities.argmax(axis=1), probabilities
+    )
+    found = corpus_scores({"a": ["x", "y", "z"], "b": ["x", "z"], "c": ["x"]}, ["x", "y", "z"], [run])
+    assert found["a"]["UAR by run"] == found["a"]["UAR among its classes by run"] == [1.0]
+    # y is no class of b
+    assert found["b"]["UAR by run"] == [0.5] and found["b"]["UAR among its classes by run"] == [1.0]
+    assert found["b"]["UAR interval"] is None and found["b"]["clips"] == 2 and "c" not in found
+
+
+def test_the_card_names_the_terms_of_every_corpus(weights):
+    from dataclasses import replace
+
+    loaded = load_checkpoint(weights)
+    corpora = {RAVDESS: ["angry"], "nemo.csv": ["angry"], "emospeech.csv": ["angry"], "mine.csv": ["angry"]}
+    loaded = replace(loaded, notes=loaded.notes | {"corpora": corpora, "command": "x"})
+    summary = {
+        "UAR": {"mean": 0.5, "std": None},
+        "UAR interval": [0.4, 0.6],
+        "UAR by fold": [0.5],
+        "runs": [0],
+    }
+    card = model_card({"robust": loaded}, {"robust": summary})
+    assert "`robust.npz` learnt from several corpora, whose terms hold together:" in card
+    for name in corpora:
+        assert f"- {name}: {TERMS.get(name, 'not stated')}" in card
+    assert all(terms.startswith("CC BY-NC-SA 4.0 (") for terms in TERMS.values())
+    alone = replace(loaded, notes={key: value for key, value in loaded.notes.items() if key != "corpora"})
+    assert "several corpora" not in model_card({"robust": alone}, {"robust": summary})

@@ -1,0 +1,128 @@
+"""The table of docs/accuracy.md, recomputed from the committed predictions."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from npreslstm.checkpoint import load_checkpoint
+from npreslstm.experiments.crossval import pooled_uar, summarise
+from npreslstm.experiments.packed import FILES, open_results
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+RESULTS = sorted(path.name for path in DOCS.glob("results/*"))
+
+pytestmark = pytest.mark.skipif(
+    not RESULTS, reason="docs/results is in the repository, not in the source distribution"
+)
+
+
+def committed(name):
+    return open_results(str(DOCS / "results" / name))
+
+
+def with_spread(score):
+    return f"{score['mean']:.4f}" + ("" if score["std"] is None else f" ± {score['std']:.4f}")
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_results_are_two_files(name):
+    assert sorted(path.name for path in (DOCS / "results" / name).iterdir()) == sorted(FILES)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_the_row_is_what_the_predictions_give(name):
+    journal = committed(name)
+    summary = summarise(journal.config, journal.entries())
+    low, high = summary["UAR interval"]
+    folds = " ".join(f"{value:.4f}" for value in summary["UAR by fold"])
+    together = "" if summary["ensemble UAR"] is None else f"{summary['ensemble UAR']:.4f}"
+    cells = [
+        f"`{name}`",
+        len(summary["runs"]),
+        with_spread(summary["UAR"]),
+        f"{low:.4f} to {high:.4f}",
+        f"{summary['accuracy']['mean']:.4f}",
+    ]
+    page = (DOCS / "accuracy.md").read_text(encoding="utf-8")
+    assert "| " + " | ".join(map(str, [*cells, folds, together])).rstrip() + " |" in page
+    if len(summary["runs"]) > 1:
+        assert f"    {name}: " + " ".join(f"{value:.4f}" for value in summary["UAR by run"]) + "\n" in page
+    assert f"(`{name}`) | {with_spread(summary['UAR'])} | {len(summary['runs'])} |" in page
+    assert journal.summary["UAR"] == summary["UAR"]
+
+
+def test_the_speakers_of_the_bundled_files_are_not_needed_for_the_decisions():
+    means, names = [], ("mcu-labels", "mcu-100-epochs", "mcu-200-epochs", "mcu-lr-2e-3", "mcu")
+    for name in names:
+        entries = committed(name).entries()
+        runs = {run for run, _ in entries}
+        means.append(np.mean([pooled_uar([entries[run, fold] for fold in range(1, 5)], 8) for run in runs]))
+    page = " ".join((DOCS / "accuracy.md").read_text(encoding="utf-8").split())
+    assert means == sorted(means)
+    assert "On folds 1 to 4 alone, without the speakers that the bundled files are tested on, " in page
+    *before, last = names
+    *figures, of_last = (f"{mean:.4f}" for mean in means)
+    assert (
+        ", ".join(f"`{name}`" for name in before) + f" and `{last}` give {', '.join(figures)} and {of_last}."
+        in page
+    )
+
+
+def test_differences_run_by_run():
+    page = " ".join((DOCS / "accuracy.md").read_text(encoding="utf-8").split())
+    found = re.findall(
+        r"- \*\*`([\w-]+)`\*\*((?:(?!- \*\*).)*?)Run by run, (?:it lies|they lie) ([\d.]+ ± [\d.]+) above"
+        r" `([\w-]+)`",
+        page,
+    )
+    assert len(found) == page.count("Run by run") == 6
+    for name, _, stated, other in found:
+        runs, others = (committed(which).summary["UAR by run"] for which in (name, other))
+        difference = np.subtract(runs, others)
+        assert stated == f"{difference.mean():.4f} ± {difference.std(ddof=1):.4f}"
+
+
+def test_what_the_four_teachers_know_together():
+    journal = committed("mcu-labels")
+    four = {key: entry for key, entry in journal.entries().items() if key[0] in (6, 7, 8, 9)}
+    assert f"Together these four score {summarise(journal.config, four)['ensemble UAR']:.4f}" in (
+        DOCS / "accuracy.md"
+    ).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_no_scored_speaker_was_trained_on(name):
+    """By the committed configuration: the folds cover all speakers once, and the statistics are of training
+    speakers.
+    """
+    config = committed(name).config
+    tested = [speaker for fold in config["folds"] for speaker in fold["test"]]
+    assert sorted(tested, key=int) == [str(k) for k in range(1, 25)]
+    assert config["scored speakers"] == [fold["test"] for fold in config["folds"]]
+    assert name == "original" or (config["recipe"]["statistics"], config["recipe"]["keep"]) == (
+        "training",
+        "last",
+    )
+
+
+def test_the_readme_has_the_same_figures():
+    readme = " ".join((DOCS.parent / "README.md").read_text(encoding="utf-8").split())
+    page = (DOCS / "accuracy.md").read_text(encoding="utf-8")
+    names = re.findall(r"`(\w+)`", re.search(r"\| UAR \(95 % over speakers\) \|(.*)", page)[1])
+    over_conditions = dict(
+        zip(names, re.findall(r"\*\*(0\.\d{4})\*\*", re.search(r"\| \*\*mean\*\* \|(.*)", page)[1]))
+    )
+    as_recorded = dict(zip(names, re.findall(r"(0\.\d{4}) \(", re.search(r"\| as recorded \|(.*)", page)[1])))
+    for name in ("robust", "mcu", "paper"):
+        uar = f"{load_checkpoint(name).notes['scores held out']['uar']:.4f}"
+        assert re.search(rf"\| `{name}`[^|]*\|[^|]*\| {uar} \| {over_conditions[name]} \|", readme), name
+        assert re.search(rf"\| `{name}\.npz`.*\| {uar} \|", page) and as_recorded[name] == uar
+    scores = {
+        name: open_results(str(DOCS / "results" / name)).summary["UAR"]
+        for name in ("paper", "mcu", "mcu-three-speeds")
+    }
+    means = {name: with_spread(score) for name, score in scores.items()}
+    assert f"recipe gives {means['paper']} with `paper` and {means['mcu']} with `mcu`" in readme
+    assert f"and the latter {means['mcu-three-speeds']} where each clip is heard at three speeds" in readme

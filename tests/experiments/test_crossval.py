@@ -1,0 +1,484 @@
+"""Cross-validation: honest splits, the folder of results, students, clear errors before any work."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from crossval_runs import (
+    EPOCHS,
+    FOLDS,
+    RUNS,
+    SMALL,
+    command,
+    finished,
+    plan_of,
+    quick_recipe,
+    results,
+    small_model,
+)
+from samples import voice, write_wav
+
+from npreslstm.checkpoint import load_checkpoint
+from npreslstm.cli import main
+from npreslstm.errors import InputError
+from npreslstm.experiments import crossval as cv
+from npreslstm.experiments.journal import Journal, lock_folder
+from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
+from npreslstm.formats.plain_data import differences
+from npreslstm.training.dataset import load_dataset
+from npreslstm.training.fit import Examples
+from npreslstm.training.recipe import training_features
+
+
+def test_every_clip_is_predicted_once_a_run_by_its_own_fold(whole, corpus):
+    journal = Journal(str(whole))
+    entries = journal.entries()
+    assert list(entries) == [(run, fold) for run in range(RUNS) for fold in range(FOLDS)]
+    for run in range(RUNS):
+        pooled = cv.pooled([entries[run, fold] for fold in range(FOLDS)])
+        assert sorted(pooled.files) == sorted(str(k) for k in range(24))
+        assert all("ab"[label] == "ab"[int(name) % 2] for name, label in zip(pooled.files, pooled.labels))
+    np.testing.assert_allclose(entries[0, 0].probabilities.sum(axis=1), 1, rtol=0, atol=1e-5)  # five decimals
+    seeds = {journal.history(*key)["seed"] for key in entries}
+    assert len(seeds) == RUNS * FOLDS and cv.fold_seed(7, 0, 0) in seeds
+    assert (entries[0, 0].probabilities != entries[1, 0].probabilities).any()
+    assert len(journal.history(0, 0)["loss"]) == EPOCHS and os.listdir(whole / "snapshots") == []
+
+
+def predictions_with(examples, names, plan, changed, monkeypatch):
+    """Predictions of fold 0 when the features of some clips are noise."""
+    rng = np.random.default_rng(0)
+    variants = list(examples.variants)
+    for n in changed:
+        variants[n] = [rng.normal(0, 100, frames.shape).astype(np.float32) for frames in variants[n]]
+    monkeypatch.setattr(cv, "open_examples", lambda store: (examples._replace(variants=variants), names))
+    split = plan.split(plan.folds[0], examples.speakers)
+    return cv.run_fold(cv.FoldTask(0, 0, 1, "", split, plan.model, plan.recipe, None)).predictions
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"hold_validation": True}, {"recipe": quick_recipe(1, keep="best")}],
+    ids=["last", "validation", "best"],
+)
+def test_test_speakers_have_no_part_in_what_predicts_them(corpus, whole, monkeypatch, options):
+    plan = plan_of(corpus, **options)
+    examples, names = open_examples(str(next(whole.glob("features/corpus-*"))))
+    tested = plan.split(plan.folds[0], examples.speakers).test
+    plain = predictions_with(examples, names, plan, (), monkeypatch)
+    others = predictions_with(examples, names, plan, tested[1:], monkeypatch)
+    assert (plain.probabilities[0] == others.probabilities[0]).all() and (
+        plain.probabilities[1:] != others.probabilities[1:]
+    ).any()
+
+
+def test_inner_scores_never_see_a_test_speaker(corpus, whole, monkeypatch):
+    plan = plan_of(corpus, inner=True)
+    examples, names = open_examples(str(next(whole.glob("features/corpus-*"))))
+    tested = np.flatnonzero(np.isin(examples.speakers, plan.folds[0].test))
+    plain = predictions_with(examples, names, plan, (), monkeypatch)
+    assert set(plain.speakers) == set(plan.folds[0].validation)
+    assert (
+        plain.probabilities == predictions_with(examples, names, plan, tested, monkeypatch).probabilities
+    ).all()
+
+
+def test_statistics_of_all_speakers_only_where_the_recipe_asks(corpus, whole, monkeypatch):
+    plan = plan_of(corpus, recipe=quick_recipe(1, statistics="all"))
+    examples, names = open_examples(str(next(whole.glob("features/corpus-*"))))
+    tested = plan.split(plan.folds[0], examples.speakers).test
+    plain = predictions_with(examples, names, plan, (), monkeypatch)
+    others = predictions_with(examples, names, plan, tested[1:], monkeypatch)
+    assert (plain.probabilities[0] != others.probabilities[0]).any()
+
+
+@pytest.mark.parametrize(
+    "options, trained, validated, scored",
+    [
+        ({}, 16, 0, "test"),
+        ({"hold_validation": True}, 8, 8, "test"),
+        ({"recipe": quick_recipe(1, keep="best")}, 8, 8, "test"),
+        ({"inner": True}, 8, 8, "validation"),
+    ],
+)
+def test_who_trains_who_validates_who_is_scored(corpus, options, trained, validated, scored):
+    plan = plan_of(corpus, **options)
+    speakers = np.array([clip.speaker for clip in plan.dataset.clips])
+    for fold in plan.folds:
+        split = plan.split(fold, speakers)
+        assert (len(split.train), len(split.validation)) == (trained, validated)
+        assert set(speakers[split.test]) == set(getattr(fold, scored))
+        assert not set(speakers[split.train]) & set(fold.test)
+
+
+def test_more_runs_are_added_to_those_that_are_there(corpus, whole, tmp_path):
+    arguments = command(corpus, whole, tmp_path / "out", "--workers", "1")
+    assert main([*arguments, "--runs", "1"]) == 0
+    assert json.loads((tmp_path / "out/summary.json").read_text())["UAR"]["std"] is None
+    assert main(arguments) == 0
+    assert results(tmp_path / "out") == results(whole)
+
+
+def test_the_report_follows_from_config_and_predictions_alone(whole, tmp_path, capsys):
+    shutil.copytree(whole / "predictions", tmp_path / "predictions")
+    shutil.copy(whole / "config.json", tmp_path)
+    assert main(["crossval", "--report", str(tmp_path), "--format", "json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary == json.loads((whole / "summary.json").read_text())
+    assert main(["crossval", "--report", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert (
+        f"UAR {summary['UAR']['mean']:.4f} +- {summary['UAR']['std']:.4f}" in printed
+        and "true / predicted, %" in printed
+    )
+    for key, words in (("ECE", "expected calibration error"), ("NLL", "negative log-likelihood")):
+        assert f"{words} {summary[key]['mean']:.4f} +- {summary[key]['std']:.4f}\n" in printed
+    assert "the 6 trainings took" not in printed  # where the history is not there
+    os.remove(tmp_path / "predictions" / "run-01-fold-2.csv")
+    assert main(["crossval", "--report", str(tmp_path)]) == 0
+    assert "run 1 is left out: 2 of 3 folds are done" in capsys.readouterr().out
+
+
+def test_the_summary_by_hand():
+    config = {"classes": ["a", "b"], "folds": [{}, {}]}
+
+    def entry(names, labels, predicted):
+        speakers = np.array([name[0] for name in names])
+        return cv.Predictions(
+            tuple(names), speakers, np.array(labels), np.array(predicted), np.eye(2)[predicted]
+        )
+
+    entries = {
+        (0, 0): entry(["x1", "x2"], [0, 1], [0, 1]),
+        (0, 1): entry(["y1", "y2"], [0, 1], [1, 1]),
+        (1, 0): entry(["x1", "x2"], [0, 1], [0, 1]),
+        (1, 1): entry(["y1", "y2"], [0, 1], [0, 1]),
+        (2, 1): entry(["y1", "y2"], [0, 1], [0, 0]),
+    }
+    summary = cv.summarise(config, entries)
+    assert (summary["runs"], summary["unfinished"], summary["clips"]) == ([0, 1], [[2, 1]], 4)
+    assert summary["UAR by run"] == [0.75, 1.0] and summary["UAR"] == {
+        "mean": 0.875,
+        "std": np.std([0.75, 1.0], ddof=1),
+    }
+    assert summary["recalls"]["a"]["mean"] == 0.75 and summary["recalls"]["b"] == {"mean": 1.0, "std": 0.0}
+    assert summary["UAR by fold"] == [1.0, 0.75] and summary["confusion"] == [[3, 1], [0, 4]]
+    assert summary["UAR interval"] == [0.75, 1.0]  # twice y, twice x
+    # sure of all, wrong once of four
+    assert summary["ECE"] == {"mean": 0.125, "std": np.std([0.25, 0.0], ddof=1)}
+    np.testing.assert_allclose(summary["NLL"]["mean"], -np.log(5e-6) / 8, rtol=2e-16)
+    assert summary["ensemble UAR"] == 1.0  # the tie of y1 goes to the first class
+    assert (
+        cv.summarise(config, {key: entry for key, entry in entries.items() if key[0] == 0})["ensemble UAR"]
+        is None
+    )
+
+
+def test_a_folder_of_another_configuration_is_refused_before_any_work(corpus, whole, capsys):
+    arguments = [
+        "crossval",
+        str(corpus),
+        *SMALL,
+        "--runs",
+        "3",
+        "--out",
+        str(whole),
+        "--set",
+        "lr=0.5",
+        "--hidden",
+        "5",
+    ]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert (
+        "holds results of another configuration: model.hidden_size is 4 there and 5 here; recipe.lr is 0.002"
+        " there and 0.5 here" in error
+    )
+    assert finished(whole) == RUNS * FOLDS
+
+
+def test_a_clip_that_changed_is_another_configuration(corpus, tmp_path):
+    shutil.copytree(corpus.parent, tmp_path / "c")
+    before = corpus_digest(load_dataset(tmp_path / "c/corpus.csv"))
+    assert before == corpus_digest(load_dataset(corpus))
+    write_wav(tmp_path / "c/3.wav", voice(0.3, seed=99))
+    assert before != corpus_digest(load_dataset(tmp_path / "c/corpus.csv"))
+    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}, "d": 3}) == [
+        "a.c is 2 there and null here",
+        "d is null there and 3 here",
+    ]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda text: text[: len(text) // 2], "is damaged"),
+        (
+            lambda text: text.replace("file,", "name,"),
+            "is damaged .*expected the columns file, speaker, true, predicted",
+        ),
+        (
+            lambda text: "\n".join(text.splitlines()[:-1]),
+            "is not of the speakers .* with all their clips: delete it, and run again",
+        ),
+        (lambda text: text.replace(",a,", ",z,"), "is damaged"),
+    ],
+)
+def test_a_damaged_entry_is_named(whole, tmp_path, change, message):
+    shutil.copytree(whole / "predictions", tmp_path / "predictions")
+    shutil.copy(whole / "config.json", tmp_path)
+    entry = tmp_path / "predictions" / "run-01-fold-0.csv"
+    entry.write_text(change(entry.read_text()))
+    with pytest.raises(InputError, match=f"run-01-fold-0.csv {message}"):
+        Journal(str(tmp_path)).entries()
+
+
+def test_bad_input_is_one_line_before_any_work(corpus, tmp_path, capsys):
+    def error(*arguments):
+        assert main(["crossval", *map(str, arguments)]) == 2
+        lines = capsys.readouterr().err.splitlines()
+        return lines[-1]
+
+    out = tmp_path / "out"
+    assert "give DATA" in error(corpus)
+    assert "holds no cross-validation: there is no config.json" in error("--report", tmp_path)
+    assert "the folds 'paper' need RAVDESS's actors 1 to 24" in error(corpus, "--out", out)
+    assert "too few for 7 folds" in error(corpus, "--folds", 7, "--out", out)
+    assert "fold 0 leaves nobody to train on" in error(corpus, "--folds", 2, "--inner", "--out", out)
+    assert "runs is 0" in error(corpus, "--folds", 3, "--runs", 0, "--out", out)
+    assert "workers is 0" in error(corpus, *SMALL, "--workers", 0, "--out", out)
+    assert "seed is -1" in error(corpus, "--folds", 3, "--seed", -1, "--out", out)
+    assert "recipe is 'mine.json'; expected default, student, robust, original or a JSON file" in error(
+        corpus, "--recipe", "mine.json", "--out", out
+    )
+
+
+def test_unreadable_clips_are_listed_before_training(corpus, tmp_path, capsys):
+    shutil.copytree(corpus.parent, tmp_path / "c")
+    for name in ("5.wav", "6.wav"):
+        (tmp_path / "c" / name).write_bytes(b"not audio")
+    assert (
+        main(
+            [
+                "crossval",
+                str(tmp_path / "c/corpus.csv"),
+                *SMALL,
+                "--workers",
+                "1",
+                "--out",
+                str(tmp_path / "out"),
+            ]
+        )
+        == 2
+    )
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "2 of 24 clips cannot be used" in error and "5.wav" in error and "6.wav" in error
+
+
+def test_students_learn_from_the_networks_of_their_own_fold(corpus, whole, tmp_path, capsys):
+    more = tmp_path / "more" / "weights"
+    more.mkdir(parents=True)
+    for fold in range(FOLDS):
+        shutil.copy(whole / "weights" / f"run-01-fold-{fold}.npz", more)
+    arguments = command(
+        corpus,
+        whole,
+        tmp_path / "out",
+        "--teachers",
+        str(whole),
+        "--teachers",
+        str(more.parent),
+        "--workers",
+        "1",
+    )
+    assert main(arguments) == 0
+    journal = Journal(str(tmp_path / "out"))
+    teachers = [
+        [load_checkpoint(whole / "weights" / f"run-{run:02}-fold-{fold}.npz").sha256 for run in (0, 1, 1)]
+        for fold in range(FOLDS)
+    ]
+    assert journal.config["teachers"] == teachers
+    assert "learnt from networks of the same folds: 3 3 3 of folds 0 to 2" in capsys.readouterr().out
+    student = load_checkpoint(tmp_path / "out" / "weights" / "run-01-fold-2.npz")
+    assert student.notes["teachers"] == teachers[2] and results(tmp_path / "out") != results(whole)
+    entry = journal.entries()[1, 2]
+    assert student.notes["scores held out"]["accuracy"] == (entry.predicted == entry.labels).mean()
+    (more / "run-01-fold-1.npz").unlink()
+    assert (
+        main(
+            command(
+                corpus, whole, tmp_path / "none", "--teachers", str(whole), "--teachers", str(more.parent)
+            )
+        )
+        == 2
+    )
+    assert "has no networks of fold 1" in capsys.readouterr().err and not (tmp_path / "none").exists()
+
+
+def test_what_is_no_folder_of_results_is_one_line(whole, tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"what": "else"}')
+    assert main(["crossval", "--report", str(tmp_path)]) == 2
+    assert (
+        "is not that of a cross-validation; expected a folder that npreslstm crossval --out wrote"
+        in capsys.readouterr().err
+    )
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    assert main(["crossval", "--report", str(tmp_path)]) == 2 and "is damaged" in capsys.readouterr().err
+    config = json.loads((whole / "config.json").read_text())
+    for change in (
+        {"folds": 5},
+        {"classes": 5},
+        {"classes": [1]},
+        {"scored speakers": []},
+        {"scored speakers": [[1], ["a"], []]},
+        {"clips": {}},
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(config | change))
+        assert (
+            main(["crossval", "--report", str(tmp_path)]) == 2
+            and "is not that of a cross-validation" in capsys.readouterr().err
+        )
+    shutil.copytree(whole, tmp_path / "out")
+    shutil.copy(
+        whole / "predictions" / "run-00-fold-0.csv", tmp_path / "out" / "predictions" / "run-00-fold-7.csv"
+    )
+    assert main(["crossval", "--report", str(tmp_path / "out")]) == 2
+    assert (
+        "run-00-fold-7.csv in " in (said := capsys.readouterr().err)
+        and "is of no fold: there are 3, from 0" in said
+    )
+
+
+def test_two_processes_cannot_work_on_one_folder(corpus, whole):
+    pytest.importorskip("fcntl")
+    plan = cv.Plan.make(
+        load_dataset(corpus), "3", training_features("mcu"), small_model(), quick_recipe(EPOCHS), seed=7
+    )
+    with lock_folder(str(whole)), pytest.raises(InputError, match="another process is working on"):
+        cv.crossval(plan, 2, str(whole))
+
+
+ROUNDS, RACERS = 60, 4
+RACE = """
+import os, sys, time
+from npreslstm.errors import InputError
+from npreslstm.experiments.journal import Journal, lock_folder
+base, racer, config = sys.argv[1], sys.argv[2], {config}
+for k in range({rounds}):
+    folder, ready, done = (os.path.join(base, f"{{kind}}{{k}}") for kind in ("", "ready", "done"))
+    open(ready + racer, "w").close()
+    while sum(name.startswith(f"ready{{k}}-") for name in os.listdir(base)) < {racers}:
+        pass
+    try:
+        with lock_folder(folder):
+            Journal(folder, config)
+            open(os.path.join(folder, "inside" + racer), "w").close()
+            open(done + racer, "w").close()
+            while sum(name.startswith(f"done{{k}}-") for name in os.listdir(base)) < {racers}:
+                time.sleep(0.001)
+    except InputError:
+        open(done + racer, "w").close()
+"""
+
+
+def test_of_all_who_come_at_once_one_works(tmp_path):
+    """Each folder is new to all: who makes its config.json, and who locks it, is decided in one step."""
+    pytest.importorskip("fcntl")
+    config = {
+        "data": "d", "classes": ["a"], "clips": {}, "scored speakers": [], "validation speakers": "", "seed": 0, "folds": [],
+        "model": {"kind": "", "hidden_size": 1}, "features": {}, "recipe": {"statistics": "", "keep": ""},
+    }  # fmt: skip
+    code = RACE.format(config=config, rounds=ROUNDS, racers=RACERS)
+    racers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), f"-{n}"]) for n in range(RACERS)]
+    assert [racer.wait() for racer in racers] == [0] * RACERS
+    for k in range(ROUNDS):
+        assert len(list((tmp_path / str(k)).glob("inside-*"))) == 1
+        assert not list((tmp_path / str(k)).glob(".*"))
+
+
+def test_the_store_gives_back_what_was_stored(corpus, whole):
+    data = load_dataset(corpus)
+    store = store_examples(
+        str(whole / "features"), data, corpus_digest(data), training_features("mcu"), (1.0,)
+    )
+    examples, names = open_examples(store)
+    assert isinstance(examples, Examples) and len(names) == 24 and examples.classes == ("a", "b")
+    from npreslstm.audio.features import extract_file
+
+    for clip, variants in zip(data.clips, examples.variants):
+        assert len(variants) == 1 and (variants[0] == extract_file(clip.path, training_features("mcu"))).all()
+    assert examples.labels.tolist() == [clip.label for clip in data.clips]
+
+
+def test_a_store_with_any_bit_flipped_is_refused_and_made_anew(corpus, whole, tmp_path):
+    data, rng = load_dataset(corpus), np.random.default_rng(0)
+    cache = shutil.copytree(whole / "features", tmp_path / "features")
+    (store,) = cache.glob("corpus-*")
+    arguments = str(cache), data, corpus_digest(data), training_features("mcu"), (1.0,)
+    for name in ("rows.npy", "about.json"):
+        content = (store / name).read_bytes()
+        for at in rng.choice(8 * len(content), 100, replace=False):
+            flipped = bytearray(content)
+            flipped[at // 8] ^= 1 << int(at % 8)
+            (store / name).write_bytes(flipped)
+            try:
+                examples, names = open_examples(str(store))
+            except InputError:
+                continue
+            assert name == "rows.npy" and at < 8 * 128  # a blank of the header of rows.npy
+        assert store_examples(*arguments) == str(store)
+        assert (store / "rows.npy").read_bytes() == next(
+            (whole / "features").glob("corpus-*/rows.npy")
+        ).read_bytes()
+        open_examples(str(store))
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "about.json"])
+def test_a_damaged_store_is_one_line(whole, tmp_path, name):
+    store = shutil.copytree(next(whole.glob("features/corpus-*")), tmp_path / "store")
+    (store / name).write_bytes((store / name).read_bytes()[:200])
+    with pytest.raises(InputError, match=f"{name} is .*: delete .*store"):
+        open_examples(str(store))
+
+
+def test_the_original_recipe_runs(corpus, tmp_path, capsys):
+    arguments = [
+        "--folds",
+        "3",
+        "--config",
+        "mcu",
+        "--hidden",
+        "4",
+        "--recipe",
+        "original",
+        "--set",
+        "epochs=1",
+        "--workers",
+        "1",
+    ]
+    assert main(["crossval", str(corpus), *arguments, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr()
+    assert (
+        "validation speakers are kept out of training" in printed.err
+        and "not an honest protocol" in printed.out
+    )
+    config = json.loads((tmp_path / "out/config.json").read_text())
+    assert config["recipe"]["padding"] == "original" and config["recipe"]["optimizer"] == "adam"
+
+
+def test_networks_go_on_from_those_of_another_cross_validation(corpus, whole, tmp_path, capsys):
+    out = tmp_path / "on"
+    run = command(corpus, whole, out, "--start", str(whole), "--set", "epochs=1")
+    assert main(run) == 0
+    began, went_on = Journal(str(whole)), Journal(str(out))
+    for key in went_on.entries():
+        begun = load_checkpoint(began.path("weights", *key))
+        assert load_checkpoint(went_on.path("weights", *key)).notes["started from"] == begun.sha256
+        assert begun.sha256 in went_on.config["started from"][key[1]]
+    capsys.readouterr()
+    assert main(command(corpus, whole, tmp_path / "other", "--start", str(tmp_path))) == 2
+    assert "has no networks of fold 0" in capsys.readouterr().err

@@ -1,0 +1,403 @@
+"""What other projects' tests import, and the examples of docs/testing.md."""
+
+import contextlib
+import re
+import subprocess
+import sys
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reference import lstm as reference_lstm
+
+from npreslstm.errors import InputError
+from npreslstm.layers.activations import softmax
+from npreslstm.layers.lstm import GATES
+from npreslstm.model import ResLSTM
+from npreslstm.schema import ModelConfig
+from npreslstm.testing import (
+    TOLERANCES,
+    assert_lstm_equal,
+    assert_tensors_equal,
+    assert_trace_equal,
+    from_keras,
+    from_onnx,
+    trace,
+    trace_lstm,
+)
+from npreslstm.testing.recurrent import PARAMETERS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
+EXACT = 1e-14  # achieved 2e-15, float64
+N, T, D, H = 3, 6, 4, 5
+LENGTHS = np.array([4, 6, 2])
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def weights_of(rng, bidirectional=False):
+    state = {}
+    for direction in ("", "_reverse")[: 1 + bidirectional]:
+        for name, shape in (
+            ("weight_ih", (4 * H, D)),
+            ("weight_hh", (4 * H, H)),
+            ("bias_ih", (4 * H,)),
+            ("bias_hh", (4 * H,)),
+        ):
+            state[f"{name}_l0{direction}"] = rng.normal(0, 0.5, shape)
+    return state
+
+
+def example_blocks():
+    """The page's Python examples, each with the output that is printed below it."""
+    found = re.findall(
+        r"^## (.+?)\n|```python\n(.*?)```(?:\n\n```\n(.*?)```)?",
+        PAGE.read_text(encoding="utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+    blocks, heading = [], None
+    for title, code, output in found:
+        heading = title or heading
+        if code:
+            marks = [pytest.mark.oracle] if heading in ("PyTorch", "Keras", "ONNX") else []
+            blocks.append(pytest.param(code, output, id=heading, marks=marks))
+    return blocks
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
+@pytest.mark.parametrize("code, output", example_blocks())
+def test_the_pages_examples(code, output, capsys, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    for module in ("torch", "keras", "onnx", "onnxruntime"):
+        if re.search(rf"^import {module}$", code, re.MULTILINE):
+            pytest.importorskip(module)
+    exec(compile(code, str(PAGE), "exec"), {})
+    assert capsys.readouterr().out == output
+
+
+def test_the_page_states_the_tolerances():
+    page = PAGE.read_text(encoding="utf-8").replace("\n", " ")
+    assert (
+        "{float64:.0e} for float64, {float32:.0e} for float32, {float16:.0e} for float16".format(
+            **TOLERANCES
+        ).replace("e-0", "e-")
+        in page
+    )
+
+
+# --- traces ---
+
+
+def test_a_trace_of_an_lstm_equals_the_reference(rng):
+    weights, x = weights_of(rng, bidirectional=True), rng.normal(size=(N, T, D))
+    tensors = trace_lstm(weights, x, LENGTHS)
+    assert list(tensors) == [
+        f"{layer}.{name}" for layer in ("l0", "l0_reverse") for name in (*GATES, "c", "h")
+    ] + ["y", "h_n", "c_n"]
+    for n, length in enumerate(LENGTHS):
+        for k, (layer, step) in enumerate((("l0", 1), ("l0_reverse", -1))):
+            suffix = layer.removeprefix("l0")
+            states, h, c = reference_lstm(
+                x[n, :length][::step], *(weights[f"{name}_l0{suffix}"] for name in PARAMETERS)
+            )
+            np.testing.assert_allclose(tensors[f"{layer}.h"][n, :length], states[::step], rtol=0, atol=EXACT)
+            np.testing.assert_allclose(tensors["h_n"][k, n], h, rtol=0, atol=EXACT)
+            np.testing.assert_allclose(tensors["c_n"][k, n], c, rtol=0, atol=EXACT)
+        for layer, last in (("l0", length - 1), ("l0_reverse", 0)):
+            np.testing.assert_array_equal(
+                tensors[f"{layer}.c"][n, last], tensors["c_n"][int(layer != "l0"), n]
+            )
+    gates = {gate: tensors[f"l0.{gate}"] for gate in GATES}
+    c = tensors["l0.c"]
+    before = np.concatenate([np.zeros((N, 1, H)), c[:, :-1]], axis=1)
+    valid = np.arange(T) < LENGTHS[:, None]
+    np.testing.assert_allclose(
+        c[valid], (gates["f"] * before + gates["i"] * gates["g"])[valid], rtol=0, atol=EXACT
+    )
+    assert not any(tensor[~valid].any() for name, tensor in tensors.items() if name not in ("h_n", "c_n"))
+
+
+@pytest.mark.parametrize(
+    "config", [{}, {"kind": "lstm-sa"}, {"num_layers": 2, "attention_vectors": 3, "head_combine": True}]
+)
+def test_a_trace_of_the_model(rng, config):
+    """Its stages lead from one to the next, its logits are those of the reference layers."""
+    model = ResLSTM(ModelConfig(input_size=D, hidden_size=H, num_classes=3, **config), rng)
+    for name, tensor in model.tensors.items():
+        if name.startswith("bn") and tensor.dtype == np.float32:
+            tensor += rng.random(tensor.shape).astype(np.float32)
+    x = rng.normal(size=(N, T, D)).astype(np.float32)
+    tensors = trace(model, x, LENGTHS)
+    reference = ResLSTM(model.config, dtype=np.float64, backend="reference")
+    reference.load_state_dict(model.state_dict())
+    logits, attention = reference.infer(x, LENGTHS)
+    np.testing.assert_allclose(tensors["logit"], logits, rtol=0, atol=1e-13)  # achieved 2e-15
+    for n, length in enumerate(LENGTHS):
+        np.testing.assert_allclose(tensors["weight"][n, :length], attention[n, :length], rtol=0, atol=EXACT)
+        np.testing.assert_allclose(
+            softmax(tensors["score"][n, :length]), attention[n, :length], rtol=0, atol=EXACT
+        )
+        assert not any(
+            tensors[name][n, length:].any() for name in list(tensors)[: list(tensors).index("context")]
+        )
+    np.testing.assert_allclose(tensors["probability"], softmax(logits), rtol=0, atol=EXACT)
+    last = "lstm" if model.config.kind == "lstm-sa" else "lstm2"
+    h = tensors[f"{last}.l{model.config.num_layers - 1}.h"]
+    np.testing.assert_allclose(
+        tensors["context"], np.einsum("nt,nth->nh", tensors["weight"], h), rtol=0, atol=EXACT
+    )
+    if last == "lstm2":
+        residual = tensors["residual"]
+        np.testing.assert_array_equal(
+            residual, tensors["input"] + tensors[f"lstm1.l{model.config.num_layers - 1}.h"]
+        )
+        gamma, beta, mean, var = (
+            model.tensors[f"bn_residual.{name}"].astype(float)
+            for name in ("weight", "bias", "running_mean", "running_var")
+        )
+        valid = np.arange(T) < LENGTHS[:, None]
+        np.testing.assert_allclose(
+            tensors["normalised"][valid],
+            (gamma * (residual - mean) / np.sqrt(var + 1e-5) + beta)[valid],
+            rtol=0,
+            atol=EXACT,
+        )
+
+
+def test_without_lengths_all_frames_count(rng):
+    model, x = (
+        ResLSTM(ModelConfig(input_size=D, hidden_size=H, num_classes=3), rng),
+        rng.normal(size=(N, T, D)),
+    )
+    whole = trace(model, x, np.full(N, T))
+    assert all(np.array_equal(tensor, whole[name]) for name, tensor in trace(model, x).items())
+    assert_trace_equal(whole, model, x)
+
+
+# --- failures ---
+
+
+def wrong(found, *arguments, **options):
+    """The message of the AssertionError that a comparison must raise."""
+    with pytest.raises(AssertionError) as error:
+        assert_lstm_equal(found, *arguments, **options)
+    return str(error.value)
+
+
+def test_an_equal_output_passes_in_every_form(rng):
+    weights, x = weights_of(rng, True), rng.normal(size=(N, T, D))
+    h0, c0 = rng.normal(size=(2, 2, N, H))
+    tensors = trace_lstm(weights, x, LENGTHS, h0, c0)
+    states = tensors["h_n"], tensors["c_n"]
+    assert_lstm_equal(tensors["y"], weights, x, LENGTHS, h0, c0)
+    assert_lstm_equal((tensors["y"], states), weights, x, LENGTHS, h0, c0)
+    assert_lstm_equal((tensors["y"][:, : LENGTHS.max()], states), weights, x, LENGTHS.tolist(), h0, c0)
+    assert_lstm_equal([tensors["y"], list(states)], weights, x, LENGTHS, h0, c0)
+    assert_lstm_equal((tensors["y"], None), weights, x, LENGTHS, h0, c0)
+    assert_lstm_equal((tensors["y"], np.stack(states)), weights, x, LENGTHS, h0, c0)
+    assert_lstm_equal(tensors["y"].tolist(), weights, x, LENGTHS, h0, c0)
+    for dtype in (np.float32, np.float16):
+        assert_lstm_equal(tensors["y"].astype(dtype), weights, x, LENGTHS, h0, c0)
+
+
+def test_the_message_names_tensor_frame_and_unit(rng):
+    weights, x = weights_of(rng), rng.normal(size=(N, T, D))
+    tensors = trace_lstm(weights, x, LENGTHS)
+    y = tensors["y"].copy()
+    y[1, 3, 2] += 1e-3
+    y[0, 3, 4] -= 1e-2
+    y[1, 5, 0] = np.nan
+    y[2, 2:] = 7  # past its length
+    message = wrong(y, weights, x, LENGTHS)
+    assert message.startswith(
+        f"y deviates first at clip 0, frame 3, unit 4: {y[0, 3, 4]:.9g}, npreslstm has"
+        f" {tensors['y'][0, 3, 4]:.9g}; "
+    )
+    assert "the difference 1.00e-02 exceeds 2.00e-14. 3 of 90 values deviate, the most by inf." in message
+    h_n = tensors["h_n"].copy()
+    h_n[0, 2, 1] += 1
+    assert wrong((tensors["y"], (h_n, tensors["c_n"])), weights, x, LENGTHS).startswith(
+        "h_n deviates first at layer 0, clip 2, unit 1: "
+    )
+    assert_lstm_equal((tensors["y"], (h_n, tensors["c_n"])), weights, x, LENGTHS, tolerance=2.0)
+
+
+def test_the_first_frame_decides_within_a_layer_and_the_order_between_layers(rng):
+    expected = trace_lstm(weights_of(rng, True), rng.normal(size=(N, T, D)))
+    found = {name: tensor.copy() for name, tensor in expected.items()}
+    found["l0_reverse.i"][0, 1] += 1
+    found["l0_reverse.c"][2, 4, 3] += 1  # earlier, since this direction begins at the end
+    with pytest.raises(AssertionError, match=r"^l0_reverse\.c deviates first at clip 2, frame 4, unit 3: "):
+        assert_tensors_equal(found, expected)
+    found["l0.o"][1, 2, 0] += 1
+    found["l0.f"][1, 3, 0] += 1
+    with pytest.raises(AssertionError, match=r"^l0\.o deviates first at clip 1, frame 2, unit 0: "):
+        assert_tensors_equal(found, expected)
+
+
+def test_a_changed_intermediate_of_the_model(rng):
+    model, x = (
+        ResLSTM(ModelConfig(input_size=D, hidden_size=H, num_classes=3), rng),
+        rng.normal(size=(N, T, D)),
+    )
+    found = trace(model, x, LENGTHS, dtype=np.float32)
+    assert_trace_equal(found, model, x, LENGTHS)
+    found["score"][2, 1] += 1e-4
+    found["logit"][0, 1] += 1
+    with pytest.raises(AssertionError, match="^score deviates first at clip 2, frame 1: "):
+        assert_trace_equal(found, model, x, LENGTHS)
+    with pytest.raises(AssertionError, match="^logit deviates first at clip 0, class 1: "):
+        assert_trace_equal({"logit": found["logit"]}, model, x, LENGTHS)
+
+
+def by_block(weights, order):
+    return {name: np.concatenate([np.split(w, 4)[k] for k in order]) for name, w in weights.items()}
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4)))[1:])
+def test_gates_in_another_order_are_recognised(rng, order):
+    """A framework whose gates are in `order`, given weights as they are, computes what ours does for
+    rearranged ones.
+    """
+    weights, x = weights_of(rng), rng.normal(size=(N, T, D))
+    rearranged = by_block(weights, np.argsort(order))
+    message = wrong(trace_lstm(rearranged, x, LENGTHS)["y"], weights, x, LENGTHS)
+    assert message.endswith(
+        f"The output is right for weights with gates in the order {', '.join(GATES[k] for k in order)}."
+    )
+
+
+def test_other_mistakes_are_recognised(rng):
+    weights, x = weights_of(rng), rng.normal(size=(N, T, D))
+    h0, c0 = rng.normal(size=(2, 1, N, H))
+    zero, double = np.zeros(4 * H), dict(weights)
+    double["bias_hh_l0"] = weights["bias_ih_l0"]
+    transposed = weights | {
+        "weight_hh_l0": np.concatenate([block.T for block in np.split(weights["weight_hh_l0"], 4)])
+    }
+    mistakes = {
+        "without the biases": {"weights": weights | {"bias_ih_l0": zero, "bias_hh_l0": zero}},
+        "without bias_ih": {"weights": weights | {"bias_ih_l0": zero}},
+        "without bias_hh": {"weights": weights | {"bias_hh_l0": zero}},
+        "with bias_ih in place of bias_hh": {"weights": double},
+        "with bias_ih counted twice": {"weights": weights | {"bias_ih_l0": 2 * weights["bias_ih_l0"]}},
+        "with weight_hh transposed gate by gate": {"weights": transposed},
+        "from zero h0 and c0": {"h0": None, "c0": None},
+        "from zero h0": {"h0": None},
+        "from zero c0": {"c0": None},
+        "with h0 and c0 exchanged": {"h0": c0, "c0": h0},
+        "with every clip backwards, padding included": {"x": x[:, ::-1]},
+    }
+    right = {"weights": weights, "x": x, "h0": h0, "c0": c0}
+    for mistake, changed in mistakes.items():
+        assert wrong(trace_lstm(**(right | changed))["y"], **right).endswith(
+            f" The output is right {mistake}."
+        ), mistake
+    turned = np.array([[*clip[:T][::-1], *clip[T:]] for clip, T in zip(x, LENGTHS)])
+    assert wrong(trace_lstm(weights, turned, LENGTHS)["y"], weights, x, LENGTHS).endswith(
+        " The output is right with every clip backwards."
+    )
+    y, h_n, c_n = (trace_lstm(weights, x)[name] for name in ("y", "h_n", "c_n"))
+    # y alone would be right for lengths of which there are none
+    assert "The output is right" not in wrong((y, (c_n, h_n)), weights, x)
+    both = weights_of(rng, True)
+    message = wrong(trace_lstm(both, x)["y"], both, x, LENGTHS)
+    assert message.endswith(" The output is right if padded frames are run as well (lengths ignored).")
+    assert "The output is right" not in wrong(trace_lstm(both, x)["y"] + 0.1, both, x)
+
+
+class Packed(tuple):
+    batch_sizes = None
+
+
+def test_what_cannot_be_compared(rng):
+    weights, x = weights_of(rng), rng.normal(size=(N, T, D))
+    y = trace_lstm(weights, x)["y"]
+    cases = [
+        (
+            (y.swapaxes(0, 1), weights, x),
+            r"y is \(6, 3, 5\); expected \(3, 6, 5\), \(clip, frame, unit\): it looks time-major",
+        ),
+        ((y[:, :, :2], weights, x), r"y is \(3, 6, 2\); expected \(3, 6, 5\)"),
+        ((y[:, :5], weights, x), r"y is \(3, 5, 5\); expected \(3, 6, 5\)"),
+        ((y[:, :0], weights, x, [6, 6, 6]), r"y is \(3, 0, 5\); expected \(3, 6, 5\)"),
+        ((np.concatenate([y, y], axis=1), weights, x), r"y is \(3, 12, 5\); expected \(3, 6, 5\)"),
+        ((y > 0, weights, x), "y is bool; expected float64, float32, float16 or integers"),
+        (((y, y, y), weights, x), "the output is a tuple of 3; expected y, or"),
+        (((y, (y, y, y)), weights, x), r"the states are 3; expected two, \(h_n, c_n\)"),
+        (((y, (y,)), weights, x), "the states are 1; expected two"),
+        (((y, ()), weights, x), "the states are 0; expected two"),
+        (((y, 3), weights, x), "the states are 3; expected two"),
+        ((np.full(y.shape, "a"), weights, x), "y is array"),
+        (
+            (Packed((1, 2)), weights, x),
+            r"PackedSequence; expected a padded batch: pad_packed_sequence\(output, batch_first=True\)\[0\]",
+        ),
+        ((y, {f"lstm.{name}": w for name, w in weights.items()}, x), "is not a weight of torch.nn.LSTM"),
+    ]
+    for arguments, message in cases:
+        with pytest.raises(InputError, match=message):
+            assert_lstm_equal(*arguments)
+    with pytest.raises(InputError, match="'z' is not a tensor of the reference; expected some of y"):
+        assert_tensors_equal({"z": y}, {"y": y})
+
+
+NONSENSE = [
+    None, True, 3, -1, 3.5, 10**400, float("nan"), "text", b"x", "x" * 5000, [], (), {}, set(), object(), lambda: 1, [[1], [1, 2]], [None], [["a"]],
+    {"a": None}, {1: 2}, (1, 2, 3), (None, None), (np.zeros((2, 4, 2)), ([1], [1, 2])), [2, 5], [4, 0], np.zeros(0),
+    np.zeros((2, 4, 0)), np.zeros(3, complex), np.zeros((2, 4, 3), object), np.zeros((2, 4, 3), "datetime64[s]"),
+]  # fmt: skip
+
+
+def nonsense_calls():
+    """(function, good arguments): everything public, with everything it may be given."""
+    rng = np.random.default_rng(0)
+    W = {
+        "weight_ih_l0": rng.normal(size=(8, 3)),
+        "weight_hh_l0": rng.normal(size=(8, 2)),
+        "bias_ih_l0": np.zeros(8),
+        "bias_hh_l0": np.zeros(8),
+    }
+    x, z = rng.normal(size=(2, 4, 3)), rng.normal(size=(2, 4, 46))
+    y, model = trace_lstm(W, x)["y"], ResLSTM(ModelConfig(hidden_size=4), rng)
+    traced = trace(model, z)
+    return [
+        (assert_lstm_equal, [y, W, x, None, None, None, None]),
+        (trace_lstm, [W, x, None, None, None]),
+        (assert_tensors_equal, [{"logit": traced["logit"], "input": traced["input"]}, traced, [4, 4], None]),
+        (trace, [model, z, None]),
+        (assert_trace_equal, [traced, model, z, None, None]),
+        (from_keras, [[np.zeros((3, 8)), np.zeros((2, 8)), np.zeros(8)]]),
+        (from_onnx, [np.zeros((1, 8, 3)), np.zeros((1, 8, 2)), None, None]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "function, arguments", nonsense_calls(), ids=lambda value: getattr(value, "__name__", "")
+)
+def test_nonsense_is_an_input_error(function, arguments):
+    function(*arguments)
+    for k, good in enumerate(arguments):
+        inside = []
+        if isinstance(good, dict):
+            inside = [good | {next(iter(good)): wrong} for wrong in NONSENSE]
+        if isinstance(good, list):
+            inside = [[wrong, *good[1:]] for wrong in NONSENSE]
+        for wrong in [*NONSENSE, *inside]:
+            with contextlib.suppress(InputError, AssertionError):
+                function(*arguments[:k], wrong, *arguments[k + 1 :])
+
+
+def test_importing_it_loads_numpy_alone():
+    code = (
+        "import sys, npreslstm.testing; print([m for m in ('scipy', 'soundfile', 'torch', 'keras', 'onnx') if"
+        " m in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )

@@ -1,0 +1,47 @@
+"""The speed benches run and say what they promise; what they measure is asserted nowhere."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).resolve().parents[2] / "tools" / "bench"
+
+
+def bench(*arguments):
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", str(BENCH), *arguments, "--format", "json"]
+    return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+
+
+@pytest.mark.oracle
+def test_train_prints_milliseconds_ratios_and_the_share_of_the_products():
+    pytest.importorskip("torch")
+    found = bench("train", "--batch", "2", "--rounds", "1")
+    (row,) = found["rows"]
+    assert row["batch"] == 2
+    assert row["torch /"] == pytest.approx(row["torch"] / row["npreslstm"])
+    assert row["share"] == pytest.approx(row["products"] / row["npreslstm"])
+    assert {"cpu", "threads", "python", "numpy", "torch", "data"} <= set(found["environment"])
+
+
+@pytest.mark.oracle
+def test_infer_compares_the_same_logits():
+    pytest.importorskip("torch")
+    rows = {row["contender"]: row for row in bench("infer", "--clips", "2", "--rounds", "1")["rows"]}
+    assert {"npreslstm", "products", "torch packed", "torch padded", "torch plain", "torch traced"} <= set(
+        rows
+    )
+    assert rows["npreslstm"]["/ npreslstm"] == 1
+
+
+def test_layers_compares_the_two_backends():
+    rows = bench("layers", "--rounds", "1")["rows"]
+    assert len(rows) == 6
+    assert all(row["times as fast"] == pytest.approx(row["reference"] / row["fast"]) for row in rows)
+
+
+def test_calls_needs_numpy_alone():
+    rows = bench("calls", "--clips", "1", "2", "--rounds", "1")["rows"]
+    assert all(row["n = 1"] > 0 and row["n = 2"] > 0 for row in rows)
