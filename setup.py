@@ -37,6 +37,7 @@ class ReproducibleSdist(sdist):
         if format != "gztar":
             return super().make_archive(base_name, format, root_dir, base_dir, owner, group)
         path = f"{base_name}.tar.gz"
+        self.mkpath(os.path.dirname(path))
         with (
             open(path, "wb") as file,
             gzip.GzipFile("", "wb", fileobj=file, mtime=DATE) as packed,

@@ -21,6 +21,7 @@ from forked import QUICK, finish, prepared, run, start
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 OLD = b"the old file"
+PATIENCE = 60  # seconds until workers must have ended
 
 
 def commands(folder):
@@ -141,8 +142,9 @@ def kill_often(argv, kills, work, rng):
         if k % 2 and len(expected) == 1:
             with open(os.path.join(out, *expected), "wb") as file:
                 file.write(OLD)
-        status = killed(placed(argv, out), number, rng.uniform(0, seconds))
+        status, left = killed(placed(argv, out), number, rng.uniform(0, seconds))
         inside += status != 0
+        wrong += [f"{number.name}: processes are left"] if left else []
         wrong += [f"{number.name}: {what}" for what in torn(out, expected, number)]
         if run(placed(argv, out)) or contents(out) != expected or parts(out):
             wrong.append(f"{number.name}: run again, {differing(contents(out), expected)} {parts(out)}")
@@ -156,15 +158,15 @@ def placed(argv, out):
 
 
 def killed(argv, number, seconds):
-    """Start a command and send it a signal after some time; its exit status."""
+    """Start a command and send it a signal after some time; its exit status, and whether workers outlive it."""
     process = start(argv, os.devnull)
     time.sleep(seconds)
     os.kill(process, number)
     status = finish(process)
-    deadline = time.monotonic() + 30
-    while alive(process) and time.monotonic() < deadline:  # workers end by themselves
+    deadline = time.monotonic() + PATIENCE
+    while (left := alive(process)) and time.monotonic() < deadline:  # workers end by themselves
         time.sleep(0.01)
-    return status if not alive(process) else 0
+    return status, left
 
 
 def alive(group):
