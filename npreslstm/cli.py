@@ -8,14 +8,13 @@ import argparse
 import contextlib
 import importlib
 import os
-import signal
 import sys
-import threading
 import warnings
 
 from npreslstm import __version__
 from npreslstm.errors import InputError
 from npreslstm.files import FULL
+from npreslstm.signals import ended_by_exceptions
 from npreslstm.terminal import reason, say
 
 # The modules of npreslstm.commands, in the order of --help.
@@ -86,7 +85,7 @@ def guarded(run, *arguments):
     """
     # None if closed by the caller
     sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))
-    with _warnings_as_lines(), _terminated_like_interrupted():
+    with _warnings_as_lines(), ended_by_exceptions():
         try:
             status = run(*arguments)
             sys.stdout.flush()  # a full disk or a closed pipe shows here, not after main
@@ -108,24 +107,6 @@ def guarded(run, *arguments):
             say(f"error: {reason(error)}")
             status = 2
     return status or 0
-
-
-@contextlib.contextmanager
-def _terminated_like_interrupted():
-    """SIGTERM ends the program by an exception, so that it leaves no file half-written; who has another use
-    for the signal keeps it.
-    """
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
-    ):
-        yield
-        return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _run(argv):
