@@ -31,7 +31,7 @@ def tool(monkeypatch):
 def test_flips(tool, tmp_path):
     assert run("flips.py", "--flips", "40").endswith("seed 1: 0 wrongly accepted\n")
     (tmp_path / "a").write_bytes(b"no checksum")
-    counts = tool("flips").flip(str(tmp_path / "a"), lambda path: open(path, "rb").read(), 20, random_order())
+    counts = tool("flips").flip(str(tmp_path / "a"), lambda path: Path(path).read_bytes(), 20, random_order())
     assert counts == {"flips": 20, "refused": 0, "same": 0, "wrong": 20}
     assert (tmp_path / "a").read_bytes() == b"no checksum"
 
