@@ -88,7 +88,7 @@ def commands(folder):
         "export vectors": ["export", "vectors", os.path.join(made, "small.npz"), "--out", "OUT/vectors"],
     }
     if importlib.util.find_spec("optuna"):
-        search = ["search", corpus, *QUICK, "--trials", "2", "--workers", "1", "--cache", cache]
+        search = ["search", corpus, *QUICK, "--trials", "1", "--workers", "1", "--cache", cache]
         found["search"] = [*search, "--out", "OUT/search"]
     return found
 
