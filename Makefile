@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
+PLAYWRIGHT ?= playwright-core@1.64.1
 PYTEST_FLAGS ?= -q --durations=10
 MINUTES ?= 5
 BENCHES ?= $(filter-out lib,$(patsubst tools/bench/bench_%.py,%,$(wildcard tools/bench/bench_*.py)))
@@ -11,7 +12,7 @@ pip := $(bin)/python -m pip --disable-pip-version-check -q install
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test oracle lint docs bench fuzz faults weights-figures clean
+.PHONY: help demo test oracle browser lint docs bench fuzz faults weights-figures clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -26,6 +27,8 @@ test: $(VENV)/.test ## install the test extra and run the tests; those that need
 
 oracle: $(VENV)/.oracle ## install torch (CPU), librosa and the rest and run the tests that compare with them
 	$(bin)/python -m pytest -m oracle $(PYTEST_FLAGS)
+
+browser: build/browser/.made ## install playwright-core, for the tests of the explaining page; Node.js and Chromium must be there
 
 lint: $(VENV)/.lint ## check the code with ruff
 	$(bin)/ruff check .
@@ -74,6 +77,12 @@ $(VENV)/.oracle: $(VENV)/.test
 	@echo "installing $(TORCH), librosa and the other packages to compare with: a few minutes" >&2
 	@$(pip) "$(TORCH)"
 	@$(pip) -e ".[test,oracle,plot,search,cluster]"
+	@touch $@
+
+# It brings no browser of its own.
+build/browser/.made: Makefile
+	@mkdir -p $(@D)
+	@npm install --prefix $(@D) --silent --no-fund --no-audit $(PLAYWRIGHT)
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.base

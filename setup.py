@@ -118,7 +118,7 @@ setup(
     packages=[*find_packages(include=["npreslstm", "npreslstm.*"]), "npreslstm.weights"],
     package_dir={"npreslstm.weights": "weights"},
     package_data={
-        "npreslstm": ["py.typed", "data/*.wav", "ports/c/**/*", "report/assets/*"],
+        "npreslstm": ["py.typed", "data/*.wav", "ports/c/**/*", "report/assets/*", "explain/page/*"],
         "npreslstm.weights": ["*.npz", "README.md"] if BUNDLED else [],
     },
     entry_points={

@@ -138,7 +138,17 @@ def test_entries_that_are_not_there_are_refused(entry, message):
 
 
 @pytest.mark.parametrize(
-    "name", ["broken_terms", "folding", "gradient_check", "layers.lstm", "layers.padding", "model"]
+    "name",
+    [
+        "broken_terms",
+        "folding",
+        "gradient_check",
+        "layers.lstm",
+        "layers.padding",
+        "model",
+        "testing.cases",
+        "testing.gradients",
+    ],  # fmt: skip
 )
 def test_examples_of_docstrings(name):
     found = doctest.testmod(

@@ -5,7 +5,7 @@
 
 The pages of docs/, README.md, CONTRIBUTING.md, CHANGELOG.md and the model card are copied to OUT/source as
 they lie in the repository, so that their links hold. Added are the reference of the public names, from their
-docstrings, and that of the commands, from their --help. Sphinx makes OUT/html of it, with every warning an
+docstrings, that of the commands, from their --help, and the explaining page of the demo clip. Sphinx makes OUT/html of it, with every warning an
 error; nothing is fetched.
 """
 
@@ -29,7 +29,13 @@ ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "weights/README.md")
 PARTS = {
     "Start here": ("docs/start",),
-    "To understand it": ("docs/lstm", "docs/example-by-hand", "docs/architecture", "docs/frontend"),
+    "To understand it": (
+        "docs/lstm",
+        "docs/example-by-hand",
+        "docs/explain",
+        "docs/architecture",
+        "docs/frontend",
+    ),
     "To use it": (
         "docs/formats",
         "docs/protocol",
@@ -49,7 +55,8 @@ author = copyright = "the npreslstm authors"
 version = release = {version!r}
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc"]
 root_doc = "index"
-exclude_patterns = ["README.md", "docs/README.md"]  # the index is made of the latter
+exclude_patterns = ["README.md", "docs/README.md", "extra"]  # the index is made of the second
+html_extra_path = ["extra"]
 html_theme = "alabaster"
 html_theme_options = {{"page_width": "1100px", "sidebar_width": "240px"}}
 html_copy_source = html_show_sourcelink = False
@@ -140,6 +147,15 @@ def _module_page(module, module_name, own):
     return "\n".join(lines)
 
 
+def demo_page():
+    """The explaining page of the demo clip."""
+    from npreslstm.assets import demo_clip_path
+    from npreslstm.explain.hearing import hear
+    from npreslstm.explain.page import explain_page
+
+    return explain_page(hear(demo_clip_path()))
+
+
 def write_sources(source):
     """All that Sphinx reads."""
     if source.exists():
@@ -147,8 +163,9 @@ def write_sources(source):
     source.mkdir(parents=True)
     copy_pages(source)
     (source / "docs" / "api").mkdir()
+    (source / "extra" / "docs").mkdir(parents=True)
     texts = {"conf.py": CONF.format(version=npreslstm.__version__), "index.md": index_page()}
-    texts |= {"docs/command-line.md": command_page()}
+    texts |= {"docs/command-line.md": command_page(), "extra/docs/demo.html": demo_page()}
     texts |= {f"docs/api/{name}": text for name, text in api_pages().items()}
     for name, text in texts.items():
         (source / name).write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ TYPES = "float64, float32, float16 or integers"
 
 
 def as_array(value, what="the tensor under test"):
-    """An array of real numbers.
+    """An array of real numbers; bfloat16 becomes float32, exactly.
 
     Parameters
     ----------
@@ -34,19 +34,32 @@ def as_array(value, what="the tensor under test"):
         )
     if hasattr(value, "detach"):  # a tensor of PyTorch, perhaps on another device
         value = value.detach().cpu()
+        value = value.float() if _is_bfloat16(value) else value
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # NumPy before 1.24 makes objects of ragged lists
             array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError):  # ragged, or of a type that NumPy does not have: bfloat16
+    except (TypeError, ValueError, RuntimeError):  # ragged, or of a type that NumPy does not have
         raise InputError(
             f"{what} is {getattr(value, 'dtype', shown(value))}; expected {TYPES}, of one shape"
         ) from None
+    if _is_bfloat16(array):  # of JAX, TensorFlow
+        array = array.astype(np.float32)
     if array.dtype.kind not in "fiu":
         raise InputError(
             f"{what} is {shown(value) if array.dtype.kind in 'OUS' else array.dtype}; expected {TYPES}"
         )
     return array
+
+
+def type_name(value):
+    """'float32', 'bfloat16', ... of what `as_array` takes."""
+    return "bfloat16" if _is_bfloat16(value) else as_array(value).dtype.name
+
+
+def _is_bfloat16(value):
+    """Whether an array or tensor is of the type that NumPy does not have; frameworks spell it differently."""
+    return "bfloat16" in str(getattr(value, "dtype", ""))
 
 
 def as_arrays(values, what="the weights"):

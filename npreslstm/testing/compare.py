@@ -7,13 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.errors import InputError, shown
-from npreslstm.formats.arrays import as_array, as_arrays
+from npreslstm.formats.arrays import as_array, as_arrays, type_name
 
 # Largest deviation allowed from the float64 reference, times max(1, |reference|), by the type of the tensor
 # under test. Gates and hidden states lie in [-1, 1], so this is a number of roundings: a sum of D + H
 # products in another order, one tanh, and what the cell carries on from frame to frame. docs/parity.md has
 # what PyTorch, Keras and ONNX Runtime achieve, a tenth of these or less: 8e-16 in float64, 2.7e-7 in float32.
-TOLERANCES = {"float64": 2e-14, "float32": 5e-6, "float16": 2e-2}
+TOLERANCES = {"float64": 2e-14, "float32": 5e-6, "float16": 2e-2, "bfloat16": 5e-2}
+EXPLAINED = (
+    0.1  # a mistake is named where it leaves at most this of the deviation, and no more than is allowed
+)
 
 _FRAMES = ("clip", "frame", "unit")
 _AXES = {  # of tensors that are not (clips, frames, units), by the last part of their name
@@ -35,8 +38,8 @@ def assert_tensors_equal(found, expected, lengths=None, tolerance=None, what="np
         consequences.
     lengths : (N,) int array, optional
         Frames of each clip; those past it are not compared.
-    tolerance : float, optional
-        Default: of `TOLERANCES`, by the type of the tensor under test.
+    tolerance : float or str, optional
+        A number, or the name of a type of `TOLERANCES`. Default: that of the tensor under test.
     what : str
         Name of the reference in the message.
 
@@ -79,6 +82,17 @@ def first_deviation(found, expected, lengths=None, tolerance=None, what="npresls
     return None
 
 
+def largest_excess(found, expected, lengths=None, tolerance=None):
+    """The largest deviation of any tensor, as a multiple of what is allowed."""
+    lengths = None if lengths is None else _checked_lengths(lengths)
+    most = 0.0
+    for name in (name for name in expected if name in found):
+        difference, limit, valid = _differences(name, found[name], expected[name], lengths, tolerance)[-3:]
+        share = np.where(valid, difference / np.maximum(limit, np.finfo(np.float64).tiny), 0)
+        most = max(most, float(np.nan_to_num(share, nan=np.inf).max(initial=0)))
+    return most
+
+
 def _checked_lengths(lengths):
     lengths = as_array(lengths, "lengths")
     if lengths.ndim != 1 or not lengths.size or lengths.dtype.kind not in "iu" or lengths.min() < 1:
@@ -98,12 +112,8 @@ def _layer(name):
 
 def _deviation(name, found, expected, lengths, tolerance, what):
     """Where one tensor first deviates; None if it does not."""
-    found, expected = as_array(found, name), as_array(expected, name)
-    axes = _AXES.get(name.rpartition(".")[2], _FRAMES)[: expected.ndim]
-    expected, found = _cut(name, found, expected, axes, lengths)
-    limit = _tolerance(found, tolerance) * np.maximum(1, np.abs(expected))
-    difference = np.abs(found - expected.astype(np.float64))
-    wrong = ~(difference <= limit) & _valid(expected.shape, axes, lengths)  # a NaN is wrong
+    axes, found, expected, difference, limit, valid = _differences(name, found, expected, lengths, tolerance)
+    wrong = ~(difference <= limit) & valid  # a NaN is wrong
     if not wrong.any():
         return None
     step, first = _first(wrong, axes, backwards="_reverse." in name)
@@ -115,6 +125,17 @@ def _deviation(name, found, expected, lengths, tolerance, what):
         f" {float(expected[first]):.9g}; the difference {difference[first]:.2e} exceeds {limit[first]:.2e}."
         f" {np.count_nonzero(wrong)} of {wrong.size} values deviate, the most by {most.max():.2e}.",
     )
+
+
+def _differences(name, found, expected, lengths, tolerance):
+    """Axes, both tensors as compared, how they differ, what is allowed, and which entries count."""
+    given, found, expected = found, as_array(found, name), as_array(expected, name)
+    _, allowed = rounding(given, tolerance)
+    axes = _AXES.get(name.rpartition(".")[2], _FRAMES)[: expected.ndim]
+    expected, found = _cut(name, found, expected, axes, lengths)
+    limit = allowed * np.maximum(1, np.abs(expected))
+    difference = np.abs(found - expected.astype(np.float64))
+    return axes, found, expected, difference, limit, _valid(expected.shape, axes, lengths)
 
 
 def _cut(name, found, expected, axes, lengths):
@@ -134,17 +155,39 @@ def _cut(name, found, expected, axes, lengths):
     return expected, found
 
 
-def _tolerance(found, tolerance):
-    if tolerance is not None:
+def rounding(value, tolerance=None, table=TOLERANCES):
+    """The type in which a tensor under test was computed, and how much that rounds.
+
+    Parameters
+    ----------
+    value : array_like, or a tensor of a framework
+    tolerance : float or str, optional
+        A number of the caller's own, or the name of a type that is not the array's.
+    table : dict
+        {type: allowed}.
+
+    Returns
+    -------
+    kind : str
+    allowed : float
+
+    Raises
+    ------
+    InputError
+        If `tolerance` is neither, or the type has no entry in the table.
+    """
+    kind = tolerance if isinstance(tolerance, str) else type_name(value)
+    if isinstance(tolerance, str) and kind not in table:
+        raise InputError(f"tolerance is {shown(tolerance)}; expected a number, or {', '.join(table)}")
+    if tolerance is not None and not isinstance(tolerance, str):
         if not isinstance(tolerance, numbers.Real) or not 0 <= tolerance < 1e300:
             raise InputError(f"tolerance is {shown(tolerance)}; expected a number of 0 or more, and finite")
-        return tolerance
-    if found.dtype.name not in TOLERANCES:
+        return kind, float(tolerance)
+    if kind not in table:
         raise InputError(
-            f"the tensor under test is {found.dtype}; expected {', '.join(TOLERANCES)}, or a tolerance of"
-            " your own"
+            f"the tensor under test is {kind}; expected {', '.join(table)}, or a tolerance of your own"
         )
-    return TOLERANCES[found.dtype.name]
+    return kind, table[kind]
 
 
 def _valid(shape, axes, lengths):

@@ -1,13 +1,12 @@
 """Any LSTM layer or stack against this package's."""
 
-from itertools import permutations
-
 import numpy as np
 
 from npreslstm.errors import InputError, shown
 from npreslstm.formats.arrays import as_array, as_arrays
 from npreslstm.layers.lstm import GATES
-from npreslstm.testing.compare import first_deviation
+from npreslstm.testing.compare import EXPLAINED, first_deviation, largest_excess
+from npreslstm.testing.faults import ORDERS, by_block, in_words, scopes, transposed
 from npreslstm.testing.recurrent import recurrent_forward, reversal
 
 
@@ -143,23 +142,21 @@ def _intermediates(cache, T):
 
 def _explanation(call, found, tolerance):
     """Which of the usual mistakes gives exactly this output, as a sentence; empty if none does."""
+    most = largest_excess(found, call.outputs(), call.lengths, tolerance)
     for mistake, changes in _mistakes(call):
         try:
-            if first_deviation(found, call.outputs(**changes), call.lengths, tolerance) is None:
-                return f" The output is right {mistake}."
+            left = largest_excess(found, call.outputs(**changes), call.lengths, tolerance)
         except InputError:  # a change that does not fit these shapes
             continue
+        if left <= min(1, EXPLAINED * most):
+            return f" The output is right {mistake}."
     return ""
 
 
 def _mistakes(call):
     """Yield (description, changed arguments)."""
     weights = call.weights
-    for order in list(permutations(range(4)))[1:]:
-        yield (
-            f"for weights with gates in the order {', '.join(GATES[k] for k in order)}",
-            {"state": _by_block(weights, order)},
-        )
+    suffixes = [name.removeprefix("weight_ih_") for name in weights if name.startswith("weight_ih_")]
     biases = {name: np.zeros_like(w) for name, w in weights.items() if name.startswith("bias")}
     yield "without the biases", {"state": weights | biases}
     for kind, other in (("ih", "hh"), ("hh", "ih")):
@@ -177,7 +174,7 @@ def _mistakes(call):
         )
     yield (
         "with weight_hh transposed gate by gate",
-        {"state": {name: _transposed(w) if "weight_hh" in name else w for name, w in weights.items()}},
+        {"state": {name: transposed(w) if "weight_hh" in name else w for name, w in weights.items()}},
     )
     if call.lengths is not None:
         yield "if padded frames are run as well (lengths ignored)", {"lengths": None}
@@ -186,6 +183,10 @@ def _mistakes(call):
     for lost in (("h0", "c0"), ("h0",), ("c0",)):
         yield f"from zero {' and '.join(lost)}", dict.fromkeys(lost)
     yield "with h0 and c0 exchanged", {"h0": call.c0, "c0": call.h0}
+    for scope in scopes(suffixes):
+        for order in ORDERS:
+            what = f"for weights with gates in the order {in_words(order)}{scope.words}"
+            yield what, {"state": _read_in(weights, order, scope.names)}
 
 
 def _backwards(x, lengths):
@@ -196,11 +197,11 @@ def _backwards(x, lengths):
     return turned
 
 
-def _by_block(weights, order):
-    """Weights as read by somebody who takes the blocks for gates in another order."""
-    place = np.argsort(order)
-    return {name: np.concatenate([np.split(w, 4)[k] for k in place]) for name, w in weights.items()}
-
-
-def _transposed(w):
-    return np.concatenate([block.T for block in np.split(w, 4)])
+def _read_in(weights, order, names):
+    """Weights as read by somebody who takes the blocks of some layers and directions for gates in another
+    order.
+    """
+    return {
+        name: by_block(w, order) if name[name.rindex("_l") + 1 :] in names else w
+        for name, w in weights.items()
+    }

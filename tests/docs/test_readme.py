@@ -23,7 +23,7 @@ def console_examples(page):
                 yield command, output
 
 
-EXAMPLES = [(page, *example) for page in PAGES for example in console_examples(page)]
+EXAMPLES = [(page, *example) for page in [*PAGES, "docs/explain.md"] for example in console_examples(page)]
 
 
 def assert_same_print(printed, expected):

@@ -17,14 +17,18 @@ from npreslstm.layers.lstm import GATES
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 from npreslstm.testing import (
+    GRADIENT_TOLERANCES,
     TOLERANCES,
     assert_lstm_equal,
+    assert_lstm_gradients_equal,
     assert_tensors_equal,
     assert_trace_equal,
     from_keras,
     from_onnx,
+    gradients_from_keras,
     trace,
     trace_lstm,
+    trace_lstm_gradients,
 )
 from npreslstm.testing.recurrent import PARAMETERS
 
@@ -62,7 +66,7 @@ def example_blocks():
     blocks, heading = [], None
     for title, code, output in found:
         heading = title or heading
-        if code:
+        if code and not code.startswith("# "):  # those are files, see test_kernel_example.py
             marks = [pytest.mark.oracle] if heading in ("PyTorch", "Keras", "ONNX") else []
             blocks.append(pytest.param(code, output, id=heading, marks=marks))
     return blocks
@@ -79,14 +83,12 @@ def test_the_pages_examples(code, output, capsys, monkeypatch):
     assert capsys.readouterr().out == output
 
 
-def test_the_page_states_the_tolerances():
-    page = PAGE.read_text(encoding="utf-8").replace("\n", " ")
-    assert (
-        "{float64:.0e} for float64, {float32:.0e} for float32, {float16:.0e} for float16".format(
-            **TOLERANCES
-        ).replace("e-0", "e-")
-        in page
-    )
+@pytest.mark.parametrize(
+    "row, table", [("outputs, allowed", TOLERANCES), ("gradients, allowed", GRADIENT_TOLERANCES)]
+)
+def test_the_page_states_the_tolerances(row, table):
+    found = re.search(rf"^\| {row} \|(.*)\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert dict(zip(("float64", "float32", "float16", "bfloat16"), map(float, found[1].split("|")))) == table
 
 
 # --- traces ---
@@ -271,6 +273,53 @@ def test_gates_in_another_order_are_recognised(rng, order):
     )
 
 
+def stack_of(rng, layers):
+    """Weights of a bidirectional stack, H = 2."""
+    return {
+        f"{name}_l{k}{direction}": rng.normal(0, 0.7, (8, *width))
+        for k in range(layers)
+        for direction in ("", "_reverse")
+        for name, width in zip(PARAMETERS, (((4 if k else 3),), (2,), (), ()))
+    }
+
+
+@pytest.mark.parametrize(
+    "where, place",
+    {
+        ("l0", "l1"): ", in the forward direction",
+        ("l0_reverse", "l1_reverse"): ", in the backward direction",
+        ("l0", "l0_reverse"): ", in layer 0",
+        ("l1", "l1_reverse"): ", in layer 1",
+        ("l0",): ", in layer 0, forward direction",
+        ("l0_reverse",): ", in layer 0, backward direction",
+        ("l1_reverse",): ", in layer 1, backward direction",
+        ("l0", "l0_reverse", "l1", "l1_reverse"): "",
+        ("l0", "l1_reverse"): None,
+    }.items(),
+)
+def test_gates_swapped_in_one_layer_or_direction_are_recognised(rng, where, place):
+    weights, x = stack_of(rng, 2), rng.normal(size=(N, T, 3))
+    swapped = {
+        name: by_block({name: w}, [0, 3, 1, 2])[name] if name.split("_", 2)[2] in where else w
+        for name, w in weights.items()
+    }
+    message = wrong(trace_lstm(swapped, x, LENGTHS)["y"], weights, x, LENGTHS)
+    if place is None:  # no layer, no direction
+        assert "The output is right" not in message
+    else:
+        words = ", ".join(np.array(GATES)[np.argsort([0, 3, 1, 2])])
+        assert message.endswith(f"The output is right for weights with gates in the order {words}{place}.")
+
+
+def test_a_mistake_that_would_change_next_to_nothing_explains_nothing(rng):
+    """Noise just out of tolerance, where a lost bias would be within it."""
+    weights, x = weights_of(rng), rng.normal(size=(N, T, D))
+    weights["bias_hh_l0"] *= 1e-3
+    y = trace_lstm(weights, x)["y"]
+    noisy = (y + rng.uniform(-0.03, 0.03, size=y.shape)).astype(np.float16)
+    assert "The output is right" not in wrong(noisy, weights, x)
+
+
 def test_other_mistakes_are_recognised(rng):
     weights, x = weights_of(rng), rng.normal(size=(N, T, D))
     h0, c0 = rng.normal(size=(2, 1, N, H))
@@ -364,10 +413,13 @@ def nonsense_calls():
     }
     x, z = rng.normal(size=(2, 4, 3)), rng.normal(size=(2, 4, 46))
     y, model = trace_lstm(W, x)["y"], ResLSTM(ModelConfig(hidden_size=4), rng)
-    traced = trace(model, z)
+    traced, grads = trace(model, z), trace_lstm_gradients(W, x, y)
     return [
         (assert_lstm_equal, [y, W, x, None, None, None, None]),
         (trace_lstm, [W, x, None, None, None]),
+        (assert_lstm_gradients_equal, [grads, W, x, y, None, None, None, None, None, True, None]),
+        (trace_lstm_gradients, [W, x, y, None, None, None, None, None, True]),
+        (gradients_from_keras, [[np.zeros((3, 8)), np.zeros((2, 8)), np.zeros(8)]]),
         (assert_tensors_equal, [{"logit": traced["logit"], "input": traced["input"]}, traced, [4, 4], None]),
         (trace, [model, z, None]),
         (assert_trace_equal, [traced, model, z, None, None]),
