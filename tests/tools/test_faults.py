@@ -1,5 +1,6 @@
 """The tools that kill, race and flip: short runs of them, and that what is wrong is seen."""
 
+import os
 import random
 import signal
 import subprocess
@@ -11,12 +12,15 @@ import pytest
 pytest.importorskip("fcntl")
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="process groups as on Linux")
 
-TOOLS = Path(__file__).resolve().parents[2] / "tools" / "faults"
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "tools" / "faults"
 
 
 def run(tool, *arguments):
     """What a tool printed; it must find nothing."""
-    done = subprocess.run([sys.executable, str(TOOLS / tool), *arguments], capture_output=True, text=True)
+    command = [sys.executable, str(TOOLS / tool), *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -1,5 +1,6 @@
 """The fuzzing: a short run of every target with a fixed seed, and that escapes are seen."""
 
+import os
 import random
 import shutil
 import subprocess
@@ -14,7 +15,8 @@ from tools.fuzz.mutation import LONGEST, mutate
 
 harness = pytest.importorskip("tools.fuzz.harness", exc_type=ImportError)  # no `resource` on Windows
 
-CAMPAIGN = Path(__file__).resolve().parents[2] / "tools" / "fuzz" / "campaign.py"
+ROOT = Path(__file__).resolve().parents[2]
+CAMPAIGN = ROOT / "tools" / "fuzz" / "campaign.py"
 
 
 def run(tmp_path, *arguments):
@@ -29,7 +31,8 @@ def run(tmp_path, *arguments):
         "--results",
         str(tmp_path),
     ]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
