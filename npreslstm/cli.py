@@ -28,6 +28,7 @@ examples:
   npreslstm COMMAND --help                    options and examples of a command
 """
 
+REMEMBERED = 10_000  # warnings, so that as many files as there are may have one each
 INTERRUPTED, BROKEN_PIPE = 130, 141  # as a shell reports SIGINT and SIGPIPE
 
 
@@ -116,6 +117,8 @@ def _run(argv):
     if not argv:
         parser.print_help()
         return 0
+    if argv[0] == "-":
+        raise InputError("- is no command; for sound from standard input: npreslstm predict -")
     if _looks_like_a_path(argv[0]):
         argv = ["predict", *argv]
     try:
@@ -149,11 +152,13 @@ def _looks_like_a_path(argument):
 @contextlib.contextmanager
 def _warnings_as_lines():
     """Show each warning once, as one line; those that only concern developers not at all."""
-    seen = set()
+    seen = {}
 
     def show(message, *where, **more):
         if str(message) not in seen:
-            seen.add(str(message))
+            seen[str(message)] = True
+            if len(seen) > REMEMBERED:
+                del seen[next(iter(seen))]
             say(f"warning: {message}")
 
     with warnings.catch_warnings():

@@ -43,11 +43,20 @@ def check_output(option, path, read=()):
         raise InputError(f"{option} is {path}; there is no folder {folder}: make it first")
     if os.path.isdir(path):
         raise InputError(f"{option} is {path}, a folder; expected a file")
-    if os.path.realpath(path) in map(os.path.realpath, read):
-        raise InputError(f"{option} is {path}, which is also to be read; give another name")
     if os.path.exists(path) and not os.path.isfile(path):  # /dev/stdout, a pipe
         return
+    if os.path.isfile(path) and _is_among(os.stat(path), read):
+        raise InputError(f"{option} is {path}, which is also to be read; give another name")
     _check_writable(option, path, folder)
+
+
+def _is_among(status, paths):
+    """Whether one of some paths leads to the file of that status."""
+    for path in paths:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: a name with a zero byte
+            if os.path.samestat(status, os.stat(path)):
+                return True
+    return False
 
 
 def check_folder(option, folder):

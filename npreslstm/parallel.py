@@ -1,5 +1,6 @@
 """Work for several processes, or for a cluster, through one `concurrent.futures.Executor`."""
 
+import collections
 import contextlib
 import os
 import signal
@@ -13,6 +14,8 @@ DIED = (
 )
 ATTEMPTS = 3  # pools in a row that die before anything is done
 CLUSTER_SECONDS = 20  # to wait for a scheduler, and for its first worker
+# tasks under way, or done before an earlier one: for each process, and on a cluster, whose workers come and go
+AHEAD, AHEAD_ON_CLUSTER = 4, 256
 
 
 def available_cores():
@@ -208,3 +211,65 @@ def run_all(function, tasks, workers=1, dask=None):
             fruitless = fruitless + 1 if len(left) == before else 0
             if fruitless == ATTEMPTS:
                 raise OSError(DIED) from None
+
+
+def run_in_order(function, tasks, workers=1, dask=None):
+    """Yield the result of ``function(task)`` for every task, in the order of the tasks.
+
+    There may be any number: few tasks and results are held at a time (`AHEAD`). Workers that are lost are
+    replaced as in `run_all`.
+
+    Parameters
+    ----------
+    function : callable
+        Of a module, so that it can be found by its name in another process.
+    tasks : iterable
+    workers, dask
+        As of `open_executor`.
+
+    Raises
+    ------
+    OSError
+        If processes are killed again and again.
+    """
+    from concurrent.futures import CancelledError
+    from concurrent.futures.process import BrokenProcessPool
+
+    tasks, waiting, fruitless = iter(tasks), collections.deque(), 0
+    ahead = AHEAD * workers if dask is None else AHEAD_ON_CLUSTER
+    ended = False
+    while waiting or not ended:
+        done = 0
+        try:
+            with open_executor(max(1, workers >> fruitless), dask) as executor:
+                futures = collections.deque(_submit(executor, function, task) for task in waiting)
+                while True:
+                    while not ended and len(waiting) < ahead:
+                        ended = not _take(tasks, waiting)
+                        if not ended:
+                            futures.append(_submit(executor, function, waiting[-1]))
+                    if not waiting:
+                        break
+                    result = futures.popleft().result()
+                    waiting.popleft()
+                    done += 1
+                    yield result
+        except (BrokenProcessPool, CancelledError):  # cancelled: the connection to the scheduler was lost
+            fruitless = 0 if done else fruitless + 1
+            if fruitless == ATTEMPTS:
+                raise OSError(
+                    DIED if dask is None else f"the work at {dask} was lost again and again"
+                ) from None
+
+
+def _take(tasks, waiting):
+    """Put the next task into the queue; False if there is none."""
+    for task in tasks:
+        waiting.append(task)
+        return True
+    return False
+
+
+def _submit(executor, function, task):
+    with _interrupts_held():  # processes start here
+        return executor.submit(function, task)

@@ -204,12 +204,12 @@ class Recognizer:
         return self.process_files(find_audio([folder]), window, hop, on_error, gate=gate, smooth=smooth)
 
     def _features(self, signal, sample_rate, speed=1.0):
-        """Z-scored features (T, D) float32 of one window, the middle of each frame in seconds, and what is
-        odd about it.
+        """The model's input (T, D) of one window, the middle of each frame in seconds, and what is odd about
+        it.
 
         Another speed takes resampling, of which there is no need to warn.
         """
-        from npreslstm.audio.features import features_of_signal, prepare_signal
+        from npreslstm.audio.features import prepare_signal
         from npreslstm.audio.signal import trim_bounds, trim_energies
 
         config = self.checkpoint.features
@@ -218,11 +218,16 @@ class Recognizer:
         first, last = (
             (0, len(y)) if config.trim_db is None else trim_bounds(*trim_energies([y]), config.trim_db)
         )
-        features = features_of_signal(
-            y[first:last], config.sample_rate, dataclasses.replace(config, trim_db=None)
-        )
-        z = ((features - self.checkpoint.mean) / self.checkpoint.std).astype(np.float32)  # (T, D)
-        return z, (first + _frame_middles(len(z), config)) / config.sample_rate, _oddity(y, config)
+        x = self._inputs(y[first:last])
+        return x, (first + _frame_middles(len(x), config)) / config.sample_rate, _oddity(y, config)
+
+    def _inputs(self, y):
+        """Z-scored features (T, D) float32 of samples (n,) at the rate of the features, trimmed."""
+        from npreslstm.audio.features import features_of_signal
+
+        config = dataclasses.replace(self.checkpoint.features, trim_db=None)
+        features = features_of_signal(y, config.sample_rate, config)
+        return ((features - self.checkpoint.mean) / self.checkpoint.std).astype(np.float32)
 
     def _infer(self, clips):
         """Class probabilities (C,) and attention (T,) of each of some clips of z-scored features (T, D)."""

@@ -45,6 +45,18 @@ def reason(error):
     return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
 
 
+def duration(seconds):
+    """Seconds in words, to two digits or so."""
+    minutes = round(seconds / 60)
+    return (
+        f"{minutes // 60} h {minutes % 60:02} min"
+        if minutes >= 60
+        else f"{minutes} min"
+        if minutes >= 5
+        else f"{seconds:.0f} s"
+    )
+
+
 class Progress:
     """One line on a terminal that is written over as work goes on; nothing where the stream is not a
     terminal.
@@ -56,13 +68,16 @@ class Progress:
         What is counted, in the plural.
     stream : text stream, optional
         Default: standard error.
+    done : int
+        How many were done before, in no time that would tell of the rest.
     """
 
     EVERY = 0.1  # seconds between two notes
 
-    def __init__(self, total, unit, stream=None):
+    def __init__(self, total, unit, stream=None, done=0):
         self.total, self.unit, self.stream = total, unit, stream or sys.stderr
-        self.done, self.started, self.noted = 0, time.monotonic(), 0.0
+        self.before = self.done = done
+        self.started, self.noted = time.monotonic(), 0.0
         self.on_terminal = self.stream.isatty()
 
     def __enter__(self):
@@ -85,8 +100,9 @@ class Progress:
 
     def _show(self, note=""):
         text = f"{self.done}/{self.total} {self.unit}"
-        if 0 < self.done < self.total:
-            text += f", {(time.monotonic() - self.started) / self.done * (self.total - self.done):.0f} s left"
+        if self.before < self.done < self.total:
+            each = (time.monotonic() - self.started) / (self.done - self.before)
+            text += f", {duration(each * (self.total - self.done))} left"
         self._write(f"{text}  {note}")
 
     def _write(self, text):

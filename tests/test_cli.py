@@ -340,10 +340,8 @@ class TestPredict:
         (tmp_path / "r.csv").write_text("old")
         monkeypatch.setattr("npreslstm.files.os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert run("predict", clips, "--weights", weights, "--output", tmp_path / "r.csv")[0] == 130
-        assert (tmp_path / "r.csv").read_text() == "old" and sorted(os.listdir(tmp_path)) == [
-            "clips",
-            "r.csv",
-        ]
+        assert (tmp_path / "r.csv").read_text() == "old"
+        assert sorted(os.listdir(tmp_path)) == ["clips", "r.csv", "r.csv.partial"]
 
     def test_one_bad_file_among_a_hundred(self, run, weights, clips, tmp_path):
         for k in range(100):
@@ -407,7 +405,7 @@ class TestPredict:
             raise BrokenProcessPool("a process in the pool was terminated abruptly")
 
         monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor.submit", broken)
-        monkeypatch.setattr("npreslstm.commands.predict.FILES_AT_ONCE", 1)
+        monkeypatch.setattr("npreslstm.commands.many.FILES_AT_ONCE", 1)
         status, out, err = run(
             "predict", clips, "--weights", weights, "--jobs", "2", "--output", tmp_path / "r.csv"
         )

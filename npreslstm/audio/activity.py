@@ -86,7 +86,7 @@ class VoiceActivity:
         samples = np.asarray(samples)
         if samples.size == 0:
             return np.zeros(0, bool)
-        held = np.concatenate((self._samples, _as_pcm(samples)))
+        held = np.concatenate((self._samples, as_pcm(samples)))
         whole = len(held) // HOP * HOP
         self._samples = held[whole:]
         return self._decisions(_band_energies(held[:whole].reshape(-1, HOP)))
@@ -205,7 +205,7 @@ def _spans(decisions, seconds):
     return [(start, end) for start, end in edges.reshape(-1, 2).tolist()]
 
 
-def _as_pcm(samples):
+def as_pcm(samples):
     """Mono int16 of what `as_float` takes; mono int16 stays as it is."""
     if samples.dtype == np.int16 and samples.ndim == 1:
         return samples

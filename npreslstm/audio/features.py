@@ -198,7 +198,7 @@ def _pieces(file, config, multiple):
     size = -(-frames_at_once(config) * config.hop_length // multiple) * multiple
     held = np.zeros(0, np.float32)
     file.rewind()
-    mono = map(to_mono, reader.read_blocks(file, file.name, size))
+    mono = map(to_mono, reader.read_blocks(file, size))
     for block in resampling.resample_blocks(mono, file.samplerate, config.sample_rate):
         held = np.concatenate((held, block))
         ready = len(held) // multiple * multiple

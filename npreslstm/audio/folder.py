@@ -1,5 +1,6 @@
 """Features of many sound files: over processes, cached, one bad file not spoiling the rest."""
 
+import functools
 import hashlib
 import io
 import json
@@ -16,7 +17,7 @@ from npreslstm.audio.statistics import FrameStatistics
 from npreslstm.errors import InputError
 from npreslstm.files import read_sealed, sweep, write_sealed
 from npreslstm.formats.npy import parse_npy
-from npreslstm.parallel import run_all
+from npreslstm.parallel import run_in_order
 
 CACHE_VERSION = 2  # raised whenever the same file and configuration give other numbers
 
@@ -65,19 +66,30 @@ def extract_folder(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progres
         raise InputError(f"jobs is {jobs}; expected at least 1")
     paths = list(map(os.fsdecode, listed(paths)))
     if cache_dir is not None:
-        cache_dir = os.fspath(cache_dir)
-        os.makedirs(cache_dir, exist_ok=True)
-        sweep(cache_dir)
-    done = {}
-    for index, features, error, raised in _results(
-        [(index, path, config, cache_dir, speed) for index, path in enumerate(paths)], jobs
-    ):
+        cache_dir = open_cache(cache_dir)
+    work, done = functools.partial(_work, config, cache_dir, speed), []
+    jobs = min(jobs, len(paths))
+    for result, raised in map(work, paths) if jobs <= 1 else run_in_order(work, paths, jobs):
         for category, message in raised:
             warnings.warn(message, category, stacklevel=2)
-        done[index] = FileFeatures(paths[index], features, error)
+        done.append(result)
         if progress is not None:
             progress(len(done), len(paths))
-    return [done[index] for index in range(len(paths))]
+    return done
+
+
+def open_cache(folder):
+    """The path of a folder for features, made if needed, without what was left in it half-written."""
+    folder = os.path.abspath(folder)
+    os.makedirs(folder, exist_ok=True)
+    sweep(folder)
+    return folder
+
+
+def extract_all(paths, config, cache_dir=None):
+    """`FileFeatures` of each of some files, and the warnings that came up as (category, text)."""
+    done = [_work(config, cache_dir, 1.0, path) for path in paths]
+    return [result for result, _ in done], [warning for _, raised in done for warning in raised]
 
 
 def folder_statistics(paths, config=NAMED["paper"], jobs=1, cache_dir=None, progress=None):
@@ -111,18 +123,8 @@ def folder_statistics(paths, config=NAMED["paper"], jobs=1, cache_dir=None, prog
     return total
 
 
-def _results(tasks, jobs):
-    """Yield what `_work` gives for each task, as it is done."""
-    jobs = min(jobs, len(tasks))
-    if jobs <= 1:
-        yield from map(_work, tasks)
-        return
-    yield from (result for _, result in run_all(_work, tasks, jobs))
-
-
-def _work(task):
-    """One file: its index, features or error, and the warnings that came up as (category, text)."""
-    index, path, config, cache_dir, speed = task
+def _work(config, cache_dir, speed, path):
+    """One file: its `FileFeatures`, and the warnings that came up as (category, text)."""
     features = error = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -134,7 +136,9 @@ def _work(task):
             )
         except (InputError, FileNotFoundError) as failure:
             error = str(failure)
-    return index, features, error, [(warning.category, str(warning.message)) for warning in caught]
+    return FileFeatures(path, features, error), [
+        (warning.category, str(warning.message)) for warning in caught
+    ]
 
 
 def _extract(path, config, speed):

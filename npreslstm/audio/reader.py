@@ -211,7 +211,7 @@ class Sound:
         return block
 
 
-def read_blocks(file: Sound, path: Source, size: int) -> Iterator[np.ndarray]:
+def read_blocks(file: Sound, size: int) -> Iterator[np.ndarray]:
     """Pieces of an opened file, (size,) or (size, channels) float32, the last one maybe shorter."""
     left = file.frames
     while left > 0:
@@ -227,15 +227,22 @@ def read_blocks(file: Sound, path: Source, size: int) -> Iterator[np.ndarray]:
 def read_all(file: Sound) -> np.ndarray:
     """All samples of an opened file, (n,) or (n, channels) float32."""
     check_memory(file.name, file.size, 4 * file.frames * file.channels, "its samples")
-    return next(read_blocks(file, file.name, file.frames))
+    return next(read_blocks(file, file.frames))
 
 
-class PipedSound(str):
-    """The name of a pipe whose content lies in the file `place`, so that it can be read more than once, and
-    by other processes.
+class PlacedName(str):
+    """What a sound is called, while its content lies in the file `place`: that of a pipe, so that it can be
+    read more than once and by other processes; or a file by its absolute path.
     """
 
     place: str
+
+
+def placed(name: str, place: str) -> PlacedName:
+    """A `PlacedName`."""
+    made = PlacedName(name)
+    made.place = place
+    return made
 
 
 def source_name(path: Source) -> str:
@@ -331,7 +338,7 @@ def listed(paths: Iterable[str | os.PathLike]) -> Iterable[str | os.PathLike]:
 
 
 def _expand(path: str) -> list[str]:
-    if isinstance(path, PipedSound):
+    if isinstance(path, PlacedName):
         return [path]
     if os.path.isdir(path):
         inside = [
@@ -414,7 +421,7 @@ def check_file(path: str) -> None:
 @contextlib.contextmanager
 def pipes_kept(paths: Iterable[str]) -> Iterator[list[str]]:
     """Of the command line's paths, pipes and ``-`` (standard input) read whole into temporary files, see
-    `PipedSound`.
+    `PlacedName`.
     """
     with tempfile.TemporaryDirectory(prefix="npreslstm-") as folder:
         kept = {}
@@ -430,9 +437,7 @@ def _is_pipe(path: str) -> bool:
     return os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
 
 
-def _kept(path: str, place: str) -> PipedSound:
-    kept = PipedSound(path)
-    kept.place = place
+def _kept(path: str, place: str) -> PlacedName:
     with open(place, "wb") as target:
         if path == "-":
             if sys.stdin.isatty():
@@ -444,4 +449,4 @@ def _kept(path: str, place: str) -> PipedSound:
             check_file(path)
             with open(path, "rb") as source:
                 copy_binary(source, target, path)
-    return kept
+    return placed(path, place)

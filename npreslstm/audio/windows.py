@@ -193,12 +193,12 @@ def file_windows(path, window=None, hop=None, gate=False):
         most = min(MOST, max(MOST_OF_SMALL, file.size // BYTES_A_WINDOW))
         parts = _parts(file.frames, file.samplerate, window, hop, spans if gate else None, most)
         longest = max((stop - start for start, stop, heard in parts if heard), default=1)
-        yield from _read_parts(parts, map(to_mono, read_blocks(file, file.name, longest)), file.samplerate)
+        yield from _read_parts(parts, map(to_mono, read_blocks(file, longest)), file.samplerate)
 
 
 def _file_spans(file):
     """Where there is speech in an opened file, which is then at its beginning again."""
-    spans = spans_of_blocks(map(to_mono, read_blocks(file, file.name, BLOCK)), file.samplerate)
+    spans = spans_of_blocks(map(to_mono, read_blocks(file, BLOCK)), file.samplerate)
     file.rewind()
     return spans
 

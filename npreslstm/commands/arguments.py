@@ -9,6 +9,12 @@ from npreslstm.terminal import say
 DATA = "RAVDESS folder, or manifest CSV with the columns file, label, speaker"
 
 
+def add_key_argument(parser):
+    """Which network, of files that hold several."""
+    key = "which of several networks in a checkpoint, as the message about them calls it: state_dict.ema"
+    parser.add_argument("--key", help=key)
+
+
 def add_corpus_arguments(parser):
     """Several corpora, and names of labels."""
     parser.add_argument(

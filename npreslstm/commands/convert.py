@@ -1,5 +1,6 @@
 """``npreslstm convert``: weights from one file format to another."""
 
+from npreslstm.commands.arguments import add_key_argument
 from npreslstm.terminal import printable, say, show
 
 HELP = "convert weights between PyTorch's .pt, .safetensors and the native .npz, without PyTorch"
@@ -28,9 +29,7 @@ def add_arguments(parser):
         metavar="OUT",
         help="file to write; its ending says the format: .npz, .pt, .pth or .safetensors",
     )
-    parser.add_argument(
-        "--key", help="which of several networks in IN, as the message about them calls it: state_dict.ema"
-    )
+    add_key_argument(parser)
     parser.add_argument(
         "--like", metavar="OTHER", help="weights to take features, classes, mean and std from"
     )

@@ -174,7 +174,7 @@ class EntryLine:
     def entry(self, run, fold, history, entries):
         """A fold is done."""
         from npreslstm.experiments.crossval import pooled_uar
-        from npreslstm.report.text import duration
+        from npreslstm.terminal import duration
 
         C = len(self.plan.dataset.classes)
         self.finished += 1

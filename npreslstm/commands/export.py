@@ -1,5 +1,6 @@
 """`npreslstm export`: the model in other forms. Each form is a subcommand with its own two functions here."""
 
+from npreslstm.commands.arguments import add_key_argument
 from npreslstm.terminal import Progress, printable, show
 
 HELP = (
@@ -10,7 +11,9 @@ EXAMPLES = """\
 examples:
   npreslstm export c paper --out paper_c                  the bundled weights as float32 C
   npreslstm export c my.npz --out my_c --type int8        the integer model; make -C my_c test proves it
+  npreslstm export c mcu --out m0_c --type int8 --frontend integer      integers from samples to label
   npreslstm export onnx my.npz --out my.onnx              dynamic batch and time, masked by lengths
+  npreslstm export onnx training.ckpt --key ema --out ema.onnx
   npreslstm export vectors my.npz --out vectors           every stage from PCM to logits as .npz, JSON and C headers
   npreslstm export vectors --check vectors                compute them again and compare
 """
@@ -36,6 +39,7 @@ def _add_c(parser):
     parser.add_argument(
         "--out", metavar="DIR", required=True, help="folder to write, made if it is not there"
     )
+    add_key_argument(parser)
     parser.add_argument(
         "--type",
         choices=("float32", "int8"),
@@ -48,12 +52,21 @@ def _add_c(parser):
         help="features the model was trained on, where its file does not say",
     )
 
+    parser.add_argument(
+        "--frontend",
+        choices=("float", "integer"),
+        default="float",
+        help="integer: no float from samples to probabilities, for cores without a floating point unit; with"
+        " --type int8 (default: float)",
+    )
+
 
 def _run_c(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.ports.c_export import export_c
 
-    files = export_c(load_checkpoint(args.weights), args.out, args.type, args.config)
+    model = load_checkpoint(args.weights, args.key)
+    files = export_c(model, args.out, args.type, args.config, args.frontend)
     show(
         f"{printable(args.out)}: {len(files)} files; `make -C {printable(args.out)} test` builds and runs the"
         " self-test"
@@ -67,13 +80,14 @@ def _add_onnx(parser):
         help="weights file (.npz, .pt, .safetensors) or the name of bundled ones",
     )
     parser.add_argument("--out", metavar="FILE", required=True, help="file to write")
+    add_key_argument(parser)
 
 
 def _run_onnx(args):
     from npreslstm.checkpoint import load_checkpoint
     from npreslstm.formats.onnx import export_onnx
 
-    checkpoint = load_checkpoint(args.weights)
+    checkpoint = load_checkpoint(args.weights, args.key)
     export_onnx(checkpoint, args.out)
     D, C = checkpoint.config.input_size, checkpoint.config.num_classes
     show(
@@ -89,6 +103,7 @@ def _add_vectors(parser):
         metavar="WEIGHTS",
         help="default: with --out the bundled `paper`, with --check those in DIR",
     )
+    add_key_argument(parser)
     way = parser.add_mutually_exclusive_group(required=True)
     way.add_argument("--out", metavar="DIR", help="folder to write, made if it is not there")
     way.add_argument(
@@ -104,7 +119,7 @@ def _run_vectors(args):
     from npreslstm.ports.vectors import check_vectors, read_vectors, write_vectors
 
     if args.check:
-        problems = check_vectors(args.check, args.weights and load_checkpoint(args.weights))
+        problems = check_vectors(args.check, args.weights and load_checkpoint(args.weights, args.key))
         cases = read_vectors(args.check).cases.values()
         good = (
             f"{args.check}: {sum(map(len, cases))} arrays in {len(cases)} cases are what this version"
@@ -112,7 +127,7 @@ def _run_vectors(args):
         )
         show("\n".join(map(printable, problems or [good])))
         return 1 if problems else 0
-    checkpoint = load_checkpoint(args.weights)
+    checkpoint = load_checkpoint(args.weights, args.key)
     with Progress(len(cases(checkpoint)), "cases") as progress:
         manifest = write_vectors(checkpoint, args.out, lambda name: progress.step())
     show(

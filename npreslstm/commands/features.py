@@ -1,100 +1,81 @@
 """``npreslstm features``: MFCC and chroma of sound files."""
 
+import functools
 import os
-import sys
 
-from npreslstm.terminal import Progress, say
+from npreslstm.commands.many import (
+    OUTPUT_EXAMPLES,
+    add_path_arguments,
+    add_work_arguments,
+    found_files,
+    run_many,
+)
 
 HELP = "compute MFCC and chroma of sound files, raw (not z-scored)"
 
-EXAMPLES = """\
+EXAMPLES = (
+    """\
 examples:
   npreslstm features clip.wav                              CSV on standard output, one row a frame
   npreslstm features recordings/ --output features.npz --jobs 2 --cache .features
+  npreslstm features --files list.txt --output features.npz --dask tcp://host:8786 --resume
   npreslstm features clip.wav --config mcu --plot clip.png
   npreslstm features clip.wav --config mine.json --output features.json
 
 A configuration file is a JSON object with fields of paper to change: sample_rate, n_fft, hop_length, n_mels, n_mfcc,
 n_chroma, fmin, fmax, top_db, floor_db, tuning, framing, trim_db. The .npz holds files (N,), lengths (N,), features (sum
-of lengths, D), columns (D,) and config (JSON).
+of lengths, D), columns (D,) and config (JSON); the .jsonl one line a file.
 
+"""
+    + OUTPUT_EXAMPLES
+    + """
 exit status: 0 all done; 1 some files could not be read and have an empty row; 2 nothing was written
 """
+)
 
-KINDS = (".npz", ".csv", ".json")
+KINDS = (".npz", ".csv", ".json", ".jsonl")
 
 
 def add_arguments(parser):
-    parser.add_argument(
-        "paths",
-        nargs="+",
-        metavar="PATH",
-        help="sound file, folder with all in it, quoted pattern, or - (standard input)",
-    )
+    add_path_arguments(parser)
     parser.add_argument(
         "--config",
         default="paper",
         metavar="C",
         help="paper (default), mcu, or a JSON file with fields to change",
     )
-    output = "write to FILE, whole or not at all: .npz, .csv, .json, or - (default), CSV on standard output"
+    output = "write to FILE, whole or not at all: .npz, .csv, .json, .jsonl, or - (default), CSV on standard output"
     parser.add_argument("--output", metavar="FILE", help=output)
     parser.add_argument(
         "--plot",
         metavar="FILE",
         help="draw waveform, log-mel bands, MFCC and chroma of one file: .png, .svg or .pdf",
     )
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        metavar="N",
-        help="processes (default 1); the result does not depend on it",
-    )
-    parser.add_argument(
-        "--cache", metavar="DIR", help="remember features there: an interrupted run goes on where it stopped"
-    )
+    add_work_arguments(parser)
+    parser.add_argument("--cache", metavar="DIR", help="remember features there, by the content of each file")
 
 
 def run(args):
-    from npreslstm.audio.reader import pipes_kept
+    from npreslstm.parallel import one_thread_each
 
-    args.output = None if args.output == "-" else args.output
-    with pipes_kept(args.paths) as args.paths:
-        return _run(args)
+    with one_thread_each():
+        args.command = "features"
+        args.output = None if args.output == "-" else args.output
+        with found_files(args) as files:
+            return _run(files, args)
 
 
-def _run(args):
+def _run(files, args):
     from npreslstm.audio.config import load_config
 
     config = load_config(args.config)
-    files = _files(args)
+    _check_output("--output", args.output, KINDS, files)
+    _check_output("--plot", args.plot, (".png", ".svg", ".pdf"), files)
     if args.plot is not None:
         _plot(files, config, args.plot)
         if args.output is None:
             return 0
-    results = _extract(files, config, args)
-    return _report(results, config, args.output)
-
-
-def _files(args):
-    """The files behind the arguments; what leads to none stays in its place, to be named when its
-    turn comes.
-    """
-    from npreslstm.audio.reader import find_audio
-    from npreslstm.errors import InputError
-
-    files = {}
-    for path in args.paths:
-        try:
-            files.update(dict.fromkeys(find_audio([path])))
-        except (FileNotFoundError, InputError):
-            files[path] = None
-    _check_output("--output", args.output, KINDS, files)
-    _check_output("--plot", args.plot, (".png", ".svg", ".pdf"), files)
-    if args.plot is not None and len(files) != 1:
-        raise InputError(f"--plot draws one file; {len(files)} are given")
-    return list(files)
+    return _extract(files, config, args)
 
 
 def _check_output(option, path, kinds, files):
@@ -111,46 +92,32 @@ def _check_output(option, path, kinds, files):
 
 def _plot(files, config, path):
     from npreslstm.audio.reader import read_audio
+    from npreslstm.errors import InputError
     from npreslstm.report.frontend import plot_frontend
     from npreslstm.report.plots import plain_text
 
+    if len(files) != 1:
+        raise InputError(f"--plot draws one file; {len(files)} are given")
     plain_text()
     plot_frontend(*read_audio(files[0]), config, path, title=os.path.basename(files[0]))
 
 
 def _extract(files, config, args):
-    from npreslstm.audio.folder import extract_folder
+    from npreslstm.audio.folder import extract_all, open_cache
 
-    with Progress(len(files), "files") as progress:
-        return extract_folder(files, config, args.jobs, args.cache, lambda done, total: progress.step())
-
-
-def _report(results, config, output):
-    """Write the features, name the files without, and give the exit status."""
-    from npreslstm.errors import InputError
-
-    errors = [file.error for file in results if file.error is not None]
-    if len(errors) == len(results):
-        for error in errors[:-1]:
-            say(f"error: {error}")
-        raise InputError(errors[-1])
-    _write(results, config, output)
-    for error in errors:
-        say(f"error: {error}")
-    return 1 if errors else 0
+    kind = os.path.splitext(args.output or ".csv")[1].lower()
+    cache = None if args.cache is None else open_cache(args.cache)
+    work = functools.partial(extract_all, config=config, cache_dir=cache)
+    about = {"config": config.to_dict(), "format": kind}
+    return run_many(files, lambda some, progress: work(some), work, _form(kind, config), about, args)
 
 
-def _write(results, config, output):
-    from npreslstm.files import atomic_write
+def _form(kind, config):
+    """What makes text, or bytes, of results."""
     from npreslstm.report import frames
 
-    if output is None:
-        frames.write_csv(results, config, sys.stdout)
-        return
-    kind = os.path.splitext(output)[1].lower()
     if kind == ".npz":
-        with atomic_write(output) as file:
-            frames.write_npz(results, config, file)
-        return
-    with atomic_write(output, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        (frames.write_csv if kind == ".csv" else frames.write_json)(results, config, file)
+        return frames.NpzFrames(config)
+    if kind == ".json":
+        return frames.JsonFrames(config)
+    return frames.JsonLines() if kind == ".jsonl" else frames.CsvFrames(config)

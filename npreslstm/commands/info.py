@@ -1,5 +1,6 @@
 """``npreslstm info``: everything a weights file holds."""
 
+from npreslstm.commands.arguments import add_key_argument
 from npreslstm.terminal import printable, show
 
 HELP = (
@@ -26,9 +27,7 @@ def add_arguments(parser):
         metavar="WEIGHTS",
         help=".npz, .pt or .safetensors, or the name of bundled weights (default robust)",
     )
-    parser.add_argument(
-        "--key", help="which of several networks in a checkpoint, as the message about them calls it"
-    )
+    add_key_argument(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 
 

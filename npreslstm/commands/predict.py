@@ -6,34 +6,42 @@ import sys
 import warnings
 
 from npreslstm.commands.arguments import add_speeds_argument, parse_speeds
-from npreslstm.terminal import Progress, reason, say
+from npreslstm.commands.many import (
+    OUTPUT_EXAMPLES,
+    add_path_arguments,
+    add_work_arguments,
+    found_files,
+    run_many,
+)
+from npreslstm.terminal import reason
 
 HELP = "predict the emotion in sound files"
 
-EXAMPLES = """\
+EXAMPLES = (
+    """\
 examples:
   npreslstm predict clip.wav --attention
-  npreslstm predict recordings/ --format csv --output emotions.csv --jobs 2
+  npreslstm predict recordings/ --output emotions.csv --jobs 2
+  npreslstm predict recordings/ --output emotions.csv --jobs 2 --resume      go on after an interruption
+  find /archive -name '*.flac' | npreslstm predict --files - --output emotions.jsonl --dask tcp://host:8786
   npreslstm predict interview.flac --window 4 --hop 2 --smooth 4    windows on speech, the rest is silence
   npreslstm predict clip.wav --weights mcu --speeds 1,0.85,1.15      three times the work, fewer errors
   npreslstm predict 'takes/*.wav' --weights my.npz --format json
+  npreslstm predict clip.wav --weights mcu --integer    what firmware of `export c --frontend integer` answers
   ffmpeg -v error -i talk.m4a -f wav - | npreslstm predict -
 
+"""
+    + OUTPUT_EXAMPLES
+    + """
 exit status: 0 all done; 1 some files could not be read and have an empty row; 2 nothing was written
 """
+)
 
-FORMATS = ("table", "csv", "json")
-# a worker's task: enough clips for one batch, but a long recording by itself
-FILES_AT_ONCE, BYTES_AT_ONCE = 8, 4_000_000
+FORMATS = ("table", "csv", "json", "jsonl")
 
 
 def add_arguments(parser):
-    parser.add_argument(
-        "paths",
-        nargs="+",
-        metavar="PATH",
-        help="sound file, folder with all in it, quoted pattern, or - (standard input)",
-    )
+    add_path_arguments(parser)
     parser.add_argument(
         "--weights", metavar="W", help=".npz, or the name of bundled weights (default robust)"
     )
@@ -51,19 +59,15 @@ def add_arguments(parser):
     parser.add_argument("--smooth", type=float, default=0.0, metavar="S", help=smooth_help)
     gate_help = "windows over all of a long recording, its silence too"
     parser.add_argument("--no-gate", dest="gate", action="store_false", help=gate_help)
+    integer_help = "integers from samples to probabilities, as `export c --type int8 --frontend integer`"
+    parser.add_argument("--integer", action="store_true", help=integer_help)
     parser.add_argument("--format", choices=FORMATS, help="default: table, or by the ending of --output")
     parser.add_argument(
         "--output", metavar="FILE", help="write there instead of standard output (-), whole or not at all"
     )
+    add_work_arguments(parser)
     parser.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        metavar="N",
-        help="processes (default 1); the result does not depend on it",
-    )
-    parser.add_argument(
-        "--attention", action="store_true", help="show where in time the model listened (table and json)"
+        "--attention", action="store_true", help="show where in time the model listened (not in CSV)"
     )
 
 
@@ -71,132 +75,96 @@ def run(args):
     from npreslstm.parallel import one_thread_each
 
     with one_thread_each():
-        from npreslstm.audio.reader import pipes_kept
-
+        args.command = "predict"
         args.output = None if args.output == "-" else args.output
-        with pipes_kept(args.paths) as args.paths:
-            return _run(args)
+        with found_files(args) as files:
+            return _run(files, args)
 
 
-def _run(args):
+def _run(files, args):
     from npreslstm.audio.windows import check_windows
-    from npreslstm.errors import InputError
     from npreslstm.files import check_output
+
+    check_windows(args.window, args.hop, args.smooth)
+    check_output("--output", args.output, [*files, *([args.weights] if args.weights else [])])
+    recognizer = _kind_of_recognizer(args.integer)(args.weights, parse_speeds(args.speeds))
+    options = {"window": args.window, "hop": args.hop, "gate": args.gate, "smooth": args.smooth}
+    kind = _format(args)
+    about = options | {
+        "speeds": list(recognizer.speeds),
+        "format": kind,
+        "attention": args.attention,
+        "integer": args.integer,
+        "weights": recognizer.checkpoint.sha256,
+    }
+    weights = os.path.abspath(args.weights) if os.path.exists(args.weights or "") else args.weights
+    there = functools.partial(
+        _predict_elsewhere, args.integer, weights, about["weights"], recognizer.speeds, options
+    )
+
+    def here(files, progress):
+        return predict_files(recognizer, options, files, progress.note)
+
+    return run_many(files, here, there, _form(kind, recognizer.classes, args), about, args)
+
+
+def _kind_of_recognizer(integer):
+    """The class of recognizers that hear in floating point, or in the integers of the C port."""
+    if integer:
+        from npreslstm.integer_recognizer import IntegerRecognizer
+
+        return IntegerRecognizer
     from npreslstm.recognizer import Recognizer
 
-    if args.jobs < 1:
-        raise InputError(f"--jobs is {args.jobs}; expected at least 1")
-    check_windows(args.window, args.hop, args.smooth)
-    files = _files(args.paths)
-    check_output("--output", args.output, [*files, *([args.weights] if args.weights else [])])
-    recognizer = Recognizer(args.weights, parse_speeds(args.speeds))
-    results = _predict(recognizer, files, args)
-    errors = [error for _, _, error in results if error]
-    if len(errors) == len(results):
-        for error in errors[:-1]:
-            say(f"error: {error}")
-        raise InputError(errors[-1])
-    _write(results, recognizer.classes, args)
-    for error in errors:
-        say(f"error: {error}")
-    return 1 if errors else 0
+    return Recognizer
 
 
-def _files(paths):
-    """The files behind the arguments; what leads to none stays in its place, to be named when its
-    turn comes.
-    """
-    from npreslstm.audio.reader import find_audio
-    from npreslstm.errors import InputError
-
-    files = {}
-    for path in paths:
-        try:
-            files.update(dict.fromkeys(find_audio([path])))
-        except (FileNotFoundError, InputError):
-            files[path] = None
-    return list(files)
+def _format(args):
+    ending = os.path.splitext(args.output or "")[1].lower()
+    return args.format or {".csv": "csv", ".json": "json", ".jsonl": "jsonl"}.get(ending, "table")
 
 
-def _write(results, classes, args):
-    from npreslstm.files import atomic_write
+def _form(kind, classes, args):
+    """What makes text of results."""
     from npreslstm.report import predictions, text
 
-    kind = args.format or (
-        {".csv": "csv", ".json": "json"}.get(os.path.splitext(args.output or "")[1].lower(), "table")
-    )
     if kind == "csv":
-        written = predictions.as_csv(results, classes)
-    elif kind == "json":
-        written = predictions.as_json(results, args.attention)
-    else:
-        written = predictions.as_table(
-            results, classes, args.attention, bool(args.output) or text.can_draw(sys.stdout)
-        )
-    if args.output is None:
-        sys.stdout.write(written)
-    else:
-        with atomic_write(args.output, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(written)
+        return predictions.CsvRows(classes)
+    if kind == "json":
+        return predictions.JsonRows(args.attention)
+    if kind == "jsonl":
+        return predictions.JsonLines(args.attention)
+    return predictions.Table(classes, args.attention, bool(args.output) or text.can_draw(sys.stdout))
 
 
-def _predict(recognizer, files, args):
-    """(file, Prediction or None, error or None) of every file, in order."""
-
-    chunks = list(_chunks(files))
-    with Progress(len(files), "files") as progress:
-        done = {}
-        for chunk, outcome in _outcomes(recognizer, chunks, args, progress):
-            done[chunk] = outcome
-            progress.step(len(chunk))
-    for chunk in chunks:
-        for category, message in done[chunk][1]:
-            warnings.warn(message, category, stacklevel=2)
-    return [result for chunk in chunks for result in done[chunk][0]]
+def _predict_elsewhere(integer, weights, digest, speeds, options, files):
+    """`predict_files` in a worker."""
+    return predict_files(_recognizer(integer, weights, digest, speeds), options, files)
 
 
-def _chunks(files):
-    chunk, size = [], 0
-    for file in files:
-        chunk.append(file)
-        size += os.path.getsize(file) if os.path.isfile(file) else 0
-        if len(chunk) == FILES_AT_ONCE or size >= BYTES_AT_ONCE:
-            yield tuple(chunk)
-            chunk, size = [], 0
-    if chunk:
-        yield tuple(chunk)
+@functools.lru_cache(1)
+def _recognizer(integer, weights, digest, speeds):
+    """The recognizer of a worker; OSError if its weights are not those of the run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said once, by the process that the user started
+        recognizer = _kind_of_recognizer(integer)(weights, speeds)
+    if recognizer.checkpoint.sha256 != digest:
+        raise OSError(f"{weights} is not the same where the work is done, or has changed: copy it there")
+    return recognizer
 
 
-def _outcomes(recognizer, chunks, args, progress):
-    """Yield (chunk, what `_predict_chunk` gives for it) as chunks are done, here or in worker processes."""
-    from npreslstm.parallel import run_all
-
-    jobs = min(args.jobs, len(chunks))
-    options = {"window": args.window, "hop": args.hop, "gate": args.gate, "smooth": args.smooth}
-    if jobs == 1:
-        yield from ((chunk, _predict_chunk(recognizer, options, chunk, progress.note)) for chunk in chunks)
-    else:
-        work = functools.partial(_work, recognizer.checkpoint, recognizer.speeds, options)
-        yield from run_all(work, chunks, jobs)
-
-
-def _work(checkpoint, speeds, options, chunk):
-    from npreslstm.recognizer import Recognizer
-
-    return _predict_chunk(Recognizer(checkpoint, speeds), options, chunk)
-
-
-def _predict_chunk(recognizer, options, chunk, progress=None):
-    """Results of some files, and the warnings that came up as (category, text)."""
-
+def predict_files(recognizer, options, files, progress=None):
+    """(file, Prediction or None, error or None) of some files, and the warnings that came up as
+    (category, text).
+    """
     errors = {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         predictions = recognizer.process_files(
-            chunk, on_error=errors.__setitem__, progress=progress, **options
+            files, on_error=errors.__setitem__, progress=progress, **options
         )
     results = [
         (file, prediction, reason(errors[file]) if file in errors else None)
-        for file, prediction in zip(chunk, predictions)
+        for file, prediction in zip(files, predictions)
     ]
     return results, [(warning.category, str(warning.message)) for warning in caught]

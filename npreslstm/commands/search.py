@@ -162,7 +162,7 @@ class TrialLine:
     def trial(self, trial, done):
         """A trial is done."""
         from npreslstm.experiments.search import best_trial
-        from npreslstm.report.text import duration
+        from npreslstm.terminal import duration
 
         self.finished += 1
         left = (time.monotonic() - self.started) / max(self.finished, self.workers) * (self.total - len(done))

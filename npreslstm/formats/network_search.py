@@ -125,7 +125,7 @@ def _choice(networks, key):
         return "", []
     usual = networks if len(networks) == 1 else [prefix for prefix in networks if _is_usual(prefix)]
     if len(usual) != 1:
-        remedy = "choose one by --key (`key=` in Python)"
+        remedy = "choose one by --key of convert, info or export (`key=` in Python)"
         raise InputError(f"it holds {len(networks)} networks, at {_keys(networks)}; {remedy}")
     others = [prefix for prefix in networks if prefix != usual[0]]
     if not others:

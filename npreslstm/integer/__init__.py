@@ -1,1 +1,1 @@
-"""The integer model and its fixed-point arithmetic, in NumPy: what the C port equals in every bit."""
+"""The integer frontend and network, in NumPy: what the C port equals in every bit."""

@@ -8,6 +8,7 @@ value that occurs can overflow; where C uses 32 bits, the values fit. ``Qn`` mea
     requantize(v, M, s) = round_shift(v M, s)                                    (F2)   one rounding only
     tanh(a), a in Q15: 513 entries over [0, 8], linear between them, odd         (F3)   saturates beyond 8
     2^f, f in Q16 over [0, 1): 65 entries, linear between them                   (F4)
+    softmax(l), l in Q16: 2^e over their sum, e = (l - max l) log2(e), in Q15    (F5)   from (F4); 0 beyond 16
 """
 
 import numpy as np
@@ -16,6 +17,8 @@ MULTIPLIER_BITS = 24
 TANH_STEP_BITS = 9  # of the fraction between two entries: steps of 1/64 in Q15
 TANH_LIMIT = (8 << 15) - 1
 EXP2_STEP_BITS = 10  # steps of 1/64 in Q16
+LOG2_E = 94548  # Q16
+SOFTMAX_LIMIT = 16 << 16  # below the largest logit: a probability of 0 in Q15
 
 TANH_TABLE = np.minimum(np.rint(np.tanh(np.arange(513) / 64) * 32768), 32767).astype(np.int16)
 EXP2_TABLE = np.rint((2.0 ** (np.arange(65) / 64) - 1) * 32768).astype(np.uint16)
@@ -69,6 +72,16 @@ def exp2_fraction(f):
     table = EXP2_TABLE.astype(np.int64)
     k, t = f >> EXP2_STEP_BITS, f & ((1 << EXP2_STEP_BITS) - 1)
     return 32768 + table[k] + round_shift((table[k + 1] - table[k]) * t, EXP2_STEP_BITS)
+
+
+def softmax(logits):
+    """Probabilities (N, C) uint16 in Q15 of logits (N, C) in Q16 (F5)."""
+    logits = np.asarray(logits, dtype=np.int64)
+    below = np.minimum(logits.max(axis=1, keepdims=True) - logits, SOFTMAX_LIMIT)
+    e = -requantize(below, LOG2_E, 16)
+    weights = round_shift(exp2_fraction(e & 0xFFFF), -(e >> 16))  # (N, C) up to 2^15
+    total = weights.sum(axis=1, keepdims=True)
+    return (((weights << 15) + total // 2) // total).astype(np.uint16)
 
 
 def exact_product(v, W):

@@ -19,26 +19,27 @@ from npreslstm.files import atomic_write
 from npreslstm.folding import fold, halve_sigmoids
 from npreslstm.integer import fixed_point
 from npreslstm.integer.quantize import QuantizedModel
-from npreslstm.ports import c_readme, c_tables, c_text, c_vectors
+from npreslstm.ports import c_integer, c_readme, c_tables, c_text, c_vectors
 
 SOURCES = package_folder() / "ports" / "c"
 COMMON = (
     "npr.h",
     "npr_internal.h",
-    "npr_math.h",
     "npr_model.c",
     "npr_selftest.c",
     "Makefile",
     "CMakeLists.txt",
 )
+FLOATS = ("npr_math.h",)
 ARITHMETIC = {"float32": "npr_float.c", "int8": "npr_int8.c"}
 FRONTEND = ("npr_frontend.h", "npr_spectrum.c", "npr_features.c")
 CLIP = ("npr_clip.h", "npr_clip.c")
 ACTIVITY = ("npr_activity.h", "npr_activity.c")
+FRONTENDS = ("float", "integer")
 FORMAT = 1  # NPR_FORMAT in npr.h
 
 
-def export_c(checkpoint, folder, type="float32", config=None):
+def export_c(checkpoint, folder, type="float32", config=None, frontend="float"):
     """Write the C sources of a model.
 
     Parameters
@@ -52,6 +53,9 @@ def export_c(checkpoint, folder, type="float32", config=None):
     config : {'paper', 'mcu'}, optional
         The features, for a checkpoint that does not say how they are made; without either only the network is
         written.
+    frontend : {'float', 'integer'}
+        'integer' is that of `IntegerFrontend`, for cores without a floating point unit: then nothing from
+        samples to probabilities is a float. It goes with type 'int8'.
 
     Returns
     -------
@@ -66,18 +70,33 @@ def export_c(checkpoint, folder, type="float32", config=None):
     """
     if type not in ARITHMETIC:
         raise InputError(f"type is {type!r}; expected {' or '.join(ARITHMETIC)}")
+    if frontend not in FRONTENDS:
+        raise InputError(f"frontend is {frontend!r}; expected {' or '.join(FRONTENDS)}")
     checkpoint = _with_features(checkpoint, config)
+    integer = frontend == "integer"
+    if integer:
+        c_integer.check(checkpoint, type)
     if checkpoint.features is not None and (checkpoint.mean is None or checkpoint.std is None):
         raise InputError(
             "the weights have no statistics; expected mean and std to z-score the features with: npreslstm"
             " convert --mean-std adds them"
         )
-    files = generated_files(checkpoint, type)
+    files = generated_files(checkpoint, type, integer)
     emulated = [f"qemu/{path.name}" for path in (SOURCES / "qemu").iterdir() if path.is_file()]
-    for name in (*COMMON, *emulated, ARITHMETIC[type], *_frontend_sources(checkpoint.features)):
+    frontend_sources = _frontend_sources(checkpoint.features, integer)
+    floats = () if integer else FLOATS
+    for name in (*COMMON, *emulated, ARITHMETIC[type], *floats, *frontend_sources):
         files[name] = (SOURCES / name).read_text(encoding="utf-8")
     os.makedirs(os.path.join(folder, "qemu"), exist_ok=True)
-    for name in {*ARITHMETIC.values(), *FRONTEND, *CLIP, *ACTIVITY, "npr_tables.c"} - files.keys():
+    for name in {
+        *ARITHMETIC.values(),
+        *FLOATS,
+        *FRONTEND,
+        *CLIP,
+        *ACTIVITY,
+        *c_integer.SOURCES,
+        "npr_tables.c",
+    } - files.keys():
         Path(folder, name).unlink(missing_ok=True)
     for name, text in files.items():
         with atomic_write(os.path.join(folder, name), "w", encoding="utf-8", newline="\n") as file:
@@ -103,35 +122,39 @@ def _with_features(checkpoint, config):
     return dataclasses.replace(checkpoint, features=named)
 
 
-def _frontend_sources(features):
+def _frontend_sources(features, integer):
     if features is None:
         return ()
+    if integer:
+        return (*c_integer.SOURCES, *(ACTIVITY if c_tables.has_activity(features) else ()))
     c_tables.check_supported(features)
     if not c_tables.is_streaming(features):
         return (*FRONTEND, *CLIP)
     return (*FRONTEND, *ACTIVITY) if c_tables.has_activity(features) else FRONTEND
 
 
-def generated_files(checkpoint, type):
-    """{file name: text} of what is generated for a model."""
+def generated_files(checkpoint, type, integer=False):
+    """{file name: text} of what is generated for a model, with the integer frontend or that of floats."""
+    tables = c_integer if integer else c_tables
     folded = halve_sigmoids(fold(checkpoint.config, checkpoint.state))
     quantized = QuantizedModel.from_checkpoint(checkpoint) if type == "int8" else None
-    weights = (_int8_weights if quantized else _float_weights)(checkpoint, quantized or folded)
+    statistics = _statistics(checkpoint, quantized if integer else None)
+    weights = (_int8_weights if quantized else _float_weights)(checkpoint, quantized or folded, statistics)
     bodies = {
-        "npr_sizes.h": _sizes(checkpoint, folded, type),
+        "npr_sizes.h": _sizes(checkpoint, folded, type, integer),
         "npr_weights.c": weights.text,
-        **c_vectors.files(checkpoint, quantized),
+        **c_vectors.files(checkpoint, quantized, integer),
     }
     ledger = {
         "weights and tables of the network, const": weights.bytes,
         "`npr_state`": _state_bytes(folded, type),
     }
     if checkpoint.features is not None:
-        bodies["npr_tables.c"] = c_tables.definitions(checkpoint.features)
-        ledger |= c_tables.ledger(checkpoint.features)
+        bodies["npr_tables.c"] = tables.definitions(checkpoint.features)
+        ledger |= tables.ledger(checkpoint.features)
     head = c_readme.notice(checkpoint, type)
     prose = {
-        "README.md": c_readme.readme(checkpoint, type, weights.crc, ledger),
+        "README.md": c_readme.readme(checkpoint, type, weights.crc, ledger, integer),
         "LICENSE": c_readme.licence(),
     }
     return {name: head + body for name, body in bodies.items()} | prose
@@ -141,10 +164,18 @@ def _labels(checkpoint):
     return checkpoint.classes or tuple(f"class {k}" for k in range(checkpoint.config.num_classes))
 
 
-def _sizes(checkpoint, folded, type):
+def _statistics(checkpoint, quantized):
+    """{field of npr_model: array}; `quantized` is given where features are integers."""
+    if quantized:
+        return c_integer.statistics(checkpoint, quantized)
+    return dict(zip(("mean", "inverse_std"), c_vectors.statistics(checkpoint)))
+
+
+def _sizes(checkpoint, folded, type, integer):
     hidden = [lstm.W_h.shape[1] for lstm in folded.lstms]
     values = {
         "NPR_INT8": int(type == "int8"),
+        "NPR_INTEGER": int(integer),
         "NPR_INPUTS": folded.lstms[0].W_x.shape[1],
         "NPR_HIDDEN": hidden[-1],
         "NPR_CLASSES": len(folded.head_b),
@@ -154,7 +185,7 @@ def _sizes(checkpoint, folded, type):
         "NPR_WIDEST": max(hidden),
     }
     if checkpoint.features is not None:
-        values |= c_tables.sizes(checkpoint.features)
+        values |= (c_integer if integer else c_tables).sizes(checkpoint.features)
     lines = [
         "#ifndef NPR_SIZES_H",
         "#define NPR_SIZES_H",
@@ -184,10 +215,11 @@ class _Weights:
     npr_verify reads them.
     """
 
-    def __init__(self, checkpoint):
+    def __init__(self, checkpoint, statistics):
         self.text = '#include "npr.h"\n\n'
         self.crc = self.bytes = 0
-        for name, values in zip(("mean", "inverse_std"), c_vectors.statistics(checkpoint)):
+        self.statistics = ", ".join(statistics)
+        for name, values in statistics.items():
             self.add(name, values)
         self.text += (
             "static const char *const labels[] = {"
@@ -216,8 +248,8 @@ class _Weights:
         self.text += f"const npr_model npr_weights = {{\n    {head},\n    {fields}, labels}};\n"
 
 
-def _float_weights(checkpoint, folded):
-    out, rows = _Weights(checkpoint), []
+def _float_weights(checkpoint, folded, statistics):
+    out, rows = _Weights(checkpoint, statistics), []
     for k, lstm in enumerate(folded.lstms):
         out.add(f"weights_{k}", np.concatenate([lstm.W_h, lstm.W_x], axis=1).T.astype(np.float32).reshape(-1))
         out.add(f"bias_{k}", lstm.b.astype(np.float32))
@@ -226,14 +258,13 @@ def _float_weights(checkpoint, folded):
     out.add("head_weights", folded.head_W.astype(np.float32).reshape(-1))
     out.add("head_bias", folded.head_b.astype(np.float32))
     out.lstms(rows)
-    out.model(
-        checkpoint, folded.residual, len(rows), "mean, inverse_std, lstms, attention, head_weights, head_bias"
-    )
+    fields = f"{out.statistics}, lstms, attention, head_weights, head_bias"
+    out.model(checkpoint, folded.residual, len(rows), fields)
     return out
 
 
-def _int8_weights(checkpoint, quantized):
-    out, rows = _Weights(checkpoint), []
+def _int8_weights(checkpoint, quantized, statistics):
+    out, rows = _Weights(checkpoint, statistics), []
     for k, lstm in enumerate(quantized.lstms):
         out.add(f"weights_{k}", _panels(lstm.W_h, lstm.W_x))
         for name in ("bias", "multiplier", "shift", "recurrent_shift"):
@@ -255,7 +286,7 @@ def _int8_weights(checkpoint, quantized):
         out.text += declared
         out.add(name, table, "const")
     out.lstms(rows)
-    fields = f"{quantized.x_bits}, {head.score_shift}, {head.score_multiplier}, mean, inverse_std, lstms"
+    fields = f"{quantized.x_bits}, {head.score_shift}, {head.score_multiplier}, {out.statistics}, lstms"
     out.model(
         checkpoint,
         quantized.residual,

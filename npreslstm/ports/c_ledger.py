@@ -6,7 +6,7 @@ import subprocess
 
 from npreslstm.errors import InputError
 
-CORES = {"m0": "Cortex-M0", "m3": "Cortex-M3", "m4f": "Cortex-M4F", "m7": "Cortex-M7"}
+CORES = {"m0": "Cortex-M0", "m3": "Cortex-M3", "m4f": "Cortex-M4F", "m7": "Cortex-M7", "m55": "Cortex-M55"}
 COLUMNS = {
     "core": "core",
     "type": "type",
@@ -22,12 +22,15 @@ COLUMNS = {
 }
 FRONTEND_COLUMNS = {
     "core": "core",
+    "arithmetic": "frontend",
     "frontend_tables": "tables, bytes",
     "frontend_code": "code, bytes",
     "frontend_ram": "RAM, bytes",
     "frontend_stack": "stack, bytes",
     "frontend": "instructions a frame",
+    "clip": "network behind it, instructions a clip",
 }
+FRONTEND_OBJECTS = "npr_features.o", "npr_spectrum.o", "npr_frontend_int.o"
 
 
 def measure(folder, core, type):
@@ -37,7 +40,7 @@ def measure(folder, core, type):
     ----------
     folder : str or os.PathLike
         As `export_c` writes it, with a streaming frontend.
-    core : {'m0', 'm3', 'm4f', 'm7'}
+    core : {'m0', 'm3', 'm4f', 'm7', 'm55'}
     type : {'float32', 'int8'}
         What was exported.
 
@@ -63,7 +66,8 @@ def measure(folder, core, type):
         "constants": sizes["npr_weights.o"],
         "code": sizes["minimal.elf"] - sizes["npr_weights.o"],
         "frontend_tables": sizes["npr_tables.o"],
-        "frontend_code": sizes["npr_features.o"] + sizes["npr_spectrum.o"],
+        "frontend_code": sum(sizes.get(name, 0) for name in FRONTEND_OBJECTS),
+        "arithmetic": "integer" if "npr_frontend_int.o" in sizes else "float",
     }
 
 

@@ -73,6 +73,9 @@ class CLibrary:
         self.model = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.in_dll(self.lib, "npr_weights")))
         self.value = np.dtype(np.int16 if self.sizes["NPR_INT8"] else np.float32)
         self.logit = np.dtype(np.int32 if self.sizes["NPR_INT8"] else np.float32)
+        integer = self.sizes.get("NPR_INTEGER", 0)
+        self.feature = np.dtype(np.int32 if integer else np.float32)
+        self.probability = np.dtype(np.uint16 if integer else np.float32)
         self.state = _state_type(self.sizes)()
         self.call("npr_init")
 
@@ -95,7 +98,9 @@ class CLibrary:
     def normalise(self, features):
         """``npr_normalise``: raw features (D,) -> z-scored, and quantised in int8 models."""
         x = np.empty(self.sizes["NPR_INPUTS"], self.value)
-        self.call("npr_normalise", np.ascontiguousarray(features, np.float32), len(features), x, state=False)
+        features = np.ascontiguousarray(features, None if self.feature == np.int32 else np.float32)
+        features = _of_type("features", features, self.feature)
+        self.call("npr_normalise", features, len(features), x, state=False)
         return x
 
     def push(self, x):
@@ -115,8 +120,8 @@ class CLibrary:
         return logits, context
 
     def result(self):
-        """``npr_result``: (probabilities (C,), number of the largest)."""
-        probabilities, label = np.empty(self.sizes["NPR_CLASSES"], np.float32), ctypes.c_size_t()
+        """``npr_result``: (probabilities (C,), number of the largest); of the integer frontend uint16 in Q15."""
+        probabilities, label = np.empty(self.sizes["NPR_CLASSES"], self.probability), ctypes.c_size_t()
         self.call("npr_result", probabilities, len(probabilities), ctypes.byref(label))
         return probabilities, label.value
 
@@ -127,8 +132,8 @@ class CLibrary:
         return self.logits()[0]
 
     def features(self, pcm):
-        """Raw features (T, D) float32 of mono int16 samples at the rate of the model, by the frontend that
-        was exported.
+        """Raw features (T, D) of mono int16 samples at the rate of the model, by the frontend that was
+        exported: float32, or int32 of the integer one.
         """
         pcm = _of_type("samples", pcm, np.dtype(np.int16))
         return self._stream(pcm) if "NPR_TUNING_FIXED" in self.sizes else self._clip(pcm)
@@ -154,8 +159,8 @@ class CLibrary:
 
     def _stream(self, pcm):
         hop = self.sizes["NPR_HOP"]
-        frontend = ctypes.create_string_buffer(4 * (self.sizes["NPR_FFT"] * 2 + 2 + self.sizes["NPR_MELS"]))
-        rows = np.empty((-(-len(pcm) // hop), self.sizes["NPR_INPUTS"]), np.float32)
+        frontend = ctypes.create_string_buffer(4 * (self.sizes["NPR_FFT"] * 2 + 4 + self.sizes["NPR_MELS"]))
+        rows = np.empty((-(-len(pcm) // hop), self.sizes["NPR_INPUTS"]), self.feature)
         self.check(self.lib.npr_frontend_init(frontend))
         for t, row in enumerate(rows):
             piece = pcm[t * hop : (t + 1) * hop]

@@ -19,9 +19,17 @@ HEARD = (
     "It begins with a piece of sound: features (MFCC to {MFCC_:g}, chroma to {CHROMA_:g}) and the"
     " probabilities that come of them.\n"
 )
+HEARD_INTEGER = (
+    "It begins with a piece of sound: its features and the probabilities that come of them, in every bit.\n"
+)
+INTEGER = (
+    "All is integers, from samples to probabilities: features are int32_t (`npr_feature`), probabilities"
+    " uint16_t in units of 2^-15\n(`npr_probability`). Compile with `-DNPR_SHORT_MULTIPLY` for a core without"
+    " products of 64 bits; for the Cortex-M0, M0+ and M23 that is\nthe default, and the bits are the same.\n"
+)
 GATED = "It ends with the scores and decisions of the voice-activity gate, which must be equal.\n"
 # the board with the M0 has no room for weights in float32
-CORES = {"float32": "m3, m4f, m7", "int8": "m0, m3, m4f, m7"}
+CORES = {"float32": "m3, m4f, m7", "int8": "m0, m3, m4f, m7, m55"}
 PROOF = {"float32": "to 1e-5", "int8": "in every bit"}
 
 
@@ -34,8 +42,8 @@ def notice(checkpoint, type):
     )
 
 
-def readme(checkpoint, type, crc, ledger):
-    """README.md of an exported folder; `ledger` is {what: bytes}."""
+def readme(checkpoint, type, crc, ledger, integer=False):
+    """README.md of an exported folder; `ledger` is {what: bytes}, `integer` whether the frontend is that."""
     config, features = checkpoint.config, checkpoint.features
     source = _terms(checkpoint)
     assumed = type == "int8" and "calibration" not in checkpoint.notes
@@ -53,7 +61,7 @@ The first and the last need a C99 compiler with make or CMake, those in `qemu` a
 
 `npr.h` is the interface: `npr_init`, `npr_push_frame` for every frame, `npr_result` whenever an answer is wanted, `npr_reset` between clips.
 Weights are `const` (`npr_weights.c`); `npr_state` is all that changes, and it belongs to the caller. Every function returns a status.
-{_frontend(features)}
+{_frontend(features)}{INTEGER if integer else ""}
 | what | bytes |
 |---|---|
 {chr(10).join(f"| {what} | {size:,} |" for what, size in ledger.items())}
@@ -61,7 +69,7 @@ Weights are `const` (`npr_weights.c`); `npr_state` is all that changes, and it b
 Folded into the weights: {FOLDED}.
 {ASSUMED if assumed else ""}
 The self-test compares every frame's hidden and cell states, attention sum, context and logits with NumPy's, {PROOF[type]}.
-{HEARD.format(**SOUND_TOLERANCES) if features else ""}{GATED if features and has_activity(features) else ""}
+{_heard(features, integer)}{GATED if features and has_activity(features) else ""}
 Licence: the code, generated files included, is under the MIT licence (LICENSE). The numbers in `npr_weights.c` are the weights: {source}.
 """
 
@@ -70,6 +78,12 @@ def _terms(checkpoint):
     """The licence of the weights, on one line that ends no comment."""
     stated = checkpoint.notes.get("licence", "the terms of the weights file that they come from")
     return " ".join(str(stated).split()).replace("*/", "* /")
+
+
+def _heard(features, integer):
+    if features is None:
+        return ""
+    return HEARD_INTEGER if integer else HEARD.format(**SOUND_TOLERANCES)
 
 
 def _classes(checkpoint):

@@ -10,6 +10,7 @@ import numpy as np
 from npreslstm.audio import activity
 from npreslstm.audio.features import extract_features
 from npreslstm.errors import InputError
+from npreslstm.integer import fixed_point, frontend, frontend_tables
 from npreslstm.layers.activations import softmax
 from npreslstm.ports import c_tables, c_text
 from npreslstm.streaming import StreamingResLSTM
@@ -130,6 +131,21 @@ def sound_vectors(checkpoint, quantized=None):
     return {"pcm": pcm, "sound": features, "probabilities": softmax(logits)[0].astype(np.float32)}
 
 
+def integer_features(checkpoint):
+    """`random_features` as the integer frontend would give them: (FRAMES, D) int32."""
+    raw = random_features(checkpoint) / frontend_tables.units(checkpoint.features)
+    return np.clip(np.rint(raw), -(2**31), 2**31 - 1).astype(np.int32)
+
+
+def integer_sound_vectors(checkpoint, quantized):
+    """`sound_vectors` by the integer frontend: sound (T, D) int32, probabilities (C,) uint16 in Q15."""
+    pcm = sound(checkpoint.features)
+    features = frontend.features_of_clip(pcm, checkpoint.features)
+    x = frontend.z_score(features, frontend_tables.statistics(checkpoint, quantized.x_bits))
+    probabilities = fixed_point.softmax(quantized.infer_integer(x[None], [len(x)]))
+    return {"pcm": pcm, "sound": features, "probabilities": probabilities[0]}
+
+
 def float_trace(checkpoint, x):
     """What C must have after every frame of x (T, D), by the float64 reference.
 
@@ -162,7 +178,11 @@ def float_trace(checkpoint, x):
 
 def int8_trace(quantized, z):
     """The same by the integer model, for z-scored features z (T, D)."""
-    x = quantized.quantize(z)  # (T, D)
+    return quantized_trace(quantized, quantized.quantize(z))
+
+
+def quantized_trace(quantized, x):
+    """The same by the integer model, for its input x (T, D) int16."""
     state = quantized.start(1)
     rows = {"h": [], "c": [], "total": [], "context": [], "logits": []}
     for frame in x:
@@ -177,17 +197,25 @@ def int8_trace(quantized, z):
     return {"x": x} | {name: np.array(values).astype(dtypes[name]) for name, values in rows.items()}
 
 
-def files(checkpoint, quantized=None):
+def files(checkpoint, quantized=None, integer=False):
     """{name: text} of npr_vectors.h and npr_vectors.c; `quantized` is the integer model, if that is what is
-    exported.
+    exported, `integer` whether its frontend is the integer one.
     """
-    raw = random_features(checkpoint)
-    z = z_score(checkpoint, raw)
-    arrays = {"features": raw} | (int8_trace(quantized, z) if quantized else float_trace(checkpoint, z))
-    heard = {} if checkpoint.features is None else sound_vectors(checkpoint, quantized)
+    if integer:
+        raw = integer_features(checkpoint)
+        x = frontend.z_score(raw, frontend_tables.statistics(checkpoint, quantized.x_bits))
+        heard = integer_sound_vectors(checkpoint, quantized)
+    else:
+        raw = random_features(checkpoint)
+        z = z_score(checkpoint, raw)
+        x = quantized.quantize(z) if quantized else z
+        heard = {} if checkpoint.features is None else sound_vectors(checkpoint, quantized)
+    trace = quantized_trace(quantized, x) if quantized else float_trace(checkpoint, x)
+    arrays = {"features": raw} | trace
     features = checkpoint.features
     gated = activity_vectors() if features is not None and c_tables.has_activity(features) else {}
     tolerances = SOUND_TOLERANCES | TOLERANCES["int8" if quantized else "float32"]
+    tolerances = {name: np.int32(0) if integer else np.float32(value) for name, value in tolerances.items()}
     definitions = [
         c_text.array(f"npr_vector_{name}", values) for name, values in (arrays | heard | gated).items()
     ]
@@ -199,10 +227,10 @@ def files(checkpoint, quantized=None):
 
 def _declarations(heard, gated, tolerances):
     numbers = {"NPR_VECTOR_FRAMES": FRAMES} | {
-        f"NPR_{name}TOLERANCE": np.float32(value) for name, value in tolerances.items()
+        f"NPR_{name}TOLERANCE": value for name, value in tolerances.items()
     }
     rows = [
-        ("float", "features", "INPUTS"),
+        ("npr_feature", "features", "INPUTS"),
         ("npr_value", "x", "INPUTS"),
         ("npr_value", "h", "UNITS"),
         ("npr_value", "c", "UNITS"),
@@ -220,9 +248,9 @@ def _declarations(heard, gated, tolerances):
         numbers |= {"NPR_SOUND_SAMPLES": len(heard["pcm"]), "NPR_SOUND_FRAMES": len(heard["sound"])}
         arrays += [
             "int16_t npr_vector_pcm[NPR_SOUND_SAMPLES]",
-            "float npr_vector_sound[NPR_SOUND_FRAMES][NPR_INPUTS]",
+            "npr_feature npr_vector_sound[NPR_SOUND_FRAMES][NPR_INPUTS]",
         ]
-        arrays += ["float npr_vector_probabilities[NPR_CLASSES]"]
+        arrays += ["npr_probability npr_vector_probabilities[NPR_CLASSES]"]
     if gated:
         numbers |= {"NPR_ACTIVITY_SEED": SEED, "NPR_ACTIVITY_HOPS": len(LOUDNESS)}
         kinds = {"loudness": "int32_t", "scores": "int32_t", "speech": "int8_t"}

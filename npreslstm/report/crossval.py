@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from npreslstm.report.text import duration, table
-from npreslstm.terminal import printable
+from npreslstm.report.text import table
+from npreslstm.terminal import duration, printable
 from npreslstm.training.calibration import SCORES
 
 HEADER = 10  # characters of a class name over a column

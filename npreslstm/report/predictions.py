@@ -19,37 +19,78 @@ from npreslstm.terminal import printable
 LONGEST_SPARKLINE = 60  # characters
 
 
-def as_csv(results, classes):
-    """CSV with a header; probabilities to 6 decimals, times in seconds to the millisecond."""
-    text = io.StringIO()
-    writer = CsvWriter(text)
-    writer.writerow(["file", "start", "end", *classes, "predicted"])
-    writer.writerows(_cells(file, row, classes, "{:.3f}", "{:.6f}") for file, row, _ in _rows(results))
-    return text.getvalue()
+class CsvRows:
+    """CSV with a header; probabilities to 6 decimals, times in seconds to the millisecond.
+
+    As all forms whose rows leave as they are done: `body` is the text of some results, which follows that of
+    those before, and `tail` what comes in the end.
+    """
+
+    tail = ""
+
+    def __init__(self, classes):
+        self._classes = classes
+
+    def body(self, results, first):
+        """The text of some results; `first` if they are the first ones."""
+        text = io.StringIO()
+        writer = CsvWriter(text)
+        if first:
+            writer.writerow(["file", "start", "end", *self._classes, "predicted"])
+        writer.writerows(
+            _cells(file, row, self._classes, "{:.3f}", "{:.6f}") for file, row, _ in _rows(results)
+        )
+        return text.getvalue()
 
 
-def as_json(results, attention=False):
+class JsonRows:
     """A JSON list with one object a row; `attention` adds the frames' times and weights."""
-    return (
-        json.dumps([_record(file, row, error, attention) for file, row, error in _rows(results)], indent=1)
-        + "\n"
-    )
+
+    tail = "\n]\n"
+
+    def __init__(self, attention=False):
+        self._attention = attention
+
+    def body(self, results, first):
+        """As of `CsvRows`."""
+        records = [_record(file, row, error, self._attention) for file, row, error in _rows(results)]
+        return ("[\n" if first else ",\n") + json.dumps(records, indent=1)[2:-2]
 
 
-def as_table(results, classes, attention=False, blocks=True):
+class JsonLines:
+    """One JSON object a line and row; `attention` adds the frames' times and weights."""
+
+    tail = ""
+
+    def __init__(self, attention=False):
+        self._attention = attention
+
+    def body(self, results, first):
+        """As of `CsvRows`."""
+        records = [_record(file, row, error, self._attention) for file, row, error in _rows(results)]
+        return "".join(json.dumps(record) + "\n" for record in records)
+
+
+class Table:
     """For people: one clip in detail, several rows as a table; `attention` adds a sparkline over time."""
-    rows = list(_rows(results))
-    if len(rows) == 1 and rows[0][1] is not None:
-        return _card(rows[0][1], attention, blocks)
-    header = ["file", "start", "end", *classes, "predicted"]
-    cells = [_cells(file, row, classes, "{:.2f}", "{:.3f}") for file, row, _ in rows]
-    if attention:
-        header.append("attention")
-        cells = [
-            [*cell, attention_sparkline(row, 20, blocks) if row else ""]
-            for cell, (_, row, _) in zip(cells, rows)
-        ]
-    return table(header, cells, right=range(1, 3 + len(classes))) + "\n"
+
+    def __init__(self, classes, attention=False, blocks=True):
+        self._classes, self._attention, self._blocks = classes, attention, blocks
+
+    def whole(self, results):
+        """The text of all results."""
+        rows = list(_rows(results))
+        if len(rows) == 1 and rows[0][1] is not None:
+            return _card(rows[0][1], self._attention, self._blocks)
+        header = ["file", "start", "end", *self._classes, "predicted"]
+        cells = [_cells(file, row, self._classes, "{:.2f}", "{:.3f}") for file, row, _ in rows]
+        if self._attention:
+            header.append("attention")
+            cells = [
+                [*cell, attention_sparkline(row, 20, self._blocks) if row else ""]
+                for cell, (_, row, _) in zip(cells, rows)
+            ]
+        return table(header, cells, right=range(1, 3 + len(self._classes))) + "\n"
 
 
 def attention_sparkline(prediction, longest=LONGEST_SPARKLINE, blocks=True):

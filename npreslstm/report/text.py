@@ -67,15 +67,3 @@ def sparkline(values, blocks=True):
         " " if value is None else levels[min(int(value / largest * len(levels)), len(levels) - 1)]
         for value in values
     )
-
-
-def duration(seconds):
-    """Seconds in words, to two digits or so."""
-    minutes = round(seconds / 60)
-    return (
-        f"{minutes // 60} h {minutes % 60:02} min"
-        if minutes >= 60
-        else f"{minutes} min"
-        if minutes >= 5
-        else f"{seconds:.0f} s"
-    )

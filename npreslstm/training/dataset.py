@@ -219,11 +219,12 @@ def _warn_of_twins(path, column, names):
 
 
 def bare_name(name: str, column: str = "label") -> str:
-    """What is left of a name without what people spell in several ways: case, blanks, and leading zeros of a
-    speaker.
+    """What is left of a name without what people and programs write in several ways: case, blanks, accents as
+    letters of their own, and leading zeros of a speaker.
     """
+    letters = unicodedata.normalize("NFKC", name.casefold())
     visible = "".join(
-        letter for letter in name.casefold() if not letter.isspace() and unicodedata.category(letter) != "Cf"
+        letter for letter in letters if not letter.isspace() and unicodedata.category(letter) != "Cf"
     )
     return visible.lstrip("0") if column == "speaker" else visible
 

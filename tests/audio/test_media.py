@@ -75,7 +75,7 @@ class TestWithPyAV:
         assert rate == (8000 if name in ("a.3gp", "a.amr") else 48000)
         assert abs(len(signal) / rate - 2.579) < 0.03 and np.abs(signal).max() > 0.1
         with open_audio(SOUNDS / name) as file:
-            np.testing.assert_array_equal(np.concatenate(list(read_blocks(file, name, 1000))), signal)
+            np.testing.assert_array_equal(np.concatenate(list(read_blocks(file, 1000))), signal)
             file.rewind()
             np.testing.assert_array_equal(file.read(500), signal[:500])
 

@@ -82,7 +82,7 @@ def test_formats_of_soundfile(tmp_path, kind, subtype):
 def test_blocks_make_the_whole(tmp_path, reader, size):
     path = write_wave(tmp_path / "a.wav", SIGNAL, 3)
     with open_audio(path) as file:
-        blocks = list(read_blocks(file, path, size))
+        blocks = list(read_blocks(file, size))
     assert all(len(block) == size for block in blocks[:-1])
     np.testing.assert_array_equal(np.concatenate(blocks), read_audio(path)[0])
 

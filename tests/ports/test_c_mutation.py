@@ -146,6 +146,130 @@ ACTIVITY = {
     "delay": ("activity->late = NPR_ACTIVITY_DELAY", "activity->late = NPR_ACTIVITY_DELAY - 1"),
     "end": ("if (*decision == NPR_UNDECIDED) activity->left++;", ""),
 }
+INTEGER_FRONTEND = {
+    "window": ("32768 + minus_cos", "32768 - minus_cos"),
+    "window, asymmetric": (
+        "k <= HALF ? k : NPR_FFT - k)); /* (I2)",
+        "k <= HALF ? k : NPR_FFT - 1 - k)); /* (I2)",
+    ),
+    "window, bits": ("bits |= magnitude(z[k])", "bits ^= magnitude(z[k])"),
+    "exponent": ("up = 30 - bit_length(bits)", "up = 29 - bit_length(bits)"),
+    "exponent, too large": ("up = 30 - bit_length(bits)", "up = 31 - bit_length(bits)"),
+    "exponent, loud frames": ("up < 0 ? z[k] >> 1", "up < 0 ? z[k]"),
+    "bits of a number": ("v >> step != 0", "v >> step > 1"),
+    "magnitude": ("(x ^ (x >> 31))", "(x < 0 ? -x : x)"),
+    "order of the inputs": ("bit = HALF >> 1", "bit = HALF >> 2"),
+    "order, swapped twice": ("if (k < reversed)", "if (k <= reversed || 1)"),
+    "swap": ("a[1] = b[1];\n    b[0] = re;", "a[1] = im;\n    b[0] = re;"),
+    "sine, first quadrant": ("HALF / 2 - k : k - HALF / 2]", "HALF / 2 - k : k - HALF / 2 + 1]"),
+    "sine, second quadrant": ("? HALF / 2 - k :", "? HALF / 2 - k + 1 :"),
+    "turned, real": ("npr_half(re, cos) + npr_half(im, sin)", "npr_half(re, cos) - npr_half(im, sin)"),
+    "turned, imaginary": ("npr_half(im, cos) - npr_half(re, sin)", "npr_half(im, cos) + npr_half(re, sin)"),
+    "butterfly, rounding": ("half_re = a[0] >> 1", "half_re = (a[0] + 1) >> 1"),
+    "butterfly, rounding of the other part": ("half_im = a[1] >> 1", "half_im = (a[1] + 1) >> 1"),
+    "butterfly, sign": ("b[0] = half_re + re", "b[0] = half_re - re"),
+    "butterfly, not halved": ("a[0] = half_re - re", "a[0] = 2 * half_re - re"),
+    "angle 0, rounding": ("-b[0] >> 1, -b[1] >> 1", "-(b[0] >> 1), -b[1] >> 1"),
+    "angle 0, rounding of the other part": ("-b[0] >> 1, -b[1] >> 1", "-b[0] >> 1, -(b[1] >> 1)"),
+    "angle of a stage": ("cos = minus_cos(k * (HALF / size))", "cos = minus_cos(k * (HALF / size) + 1)"),
+    "angle of a stage, sine": (
+        "sin = minus_sin(k * (HALF / size))",
+        "sin = minus_sin(k * (HALF / size) - 1)",
+    ),
+    "stage, distance": (
+        "b = a + 2 * size;\n            butterfly",
+        "b = a + 2 * size - 2;\n            butterfly",
+    ),
+    "a stage too few": ("size < HALF; size *= 2", "size < HALF / 2; size *= 2"),
+    "halves apart, rounding": ("b_im = b[1] >> 1", "b_im = (b[1] + 1) >> 1"),
+    "halves apart, even": ("(a_re + b_re) >> 1", "(a_re - b_re) >> 1"),
+    "halves apart, rounding of the even part": (
+        "even_im = (a_im - b_im) >> 1",
+        "even_im = (a_im - b_im + 1) >> 1",
+    ),
+    "halves apart, odd": (
+        "odd_im = turned_im(a_im + b_im, b_re - a_re",
+        "odd_im = turned_im(a_im + b_im, a_re - b_re",
+    ),
+    "halves apart, angle": (
+        "cos = minus_cos(k), sin = minus_sin(k)",
+        "cos = minus_cos(k), sin = minus_sin(k) + 1",
+    ),
+    "halves apart, the first bin": ("k == 0 ? low : high", "high"),
+    "halves apart, the middle bin": (
+        "store_power(low, even_re - odd_re, even_im - odd_im)",
+        "if (k < HALF / 2) store_power(low, even_re - odd_re, even_im - odd_im)",
+    ),
+    "power, bits": ("#define POWER_BITS 15", "#define POWER_BITS 14"),
+    "power, exponent": ("bin[1] = 2 * down", "bin[1] = down"),
+    "power, imaginary part": ("+ (y >> down) * (y >> down)", ""),
+    "aligned, rounding": (": 31)) + 1) >> 1", ": 31)) + 0) >> 1"),
+    "aligned, faint bins": ("down < 31 ? down : 31", "down < 31 ? down : 16"),
+    "logarithm, entry": ("k = fraction >> 9", "k = fraction >> 9 | 1"),
+    "logarithm, rounding": ("* t + 256) >> 9", "* t) >> 9"),
+    "logarithm, fraction": ("fraction & 511", "fraction & 510"),
+    "logarithm, shift": ("v << (31 - whole)) >> 15", "v << (31 - whole)) >> 16"),
+    "logarithm, whole part": ("return whole * 65536", "return whole * 65535"),
+    "mel, first bin": ("frontend->bins + 2 * npr_mel_start[m]", "frontend->bins + 2 * npr_mel_start[m] + 2"),
+    "mel, last bin": (
+        "bin < end; bin += 2) {\n            total",
+        "bin < end - 2; bin += 2) {\n            total",
+    ),
+    "mel, largest exponent": (
+        "largest = bin[1] > largest ? bin[1] : largest;\n        }\n        for",
+        "largest = bin[1];\n        }\n        for",
+    ),
+    "mel, bits": ("#define LEVEL_BITS 16", "#define LEVEL_BITS 15"),
+    "mel, unit": ("NPR_UNIT - 2 * up", "NPR_UNIT - up"),
+    "mel, floor": ("level > NPR_FLOOR ? level : NPR_FLOOR", "level"),
+    "mel, offset": ("65536 + npr_mel_offset[m]", "65536"),
+    "cosine transform, bits": (
+        "right = levels[NPR_MELS - 1 - m] * (1 << CEPSTRUM_BITS)",
+        "right = levels[NPR_MELS - 1 - m] * (1 << CEPSTRUM_BITS) + 1",
+    ),
+    "cosine transform, precision": ("#define CEPSTRUM_BITS 4", "#define CEPSTRUM_BITS 3"),
+    "cosine transform, parity": ("levels[m] = left + right", "levels[m] = left - right"),
+    "cosine transform, order": ("k % 2 == 0 ? m : NPR_MELS - 1 - m", "k % 2 == 0 ? m : NPR_MELS / 2 + m"),
+    "cosine transform, angle": ("angle += 2 * step", "angle += step"),
+    "cosine transform, period": (
+        "a <= HALF ? a : NPR_FFT - a)); /* (I11)",
+        "a < HALF ? a : a - HALF)); /* (I11)",
+    ),
+    "cosine transform, sign": ("sum -= npr_half(folded", "sum += npr_half(folded"),
+    "chroma, exponent": ("bins[2 * k + 1] - npr_chroma_down[k]", "bins[2 * k + 1]"),
+    "chroma, largest exponent": ("largest = exponent > largest ? exponent : largest", "largest = exponent"),
+    "chroma, bits": ("#define CHROMA_BITS 9", "#define CHROMA_BITS 10"),
+    "chroma, cycle": ("p + 1 == NPR_CHROMA ? 0", "p + 1 == NPR_CHROMA ? 1"),
+    "chroma, one class too few": (
+        "left = npr_chroma_count[k]; left > 0",
+        "left = npr_chroma_count[k]; left > 1",
+    ),
+    "chroma, largest": ("top = features[p] > top ? features[p] : top", "top = features[p]"),
+    "chroma, bits of the ratio": ("#define RATIO_BITS 16", "#define RATIO_BITS 15"),
+    "chroma, rounding": ("+ (divisor >> 1)", ""),
+    "chroma, unit": ("(int32_t)(ratio << SHARED_BITS)", "(int32_t)(ratio << (SHARED_BITS - 1))"),
+    "samples, history": ("kept + NPR_HOP, (NPR_FFT", "kept + NPR_HOP - 1, (NPR_FFT"),
+    "samples, end of the clip": ("memset(newest, 0", "memset(newest, 1"),
+    "samples, place": ("memcpy(newest, pcm", "memcpy(newest - 1, pcm"),
+}
+INTEGER_NETWORK = {
+    "z-score, offset": ("(product + model->feature_offset[k])", "(product + 1000)"),
+    "z-score, shift": (">> model->feature_shift[k]", ">> (model->feature_shift[k] - 1)"),
+    "softmax, below the largest": ("logits[best] - logits[k]", "logits[NPR_CLASSES - 1] - logits[k]"),
+    "softmax, base": ("#define LOG2_E 94548", "#define LOG2_E 94500"),
+    "softmax, fraction": ("table_exp2(e & 0xffff), (unsigned)", "table_exp2(0), (unsigned)"),
+    "softmax, whole part": ("(unsigned)-(e >> 16)", "(unsigned)(-e >> 16)"),
+    "softmax, rounding": ("+ total / 2) / total", ") / total"),
+}
+HALF = {
+    "half, shift": ("(int64_t)x * c) >> 16", "(int64_t)x * c) >> 15"),
+    "half, rounding": ("(int64_t)x * c) >> 16", "(int64_t)x * c + 32768) >> 16"),
+}
+SHORT_HALF = {
+    "half, upper part": ("return (x >> 16) * c", "return (x / 65536) * c"),
+    "half, lower part": ("(x & 0xffff) * c", "(x & 0x7fff) * c"),
+    "half, rounding": ("* c) >> 16);\n#else", "* c + 32768) >> 16);\n#else"),
+}
 CLIP = {
     "trimming, energy": ("run_energy(clip, k) + run_energy(clip, k + 1)", "run_energy(clip, k)"),
     "trimming, threshold": ("loudest * NPR_TRIM_RATIO", "loudest * NPR_TRIM_RATIO * 100"),
@@ -185,6 +309,7 @@ ARRAYS = {
         ]
         + ["head_multiplier", "head_shift", "npr_tanh_table", "npr_exp2_table", "mean", "inverse_std"]
     ),
+    "integer": ["feature_multiplier", "feature_offset", "feature_shift"],
     "float32": [
         "weights_0",
         "weights_1",
@@ -206,6 +331,10 @@ TABLES = {
         "npr_chroma_count",
         "npr_chroma_weights",
     ],
+    "integer": [
+        *("npr_cosine", "npr_mel_start", "npr_mel_count", "npr_mel_weights", "npr_mel_offset"),
+        *("npr_chroma_start", "npr_chroma_count", "npr_chroma_weights", "npr_chroma_down", "npr_log2_table"),
+    ],
     "paper": ["npr_cosine", "npr_mel_start", "npr_mel_count", "npr_mel_weights", "npr_pitch"],
 }
 # (exported folder, file): {what: (text, its replacement)}
@@ -216,6 +345,10 @@ MUTATIONS = {
     ("int8", "npr_spectrum.c"): SPECTRUM,
     ("int8", "npr_features.c"): FEATURES | STREAM,
     ("int8", "npr_activity.c"): ACTIVITY,
+    ("integer", "npr_frontend_int.c"): INTEGER_FRONTEND,
+    ("integer", "npr_int8.c"): INTEGER_NETWORK,
+    ("integer", "npr_internal.h"): HALF,
+    ("short", "npr_internal.h"): SHORT_HALF,
     ("paper", "npr_features.c"): FEATURES,
     ("paper", "npr_clip.c"): CLIP,
 }
@@ -226,12 +359,12 @@ class Folder:
     runs the self-test.
     """
 
-    def __init__(self, folder, type, features):
-        self.folder = folder
+    def __init__(self, folder, type, features, frontend="float", flags=()):
+        self.folder, self.flags = folder, flags
         made = checkpoint("h32", features)
         if features == "paper":
             made = dataclasses.replace(made, features=dataclasses.replace(made.features, trim_db=30.0))
-        export_c(made, folder, type)
+        export_c(made, folder, type, frontend=frontend)
         self.sources = sorted(folder.glob("npr*.c"))
         for source in self.sources:
             self.compile(source)
@@ -243,6 +376,7 @@ class Folder:
                 "-std=c99",
                 "-O0",
                 "-w",
+                *self.flags,
                 *flags,
                 f"-I{self.folder}",
                 "-c",
@@ -274,7 +408,13 @@ class Folder:
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     needs("gcc")
-    exported = {"float32": ("float32", "mcu"), "int8": ("int8", "mcu"), "paper": ("float32", "paper")}
+    exported = {
+        "float32": ("float32", "mcu"),
+        "int8": ("int8", "mcu"),
+        "integer": ("int8", "mcu", "integer"),
+        "short": ("int8", "mcu", "integer", ["-DNPR_SHORT_MULTIPLY"]),
+        "paper": ("float32", "paper"),
+    }
     return {name: Folder(tmp_path_factory.mktemp(name), *what) for name, what in exported.items()}
 
 
@@ -287,7 +427,7 @@ def assert_caught(status, output):
     )
 
 
-@pytest.mark.parametrize("name", ["float32", "int8", "paper"])
+@pytest.mark.parametrize("name", ["float32", "int8", "integer", "short", "paper"])
 def test_the_unchanged_code_passes(folders, tmp_path, name):
     status, output = folders[name].run(
         "npr_model.c", (folders[name].folder / "npr_model.c").read_text(), tmp_path
@@ -344,7 +484,7 @@ def entries_to_change(array, numbers):
     """Of weights and indices one in the middle; of the network's tables every second, as 24 frames do not
     come by all; otherwise the largest.
     """
-    if array in ("npr_tanh_table", "npr_exp2_table"):
+    if array in ("npr_tanh_table", "npr_exp2_table", "npr_log2_table"):
         return range(0, len(numbers), 2)
     if array.startswith("weights_") or array.endswith(("_start", "_count")):
         return [len(numbers) // 2]

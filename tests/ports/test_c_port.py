@@ -198,7 +198,7 @@ def test_symbols_are_prefixed_and_nothing_is_allocated(exported, type):
 
 def test_the_sources_are_small_and_in_single_precision():
     texts = {path.name: path.read_text() for path in SOURCES.glob("*.[ch]")}
-    assert sum(text.count("\n") for text in texts.values()) < 1450
+    assert sum(text.count("\n") for text in texts.values()) < 1850
     for name, text in texts.items():
         code = re.sub(r'/\*.*?\*/|"[^"]*"', "", text, flags=re.DOTALL)
         if name != "npr_selftest.c":  # which compares in double, and is no part of the library

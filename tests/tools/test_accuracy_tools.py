@@ -229,3 +229,14 @@ def test_a_missing_corpus_is_one_line(arguments, tmp_path):
     assert (
         done.stderr.startswith(f"npreslstm: error: {tmp_path / 'nothing'} ") and done.stderr.count("\n") == 1
     )
+
+
+def test_the_integer_frontend_is_compared_clip_by_clip(ravdess, capsys):
+    from tools.accuracy import integer_frontend
+
+    integer_frontend.main([str(ravdess), "--weights", "mcu", "--every", "700"])
+    printed = capsys.readouterr().out
+    assert "clips: 3\n" in printed and "of them different: 0\n" in printed
+    assert "clips with the same label: 3 (100.00 %)" in printed
+    with pytest.raises(InputError, match="--every is 0"):
+        integer_frontend.main([str(ravdess), "--every", "0"])

@@ -45,3 +45,13 @@ def test_layers_compares_the_two_backends():
 def test_calls_needs_numpy_alone():
     rows = bench("calls", "--clips", "1", "2", "--rounds", "1")["rows"]
     assert all(row["n = 1"] > 0 and row["n = 2"] > 0 for row in rows)
+
+
+@pytest.mark.oracle
+def test_sound_goes_through_every_stage():
+    pytest.importorskip("scipy")
+    rows = bench("sound", "--clips", "1", "--rounds", "1")["rows"]
+    times = {row["what"]: row["ms, or ratio"] for row in rows}
+    assert list(times)[:3] == ["reading", "soundfile", "resampling"]
+    ratio = times["scipy"] / times["resampling"]
+    assert times["scipy / resampling"] == pytest.approx(ratio)

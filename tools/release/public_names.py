@@ -20,6 +20,8 @@ MODULES = (
     "npreslstm.conditions.condition",
     "npreslstm.formats.torch_pt",
     "npreslstm.gradient_check",
+    "npreslstm.integer.frontend",
+    "npreslstm.integer_recognizer",
     "npreslstm.model",
     "npreslstm.ports.c_library",
     "npreslstm.recognizer",

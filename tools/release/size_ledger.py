@@ -29,6 +29,7 @@ RUNS = (
     ("float32", "m4f"),
     ("float32", "m7"),
 )
+INTEGER_CORES = "m0", "m3", "m4f", "m7", "m55"  # that the integer frontend runs on
 MARKS = "<!-- ledger: tools/release/size_ledger.py -->\n", "<!-- end of ledger -->\n"
 
 
@@ -41,11 +42,15 @@ def tables(checkpoint):
         for type, core in RUNS:
             print(f"{type} on {core}", file=sys.stderr)
             rows.append(c_ledger.measure(Path(folder) / type, core, type))
+        export_c(checkpoint, Path(folder) / "integer", "int8", frontend="integer")
+        integer = []
+        for core in INTEGER_CORES:
+            print(f"integer frontend on {core}", file=sys.stderr)
+            integer.append(c_ledger.measure(Path(folder) / "integer", core, "int8"))
     network = c_ledger.markdown(rows, c_ledger.COLUMNS)
-    frontend = c_ledger.markdown(
-        [row for row in rows if row["type"] == "int8" and "frontend" in row], c_ledger.FRONTEND_COLUMNS
-    )
-    return f"The network:\n\n{network}\nThe `mcu` frontend:\n\n{frontend}"
+    floats = [row for row in rows if row["type"] == "int8" and "frontend" in row]
+    frontend = c_ledger.markdown([*integer, *floats], c_ledger.FRONTEND_COLUMNS)
+    return f"The network:\n\n{network}\nThe `mcu` frontends:\n\n{frontend}"
 
 
 def main(argv=None):

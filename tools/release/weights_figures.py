@@ -42,12 +42,16 @@ PORT = ROOT / "docs" / "c-port.md"
 README = ROOT / "README.md"
 BY_HAND = {
     "docs/c-port.md, accuracy": "python tools/accuracy/c_parity.py RAVDESS (mcu and paper, float32 and int8)",
+    "docs/c-port.md, integer frontend": "python tools/accuracy/integer_frontend.py RAVDESS (mcu, robust)",
+    "docs/c-port.md, cycles": "python tools/release/cycles.py",
     "docs/accuracy.md, robustness": "python tools/accuracy/robustness.py RAVDESS --update docs/accuracy.md",
 }
 WEIGHTS = {  # of which a figure is; without an entry here, of all that are bundled
     "docs/c-port.md, ledger": ("mcu",),
     "docs/c-port.md, self-test": ("mcu",),
     "docs/c-port.md, accuracy": ("mcu", "paper"),
+    "docs/c-port.md, integer frontend": ("mcu", "robust"),
+    "docs/c-port.md, cycles": ("mcu",),
 }
 CONSOLE = re.compile(r"(```console\n)(.*?)(```)", re.DOTALL)
 COMMAND = re.compile(r"^(\$ npreslstm (.*)\n)(?:(?!\$ ).*\n)*", re.MULTILINE)

@@ -45,6 +45,7 @@ STARTS: dict[bytes, Walk] = {
     b"\xf0\x7e": rare.sds,
     b"MATLAB 5.0 MAT-file": rare.mat5,
 }
+TAKE_ID3 = (mpeg.walk, flac.walk, media.adts)  # formats that the tag belongs to
 
 
 def find_parts(data: Data) -> list[Part]:
@@ -69,7 +70,8 @@ def find_parts(data: Data) -> list[Part]:
     parts, offset = [], 0
     while offset < data.size:
         walk = _walker(data, offset)
-        part = walk(data, offset) if walk else None
+        start = offset if walk in TAKE_ID3 else skip_id3(data, offset)
+        part = walk(data, start) if walk else None
         if part is None or part.stop <= offset:  # what does not go on is no part
             break
         parts.append(part)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from npreslstm.audio.containers.data import TAG, Data, Part, skip_id3, skip_tags
 
 STREAMINFO = b"\x00\x00\x00\x22"  # how the first block of metadata starts: its kind and size
+SURPLUS = 1 << 17  # samples in the next frame after the last one at most
 LONGEST = 1 << 24  # bytes of a frame at most, which is what the header's field can say
 
 
@@ -26,6 +27,10 @@ def walk(data: Data, start: int) -> Part | None:
         counts = []
         for count, _ in _last_frames(data, offset, stop, info):
             if count == declared:
+                if any(0 < later - declared <= SURPLUS for later in counts):
+                    data.remarks.append(
+                        f"it says that it has {declared} samples: frames after them are passed over"
+                    )
                 return Part(start, stop)
             counts.append(count)
         if counts and counts[0] < declared:

@@ -25,18 +25,34 @@ def nist(data: Data, start: int) -> Part | None:
 
 
 def voc(data: Data, start: int) -> Part | None:
-    """Creative Voice: blocks of a kind and a size of 24 bits; one of kind 0 ends them."""
+    """Creative Voice: blocks of a kind and a size of 24 bits; one of kind 0 ends them.
+
+    SoX counts 8 bytes too few into a block of 16-bit samples, so its size is mended.
+    """
     offset = start + int.from_bytes(data.at(start + 20, 2), "little")
-    sounds = 0
+    sounds, patches, shown = 0, (), None
     while len(head := data.at(offset, 4)) == 4 and head[0]:
-        sounds += head[0] in (1, 2, 9)
-        offset += 4 + int.from_bytes(head[1:], "little")
+        sound, size = head[0] in (1, 2, 9), int.from_bytes(head[1:], "little")
+        if head[0] == 9 and _lacks_eight(data, offset + 4 + size):
+            size += 8
+            patches = ((offset + 1, size.to_bytes(3, "little")),)
+        offset += 4 + size
+        sounds += sound
+        if sound and sounds == 1 and data.at(offset, 1) not in (b"", b"\0"):
+            patches, shown = (*patches, (offset, b"\0")), offset + 1  # libsndfile would hear the next block
     if offset > data.size:
         raise data.cut(f"{offset - data.size} bytes of a block are missing")
     if sounds > 1:
         data.remarks.append("it has several blocks of sound, of which the first is read")
     ended = data.at(offset, 1) == b"\0"
-    return Part(start, offset + 1 if ended else offset, not ended)
+    whole = ended or sounds == 1  # libsndfile counts the end of A-law and mu-law into the block
+    return Part(start, offset + 1 if ended else offset, not whole, patches, shown=shown)
+
+
+def _lacks_eight(data: Data, offset: int) -> bool:
+    """Whether the end of a file is 8 bytes after that of a block, and these are no block."""
+    rest = data.at(offset, 10)
+    return len(rest) == 9 and rest[8] == 0 and not (0 < rest[0] < 10 and rest[1:4] == b"\4\0\0")
 
 
 def svx(data: Data, start: int) -> Part | None:

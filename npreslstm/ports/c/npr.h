@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "npr_sizes.h" /* generated: NPR_INT8, NPR_INPUTS, NPR_UNITS, NPR_HIDDEN, NPR_WIDEST, NPR_CLASSES */
+#include "npr_sizes.h" /* generated: NPR_INT8, NPR_INTEGER, NPR_INPUTS, NPR_UNITS, NPR_HIDDEN, NPR_WIDEST, NPR_CLASSES */
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,6 +35,14 @@ typedef enum {
     NPR_ERROR_FULL,    /* NPR_MAX_FRAMES were pushed */
     NPR_ERROR_DAMAGED  /* the weights do not match their checksum */
 } npr_status;
+
+#if NPR_INTEGER /* integers all the way from samples to probabilities, with npr_frontend_int.c */
+typedef int32_t npr_feature;      /* cepstrum: 2^-19 of a doubling of power; chroma: 2^-30 */
+typedef uint16_t npr_probability; /* 2^-15 */
+#else
+typedef float npr_feature;
+typedef float npr_probability;
+#endif
 
 #if NPR_INT8
 
@@ -60,7 +68,13 @@ typedef struct {
     uint8_t x_bits;
     uint8_t score_shift;
     int32_t score_multiplier;      /* attention sum -> 2^-16, base-2 logarithm */
+#if NPR_INTEGER
+    const int16_t *feature_multiplier; /* (D) a feature is z-scored in (I13): multiplied, */
+    const int32_t *feature_offset;     /* (D) added to, */
+    const uint8_t *feature_shift;      /* (D) shifted right */
+#else
     const float *mean, *inverse_std; /* (D) */
+#endif
     const npr_lstm *lstms;
     const int16_t *attention;      /* (H) */
     const int16_t *head_weights;   /* (C, H) */
@@ -121,15 +135,16 @@ npr_status npr_init(const npr_model *model, npr_state *state);
 npr_status npr_reset(const npr_model *model, npr_state *state);
 
 /* Take in the raw features of one frame: count = D. */
-npr_status npr_push_frame(const npr_model *model, npr_state *state, const float *features, size_t count);
+npr_status npr_push_frame(const npr_model *model, npr_state *state, const npr_feature *features, size_t count);
 
 /* The two halves of npr_push_frame: z-score (and quantise) the raw features of one frame; take in what that gives, of one
  * frame or of several, one after the other: count is a multiple of D. */
-npr_status npr_normalise(const npr_model *model, const float *features, size_t count, npr_value *x);
+npr_status npr_normalise(const npr_model *model, const npr_feature *features, size_t count, npr_value *x);
 npr_status npr_push_values(const npr_model *model, npr_state *state, const npr_value *x, size_t count);
 
 /* Probabilities (count = C) and the number of the largest, of the clip so far; more frames may follow. */
-npr_status npr_result(const npr_model *model, const npr_state *state, float *probabilities, size_t count, size_t *label);
+npr_status npr_result(const npr_model *model, const npr_state *state, npr_probability *probabilities, size_t count,
+                      size_t *label);
 
 /* What they come from: logits (C) and, unless NULL, the context of attention (H). */
 npr_status npr_logits(const npr_model *model, const npr_state *state, npr_logit *logits, npr_value *context);

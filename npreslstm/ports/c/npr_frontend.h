@@ -1,4 +1,5 @@
-/* 16-bit PCM in, raw features (NPR_MFCC cepstral coefficients, NPR_CHROMA pitch classes) out: audio/ of the Python package.
+/* 16-bit PCM in, raw features (NPR_MFCC cepstral coefficients, NPR_CHROMA pitch classes) out: audio/ of the Python package,
+ * or integer/frontend.py where NPR_INTEGER is set.
  *
  *     npr_frontend frontend;                                         // the caller's memory
  *     npr_frontend_init(&frontend);                                  // once for each clip
@@ -18,6 +19,17 @@ extern "C" {
 
 #define NPR_BINS (NPR_FFT / 2 + 1)
 
+#if NPR_INTEGER
+
+typedef struct {
+    int32_t bins[2 * NPR_BINS]; /* the windowed frame, then its transform, then mantissa and exponent of each bin's power */
+    int32_t levels[NPR_MELS];   /* log2 of the mel bands, Q16 */
+    int16_t samples[NPR_FFT];
+    int32_t ended;              /* by a push of fewer samples than NPR_HOP */
+} npr_frontend;
+
+#else
+
 /* Memory of one frame's transforms. */
 typedef struct {
     int32_t frame[NPR_FFT];
@@ -31,11 +43,28 @@ typedef struct {
     int32_t ended; /* by a push of fewer samples than NPR_HOP */
 } npr_frontend;
 
+#endif
+
 /* Begin a clip. */
 npr_status npr_frontend_init(npr_frontend *frontend);
 
 /* Take in 1 to NPR_HOP samples; write the features of the frame that they complete: count = NPR_MFCC + NPR_CHROMA. */
-npr_status npr_frontend_push(npr_frontend *frontend, const int16_t *pcm, size_t samples, float *features, size_t count);
+npr_status npr_frontend_push(npr_frontend *frontend, const int16_t *pcm, size_t samples, npr_feature *features, size_t count);
+
+#if NPR_INTEGER
+
+/* Generated. */
+extern const int16_t npr_cosine[NPR_FFT / 2 + 1];    /* -cos(2 pi k / NPR_FFT) in Q15, the last one unit short of 1 */
+extern const uint16_t npr_mel_start[NPR_MELS];
+extern const uint8_t npr_mel_count[NPR_MELS];
+extern const uint16_t npr_mel_weights[];             /* of npr_mel_count[m] bins from npr_mel_start[m] on, band after band */
+extern const int32_t npr_mel_offset[NPR_MELS];       /* log2 of what a band's weights were divided by, Q16 */
+extern const uint8_t npr_chroma_start[NPR_BINS], npr_chroma_count[NPR_BINS];
+extern const int16_t npr_chroma_weights[];           /* of npr_chroma_count[k] classes from npr_chroma_start[k] on, cyclic */
+extern const uint8_t npr_chroma_down[NPR_BINS];      /* the weights of bin k are in units of 2^-down */
+extern const uint16_t npr_log2_table[129];           /* log2(1 + k / 128) in Q16, the last one unit short of 1 */
+
+#else
 
 /* Not for callers, and nothing in them can fail: `frame`, 16-bit samples, into `power`; `power` into `mel` in decibels; MFCC; chroma. */
 void npr_power_spectrum(npr_spectrum *spectrum);
@@ -51,6 +80,8 @@ extern const float npr_mel_weights[];                /* of npr_mel_count[m] bins
 #ifdef NPR_TUNING_FIXED
 extern const uint8_t npr_chroma_start[NPR_BINS], npr_chroma_count[NPR_BINS];
 extern const float npr_chroma_weights[];             /* of npr_chroma_count[k] classes from npr_chroma_start[k] on, cyclic */
+#endif
+
 #endif
 
 #ifdef __cplusplus

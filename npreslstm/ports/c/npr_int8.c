@@ -8,6 +8,9 @@
 #error "npr_int8.c is for models of type int8: compile npr_float.c instead"
 #endif
 
+#define LOG2_E 94548                /* Q16 */
+#define SOFTMAX_LIMIT (16 << 16)    /* below the largest logit: a probability of 0 in Q15 */
+
 extern const int16_t npr_tanh_table[513];  /* generated: tanh(k / 64), Q15 */
 extern const uint16_t npr_exp2_table[65];  /* generated: 2^(k / 64) - 1, Q15 */
 
@@ -135,6 +138,29 @@ uint32_t npr_crc_model(uint32_t crc, const npr_model *model) {
     return npr_crc(crc, npr_exp2_table, sizeof npr_exp2_table);
 }
 
+#if NPR_INTEGER
+
+int16_t npr_z_score(const npr_model *model, size_t k, int32_t feature) {
+    const int32_t product = npr_half(feature, model->feature_multiplier[k]);
+    return saturate16((product + model->feature_offset[k]) >> model->feature_shift[k]); /* (I13) */
+}
+
+/* Probabilities, Q15, of logits in Q16 (F5). */
+void npr_softmax(const int32_t *logits, size_t best, uint16_t *probabilities) {
+    uint32_t total = 0;
+    for (size_t k = 0; k < NPR_CLASSES; k++) {
+        const int64_t below = clamp((int64_t)logits[best] - logits[k], 0, SOFTMAX_LIMIT);
+        const int32_t e = -(int32_t)round_shift64(below * LOG2_E, 16);
+        probabilities[k] = (uint16_t)round_shift(table_exp2(e & 0xffff), (unsigned)-(e >> 16));
+        total += probabilities[k];
+    }
+    for (size_t k = 0; k < NPR_CLASSES; k++) {
+        probabilities[k] = (uint16_t)((((uint32_t)probabilities[k] << 15) + total / 2) / total);
+    }
+}
+
+#else
+
 int16_t npr_quantise(const npr_model *model, float z) {
     const float v = z * (float)(1 << model->x_bits) + 0.5f; /* the product is exact, so a fused multiply-add changes nothing */
     if (v <= -32768.0f) return -32768;
@@ -144,3 +170,5 @@ int16_t npr_quantise(const npr_model *model, float z) {
 }
 
 float npr_logit_value(int32_t logit) { return (float)logit * (1.0f / 65536.0f); }
+
+#endif

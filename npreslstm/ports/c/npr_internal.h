@@ -23,8 +23,27 @@ uint32_t npr_crc(uint32_t crc, const void *data, size_t bytes);
 uint32_t npr_crc_lstm(uint32_t crc, const npr_lstm *lstm);
 uint32_t npr_crc_model(uint32_t crc, const npr_model *model);
 
+#if NPR_INTEGER
+
+/* Feature k, z-scored (I13); probabilities of logits, of which number `best` is the largest (F5). */
+npr_value npr_z_score(const npr_model *model, size_t k, npr_feature feature);
+void npr_softmax(const npr_logit *logits, size_t best, npr_probability *probabilities);
+
+/* Half of x times c, c in Q15, rounded down (I1): the upper 32 of 48 bits, by products of 64 bits or of 32. */
+static inline int32_t npr_half(int32_t x, int32_t c) {
+#if defined(NPR_SHORT_MULTIPLY) || defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
+    return (x >> 16) * c + (((x & 0xffff) * c) >> 16);
+#else
+    return (int32_t)(((int64_t)x * c) >> 16);
+#endif
+}
+
+#else
+
 /* One z-scored feature as npr_value. */
 npr_value npr_quantise(const npr_model *model, float z);
 float npr_logit_value(npr_logit logit);
+
+#endif
 
 #endif

@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "npr_internal.h"
+#if !NPR_INTEGER
 #include "npr_math.h"
+#endif
 
 static npr_status check_model(const npr_model *model) {
     if (model == NULL) return NPR_ERROR_NULL;
@@ -34,19 +36,25 @@ npr_status npr_reset(const npr_model *model, npr_state *state) {
     return status == NPR_OK ? npr_init(model, state) : status;
 }
 
-npr_status npr_normalise(const npr_model *model, const float *features, size_t count, npr_value *x) {
+npr_status npr_normalise(const npr_model *model, const npr_feature *features, size_t count, npr_value *x) {
     const npr_status status = check_model(model);
     if (status != NPR_OK) return status;
     if (features == NULL || x == NULL) return NPR_ERROR_NULL;
     if (count != NPR_INPUTS) return NPR_ERROR_SIZE;
+#if NPR_INTEGER
+    for (size_t k = 0; k < count; k++) {
+        x[k] = npr_z_score(model, k, features[k]);
+    }
+#else
     for (size_t k = 0; k < count; k++) {
         if (!npr_is_finite((features[k] - model->mean[k]) * model->inverse_std[k])) return NPR_ERROR_VALUE;
     }
     for (size_t k = 0; k < count; k++) x[k] = npr_quantise(model, (features[k] - model->mean[k]) * model->inverse_std[k]);
+#endif
     return NPR_OK;
 }
 
-npr_status npr_push_frame(const npr_model *model, npr_state *state, const float *features, size_t count) {
+npr_status npr_push_frame(const npr_model *model, npr_state *state, const npr_feature *features, size_t count) {
     npr_value x[NPR_INPUTS];
     npr_status status = check_state(model, state);
     if (status != NPR_OK) return status;
@@ -80,9 +88,11 @@ npr_status npr_push_values(const npr_model *model, npr_state *state, const npr_v
     if (x == NULL) return NPR_ERROR_NULL;
     if (count == 0 || count % NPR_INPUTS != 0) return NPR_ERROR_SIZE;
     if (count / NPR_INPUTS > NPR_MAX_FRAMES - state->frames) return NPR_ERROR_FULL;
-    for (size_t k = 0; !NPR_INT8 && k < count; k++) {
-        if (!npr_is_finite((float)x[k])) return NPR_ERROR_VALUE;
+#if !NPR_INT8
+    for (size_t k = 0; k < count; k++) {
+        if (!npr_is_finite(x[k])) return NPR_ERROR_VALUE;
     }
+#endif
     for (size_t k = 0; k < count; k += NPR_INPUTS) push(model, state, x + k);
     return NPR_OK;
 }
@@ -99,7 +109,8 @@ npr_status npr_logits(const npr_model *model, const npr_state *state, npr_logit 
     return NPR_OK;
 }
 
-npr_status npr_result(const npr_model *model, const npr_state *state, float *probabilities, size_t count, size_t *label) {
+npr_status npr_result(const npr_model *model, const npr_state *state, npr_probability *probabilities, size_t count,
+                      size_t *label) {
     npr_logit logits[NPR_CLASSES];
     if (probabilities == NULL || label == NULL) return NPR_ERROR_NULL;
     if (count != NPR_CLASSES) return NPR_ERROR_SIZE;
@@ -107,12 +118,16 @@ npr_status npr_result(const npr_model *model, const npr_state *state, float *pro
     if (status != NPR_OK) return status;
     size_t best = 0;
     for (size_t k = 1; k < count; k++) best = logits[k] > logits[best] ? k : best;
+#if NPR_INTEGER
+    npr_softmax(logits, best, probabilities);
+#else
     float total = 0.0f;
     for (size_t k = 0; k < count; k++) {
         probabilities[k] = npr_exp(npr_logit_value(logits[k]) - npr_logit_value(logits[best])); /* (S2) */
         total += probabilities[k];
     }
     for (size_t k = 0; k < count; k++) probabilities[k] /= total;
+#endif
     *label = best;
     return NPR_OK;
 }
@@ -131,8 +146,14 @@ uint32_t npr_crc(uint32_t crc, const void *data, size_t bytes) {
 npr_status npr_verify(const npr_model *model) {
     const npr_status status = check_model(model);
     if (status != NPR_OK) return status;
+#if NPR_INTEGER
+    uint32_t crc = npr_crc(0, model->feature_multiplier, NPR_INPUTS * sizeof *model->feature_multiplier);
+    crc = npr_crc(crc, model->feature_offset, NPR_INPUTS * sizeof *model->feature_offset);
+    crc = npr_crc(crc, model->feature_shift, NPR_INPUTS);
+#else
     uint32_t crc = npr_crc(0, model->mean, NPR_INPUTS * sizeof(float));
     crc = npr_crc(crc, model->inverse_std, NPR_INPUTS * sizeof(float));
+#endif
     for (size_t k = 0; k < NPR_LAYERS; k++) crc = npr_crc_lstm(crc, &model->lstms[k]);
     return npr_crc_model(crc, model) == model->crc ? NPR_OK : NPR_ERROR_DAMAGED;
 }

@@ -5,27 +5,41 @@
 #include "npr.h"
 #include "npr_vectors.h"
 
-typedef struct { unsigned long compared, differing; double largest; } tally;
+#if NPR_INTEGER
+typedef int64_t number;
+#define SHOWN "%lld"
+#define LARGEST "%lld"
+#define PRINTED (long long)
+#undef NETWORK_ONLY /* this frontend fits any core */
+#else
+typedef double number; /* holds all values of either type exactly */
+#define SHOWN "%.9g"
+#define LARGEST "%.1e"
+#define PRINTED
+#endif
+
+typedef struct { unsigned long compared, differing; number largest; } tally;
 static npr_state state;
 
-/* A double holds all values of either type exactly. The tolerance of integers is 0. */
-static void compare(tally *found, const char *what, int frame, double got, double expected, double tolerance) {
-    const double difference = got > expected ? got - expected : expected - got;
+/* The tolerance of integers is 0. */
+static void compare(tally *found, const char *what, int frame, number got, number expected, number tolerance) {
+    const number difference = got > expected ? got - expected : expected - got;
     found->compared++;
     found->largest = difference > found->largest ? difference : found->largest;
     if (difference <= tolerance || found->differing++ >= 5) return; /* a NaN is not */
-    printf("frame %d: %s is %.9g, expected %.9g\n", frame, what, got, expected);
+    printf("frame %d: %s is " SHOWN ", expected " SHOWN "\n", frame, what, PRINTED got, PRINTED expected);
 }
 
 /* Whether all agree. */
 static int report(const char *what, const tally *found, npr_status status) {
     const char *text = npr_status_text(status);
-    printf("%s: %s, %lu values, %lu differ, at most by %.1e\n", what, text, found->compared, found->differing, found->largest);
+    printf("%s: %s, %lu values, %lu differ, at most by " LARGEST "\n", what, text, found->compared, found->differing,
+           PRINTED found->largest);
     return status == NPR_OK && found->differing == 0;
 }
 
 static int network_agrees(void) {
-    tally found = {0, 0, 0.0};
+    tally found = {0, 0, 0};
     npr_status status = npr_init(&npr_weights, &state);
     for (int t = 0; t < NPR_VECTOR_FRAMES && status == NPR_OK; t++) {
         npr_value x[NPR_INPUTS], context[NPR_HIDDEN];
@@ -37,7 +51,7 @@ static int network_agrees(void) {
         for (int k = 0; k < NPR_INPUTS; k++) compare(&found, "x", t, x[k], npr_vector_x[t][k], 10 * NPR_TOLERANCE);
         for (int k = 0; k < NPR_UNITS; k++) compare(&found, "h", t, state.h[k], npr_vector_h[t][k], NPR_TOLERANCE);
         for (int k = 0; k < NPR_UNITS; k++) compare(&found, "c", t, state.c[k], npr_vector_c[t][k], NPR_TOLERANCE);
-        compare(&found, "total", t, (double)state.total, (double)npr_vector_total[t][0], 10 * NPR_TOLERANCE);
+        compare(&found, "total", t, (number)state.total, (number)npr_vector_total[t][0], 10 * NPR_TOLERANCE);
         for (int k = 0; k < NPR_HIDDEN; k++) compare(&found, "context", t, context[k], npr_vector_context[t][k], NPR_TOLERANCE);
         for (int k = 0; k < NPR_CLASSES; k++) compare(&found, "logit", t, logits[k], npr_vector_logits[t][k], NPR_TOLERANCE);
     }
@@ -49,7 +63,7 @@ static int sound_agrees(void) { return 1; }
 #else
 #ifdef NPR_TUNING_FIXED
 #include "npr_frontend.h"
-static float features[NPR_SOUND_FRAMES][NPR_INPUTS];
+static npr_feature features[NPR_SOUND_FRAMES][NPR_INPUTS];
 static npr_status hear(size_t *frames) {
     static npr_frontend frontend;
     npr_status status = npr_frontend_init(&frontend);
@@ -70,13 +84,13 @@ static npr_status hear(size_t *frames) {
 #endif
 
 static int sound_agrees(void) {
-    tally mfcc = {0, 0, 0.0}, chroma = mfcc, result = mfcc;
-    float probabilities[NPR_CLASSES];
+    tally mfcc = {0, 0, 0}, chroma = mfcc, result = mfcc;
+    npr_probability probabilities[NPR_CLASSES];
     size_t frames, label = 0;
     npr_status status = hear(&frames);
     if (status == NPR_OK) status = frames == NPR_SOUND_FRAMES ? npr_init(&npr_weights, &state) : NPR_ERROR_SIZE;
     for (int t = 0; t < NPR_SOUND_FRAMES && status == NPR_OK; t++) {
-        const float *got = features[t], *expected = npr_vector_sound[t];
+        const npr_feature *got = features[t], *expected = npr_vector_sound[t];
         for (int k = 0; k < NPR_MFCC; k++) compare(&mfcc, "MFCC", t, got[k], expected[k], NPR_MFCC_TOLERANCE);
         for (int k = NPR_MFCC; k < NPR_INPUTS; k++) compare(&chroma, "chroma", t, got[k], expected[k], NPR_CHROMA_TOLERANCE);
         status = npr_push_frame(&npr_weights, &state, got, NPR_INPUTS);
@@ -111,19 +125,19 @@ static npr_status push_noise(npr_activity *activity, uint32_t *noise, int32_t lo
 
 static int activity_agrees(void) {
     static npr_activity activity;
-    tally found = {0, 0, 0.0};
+    tally found = {0, 0, 0};
     uint32_t noise = NPR_ACTIVITY_SEED;
     npr_decision decision;
     npr_status status = npr_activity_init(&activity);
     for (int t = 0, k = 0; k <= NPR_ACTIVITY_HOPS && status == NPR_OK; t++) {
         if (t < NPR_ACTIVITY_HOPS) {
             status = push_noise(&activity, &noise, npr_vector_loudness[t], &decision);
-            compare(&found, "score", t, activity.scores[NPR_ACTIVITY_SMOOTHED - 1], npr_vector_scores[t], 0.0);
+            compare(&found, "score", t, activity.scores[NPR_ACTIVITY_SMOOTHED - 1], npr_vector_scores[t], 0);
         } else {
             status = npr_activity_flush(&activity, &decision);
         }
         if (t < NPR_ACTIVITY_DELAY) continue;
-        compare(&found, "speech", k, decision, k < NPR_ACTIVITY_HOPS ? npr_vector_speech[k] : NPR_UNDECIDED, 0.0);
+        compare(&found, "speech", k, decision, k < NPR_ACTIVITY_HOPS ? npr_vector_speech[k] : NPR_UNDECIDED, 0);
         k++;
     }
     return report("activity", &found, status);

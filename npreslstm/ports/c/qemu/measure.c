@@ -6,7 +6,7 @@
 
 #include "npr_internal.h"
 #include "npr_vectors.h"
-#if defined(NPR_TUNING_FIXED) && !defined(NETWORK_ONLY)
+#if defined(NPR_TUNING_FIXED) && (NPR_INTEGER || !defined(NETWORK_ONLY))
 #define FRONTEND /* one that streams */
 #include "npr_frontend.h"
 #endif
@@ -57,7 +57,7 @@ static void run_network(void) {
 }
 
 static void run_result(void) {
-    float probabilities[NPR_CLASSES];
+    npr_probability probabilities[NPR_CLASSES];
     size_t label;
     npr_result(&npr_weights, &state, probabilities, NPR_CLASSES, &label);
 }
@@ -93,7 +93,7 @@ static unsigned long __attribute__((noinline)) stack_of(void (*function)(void)) 
 static npr_frontend frontend;
 static int16_t pcm[NPR_HOP];
 static void run_frontend(void) {
-    float features[NPR_INPUTS];
+    npr_feature features[NPR_INPUTS];
     npr_frontend_push(&frontend, pcm, NPR_HOP, features, NPR_INPUTS);
 }
 static void time_frontend(void) {

@@ -5,7 +5,8 @@ int main(void);
 
 int main(void) {
     static npr_state state;
-    static float features[NPR_INPUTS], probabilities[NPR_CLASSES];
+    static npr_feature features[NPR_INPUTS];
+    static npr_probability probabilities[NPR_CLASSES];
     size_t label = 0;
     npr_init(&npr_weights, &state);
     npr_push_frame(&npr_weights, &state, features, NPR_INPUTS);

@@ -1,0 +1,52 @@
+"""tools/release/cycles.py: ARM's table, and the stages of a trace."""
+
+import pytest
+
+from tools.release import cycles
+
+LISTING = """\
+00000010 <main>:
+  10:\t2001      \tmovs\tr0, #1
+  12:\tf000 f803 \tbl\t1c <npr_frontend_push>
+  16:\tf000 f804 \tbl\t22 <npr_push_frame>
+  1a:\tbd10      \tpop\t{r4, pc}
+
+0000001c <npr_frontend_push>:
+  1c:\t6803      \tldr\tr3, [r0, #0]
+  1e:\td0fd      \tbeq.n\t1c <npr_frontend_push>
+  20:\t4770      \tbx\tlr
+
+00000022 <npr_push_frame>:
+  22:\tb5f0      \tpush\t{r4, r5, r6, r7, lr}
+  24:\tbdf0      \tpop\t{r4-r7, pc}
+"""
+ADDRESSES = [0x10, 0x12, 0x1C, 0x1E, 0x1C, 0x1E, 0x20, 0x16, 0x22, 0x24, 0x1A, 0x10]
+
+
+@pytest.mark.parametrize(
+    ("instruction", "operands", "taken", "expected"),
+    [
+        ("movs", "r0, #1", False, 1),
+        ("muls", "r0, r1", False, 1),
+        ("ldrb", "r0, [r1, #2]", False, 2),
+        ("str", "r0, [sp, #4]", False, 2),
+        ("stmia", "r3!, {r0, r1}", False, 3),
+        ("push", "{r4, lr}", False, 3),
+        ("pop", "{r4-r7, pc}", True, 9),
+        ("bne.n", "1c <f>", True, 3),
+        ("bne.n", "1c <f>", False, 1),
+        ("bl", "1c <f>", True, 4),
+        ("bx", "lr", True, 3),
+        ("mov", "pc, r3", True, 3),
+    ],
+)
+def test_the_table(instruction, operands, taken, expected):
+    assert cycles.cycles(instruction, operands, taken) == expected
+
+
+def test_stages_of_a_trace(monkeypatch):
+    monkeypatch.setattr(cycles, "FRAMES", 1)
+    trace = [f"Trace 0: 0x7f [00000000/{address:08x}/00000130/ff]\n" for address in ADDRESSES]
+    trace.insert(3, "Linking TBs\n")
+    found = cycles.estimate(LISTING.splitlines(), trace)
+    assert found == {"frontend": (5, 2 + 3 + 2 + 1 + 3), "network": (2, 6 + 9)}
