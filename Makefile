@@ -4,6 +4,7 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 PLAYWRIGHT ?= playwright-core@1.64.1
 PYTEST_FLAGS ?= -q --durations=10
+MINUTES ?= 5
 BENCHES ?= $(filter-out lib,$(patsubst tools/bench/bench_%.py,%,$(wildcard tools/bench/bench_*.py)))
 
 bin := $(VENV)/bin
@@ -11,7 +12,7 @@ pip := $(bin)/python -m pip --disable-pip-version-check -q install
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test oracle browser lint docs bench weights-figures clean
+.PHONY: help demo test oracle browser lint docs bench fuzz faults weights-figures clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -41,6 +42,16 @@ weights-figures: $(VENV)/.test ## regenerate what is derived from the bundled we
 
 bench: $(VENV)/.oracle ## print speed as ratios to the peers, measured in the same run
 	@for name in $(BENCHES); do echo; echo "$$name"; $(bin)/python tools/bench $$name || exit; done
+
+# atheris has wheels for some versions of Python; without it the inputs are mutated by a generator of this project
+fuzz: $(VENV)/.test ## fuzz every reader and every C entry for MINUTES (5)
+	@$(bin)/python -c 'import atheris' 2>/dev/null || $(pip) --only-binary=:all: atheris || echo "no atheris for this Python" >&2
+	$(bin)/python tools/fuzz/campaign.py --minutes $(MINUTES)
+
+faults: $(VENV)/.test ## kill commands, race them and flip bits: what docs/reliability.md counts; half an hour
+	$(bin)/python tools/faults/flips.py
+	$(bin)/python tools/faults/kills.py
+	$(bin)/python tools/faults/races.py
 
 clean: ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) .matrix build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -37,6 +37,7 @@ class ReproducibleSdist(sdist):
         if format != "gztar":
             return super().make_archive(base_name, format, root_dir, base_dir, owner, group)
         path = f"{base_name}.tar.gz"
+        self.mkpath(os.path.dirname(path))
         with (
             open(path, "wb") as file,
             gzip.GzipFile("", "wb", fileobj=file, mtime=DATE) as packed,
@@ -91,7 +92,7 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     python_requires=">=3.10",
-    install_requires=["numpy>=1.26", "soundfile>=0.12"],
+    install_requires=["numpy>=1.21", "soundfile>=0.10"],
     extras_require={
         "media": ["av>=12"],
         "plot": ["matplotlib>=3.8"],

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import secrets
 import tempfile
 
 from npreslstm.errors import InputError
@@ -142,19 +143,19 @@ def atomic_write(path, mode="wb", **open_options):
 def _replacing(folder, name, mode="wb", **open_options):
     """`atomic_write` of what is a file, or none yet."""
     path = os.path.join(folder, name)
+    # its name is known before it is there: no signal can come in between and leave it
+    temporary, lock = os.path.join(folder, f".{name[:LONGEST]}.{secrets.token_hex(8)}{PART}"), None
+    _unfinished.add(temporary)
     try:
-        descriptor, temporary, lock = _temporary(folder, name)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, folder) from None
-    try:
+        descriptor, lock = _create(temporary, folder)
         with open(descriptor, mode, **open_options) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, _mode(path))  # mkstemp makes files private; a result file is not
+        os.chmod(temporary, _mode(path))  # until here it was private; a result file is not
         os.replace(temporary, path)
     except BaseException as error:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
             error.filename = path
@@ -168,19 +169,21 @@ def _replacing(folder, name, mode="wb", **open_options):
 _unfinished = set()  # temporary files of this process
 
 
-def _temporary(folder, name):
-    """A new temporary file: its descriptor, its path, and a second descriptor that keeps it locked against
-    `sweep`.
-    """
+def _create(temporary, folder):
+    """Make a temporary file: its descriptor, and a second one that keeps it locked against `sweep`."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     while True:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{name[:LONGEST]}.", suffix=PART, dir=folder)
-        _unfinished.add(temporary)
+        try:
+            descriptor = os.open(temporary, flags, 0o600)
+        except FileExistsError:  # the one of below, which is about to go
+            continue
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, folder) from None
         if fcntl is None:
-            return descriptor, temporary, None
+            return descriptor, None
         if _lock(descriptor) and os.path.exists(temporary):
-            return descriptor, temporary, os.dup(descriptor)
+            return descriptor, os.dup(descriptor)
         os.close(descriptor)  # somebody is sweeping it, or has done so, before it was locked
-        _unfinished.discard(temporary)
 
 
 def _lock(descriptor):

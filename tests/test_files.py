@@ -48,6 +48,18 @@ def test_an_interruption_leaves_the_folder_as_it_was(target, interruption):
     assert content(target.parent) == before
 
 
+def test_an_interruption_as_the_file_is_made_leaves_the_folder_as_it_was(target, monkeypatch):
+    def interrupted(*arguments, make=os.open):
+        os.close(make(*arguments))
+        raise KeyboardInterrupt
+
+    before = content(target.parent)
+    monkeypatch.setattr(os, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt), atomic_write(target):
+        pytest.fail("the block must not run")
+    assert content(target.parent) == before
+
+
 def test_a_failed_rename_leaves_the_folder_as_it_was(target, monkeypatch):
     def refuse(source, destination):
         raise PermissionError(destination)

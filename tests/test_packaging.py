@@ -327,8 +327,9 @@ def test_the_sdist_of_the_same_tree_is_the_same_bytes(tree, built, tmp_path):
     build = "import os; os.umask(0o077); from setuptools.build_meta import build_sdist; "
     build += f"build_sdist({str(tmp_path)!r})"
     run(sys.executable, "-c", build, cwd=copy)
-    [first], [second] = built.glob("*.tar.gz"), tmp_path.glob("*.tar.gz")
-    assert first.read_bytes() == second.read_bytes()
+    run(sys.executable, "setup.py", "-q", "sdist", "--dist-dir", str(tmp_path / "new" / "folder"), cwd=copy)
+    [first], [second], [third] = (p.glob("*.tar.gz") for p in (built, tmp_path, tmp_path / "new" / "folder"))
+    assert first.read_bytes() == second.read_bytes() == third.read_bytes()
 
 
 def test_unknown_weights_are_an_error_that_lists_those_there_are():

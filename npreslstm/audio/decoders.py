@@ -79,13 +79,12 @@ def open_part(data: Data, part: Part, path: str | None) -> Any:
     try:
         if plain:
             # as text it refuses names that are not UTF-8
-            file = _forward()(path if os.name == "nt" else os.fsencode(path))
+            file = _forward(soundfile)(path if os.name == "nt" else os.fsencode(path))
         else:
-            file = _forward()(View(data, part, estimated))
-    except (
-        soundfile.SoundFileError,
-        TypeError,
-    ):  # TypeError: a headerless format, such as .raw, needs to be described
+            file = _forward(soundfile)(View(data, part, estimated))
+    except (RuntimeError, TypeError):
+        # soundfile's errors are RuntimeErrors, in 0.10 no more than that; TypeError: a headerless
+        # format, such as .raw, needs to be described
         return MediaFile(data, part)
     if not part.known and file.format not in CHECKED:
         data.remarks.append(ENDLESS)
@@ -98,11 +97,10 @@ def open_part(data: Data, part: Part, path: str | None) -> Any:
 
 
 @functools.cache
-def _forward() -> type:
+def _forward(soundfile: Any) -> type:
     """A SoundFile that is read from beginning to end: after every read, soundfile seeks to where it is, which
     decoders take their time for.
     """
-    import soundfile
 
     class Forward(soundfile.SoundFile):
         def seekable(self) -> bool:

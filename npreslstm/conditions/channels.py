@@ -130,7 +130,7 @@ def _through_libsndfile(y, rate, container, subtype, level):
         f" {subtype}"
     )
     if subtype not in soundfile.available_subtypes(container):
-        raise InputError(f"{lacking}; expected libsndfile 1.1 or newer")
+        raise InputError(f"{lacking}; expected soundfile 0.13 or newer")
     options = {"compression_level": min(level, 0.99)}  # libsndfile refuses 1.0 of MP3
     if container == "MP3":
         options["bitrate_mode"] = "CONSTANT"
@@ -140,7 +140,7 @@ def _through_libsndfile(y, rate, container, subtype, level):
             file.write(y)
         stream.seek(0)
         return soundfile.read(stream, dtype="float64")[0]
-    except (TypeError, soundfile.SoundFileError) as error:
+    except (RuntimeError, TypeError) as error:  # TypeError: older ones know no compression level
         raise InputError(f"{lacking} ({error}); expected soundfile 0.13 or newer") from None
 
 

@@ -1,5 +1,6 @@
 """What a framework or a caller hands over, as a NumPy array of real numbers."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,8 +39,10 @@ def as_array(value: Any, what: str = "the tensor under test") -> Array:
         value = value.detach().cpu()
         value = value.float() if _is_bfloat16(value) else value
     try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError):  # ragged lists, or a type that NumPy does not have
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # NumPy before 1.24 makes objects of ragged lists
+            array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):  # ragged, or of a type that NumPy does not have
         raise InputError(
             f"{what} is {getattr(value, 'dtype', shown(value))}; expected {TYPES}, of one shape"
         ) from None

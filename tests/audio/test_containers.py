@@ -27,13 +27,15 @@ NO_LENGTH = {"IRCAM", "PAF", "PVF", "XI"}
 
 def encode(kind, subtype, signal=None):
     """A clip in a format, as bytes."""
+    if subtype not in soundfile.available_subtypes(kind):
+        pytest.skip(f"soundfile {soundfile.__version__} does not write {subtype}")
     for rate in (16000, 8000, 44100):
         buffer = io.BytesIO()
         try:
             soundfile.write(
                 buffer, voice(SECONDS, rate) if signal is None else signal, rate, subtype, format=kind
             )
-        except (soundfile.SoundFileError, ValueError):
+        except (RuntimeError, ValueError):  # soundfile's errors are RuntimeErrors
             continue
         return buffer.getvalue()
     raise AssertionError(f"{kind} {subtype} cannot be written")
@@ -236,6 +238,7 @@ def without_first_frame(mp3):
 @pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
 @pytest.mark.parametrize("rate", [16000, 44100, 11025])
 def test_mp3_without_information(mode, rate):
+    pytest.importorskip("soundfile", "0.13")
     buffer = io.BytesIO()
     soundfile.write(
         buffer, np.tile(voice(1.0, rate), 3), rate, format="MP3", bitrate_mode=mode, compression_level=0.5

@@ -139,7 +139,7 @@ def test_companding_is_finer_near_zero(law):
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_codecs_give_the_same_voice_at_the_same_place(codec):
-    pytest.importorskip("soundfile")
+    pytest.importorskip("soundfile", "0.13")
     y = speech()
     back = coded(y, RATE, codec, 60)
     assert len(back) == len(y)
@@ -158,7 +158,7 @@ def test_played_at_another_speed():
 @pytest.mark.parametrize("name", TABLE)
 def test_every_condition_of_the_table_is_seeded_and_in_range(name):
     if TABLE[name].codec:
-        pytest.importorskip("soundfile")
+        pytest.importorskip("soundfile", "0.13")
     first, again = (apply(TABLE[name], speech(), RATE, rng(4), SOURCES) for _ in range(2))
     assert np.array_equal(first, again) and first.dtype == np.float32
     assert np.isfinite(first).all() and np.abs(first).max() <= 1 and np.abs(first).max() > 0
@@ -184,7 +184,7 @@ def test_draws_cover_the_ranges_and_none_is_of_the_table():
 def test_drawn_conditions_stay_in_range(seed):
     condition = draw(rng(seed))
     if condition.codec:
-        pytest.importorskip("soundfile")
+        pytest.importorskip("soundfile", "0.13")
     y = apply(condition, speech(0.3), RATE, rng(seed), SOURCES)
     assert np.isfinite(y).all() and np.abs(y).max() <= 1 and len(y) > 0
 

@@ -189,6 +189,16 @@ def test_the_table_of_conditions_is_written_between_its_marks():
         robustness.between_marks("before", "new")
 
 
+@pytest.mark.parametrize(
+    "page, words", [("no/page.md", "there is no folder"), ("page.md", "lacks the lines")]
+)
+def test_a_page_that_cannot_be_updated_is_found_before_the_work(tmp_path, monkeypatch, page, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "page.md").write_text("text")
+    with pytest.raises(InputError, match=words):
+        robustness.main(["no corpus", "--update", page])
+
+
 def test_clips_as_recorded_score_as_the_card_says(ravdess, tmp_path):
     checkpoints = {"mcu": load_checkpoint("mcu")}
     dataset = robustness.held_out(load_dataset(ravdess), checkpoints)

@@ -25,7 +25,7 @@ from npreslstm.audio.reader import find_audio
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.cli import guarded
 from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
-from npreslstm.files import atomic_write
+from npreslstm.files import atomic_write, check_folder
 from npreslstm.parallel import available_cores, run_all
 from npreslstm.report.text import table
 from npreslstm.schema import ModelConfig
@@ -89,8 +89,8 @@ def main(argv=None):
     parser.add_argument("--workers", type=int, default=available_cores(), help="processes")
     parser.add_argument("--cache", metavar="DIR", help="folder of features (default: inside --out)")
     args = parser.parse_args(argv)
+    check_folder("--out", args.out)
     corpora = {dataset.name: dataset for dataset in map(load_dataset, args.corpus)}
-    Path(args.out).mkdir(parents=True, exist_ok=True)
     stores = _stores(args, corpora)
     trainings = _trainings(args, stores)
     for training, _ in run_all(train_network, trainings, args.workers):

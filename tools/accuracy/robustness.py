@@ -19,7 +19,7 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
 from npreslstm.errors import InputError
 from npreslstm.experiments.robustness import SEED, robustness
-from npreslstm.files import atomic_write
+from npreslstm.files import atomic_write, check_output
 from npreslstm.report.robustness import robustness_markdown
 from npreslstm.terminal import ClipLine
 from npreslstm.training.dataset import load_dataset
@@ -41,6 +41,7 @@ def main(argv=None):
     parser.add_argument("--cache", metavar="DIR", help="folder that keeps features")
     parser.add_argument("--update", metavar="FILE", help="write the table there, between its marks")
     args = parser.parse_args(argv)
+    page = args.update and _page(args.update)
     whole = load_dataset(args.data)
     checkpoints = {name: load_checkpoint(name) for name in args.weights or BUNDLED}
     dataset = held_out(whole, checkpoints)
@@ -51,9 +52,16 @@ def main(argv=None):
     if args.update is None:
         print(text, end="")
         return
-    page = Path(args.update).read_text(encoding="utf-8")
     with atomic_write(args.update, "w", encoding="utf-8") as file:
         file.write(between_marks(page, text))
+
+
+def _page(path):
+    """The page to be written anew; what is wrong with it shows before the work."""
+    check_output("--update", path)
+    page = Path(path).read_text(encoding="utf-8")
+    between_marks(page, "")
+    return page
 
 
 def between_marks(page, text):

@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from npreslstm.checkpoint import load_checkpoint
-from npreslstm.files import atomic_write
+from npreslstm.files import atomic_write, check_output
 from npreslstm.ports import c_ledger
 from npreslstm.ports.c_export import export_c
 
@@ -64,6 +64,7 @@ def main(argv=None):
     parser.add_argument("weights", nargs="?", default="mcu")
     parser.add_argument("--update", metavar="FILE")
     args = parser.parse_args(argv)
+    check_output("--update", args.update)
     text = tables(load_checkpoint(args.weights))
     if args.update is None:
         print(text, end="")

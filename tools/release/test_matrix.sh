@@ -49,7 +49,9 @@ for version in ${VERSIONS:-3.10 3.11 3.12 3.13}; do
     continue
   fi
   case $version in
-    3.13) oldest="numpy==2.1.* soundfile==0.12.*" ;;  # the first with wheels for it
+    3.10) oldest="numpy==1.21.* soundfile==0.10.*" ;;  # the floors of setup.py; of the others, the first with wheels for it
+    3.11) oldest="numpy==1.23.* soundfile==0.10.*" ;;
+    3.13) oldest="numpy==2.1.* soundfile==0.12.*" ;;
     *) oldest="numpy==1.26.* soundfile==0.12.*" ;;
   esac
   run_one "$version" oldest "$python" "$oldest" "$@" || failed=1
