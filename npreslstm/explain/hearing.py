@@ -215,7 +215,7 @@ def read_part(path, start=0.0, seconds=None):
         first = round(start * rate)
         last = total if seconds is None else min(total, first + max(1, round(seconds * rate)))
         blocks, position = [], 0
-        for block in read_blocks(file, path, BLOCK):
+        for block in read_blocks(file, BLOCK):
             blocks.append(block[max(0, first - position) : max(0, last - position)])
             position += len(block)
             if position >= last:

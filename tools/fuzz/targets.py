@@ -16,7 +16,7 @@ from harness import Target
 
 from npreslstm import checkpoint as native
 from npreslstm.audio import folder as feature_cache
-from npreslstm.audio.config import NAMED, FeatureConfig, load_config
+from npreslstm.audio.config import FEATURE_CONFIGS, FeatureConfig, load_config
 from npreslstm.audio.containers import Data, find_parts
 from npreslstm.audio.reader import read_audio
 from npreslstm.checkpoint import load_checkpoint
@@ -232,7 +232,7 @@ def label_map(folder, data):
 
 
 def config_seeds(templates):
-    for config in NAMED.values():
+    for config in FEATURE_CONFIGS.values():
         yield json.dumps(config.to_dict()).encode()
 
 
