@@ -33,6 +33,7 @@ __all__ = [
     "Checkpoint",
     "FeatureConfig",
     "InputError",
+    "Listener",
     "ModelConfig",
     "Prediction",
     "Recognizer",
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from npreslstm.checkpoint import Checkpoint, load_checkpoint, load_model, save_checkpoint
     from npreslstm.errors import InputError
     from npreslstm.gradient_check import gradcheck
+    from npreslstm.listening import Listener
     from npreslstm.model import ResLSTM
     from npreslstm.prediction import Prediction
     from npreslstm.recognizer import Recognizer

@@ -1,8 +1,12 @@
 """IntegerRecognizer: a `Recognizer` that hears as firmware does, from samples to probabilities in integers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from npreslstm.annotations import Array, FloatArray, StrPath
 from npreslstm.audio.activity import as_pcm
+from npreslstm.checkpoint import Checkpoint
 from npreslstm.integer import fixed_point as fp
 from npreslstm.integer import frontend, frontend_tables
 from npreslstm.integer.quantize import QuantizedModel
@@ -40,22 +44,22 @@ class IntegerRecognizer(Recognizer):
     'angry'
     """
 
-    def __init__(self, weights=None, speeds=(1.0,)):
+    def __init__(self, weights: StrPath | Checkpoint | None = None, speeds: Sequence[float] = (1.0,)) -> None:
         super().__init__(weights, speeds)
         frontend_tables.check_supported(self.checkpoint.features)
         self.quantized = QuantizedModel.from_checkpoint(self.checkpoint)
         self._statistics = frontend_tables.statistics(self.checkpoint, self.quantized.x_bits)
 
-    def _inputs(self, y):
+    def _inputs(self, y: FloatArray) -> Array:
         """The network's input (T, D) int16 of samples (n,)."""
-        features = frontend.features_of_clip(as_pcm(y), self.checkpoint.features)
+        features = frontend.features_of_clip(as_pcm(y), self._config)
         return frontend.z_score(features, self._statistics)
 
-    def _infer(self, clips):
+    def _infer(self, clips: Sequence[Array]) -> list[tuple[FloatArray, FloatArray]]:
         """Class probabilities (C,) and attention (T,) of each of some clips of the network's input (T, D)."""
         return [self._infer_clip(clip) for clip in clips]
 
-    def _infer_clip(self, x):
+    def _infer_clip(self, x: Array) -> tuple[FloatArray, FloatArray]:
         quantized, head = self.quantized, self.quantized.head
         state, scores = quantized.start(1), []
         for row in x:

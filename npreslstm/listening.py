@@ -18,13 +18,17 @@ clips of seconds.
 
 import enum
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from npreslstm.annotations import Array
 from npreslstm.audio import activity
+from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.decimation import Decimator
 from npreslstm.audio.streaming import StreamingFeatures
+from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
 from npreslstm.integer import fixed_point, frontend_tables
 from npreslstm.integer.frontend import IntegerFrontend, z_score
@@ -39,7 +43,13 @@ WINDOW = 10 * PERIOD  # hops after which the network begins anew
 
 
 class EventKind(enum.Enum):
-    """What happened in a recording."""
+    """What happened in a recording.
+
+    Examples
+    --------
+    >>> [kind.name for kind in EventKind]
+    ['START', 'RESULT', 'END']
+    """
 
     START = 1  # an utterance begins
     RESULT = 2  # of the utterance so far
@@ -58,42 +68,49 @@ class Event(NamedTuple):
         Of the largest probability, its number where the classes have no names; None for a start.
     probabilities : np.ndarray [shape=(C,)] or None
         float32; uint16 in units of 2^-15 in integer arithmetic.
+
+    Examples
+    --------
+    >>> Event(EventKind.START, 31).label is None
+    True
     """
 
     kind: EventKind
     hop: int
-    label: "str | int | None" = None
-    probabilities: "np.ndarray | None" = None
+    label: str | int | None = None
+    probabilities: Array | None = None
 
 
 class _FloatChain:
     """From samples to probabilities: features and network in single precision."""
 
-    def __init__(self, checkpoint):
-        self._mean, self._scale = checkpoint.mean.astype(np.float32), (1 / checkpoint.std).astype(np.float32)
-        self.features = StreamingFeatures(checkpoint.features)
+    features: Any  # what makes frames of samples
+
+    def __init__(self, checkpoint: Checkpoint, config: FeatureConfig, mean: Array, std: Array) -> None:
+        self._mean, self._scale = mean.astype(np.float32), (1 / std).astype(np.float32)
+        self.features = StreamingFeatures(config)
         self._network = StreamingResLSTM(checkpoint.model())
 
-    def frames(self, pcm):
+    def frames(self, pcm: Array) -> Array:
         """What the network takes of the frames that samples complete."""
         return (self.features.push(pcm) - self._mean) * self._scale
 
-    def begin(self):
+    def begin(self) -> None:
         """The network forgets all frames."""
         self._network.reset()
 
     @property
-    def heard(self):
+    def heard(self) -> int:
         """Frames since it began."""
         return self._network.frames
 
-    def hear(self, frame):
+    def hear(self, frame: Array) -> None:
         self._network.push(frame)
 
-    def probabilities(self):
+    def probabilities(self) -> Array:
         return softmax(self._network.result()[None])[0].astype(np.float32)
 
-    def mixed(self, before, now, n):
+    def mixed(self, before: Array, now: Array, n: int) -> Array:
         """Smoothed probabilities: `now` counts n parts, `before` PERIOD of them."""
         return before + np.float32(n / (n + PERIOD)) * (now - before)
 
@@ -101,28 +118,28 @@ class _FloatChain:
 class _Int8Chain(_FloatChain):
     """The same with the integer network."""
 
-    def __init__(self, checkpoint):
-        super().__init__(checkpoint)
+    def __init__(self, checkpoint: Checkpoint, config: FeatureConfig, mean: Array, std: Array) -> None:
+        super().__init__(checkpoint, config, mean, std)
         self._quantized = QuantizedModel.from_checkpoint(checkpoint)
         self.begin()
 
-    def frames(self, pcm):
+    def frames(self, pcm: Array) -> Array:
         return self._quantized.quantize(super().frames(pcm))
 
-    def begin(self):
+    def begin(self) -> None:
         self._state = self._quantized.start(1)
 
     @property
-    def heard(self):
+    def heard(self) -> int:
         return self._state.frames
 
-    def hear(self, frame):
+    def hear(self, frame: Array) -> None:
         self._quantized.step(frame[None], self._state)
 
-    def probabilities(self):
+    def probabilities(self) -> Array:
         return softmax((self._logits() / 65536).astype(np.float32))[0]
 
-    def _logits(self):
+    def _logits(self) -> Array:
         """(1, C) in Q16."""
         return self._quantized.logits(self._quantized.context(self._state))
 
@@ -130,18 +147,18 @@ class _Int8Chain(_FloatChain):
 class _IntegerChain(_Int8Chain):
     """Integers throughout."""
 
-    def __init__(self, checkpoint):
-        super().__init__(checkpoint)
-        self.features = IntegerFrontend(checkpoint.features)
+    def __init__(self, checkpoint: Checkpoint, config: FeatureConfig, mean: Array, std: Array) -> None:
+        super().__init__(checkpoint, config, mean, std)
+        self.features = IntegerFrontend(config)
         self._statistics = frontend_tables.statistics(checkpoint, self._quantized.x_bits)
 
-    def frames(self, pcm):
+    def frames(self, pcm: Array) -> Array:
         return z_score(self.features.push(pcm), self._statistics)
 
-    def probabilities(self):
+    def probabilities(self) -> Array:
         return fixed_point.softmax(self._logits())[0]
 
-    def mixed(self, before, now, n):
+    def mixed(self, before: Array, now: Array, n: int) -> Array:
         parts = n + PERIOD
         total = PERIOD * before.astype(np.int64) + n * now.astype(np.int64)
         return ((total + parts // 2) // parts).astype(np.uint16)
@@ -187,7 +204,7 @@ class Listener:
     END 80 angry
     """
 
-    def __init__(self, checkpoint, rate, arithmetic="float32"):
+    def __init__(self, checkpoint: Checkpoint, rate: int, arithmetic: str = "float32") -> None:
         config = checkpoint.features
         if config is None or (config.sample_rate, config.hop_length) != (activity.SAMPLE_RATE, activity.HOP):
             raise InputError(
@@ -203,22 +220,31 @@ class Listener:
             raise InputError(f"arithmetic is {arithmetic!r}; expected {', '.join(CHAINS)}")
         self._decimator = Decimator(rate)
         self._activity = activity.VoiceActivity()
-        self._chain = CHAINS[arithmetic](checkpoint)
+        self._chain = CHAINS[arithmetic](checkpoint, config, checkpoint.mean, checkpoint.std)
         self.reset()
 
-    def reset(self):
-        """Forget everything and be ready for another recording."""
+    def reset(self) -> None:
+        """Forget everything and be ready for another recording.
+
+        Examples
+        --------
+        >>> from npreslstm.checkpoint import load_checkpoint
+        >>> listener = Listener(load_checkpoint("mcu"), 16000)
+        >>> listener.reset()
+        >>> listener.finish()
+        []
+        """
         for part in (self._decimator, self._activity, self._chain.features):
             part.reset()
-        self._frames = deque()  # of the hops that the gate has not decided about
-        self._lead = deque(maxlen=LEAD)  # frames before the next hop that were not heard
+        self._frames: deque[Array] = deque()  # of the hops that the gate has not decided about
+        self._lead: deque[Array] = deque(maxlen=LEAD)  # frames before the next hop that were not heard
         self._decided = 0  # hops
         self._speaking = False
         self._quiet = 0  # hops since the last one of speech
         self._since = 0  # frames since the last result
-        self._smoothed = None  # probabilities (C,)
+        self._smoothed: Array | None = None  # probabilities (C,)
 
-    def push(self, samples):
+    def push(self, samples: NDArray[np.int16]) -> list[Event]:
         """Take in samples, give the events that they bring.
 
         Parameters
@@ -229,26 +255,39 @@ class Listener:
         Returns
         -------
         list of Event
+
+        Examples
+        --------
+        >>> from npreslstm.checkpoint import load_checkpoint
+        >>> Listener(load_checkpoint("mcu"), 16000).push(np.zeros(16000, np.int16))
+        []
         """
         pcm = self._decimator.push(samples)
         self._frames.extend(self._chain.frames(pcm))
         return self._events(self._activity.push(pcm))
 
-    def finish(self):
-        """End the recording: its last events. Then be ready for another."""
+    def finish(self) -> list[Event]:
+        """End the recording: its last events. Then be ready for another.
+
+        Examples
+        --------
+        >>> from npreslstm.checkpoint import load_checkpoint
+        >>> Listener(load_checkpoint("mcu"), 16000).finish()
+        []
+        """
         events = self._events(self._activity.flush())
         if self._speaking:
             events.append(self._result(EventKind.END, self._decided))
         self.reset()
         return events
 
-    def _events(self, decisions):
-        events = []
+    def _events(self, decisions: Array) -> list[Event]:
+        events: list[Event] = []
         for speech in decisions.tolist():
             events.extend(self._decide(speech, self._frames.popleft()))
         return events
 
-    def _decide(self, speech, frame):
+    def _decide(self, speech: bool, frame: Array) -> list[Event]:
         """The events, none or one, that a decision about the next hop brings."""
         hop = self._decided
         self._decided += 1
@@ -265,7 +304,7 @@ class Listener:
             return [self._result(EventKind.RESULT, hop)]
         return [Event(EventKind.START, hop)] if began else []
 
-    def _begin(self):
+    def _begin(self) -> None:
         """An utterance begins, with what was before it."""
         self._speaking, self._since, self._smoothed = True, 0, None
         self._whole = True  # the network has heard it from its beginning
@@ -274,17 +313,17 @@ class Listener:
             self._hear(frame)
         self._lead.clear()
 
-    def _hear(self, frame):
+    def _hear(self, frame: Array) -> None:
         if self._chain.heard == WINDOW:
             self._chain.begin()
             self._whole = False
         self._chain.hear(frame)
         self._since += 1
 
-    def _result(self, kind, hop):
+    def _result(self, kind: EventKind, hop: int) -> Event:
         now, before = self._chain.probabilities(), self._smoothed
-        alone = before is None or (kind is EventKind.END and self._whole)
-        self._smoothed = now if alone else self._chain.mixed(before, now, self._since)
-        self._since = 0
-        best = int(self._smoothed.argmax())
-        return Event(kind, hop, self._classes[best] if self._classes else best, self._smoothed)
+        if before is not None and not (kind is EventKind.END and self._whole):
+            now = self._chain.mixed(before, now, self._since)
+        self._smoothed, self._since = now, 0
+        best = int(now.argmax())
+        return Event(kind, hop, self._classes[best] if self._classes else best, now)

@@ -37,13 +37,21 @@ def ended_by_exceptions():
 def _end(number, frame):
     """The exception that a signal stands for; later, if it would be lost here."""
     if _called_by_c(frame):
-        timer = threading.Timer(AGAIN, signal.raise_signal, (number,))
+        timer = threading.Timer(AGAIN, _raise_again, (number,))
         timer.daemon = True
         timer.start()
         return
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(128 + number)
+
+
+def _raise_again(number):
+    """The signal once more, for the main thread, which it wakes where it waits."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, number)
+    else:
+        signal.raise_signal(number)
 
 
 def _called_by_c(frame):

@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import samples
 
 from npreslstm.signals import ended_by_exceptions
+
+WAIT = 120  # seconds for which the program goes on if nothing ends it
 
 # A clip that is a file object, in whose first read the signal comes; nothing else would end the program so.
 CODE = """
@@ -32,7 +35,7 @@ class Clip:
 
 def run():
     soundfile.read(Clip(sys.argv[1]))
-    time.sleep(20)
+    time.sleep(float(sys.argv[3]))
     print("the signal was lost")
 
 sys.exit(guarded(run))
@@ -43,10 +46,12 @@ sys.exit(guarded(run))
 @pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_while_c_calls_python_is_not_lost(tmp_path, number, status):
     samples.write_wav(tmp_path / "clip.wav", samples.voice())
-    command = [sys.executable, "-c", CODE, str(tmp_path / "clip.wav"), str(int(number))]
+    command = [sys.executable, "-c", CODE, str(tmp_path / "clip.wav"), str(int(number)), str(WAIT)]
     # A shell starts background jobs with SIGINT ignored, which children inherit.
     restore = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    started = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=restore)
+    assert time.monotonic() - started < WAIT / 2
     assert (done.returncode, done.stdout) == (status, "")
     assert "Exception ignored" not in done.stderr
 

@@ -23,6 +23,8 @@ from npreslstm.parallel import run_in_order
 
 _Warning = tuple[type[Warning], str]  # category, text
 
+__all__ = ["FileFeatures", "extract_folder", "folder_statistics"]
+
 CACHE_VERSION = 2  # raised whenever the same file and configuration give other numbers
 
 

@@ -12,14 +12,22 @@ Letters: T frames, N = n_fft samples, H = N / 2, F = H + 1 bins, M mel bands, D 
 in units of 2^-n. Arrays are int64; what C holds in 32 bits fits 32 bits.
 """
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from npreslstm.annotations import Array
 from npreslstm.audio.activity import as_pcm
+from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.spectrum import Framer
 from npreslstm.integer import fixed_point as fp
 from npreslstm.integer import frontend_tables
+from npreslstm.integer.frontend_tables import FrontendTables, Statistics
 
 __all__ = ["IntegerFrontend", "features_of_clip", "z_score"]
+
+Ints = NDArray[np.integer[Any]]
 
 POWER_BITS = 15  # of a spectral value before it is squared
 LEVEL_BITS = 16  # of the decibels' fraction, and of a power in a sum of 16-bit weights
@@ -30,22 +38,22 @@ SHARED_BITS = 15  # chroma leave the division in Q15, and go on in Q30
 FRAMES_AT_ONCE = 256  # some 20 MB of intermediate arrays
 
 
-def half(x, c):
+def half(x: Ints, c: Ints | int) -> Ints:
     """Half the product of x and c, c in Q15, rounded down (I1)."""
     return (x * c) >> 16
 
 
-def bit_length(v):
+def bit_length(v: Ints) -> Ints:
     """Bits of integers from 0 to 2^53 - 1: 0 for 0, n for 2^(n - 1) to 2^n - 1."""
     return np.frexp(v.astype(np.float64))[1].astype(np.int64)
 
 
-def magnitude(x):
+def magnitude(x: Ints) -> Ints:
     """x, or -1 - x of a negative x: as many bits as |x|, or one less where that is a power of two."""
     return x ^ (x >> 63)
 
 
-def window(frames, cosine):
+def window(frames: Ints, cosine: Ints) -> tuple[Ints, Ints]:
     """Samples times Hann's window, Q31, and the frame's exponent: (T, N) -> (T, N), (T,)."""
     N = frames.shape[1]
     n = np.arange(N)
@@ -55,14 +63,14 @@ def window(frames, cosine):
     return z, up
 
 
-def turned(re, im, minus_cos, minus_sin):
+def turned(re: Ints, im: Ints, minus_cos: Ints, minus_sin: Ints) -> tuple[Ints, Ints]:
     """Half of a complex number times minus e^(-i angle): the step of the transform that multiplies (I4)."""
     turned_re = half(re, minus_cos) + half(im, minus_sin)
     turned_im = half(im, minus_cos) - half(re, minus_sin)
     return turned_re, turned_im
 
 
-def transform(re, im, cosine):
+def transform(re: Ints, im: Ints, cosine: Ints) -> tuple[Ints, Ints]:
     """Discrete Fourier transform of H complex numbers divided by H, radix 2: (T, H), (T, H) -> the same.
 
     Every stage halves what it adds, so that no number outgrows the largest of the input.
@@ -80,7 +88,7 @@ def transform(re, im, cosine):
     return re, im
 
 
-def reversed_bits(H):
+def reversed_bits(H: int) -> Ints:
     """The order in which a transform in place takes its H inputs: (H,)."""
     order = np.zeros(1, np.int64)
     while len(order) < H:
@@ -88,7 +96,7 @@ def reversed_bits(H):
     return order
 
 
-def spectrum(re, im, cosine):
+def spectrum(re: Ints, im: Ints, cosine: Ints) -> tuple[Ints, Ints]:
     """Half the spectrum of N real numbers, from the transform of H complex ones: (T, H) -> (T, F).
 
     The complex numbers were the even samples + i times the odd ones.
@@ -100,23 +108,24 @@ def spectrum(re, im, cosine):
     odd_re, odd_im = turned(a_im + b_im, b_re - a_re, cosine[k], cosine[np.abs(k - H // 2)])
     lower = (even_re >> 1) - odd_re, (even_im >> 1) - odd_im  # bins 0 ... H/2  (I6)
     upper = (even_re >> 1) + odd_re, (even_im >> 1) + odd_im  # bins H ... H/2, conjugate
-    return [np.concatenate((low, high[:, -2::-1]), axis=1) for low, high in zip(lower, upper)]
+    X_re, X_im = (np.concatenate((low, high[:, -2::-1]), axis=1) for low, high in zip(lower, upper))
+    return X_re, X_im
 
 
-def power(re, im):
+def power(re: Ints, im: Ints) -> tuple[Ints, Ints]:
     """|X|^2 of each bin as mantissa * 2^exponent: (T, F) -> (T, F) below 2^31, (T, F)."""
     re, im = magnitude(re), magnitude(im)
     down = np.maximum(bit_length(re | im) - POWER_BITS, 0)
     return (re >> down) ** 2 + (im >> down) ** 2, 2 * down  # (I7)
 
 
-def aligned(mantissa, exponent, largest, bits):
+def aligned(mantissa: Ints, exponent: Ints, largest: Ints, bits: int) -> Ints:
     """Powers in units of 2^(31 - bits) * 2^largest, rounded: `bits` bits, or 2^bits itself."""
     down = np.minimum(30 - bits + largest - exponent, 31)
     return ((mantissa >> down) + 1) >> 1  # (I8)
 
 
-def log_mel(mantissa, exponent, unit, tables):
+def log_mel(mantissa: Ints, exponent: Ints, unit: Ints, tables: FrontendTables) -> Ints:
     """log2 of the power in each mel band, Q16, not below the floor: (T, F) -> (T, M).
 
     `unit` (T,) is the exponent of the frame.
@@ -136,7 +145,7 @@ def log_mel(mantissa, exponent, unit, tables):
     return levels
 
 
-def log2(v, table):
+def log2(v: Ints, table: Ints) -> Ints:
     """log2 in Q16 of integers from 1 to 2^32 - 1, by straight lines between 128 points an octave; of 0 that
     of 1.
     """
@@ -146,7 +155,7 @@ def log2(v, table):
     return (whole << 16) + table[k] + (((table[k + 1] - table[k]) * t + 256) >> 9)  # (I10)
 
 
-def cepstrum(levels, n_mfcc, cosine):
+def cepstrum(levels: Ints, n_mfcc: int, cosine: Ints) -> Ints:
     """Sums over the bands of levels times cosines, Q19: (T, M) -> (T, n_mfcc).
 
     Bands m and M - 1 - m have the same cosine but for the sign (-1)^k.
@@ -160,7 +169,7 @@ def cepstrum(levels, n_mfcc, cosine):
     return -half(folded, basis).sum(axis=2)  # (I11)
 
 
-def chroma(mantissa, exponent, tables):
+def chroma(mantissa: Ints, exponent: Ints, tables: FrontendTables) -> Ints:
     """Power in each pitch class over that in the strongest one, Q30: (T, F) -> (T, n_chroma)."""
     exponent = exponent - tables.chroma_down
     largest = exponent.max(axis=1, keepdims=True)
@@ -176,7 +185,7 @@ def chroma(mantissa, exponent, tables):
     return ratio << SHARED_BITS
 
 
-def z_score(features, statistics):
+def z_score(features: NDArray[np.int32], statistics: Statistics) -> NDArray[np.int16]:
     """The network's input, z-scored.
 
     Parameters
@@ -190,12 +199,20 @@ def z_score(features, statistics):
     -------
     np.ndarray [shape=(T, D), dtype=int16]
         In units of 2^-x_bits; what is out of range saturates.
+
+    Examples
+    --------
+    >>> from npreslstm.checkpoint import load_checkpoint
+    >>> checkpoint = load_checkpoint("mcu")
+    >>> silence = features_of_clip(np.zeros(512, np.int16), checkpoint.features)
+    >>> z_score(silence, frontend_tables.statistics(checkpoint, x_bits=11)).dtype
+    dtype('int16')
     """
     product = half(features.astype(np.int64), statistics.multiplier)
     return fp.saturate((product + statistics.offset) >> statistics.shift, 16).astype(np.int16)  # (I13)
 
 
-def features_of_frames(frames, tables):
+def features_of_frames(frames: Array, tables: FrontendTables) -> NDArray[np.int32]:
     """Raw features, cepstrum and chroma, of frames of samples: (T, N) int16 -> (T, D) int32."""
     cosine = tables.cosine.astype(np.int64)
     z, up = window(frames.astype(np.int64), cosine)
@@ -206,7 +223,7 @@ def features_of_frames(frames, tables):
     return np.concatenate(rows, axis=1).astype(np.int32)
 
 
-def features_of_clip(pcm, config):
+def features_of_clip(pcm: ArrayLike, config: FeatureConfig) -> NDArray[np.int32]:
     """Raw features of a whole clip.
 
     Parameters
@@ -263,12 +280,12 @@ class IntegerFrontend:
     dtype('int32')
     """
 
-    def __init__(self, config):
+    def __init__(self, config: FeatureConfig) -> None:
         self.config = config
         self.tables = frontend_tables.tables(config)
         self._framer = Framer(config.n_fft, config.hop_length, config.framing, np.int16)
 
-    def push(self, samples):
+    def push(self, samples: ArrayLike) -> NDArray[np.int32]:
         """Take in samples, give the features of the frames that they complete.
 
         Parameters
@@ -280,25 +297,44 @@ class IntegerFrontend:
         -------
         np.ndarray [shape=(m, D), dtype=int32]
             Cepstrum in units of Q19 base-2 logarithms, chroma in Q30; m may be 0.
-        """
-        samples = np.asarray(samples)
-        return self._features(self._framer.push(as_pcm(samples)) if samples.size else ())
 
-    def flush(self):
+        Examples
+        --------
+        >>> IntegerFrontend(FeatureConfig.named("mcu")).push(np.zeros(100, np.int16)).shape
+        (0, 46)
+        """
+        given = np.asarray(samples)
+        return self._features(self._framer.push(as_pcm(given)) if given.size else ())
+
+    def flush(self) -> NDArray[np.int32]:
         """End the clip: the features of the samples since the last whole hop, zeros after them, if there are
         any. The frontend is then ready for another clip.
 
         Returns
         -------
         np.ndarray [shape=(0 or 1, D), dtype=int32]
+
+        Examples
+        --------
+        >>> IntegerFrontend(FeatureConfig.named("mcu")).flush().shape
+        (0, 46)
         """
         return self._features(self._framer.flush())
 
-    def reset(self):
-        """Forget all samples and be ready for another clip."""
+    def reset(self) -> None:
+        """Forget all samples and be ready for another clip.
+
+        Examples
+        --------
+        >>> frontend = IntegerFrontend(FeatureConfig.named("mcu"))
+        >>> _ = frontend.push(np.ones(100, np.int16))
+        >>> frontend.reset()
+        >>> frontend.flush().shape
+        (0, 46)
+        """
         self._framer.reset()
 
-    def _features(self, frames):
+    def _features(self, frames: Any) -> NDArray[np.int32]:
         blocks = [frames[k : k + FRAMES_AT_ONCE] for k in range(0, len(frames), FRAMES_AT_ONCE)]
         empty = np.empty((0, self.config.n_features), np.int32)
         return np.concatenate([empty, *(features_of_frames(block, self.tables) for block in blocks)])

@@ -233,7 +233,7 @@ class TestSpans:
 
     def test_the_docstrings(self):
         done = doctest.testmod(activity)
-        assert done.attempted == 10 and done.failed == 0
+        assert done.attempted == 21 and done.failed == 0
 
 
 class TestParts:

@@ -385,7 +385,7 @@ def test_weights_that_differ_on_a_worker(weights, tmp_path):
     """A worker that finds other weights under the same name says so."""
     predict._recognizer.cache_clear()
     with pytest.raises(OSError, match="is not the same where the work is done"):
-        predict._recognizer(weights, "0" * 64, (1.0,))
+        predict._recognizer(False, weights, "0" * 64, (1.0,))
 
 
 def test_progress_of_what_is_left():

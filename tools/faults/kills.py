@@ -146,7 +146,7 @@ def kill_often(argv, kills, work, rng):
         inside += status != 0
         wrong += [f"{number.name}: processes are left"] if left else []
         wrong += [f"{number.name}: {what}" for what in torn(out, expected, number)]
-        if run(placed(argv, out)) or contents(out) != expected or parts(out):
+        if run(again_in(argv, out)) or contents(out) != expected or parts(out) or kept_rows(out):
             wrong.append(f"{number.name}: run again, {differing(contents(out), expected)} {parts(out)}")
         shutil.rmtree(out)
     return inside, wrong
@@ -155,6 +155,11 @@ def kill_often(argv, kills, work, rng):
 def placed(argv, out):
     """Arguments with the folder for OUT."""
     return [argument.replace("OUT", out) if argument.startswith("OUT") else argument for argument in argv]
+
+
+def again_in(argv, out):
+    """The arguments to run a command again in a folder: it goes on from the rows that are done there."""
+    return [*placed(argv, out), *(["--resume"] if kept_rows(out) else [])]
 
 
 def killed(argv, number, seconds):
@@ -191,11 +196,21 @@ def contents(folder):
 
 
 def is_work(name):
-    """Files of the work itself: temporary ones, snapshots, locks, Optuna's journal, and those that hold times."""
+    """Files of the work itself: temporary ones, rows that are done, snapshots, locks, Optuna's journal, and those that hold times."""
     last = os.path.basename(name)
-    if last.endswith((".part", ".training")) or last in ("lock", "study.log", "study.log.lock", "trials.csv"):
+    if last.endswith((".part", ".partial", ".training")) or last in (
+        "lock",
+        "study.log",
+        "study.log.lock",
+        "trials.csv",
+    ):
         return True
     return any(part in name.split(os.sep) for part in ("snapshots", "history", "features"))
+
+
+def kept_rows(folder):
+    """Names of files of rows that are done, which a command that ended has not left."""
+    return [name for name in os.listdir(folder) if name.endswith(".partial")]
 
 
 def parts(folder):

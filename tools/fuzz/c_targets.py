@@ -17,7 +17,6 @@ C_TARGETS = {
     "c-activity": ("activity.c", "mcu", "float32"),
     "c-clip": ("clip.c", "paper", "float32"),
 }
-NOT_BUILT = ("npr_selftest.c", "npr_vectors.c")
 FLAGS = ("-std=c99", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fno-sanitize-recover=all")
 
 
@@ -27,9 +26,9 @@ def build(name, scratch):
     folder = scratch / f"{weights}-{type}"
     if not folder.exists():
         export_c(load_checkpoint(weights), folder, type)
-    sources = [HERE / source, *sorted(p for p in folder.glob("*.c") if p.name not in NOT_BUILT)]
+    sources = [HERE / source, *sorted((folder / "src").glob("*.c"))]
     program = scratch / name
-    arguments = [*FLAGS, f"-I{folder}", f"-I{HERE}", "-o", program]
+    arguments = [*FLAGS, f"-I{folder / 'src'}", f"-I{HERE}", "-o", program]
     clang = ["clang", "-fsanitize=fuzzer,address,undefined,float-cast-overflow", *arguments, *sources]
     if shutil.which("clang") and subprocess.run(clang, capture_output=True).returncode == 0:
         return program, "libFuzzer"
