@@ -1,19 +1,21 @@
 """From a microphone to utterances, while the sound comes in: the specification of ``npr_stream.c``.
 
-Samples at 16, 44.1 or 48 kHz go through `Decimator` to 16 kHz, `VoiceActivity` tells where an utterance starts and
-ends, and the network hears what is between, LEAD hops before it, and up to HANGOVER hops after it, for it was trained on
-clips that end in silence, and its attention looks there; speech within them goes on with the utterance. About once a
-second there is a result of the utterance so far. With p the probabilities of the network and n the frames since the last result,
+`Decimator` brings samples at 16, 44.1 or 48 kHz to 16 kHz, and `VoiceActivity` tells where an utterance
+starts and ends. The network hears what lies between, with LEAD hops before it and up to HANGOVER hops after
+it: it was trained on clips that end in silence, and its attention looks there. Speech that comes back in
+these hops goes on with the same utterance.
+
+About once a second there is a result of the utterance so far. With p the probabilities of the network and n
+the frames since the last result,
 
     s <- s + n / (n + PERIOD) (p - s)          the first of an utterance: s = p
 
-so that each result counts as much as all before it, but the last one of an utterance that the network heard in one
-piece is p alone; in integers
+so each result counts as much as all before it. In integers, in Q15,
 
-    s <- floor((PERIOD s + n p) / (n + PERIOD) + 1/2)          in Q15
+    s <- floor((PERIOD s + n p) / (n + PERIOD) + 1/2)
 
-After WINDOW frames the network begins anew, for it was trained on
-clips of seconds.
+The last result of an utterance that the network heard in one piece is p alone. After WINDOW frames the
+network begins anew, since it was trained on clips of seconds.
 """
 
 import enum

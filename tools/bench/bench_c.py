@@ -84,7 +84,7 @@ def peers(model, example):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(
-        prog="bench.py c", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="bench c", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--weights", default="mcu")
     parser.add_argument("--rounds", type=int, default=300)

@@ -20,7 +20,7 @@ def seconds(statement):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(
-        prog="bench.py import", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="bench import", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--rounds", type=int, default=20, help="turns, of which the best is taken (default 20)"
