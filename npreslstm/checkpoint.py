@@ -2,7 +2,8 @@
 
 The native file is an uncompressed NumPy archive without pickles:
 
-    header          JSON text: format, version, sha256, model (ModelConfig), features (FeatureConfig), classes, notes
+    header          JSON text: format, version, sha256, model (ModelConfig), features (FeatureConfig),
+                    classes, notes
     mean, std       (D,) of the features over the training frames
     state/<name>    the tensors, under PyTorch's names
 
@@ -35,7 +36,8 @@ UNPACKED = 1 << 26  # bytes that the compressed tensors of another project may u
 _NAMES = [str]
 NOTES = {  # what the package itself looks for in notes, and what it must be; any other note is for people
     "data": str, "corpora": {str: _NAMES}, "history": {str: [float]},
-    "speakers trained on": _NAMES, "speakers of validation": _NAMES, "speakers held out": _NAMES, "epoch chosen by": _NAMES,
+    "speakers trained on": _NAMES, "speakers of validation": _NAMES, "speakers held out": _NAMES,
+    "epoch chosen by": _NAMES,
 }  # fmt: skip
 
 

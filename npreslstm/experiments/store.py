@@ -2,7 +2,7 @@
 copied to each.
 
 rows.npy      (all frames of all variants of all clips, D) float32
-about.json    everything else, with digests of the rows and of itself; written last, so that the folder is complete
+about.json    everything else, with digests of the rows and of itself; written last: then all is there
               once it is there
 """
 
@@ -25,7 +25,8 @@ from npreslstm.training.inspection import warn_of_silence
 
 STORE_VERSION = 2  # raised whenever the files or their meaning change
 ABOUT = {
-    "name": str, "config": dict, "classes": [str], "clips": [str], "labels": [int], "speakers": [str], "lengths": [[int]],
+    "name": str, "config": dict, "classes": [str], "clips": [str], "labels": [int], "speakers": [str],
+    "lengths": [[int]],
     "rows": str, "seal": str,
 }  # fmt: skip
 

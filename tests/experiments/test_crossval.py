@@ -389,7 +389,8 @@ def test_of_all_who_come_at_once_one_works(tmp_path):
     """Each folder is new to all: who makes its config.json, and who locks it, is decided in one step."""
     pytest.importorskip("fcntl")
     config = {
-        "data": "d", "classes": ["a"], "clips": {}, "scored speakers": [], "validation speakers": "", "seed": 0, "folds": [],
+        "data": "d", "classes": ["a"], "clips": {}, "scored speakers": [], "validation speakers": "",
+        "seed": 0, "folds": [],
         "model": {"kind": "", "hidden_size": 1}, "features": {}, "recipe": {"statistics": "", "keep": ""},
     }  # fmt: skip
     code = RACE.format(config=config, rounds=ROUNDS, racers=RACERS)

@@ -80,7 +80,8 @@ def test_an_anchor_holds_the_targets_to_what_the_network_said(begun):
 def test_corpora_that_it_does_not_know_have_labels_alone(begun):
     one, two = corpus(), corpus("theirs.csv", seed=4)
     both = Examples(
-        "ours.csv + theirs.csv", one.classes, FEATURES, one.variants + two.variants, np.concatenate([one.labels, two.labels]),
+        "ours.csv + theirs.csv", one.classes, FEATURES, one.variants + two.variants,
+        np.concatenate([one.labels, two.labels]),
         np.array([f"ours.csv/{s}" for s in one.speakers] + [f"theirs.csv/{s}" for s in two.speakers]),
         np.repeat([0, 1], 40), np.ones((2, 4), bool), ("ours.csv", "theirs.csv"),
     )  # fmt: skip

@@ -1,5 +1,5 @@
-"""Every reader of the package as a target. An input is a file, or one byte that chooses a part of a good file or folder
-and then what takes its place: checksums are mended, so that damage reaches what lies behind them.
+"""Every reader of the package as a target. An input is a file, or one byte that chooses a part of a good file
+or folder and then what takes its place: checksums are mended, so that damage reaches what lies behind them.
 """
 
 import functools
@@ -362,7 +362,8 @@ def snapshot(folder, data):
 
 
 TESTING = (
-    {"W": {"weight_ih_l0": [[1.0]] * 4, "weight_hh_l0": [[1.0]] * 4}, "x": [[[0.5], [1.0]]], "lengths": [2], "y": [[[0.1], [0.2]]]},
+    {"W": {"weight_ih_l0": [[1.0]] * 4, "weight_hh_l0": [[1.0]] * 4}, "x": [[[0.5], [1.0]]], "lengths": [2],
+    "y": [[[0.1], [0.2]]]},
     {"W": None, "x": "text", "lengths": [[1], 2], "y": []},
 )  # fmt: skip
 
