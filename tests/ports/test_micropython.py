@@ -5,7 +5,9 @@ and what it says of bad input.
 import ast
 import dataclasses
 import json
+import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from npreslstm.model import ResLSTM
 from npreslstm.ports.micropython_export import network_input, vectors
 from npreslstm.schema import ModelConfig
 
+ROOT = Path(__file__).parents[2]
 ARCHITECTURES = ("armv6m", "armv7emsp", "xtensawin", "rv32imc")
 SMALL = {"n_fft": 256, "hop_length": 128, "n_mels": 32, "n_mfcc": 22, "n_chroma": 24, "sample_rate": 8000}
 
@@ -328,3 +331,27 @@ def test_what_it_cannot_export_is_refused(tmp_path, made, message):
     with pytest.raises(InputError, match=message):
         exported(made, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_every_bit_in_webassembly(folder):
+    """Where there is no native emitter: all modules are there, and the plain kernels are taken."""
+    web = ROOT / "build" / "micropython"
+    if not (web / "node_modules").exists() or shutil.which("node") is None:
+        pytest.skip("no WebAssembly port of MicroPython; make micropython-web installs it")
+    done = subprocess.run(
+        ["node", ROOT / "tests" / "micropython_web.mjs", web, folder],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "kernels: npr_plain" in done.stdout and done.stdout.endswith(" 0 differ\nPASS\n"), done.stdout
+
+
+def test_the_page_has_the_figures_of_the_self_test(tmp_path):
+    """Of the bundled weights: how many values it compares, and how many bytes the weights have."""
+    exported("mcu", tmp_path)
+    values, differing = compared(tmp_path)
+    page = (ROOT / "docs" / "micropython.md").read_text(encoding="utf-8")
+    assert page.count(f"| {values:,} | {differing} |\n") == 3
+    assert page.count(f"| {(tmp_path / 'weights.nprm').stat().st_size:,} |\n") == len(ARCHITECTURES)
