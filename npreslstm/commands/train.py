@@ -21,27 +21,27 @@ EXAMPLES = """\
 examples:
   npreslstm train --synthetic --out tones.npz
   npreslstm train ravdess/ --test 2,5,14,15,16 --out mine.npz --jobs 2 --cache features/
-  npreslstm train corpus.csv --validation anna,ben --features mcu --set keep=best --out mine.npz
+  npreslstm train corpus.csv --validation anna,ben --features mcu --set epochs=100 --set keep=best \\
+      --out mine.npz
   npreslstm train corpus.csv --test anna,ben --calibrate 4 --out mine.npz
   npreslstm train ravdess/ --test 2,5,14,15,16 --features mcu --start mcu --recipe robust --out mine.npz
       go on from bundled weights
   npreslstm train corpus.csv --recipe student --seed 3 --teacher one.npz --teacher two.npz --out mine.npz
       one in place of two
-  npreslstm train --corpus ravdess/ --corpus nemo.csv --label anger=angry \\
-      --label sadness=sad --label happiness=happy \\
-      --test "RAVDESS speech/2,nemo.csv/SB0" --features mcu --out both.npz
+  npreslstm train --corpus ravdess/ --corpus nemo.csv --label anger=angry --label sadness=sad \\
+      --label happiness=happy --test "RAVDESS speech/2,nemo.csv/SB0" --features mcu --out both.npz
 
 A corpus of your own is a CSV file with the columns file (relative to it), label and speaker. Of several
-corpora, speakers go by the name of theirs: nemo.csv/SB0. Their classes are those of all; a corpus has no
-say in the classes that it lacks. Labels of equal names are one class; where others may be two names of one,
-you are asked what they mean. The feature statistics and the weights come from the training speakers alone;
-the test speakers are scored once, at the end. A run that was interrupted goes on where it was when it is
-started again with the same arguments. A .pt, .pth or .safetensors holds tensors alone: an .npz of the same
-name is written beside it, with all that predict needs.
+corpora, speakers go by the name of theirs: nemo.csv/SB0. Their classes are those of all; a corpus has no say
+in the classes that it lacks. Labels of equal names are one class; where others may be two names of one, you
+are asked what they mean. The feature statistics and the weights come from the training speakers alone; the
+test speakers are scored once, at the end. A run that was interrupted goes on where it was when it is started
+again with the same arguments. A .pt, .pth or .safetensors holds tensors alone: an .npz of the same name is
+written beside it, with all that predict needs.
 
---calibrate 4 deals the training speakers into four groups and trains four more networks, each without one
-of them. A temperature is fitted on what each makes of the group it has not heard, and the head of the
-network is divided by it: labels stay, and probabilities become how often it is right. With teachers:
+--calibrate 4 deals the training speakers into four groups and trains four more networks, each without one of
+them. A temperature is fitted on what each makes of the group it has not heard, and the head of the network is
+divided by it: labels stay, and probabilities become how often it is right. With teachers:
 npreslstm calibrate.
 """
 

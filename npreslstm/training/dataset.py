@@ -254,7 +254,7 @@ def merge(datasets: Sequence[Dataset], labels: Mapping[str, str]) -> Dataset:
 
     Examples
     --------
-    >>> clips = (Clip("1.wav", 0, "ann"), Clip("2.wav", 1, "ben"))
+    >>> clips = Clip("1.wav", 0, "ann"), Clip("2.wav", 1, "ben")
     >>> ours = Dataset("ours.csv", ("angry", "happy", "sad"), clips)
     >>> theirs = Dataset("theirs.csv", ("anger", "happy"), (Clip("a.wav", 0, "ann"), Clip("b.wav", 1, "ann")))
     >>> both = merge([ours, theirs], {"anger": "angry"})
