@@ -195,7 +195,7 @@ def add_training_arguments(parser):
 
 def make_plan(args, **options):
     """The `Plan` that arguments describe; says on standard error what it amounts to."""
-    from npreslstm.experiments.crossval import Plan
+    from npreslstm.experiments.plan import Plan
     from npreslstm.experiments.protocol import TABLES, missing_clips
     from npreslstm.schema import ModelConfig
     from npreslstm.training.dataset import RAVDESS

@@ -226,7 +226,7 @@ def _calibrated(args, checkpoint, examples, split, model, recipe):
 
 
 def _synthetic(args, recipe):
-    from npreslstm.training.fit import split_by_speaker, synthetic_examples
+    from npreslstm.training.examples import split_by_speaker, synthetic_examples
     from npreslstm.training.synthetic import VALIDATION
 
     examples = synthetic_examples(args.seed)
@@ -239,7 +239,7 @@ def _synthetic(args, recipe):
 def _corpus(args, recipe):
     """Examples and split of DATA; whatever is wrong with the call shows before the features are extracted."""
     from npreslstm.experiments.protocol import check_classes
-    from npreslstm.training.fit import prepare_examples, split_by_speaker
+    from npreslstm.training.examples import prepare_examples, split_by_speaker
     from npreslstm.training.recipe import training_features
 
     config = training_features(args.features, recipe.trim_db)

@@ -16,8 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from npreslstm.errors import DivergedError, InputError
-from npreslstm.experiments.crossval import FoldTask, fold_seed, run_fold
+from npreslstm.experiments.crossval import FoldTask, run_fold
 from npreslstm.experiments.journal import lock_folder, settle_config, write_json
+from npreslstm.experiments.plan import fold_seed
 from npreslstm.experiments.store import corpus_digest
 from npreslstm.files import sweep
 from npreslstm.parallel import check_cluster, run_all

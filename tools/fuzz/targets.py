@@ -23,9 +23,9 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.commands.arguments import label_mapping
 from npreslstm.errors import InputError
 from npreslstm.experiments import store as example_store
-from npreslstm.experiments.crossval import summarise
 from npreslstm.experiments.packed import open_results
 from npreslstm.experiments.search import parse_ranges
+from npreslstm.experiments.summary import summarise
 from npreslstm.files import write_sealed
 from npreslstm.formats.npy import map_npy, parse_npy, read_npz
 from npreslstm.formats.plain_data import parse_json
