@@ -66,6 +66,10 @@ def add_arguments(parser):
         help="runs of all folds (default 1); more may be added later",
     )
     add_training_arguments(parser)
+    _add_others(parser)
+
+
+def _add_others(parser):
     parser.add_argument(
         "--inner",
         action="store_true",

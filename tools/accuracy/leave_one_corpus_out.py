@@ -31,9 +31,10 @@ from npreslstm.report.text import table
 from npreslstm.schema import ModelConfig
 from npreslstm.terminal import ClipLine
 from npreslstm.training.batches import predict
-from npreslstm.training.dataset import Dataset, load_dataset, merge
+from npreslstm.training.dataset import Dataset, load_dataset
 from npreslstm.training.examples import Split
 from npreslstm.training.fit import fit
+from npreslstm.training.merging import merge
 from npreslstm.training.metrics import bootstrap_difference, confusion_matrix, uar
 from npreslstm.training.recipe import load_recipe, training_features, with_settings
 
