@@ -53,7 +53,8 @@ def found_files(args):
     """The files behind the arguments, each once; what leads to none stays in its place, to be named when its
     turn comes.
     """
-    from npreslstm.audio.reader import find_audio, pipes_kept
+    from npreslstm.audio.reader import find_audio
+    from npreslstm.audio.sources import pipes_kept
     from npreslstm.errors import InputError
 
     if not args.paths and args.files is None:
@@ -123,7 +124,7 @@ def chunks(files):
 
 def _status(file):
     """(size, time of change) of a file; zeros where there is none."""
-    from npreslstm.audio.reader import place_of
+    from npreslstm.audio.finding import place_of
 
     try:
         status = os.stat(place_of(file))
@@ -199,7 +200,7 @@ def _outcomes(work, waiting, here, there, progress, args):
 
 def _absolute(file):
     """A file by its name, to be found from another folder."""
-    from npreslstm.audio.reader import place_of, placed
+    from npreslstm.audio.finding import place_of, placed
 
     return placed(file, os.path.abspath(place_of(file)))
 
