@@ -32,7 +32,20 @@ MAX_SAMPLES = 1 << 40  # of a channel: more is no recording, but a header that d
 
 
 class LengthWarning(UserWarning):
-    """Whether a file is all there cannot be told, or something after its end is passed over."""
+    """Whether a file is all there cannot be told, or something after its end is passed over.
+
+    Examples
+    --------
+    >>> import io
+    >>> from npreslstm.assets import demo_clip_path
+    >>> with open(demo_clip_path(), "rb") as file:
+    ...     sound = file.read()
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     signal, rate = read_audio(io.BytesIO(sound + b"and more"))
+    >>> print(caught[0].message)
+    <BytesIO>: 8 bytes after its end are no sound that can be read, and passed over
+    """
 
 
 def read_audio(path: Source) -> tuple[Array, int]:
