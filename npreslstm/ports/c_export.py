@@ -233,7 +233,8 @@ def generated_files(checkpoint, type, integer=False, where="c"):
         else {}
     )
     headed = {
-        name: c_readme.notice(checkpoint, type, name.endswith(NUMBERS)) + body for name, body in bodies.items()
+        name: c_readme.notice(checkpoint, type, name.endswith(NUMBERS)) + body
+        for name, body in bodies.items()
     }
     return headed | prose | blob
 

@@ -30,7 +30,8 @@ INTEGER = (
 )
 GATED = "It ends with the scores and decisions of the voice-activity gate, which must be equal.\n"
 # the board with the M0 has no room for weights in float32
-CORES = {"float32": "m3, m4f, m7", "int8": "m0, m3, m4f, m7, m55"}
+OTHERS = "m3, m4f, m7, m55, rv32imc, rv32imafc"
+CORES = {"float32": OTHERS, "int8": f"m0, {OTHERS}"}
 WHERE = {
     "c": "`const` (`npr_weights.c`)",
     "blob": "a file, `npr_weights.bin`, which `npr_blob_open` of `npr_blob.h` checks and uses where it lies",
@@ -85,7 +86,7 @@ Weights: SHA-256 `{checkpoint.sha256}`, CRC-32 of the arrays `{crc:08x}` (`npr_v
     cmake -B build . && cmake --build build && ctest --test-dir build
 
 The first and the last need a C99 compiler with make or CMake, those in `extras/qemu` arm-none-eabi-gcc with newlib and
-qemu-system-arm.
+qemu-system-arm, or riscv64-unknown-elf-gcc with picolibc and qemu-system-riscv32.
 
 `src/` is the library, and all that is compiled into a program: as a library of Arduino or PlatformIO, a component of
 ESP-IDF, a module of Zephyr, a CMake target (`npr`) or plain files. `extras/` has the self-test.
