@@ -32,6 +32,7 @@ browser: build/browser/.made ## install playwright-core, for the tests of the ex
 
 lint: $(VENV)/.lint ## check the code with ruff, the layout of C with clang-format, and the annotations of what is public with mypy
 	$(bin)/ruff check .
+	$(bin)/ruff format --check .
 	find npreslstm tests tools $(foreach end,c h hpp cpp,-name '*.$(end)' -o) -name '*.ino' | xargs $(bin)/clang-format --dry-run --Werror
 	$(bin)/mypy
 

@@ -1,4 +1,6 @@
-"""What an exported folder costs on an emulated Cortex-M or RISC-V core: bytes of flash and RAM, instructions."""
+"""What an exported folder costs on an emulated Cortex-M or RISC-V core: bytes of flash and RAM,
+instructions.
+"""
 
 import os
 import re

@@ -8,7 +8,10 @@ from xml.etree import ElementTree
 from npreslstm import __version__
 
 VENDOR = "npreslstm"
-SUMMARY = "What emotion is in a voice: a residual LSTM with attention, from 16-bit samples to a label, in standard C"
+SUMMARY = (
+    "What emotion is in a voice: a residual LSTM with attention, from 16-bit samples to a label, in"
+    " standard C"
+)
 CATEGORIES = {".c": "sourceC", ".h": "header", ".hpp": "header"}
 
 

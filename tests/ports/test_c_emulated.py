@@ -1,5 +1,5 @@
-"""The exported self-test on emulated Cortex-M and RISC-V cores, and on a big-endian machine: what NumPy computed,
-within the cores' flash and RAM.
+"""The exported self-test on emulated Cortex-M and RISC-V cores, within their flash and RAM, and on a
+big-endian machine: what NumPy computed.
 """
 
 import re

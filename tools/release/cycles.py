@@ -6,9 +6,9 @@ Every instruction that QEMU runs in a frame of noise is looked up in ARM's table
 states. Cortex-M0 (Technical Reference Manual r0p0, section 3.3), with the multiplier of one cycle: loads and
 stores 2, several of them 1 + N, a branch 3 where it is taken, calls 4. Cortex-M3 (r2p0, section 3.3) and M4
 (r0p1, section 3.3): loads and stores 2, or 1 right behind another; several 1 + N; what the tables give as a
-range is taken as its upper end: a pipeline that is refilled 3, divisions 12, and on the M3 products of 64 bits
-5, with a sum 7. WEIGHTS (default: the bundled mcu) must be for features that stream. Needs arm-none-eabi-gcc
-with newlib, and qemu-system-arm.
+range is taken as its upper end: a pipeline that is refilled 3, divisions 12, and on the M3 products of 64
+bits 5, with a sum 7. WEIGHTS (default: the bundled mcu) must be for features that stream. Needs
+arm-none-eabi-gcc with newlib, and qemu-system-arm.
 """
 
 import argparse

@@ -56,8 +56,9 @@ def tables(checkpoint):
     stream = c_ledger.markdown([row for row in rows if row["type"] == "int8"], c_ledger.STREAM_COLUMNS)
     estimated = c_ledger.markdown(cycle_rows(checkpoint), CYCLE_COLUMNS)
     return (
-        f"The network:\n\n{network}\nThe `mcu` frontends:\n\n{frontend}\nThe stream, before the gate, the frontend and"
-        f" the network:\n\n{stream}\nCycles of a frame, estimated by `tools/release/cycles.py`:\n\n{estimated}"
+        f"The network:\n\n{network}\nThe `mcu` frontends:\n\n{frontend}\n"
+        f"The stream, before the gate, the frontend and the network:\n\n{stream}\n"
+        f"Cycles of a frame, estimated by `tools/release/cycles.py`:\n\n{estimated}"
     )
 
 
