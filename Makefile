@@ -32,6 +32,7 @@ browser: build/browser/.made ## install playwright-core, for the tests of the ex
 
 lint: $(VENV)/.lint ## check the code with ruff, and the annotations of what is public with mypy
 	$(bin)/ruff check .
+	$(bin)/ruff format --check .
 	$(bin)/mypy
 
 docs: $(VENV)/.docs ## build the documentation in build/docs/html; any warning is an error

@@ -186,8 +186,8 @@ def streamed(config: FeatureConfig | None) -> FeatureConfig:
     else:
         return config
     raise InputError(
-        f"{reason}; expected causal ones at {activity.SAMPLE_RATE} Hz in hops of {activity.HOP}, as those of the"
-        " weights robust and mcu"
+        f"{reason}; expected causal ones at {activity.SAMPLE_RATE} Hz in hops of {activity.HOP}, as those"
+        " of the weights robust and mcu"
     )
 
 
@@ -209,8 +209,8 @@ class Listener:
     Raises
     ------
     InputError
-        If the checkpoint has other features or no statistics, for another rate or arithmetic, or if the network
-        cannot be quantised.
+        If the checkpoint has other features or no statistics, for another rate or arithmetic, or if the
+        network cannot be quantised.
 
     Examples
     --------

@@ -27,8 +27,9 @@ import numpy, npreslstm
 from npreslstm import assets
 weights = assets.weights_path("standin")
 with numpy.load(weights, allow_pickle=False) as file, wave.open(str(assets.demo_clip_path())) as clip:
-    print(json.dumps({"package": npreslstm.__file__, "version": npreslstm.__version__, "weights": str(weights), "answer": file["answer"].tolist(),
-                      "rate": clip.getframerate(), "frames": clip.getnframes(), "width": clip.getsampwidth()}))
+    print(json.dumps({"package": npreslstm.__file__, "version": npreslstm.__version__,
+                      "weights": str(weights), "answer": file["answer"].tolist(), "rate": clip.getframerate(),
+                      "frames": clip.getnframes(), "width": clip.getsampwidth()}))
 """
 
 

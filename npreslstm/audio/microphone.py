@@ -18,7 +18,8 @@ def load_sounddevice():
         raise InputError(f"the microphone needs sounddevice: pip install 'npreslstm[live]'; {PIPE}") from None
     except OSError:
         raise InputError(
-            f"the microphone needs PortAudio: apt-get install libportaudio2, or brew install portaudio; {PIPE}"
+            "the microphone needs PortAudio: apt-get install libportaudio2, or brew install portaudio;"
+            f" {PIPE}"
         ) from None
     return sounddevice
 

@@ -123,7 +123,7 @@ def _filter(padded: FloatArray, up: int, down: int, context: int, ready: int) ->
 
 @functools.lru_cache(maxsize=8)
 def _block_matrix(up: int, down: int, context: int, periods: int, dtype: np.dtype[Any]) -> FloatArray:
-    """Kernels of the outputs of a block, in pieces as long as a block side by side: (step, pieces * outputs)."""
+    """Kernels of the outputs of a block, in pieces as long as a block, side by side (step, n)."""
     kernel = _kernel(up, down)
     half, step = len(kernel) // 2, periods * down
     pieces = -(-(step + 2 * context) // step)

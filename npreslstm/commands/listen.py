@@ -16,8 +16,8 @@ examples:
   arecord -q -f S16_LE -r 16000 | npreslstm listen -
   ffmpeg -v error -f pulse -i default -ac 1 -ar 48000 -f s16le - | npreslstm listen - --rate 48000
 
-Through a pipe comes WAV, or samples of 16 bits, little-endian, without a header. Nothing is sent anywhere, and nothing is kept
-without --record.
+Through a pipe comes WAV, or samples of 16 bits, little-endian, without a header. Nothing is sent anywhere,
+and nothing is kept without --record.
 
 exit status: 0 at the end of the sound, after --seconds, or after Ctrl-C; 2 bad use, bad input, or a
 microphone that gives no more sound

@@ -19,9 +19,9 @@ from npreslstm.terminal import Progress, say
 FILES_AT_ONCE, BYTES_AT_ONCE = 8, 4_000_000
 
 OUTPUT_EXAMPLES = """\
-Rows leave as they are done, in the order of the files. With --output OUT they lie in OUT.partial until all are done,
-and then OUT appears whole. After an interruption of any kind, the same command with --resume goes on, and ends with
-the same bytes.
+Rows leave as they are done, in the order of the files. With --output OUT they lie in OUT.partial until all
+are done, and then OUT appears whole. After an interruption of any kind, the same command with --resume goes
+on, and ends with the same bytes.
 """
 
 
@@ -345,8 +345,8 @@ class _Kept(_Output):
             if (count, found) != (len(chunk.files), chunk.found):
                 others = f" or one of the {count - 1} files after it" if count > 1 else ""
                 raise InputError(
-                    f"{chunk.files[0]}{others} has changed since {self._partial.path} was begun; delete that to begin"
-                    " anew"
+                    f"{chunk.files[0]}{others} has changed since {self._partial.path} was begun; delete that"
+                    " to begin anew"
                 )
 
     def _take(self, chunk, results):
@@ -373,7 +373,8 @@ class _Kept(_Output):
         path = self._partial.path
         if self.done and os.path.exists(path):
             say(
-                f"{self.done} of {len(self._files)} files are in {path}; the same command with --resume goes on"
+                f"{self.done} of {len(self._files)} files are in {path};"
+                " the same command with --resume goes on"
             )
 
 

@@ -52,8 +52,8 @@ LIVE = {
     <span id="heard" class="dim"></span></span>
 """,
     "LISTEN-WORDS": """\
-  <p>Press Listen and speak: each utterance is drawn while it lasts, and then shown here as a clip. Nothing leaves this
-    machine: the page computes everything itself, and may load or send nothing.</p>
+  <p>Press Listen and speak: each utterance is drawn while it lasts, and then shown here as a clip.
+    Nothing leaves this machine: the page computes everything itself, and may load or send nothing.</p>
 """,
 }
 
@@ -111,8 +111,8 @@ def check_live(checkpoint: Checkpoint) -> None:
     """Raise InputError unless a page can listen with these weights: its ears hear one kind of features."""
     if streamed(checkpoint.features) != FeatureConfig.named("mcu"):
         raise InputError(
-            "the weights' features are causal, but not those that a page can listen with; expected those of the"
-            " weights robust and mcu"
+            "the weights' features are causal, but not those that a page can listen with; expected those of"
+            " the weights robust and mcu"
         )
 
 

@@ -1,9 +1,9 @@
 """`export_c`: a folder of C99 that computes what a checkpoint's model computes, with the proof to go with it.
 
 The hand-written sources of ``ports/c`` are copied: the library (``src/``), its self-test (``extras/``),
-examples, and what Arduino, PlatformIO, ESP-IDF, Zephyr and CMake read. Generated are the sizes (``npr_sizes.h``), the
-weights (``npr_weights.c``), vectors for the self-test (``npr_vectors.[ch]``) and a README; every one of them
-names the weights by their SHA-256.
+examples, and what Arduino, PlatformIO, ESP-IDF, Zephyr and CMake read. Generated are the sizes
+(``npr_sizes.h``), the weights (``npr_weights.c``), vectors for the self-test (``npr_vectors.[ch]``) and a
+README; every one of them names the weights by their SHA-256.
 """
 
 import dataclasses
@@ -196,8 +196,8 @@ def _frontend_sources(features, integer):
 
 
 def generated_files(checkpoint, type, integer=False, where="c"):
-    """{file name: text or bytes} of what is generated for a model, with the integer frontend or that of floats;
-    `where` its weights are: 'c' or 'blob'.
+    """{file name: text or bytes} of what is generated for a model, with the integer frontend or that of
+    floats; `where` its weights are: 'c' or 'blob'.
     """
     tables = c_integer if integer else c_tables
     folded = halve_sigmoids(fold(checkpoint.config, checkpoint.state))

@@ -146,7 +146,7 @@ class CLibrary:
         return logits, context
 
     def result(self) -> tuple[Array, int]:
-        """``npr_result``: (probabilities (C,), number of the largest); of the integer frontend uint16 in Q15."""
+        """``npr_result``: (probabilities (C,), number of the largest); of the integer frontend in Q15."""
         probabilities, label = np.empty(self.sizes["NPR_CLASSES"], self.probability), ctypes.c_size_t()
         self.call("npr_result", probabilities, len(probabilities), ctypes.byref(label))
         return probabilities, label.value

@@ -56,22 +56,26 @@ def readme(checkpoint, type, crc, ledger, where="c", integer=False):
     assumed = type == "int8" and "calibration" not in checkpoint.notes
     return f"""# ResLSTM-SA in C99, {type}
 
-{config.kind}, {config.input_size} features a frame, hidden size {config.hidden_size}, {config.num_classes} classes: {_classes(checkpoint)}.
+{config.kind}, {config.input_size} features a frame, hidden size {config.hidden_size}, {config.num_classes}
+classes: {_classes(checkpoint)}.
 Weights: SHA-256 `{checkpoint.sha256}`, CRC-32 of the arrays `{crc:08x}` (`npr_verify` computes it again).
 
     make test                          # build the self-test with the host's compiler and run it
-    make -C extras/qemu CORE=m4f test  # the same on an emulated Cortex-M4 with floating point unit ({CORES[type]})
+    make -C extras/qemu CORE=m4f test  # the same on an emulated Cortex-M4F ({CORES[type]})
     make -C extras/qemu CORE=m3 measure  # instructions and stack; `sizes` for flash
     cmake -B build . && cmake --build build && ctest --test-dir build
 
-The first and the last need a C99 compiler with make or CMake, those in `extras/qemu` arm-none-eabi-gcc with newlib and
-qemu-system-arm.
+The first and the last need a C99 compiler with make or CMake, those in `extras/qemu` arm-none-eabi-gcc with
+newlib and qemu-system-arm.
 
-`src/` is the library, and all that is compiled into a program: as a library of Arduino or PlatformIO, a component of
-ESP-IDF, a module of Zephyr, a CMake target (`npr`) or plain files. `extras/` has the self-test.
+`src/` is the library, and all that is compiled into a program: as a library of Arduino or PlatformIO, a
+component of ESP-IDF, a module of Zephyr, a CMake target (`npr`) or plain files. `extras/` has the
+self-test.
 
-`npr.h` is the interface: `npr_init`, `npr_push_frame` for every frame, `npr_result` whenever an answer is wanted, `npr_reset` between clips.
-Weights are {WHERE[where]}; `npr_state` is all that changes, and it belongs to the caller. Every function returns a status.
+`npr.h` is the interface: `npr_init`, `npr_push_frame` for every frame, `npr_result` whenever an answer is
+wanted, `npr_reset` between clips.
+Weights are {WHERE[where]}; `npr_state` is all that changes, and it belongs to the caller. Every function
+returns a status.
 {_frontend(features)}{INTEGER if integer else ""}
 | what | bytes |
 |---|---|
@@ -79,9 +83,11 @@ Weights are {WHERE[where]}; `npr_state` is all that changes, and it belongs to t
 
 Folded into the weights: {FOLDED}.
 {ASSUMED if assumed else ""}
-The self-test compares every frame's hidden and cell states, attention sum, context and logits with NumPy's, {PROOF[type]}.
+The self-test compares every frame's hidden and cell states, attention sum, context and logits with NumPy's,
+{PROOF[type]}.
 {_heard(features, integer)}{GATED if features and has_activity(features) else ""}
-Licence: the code, generated files included, is under the MIT licence (LICENSE). The numbers in `{file}` are the weights: {source}.
+Licence: the code, generated files included, is under the MIT licence (LICENSE). The numbers in `{file}` are
+the weights: {source}.
 """
 
 
@@ -119,7 +125,8 @@ def _frontend(features):
     gate = "`npr_activity.h` says where speech is, every 32 ms.\n" if has_activity(features) else ""
     if has_stream(features):
         gate += (
-            "`npr_stream.h` takes blocks of any size from a microphone at 16, 44.1 or 48 kHz, also in an interrupt,"
+            "`npr_stream.h` takes blocks of any size from a microphone at 16, 44.1 or 48 kHz, also in an "
+            "interrupt,"
             " and tells of utterances; `examples/` has programs for boards.\n"
         )
     return f"{call}: 16-bit mono at {features.sample_rate} Hz.\n{gate}"

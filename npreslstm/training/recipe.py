@@ -28,8 +28,8 @@ class Recipe:
     clip_norm : float
         Longest gradient; 0 leaves all as they are.
     dropout : float
-        Before the last layer, while this recipe trains. It replaces `ModelConfig.dropout` of the network, which
-        records the value that it was trained with.
+        Before the last layer, while this recipe trains. It replaces `ModelConfig.dropout` of the network,
+        which records the value that it was trained with.
     label_smoothing : float
     ema : float
         Decay of the moving average of the weights that is kept; 0 keeps the weights themselves.
@@ -192,9 +192,10 @@ SYNTHETIC = Recipe(
 # values it was run with are not published but for the weight decay (of 32 and 64 hidden units); the others
 # lie in its search ranges.
 ORIGINAL = Recipe(
-    epochs=100, batch_size=16, optimizer="adam", lr=2e-4, weight_decay=1.6e-3, schedule="warm-restarts", period=10, floor=0.01,
-    clip_norm=0.0, dropout=0.3, label_smoothing=0.0, ema=0.0, speeds=(1.0,), noise=0.0, offset=0.0, crop=0.0, time_masks=0,
-    mixup=0.0, prior="training", padding="original", keep="best", statistics="all", trim_db=None,
+    epochs=100, batch_size=16, optimizer="adam", lr=2e-4, weight_decay=1.6e-3, schedule="warm-restarts",
+    period=10, floor=0.01, clip_norm=0.0, dropout=0.3, label_smoothing=0.0, ema=0.0, speeds=(1.0,), noise=0.0,
+    offset=0.0, crop=0.0, time_masks=0, mixup=0.0, prior="training", padding="original", keep="best",
+    statistics="all", trim_db=None,
 )  # fmt: skip
 RECIPES = {"default": Recipe(), "student": STUDENT, "robust": ROBUST, "original": ORIGINAL}
 

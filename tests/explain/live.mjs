@@ -1,4 +1,5 @@
-// A page that listens, in headless Chromium whose microphone plays a file: `node live.mjs JOB.json` prints a report.
+// A page that listens, in headless Chromium whose microphone plays a file: `node live.mjs JOB.json` prints a
+// report.
 // A job: {modules, chromium, page, clips: {rate: WAV}}.
 import fs from "node:fs";
 import http from "node:http";
@@ -78,7 +79,8 @@ async function refused(args, url, script) {
   const { page, heard } = await open(browser, url, script);
   await page.click("#listen");
   await page.waitForSelector("#error:not([hidden])", { timeout: 60000 });
-  const report = { text: await page.textContent("#error"), button: await page.textContent("#listen"), ...heard };
+  const [text, button] = [await page.textContent("#error"), await page.textContent("#listen")];
+  const report = { text, button, ...heard };
   await browser.close();
   return report;
 }

@@ -81,7 +81,8 @@ def test_the_page_is_one_file(tmp_path, capsys):
 @pytest.mark.filterwarnings("ignore::npreslstm.audio.resampling.ResamplingWarning")
 @pytest.mark.parametrize("name", ["robust", "mcu", "paper"])
 def test_size_of_the_page(name, tmp_path):
-    """At most 400 kB and 30 kB a second of sound; the bench prints 619 kB for 10 s, 652 with paper's features."""
+    """At most 400 kB and 30 kB a second of sound; the bench prints 619 kB for 10 s, 652 with paper's
+    features."""
     path = write_wav(tmp_path / "ten.wav", voice(10.0, seed=1))
     for clip, seconds in ((demo_clip_path(), 2.58), (path, 10.0)):
         assert len(explain_page(hear(clip, name)).encode()) <= 400e3 + 30e3 * seconds

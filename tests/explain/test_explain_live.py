@@ -1,5 +1,6 @@
-"""The page that listens: its ears are made of the sources that are here, and in headless Chromium, whose microphone plays a file,
-its utterances are those of Listener. Skipped without clang 14 and lld 14, or without a browser.
+"""The page that listens: its ears are made of the sources that are here, and in headless Chromium, whose
+microphone plays a file, its utterances are those of Listener. Skipped without clang 14 and lld 14, or without
+a browser.
 """
 
 import importlib.util

@@ -1,6 +1,8 @@
-"""An exported folder in the programs of others: Arduino, PlatformIO, ESP-IDF, Zephyr, CMake, C++, two models at once.
+"""An exported folder in the programs of others: Arduino, PlatformIO, ESP-IDF, Zephyr, CMake, C++, two models
+at once.
 
-The build systems' own parts are stand-ins that lie in tests/c/boards or are written here; docs/c-port.md says so.
+The build systems' own parts are stand-ins that lie in tests/c/boards or are written here; docs/c-port.md says
+so.
 """
 
 import dataclasses
@@ -67,7 +69,8 @@ def sound_source(sound):
     """C of an array that a program hears."""
     numbers = ", ".join(map(str, sound.tolist()))
     return (
-        "#include <stddef.h>\n#include <stdint.h>\nextern const int16_t sound[];\nextern const size_t sound_samples;\n"
+        "#include <stddef.h>\n#include <stdint.h>\nextern const int16_t sound[];\nextern const size_t "
+        "sound_samples;\n"
         f"const int16_t sound[] = {{{numbers}}};\nconst size_t sound_samples = {len(sound)};\n"
     )
 
@@ -84,7 +87,8 @@ int main(void) {
     npr_event event;
     if (npr_stream_init(&stream, &npr_weights, &npr_rate_16000, ring, 1024) != NPR_OK) return 1;
     for (size_t k = 0; k < sound_samples; k += 100) {
-        if (npr_stream_write(&stream, sound + k, sound_samples - k < 100 ? sound_samples - k : 100) != NPR_OK) return 2;
+        int n = sound_samples - k < 100 ? sound_samples - k : 100;
+        if (npr_stream_write(&stream, sound + k, n) != NPR_OK) return 2;
         do {
             if (npr_stream_poll(&stream, &event) != NPR_OK) return 3;
             if (event.kind == NPR_END) puts(npr_weights.labels[event.label]);
@@ -271,7 +275,10 @@ def test_another_cmake_project_takes_the_library(folder, sound, label, tmp_path)
 
 def test_a_cross_build_makes_the_library_alone(folder, tmp_path):
     needs("cmake", "make", "arm-none-eabi-gcc")
-    cross = "set(CMAKE_SYSTEM_NAME Generic)\nset(CMAKE_C_COMPILER arm-none-eabi-gcc)\nset(CMAKE_C_FLAGS_INIT -mcpu=cortex-m3)\n"
+    cross = (
+        "set(CMAKE_SYSTEM_NAME Generic)\nset(CMAKE_C_COMPILER arm-none-eabi-gcc)\nset(CMAKE_C_FLAGS_INIT "
+        "-mcpu=cortex-m3)\n"
+    )
     (tmp_path / "cross.cmake").write_text(cross + "set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)\n")
     run("cmake", "-S", folder, "-B", tmp_path / "b", f"-DCMAKE_TOOLCHAIN_FILE={tmp_path / 'cross.cmake'}")
     run("cmake", "--build", tmp_path / "b")
@@ -334,7 +341,8 @@ int main() {
     const float features[NPR_INPUTS] = {0};
     npr::Result result;
     if (network.begun() != NPR_OK || network.result(result) != NPR_ERROR_EMPTY) return 1;
-    if (network.push(features) != NPR_OK || network.result(result) != NPR_OK || result.name == nullptr) return 2;
+    if (network.push(features) != NPR_OK || network.result(result) != NPR_OK) return 2;
+    if (result.name == nullptr) return 2;
     if (network.reset() != NPR_OK || network.result(result) != NPR_ERROR_EMPTY) return 3;
     npr_event event;
     for (size_t k = 0; k < sound_samples; k += 100) {
@@ -343,7 +351,8 @@ int main() {
             if (event.kind == NPR_END) std::puts(voice.name(event));
         }
     }
-    if (voice.finish(event) != NPR_OK || voice.poll(event) != NPR_ERROR_STATE || voice.begin() != NPR_OK) return 5;
+    if (voice.finish(event) != NPR_OK || voice.poll(event) != NPR_ERROR_STATE) return 5;
+    if (voice.begin() != NPR_OK) return 5;
     return voice.begun() == NPR_OK && voice.room() == 1024 ? 0 : 6;
 }
 """
@@ -373,24 +382,32 @@ TWO = """
 #include "first.h"
 #include "second_2.h"
 static uint32_t noise;
-static float draw(void) { noise = noise * 1664525u + 1013904223u; return (float)(noise >> 8) / 16777216.0f - 0.5f; }
+static float draw(void) {
+    noise = noise * 1664525u + 1013904223u;
+    return (float)(noise >> 8) / 16777216.0f - 0.5f;
+}
 int main(void) {
     static first_state a;
     static second_2_state b;
     static float of_a[FIRST_CLASSES], of_b[SECOND_2_CLASSES], x[64];
     size_t label_a, label_b;
-    if (first_verify(&first_weights) != FIRST_OK || second_2_verify(&second_2_weights) != SECOND_2_OK) return 1;
-    if (first_init(&first_weights, &a) != FIRST_OK || second_2_init(&second_2_weights, &b) != SECOND_2_OK) return 2;
+    if (first_verify(&first_weights) != FIRST_OK) return 1;
+    if (second_2_verify(&second_2_weights) != SECOND_2_OK) return 1;
+    if (first_init(&first_weights, &a) != FIRST_OK) return 2;
+    if (second_2_init(&second_2_weights, &b) != SECOND_2_OK) return 2;
     for (int t = 0; t < 20; t++) {
-        for (int k = 0; k < FIRST_INPUTS; k++) x[k] = (draw() * 4 / first_weights.inverse_std[k]) + first_weights.mean[k];
+        for (int k = 0; k < FIRST_INPUTS; k++)
+            x[k] = (draw() * 4 / first_weights.inverse_std[k]) + first_weights.mean[k];
         if (first_push_frame(&first_weights, &a, x, FIRST_INPUTS) != FIRST_OK) return 3;
-        for (int k = 0; k < SECOND_2_INPUTS; k++) x[k] = (draw() * 4 / second_2_weights.inverse_std[k]) + second_2_weights.mean[k];
+        for (int k = 0; k < SECOND_2_INPUTS; k++)
+            x[k] = (draw() * 4 / second_2_weights.inverse_std[k]) + second_2_weights.mean[k];
         if (second_2_push_frame(&second_2_weights, &b, x, SECOND_2_INPUTS) != SECOND_2_OK) return 4;
     }
     if (first_result(&first_weights, &a, of_a, FIRST_CLASSES, &label_a) != FIRST_OK) return 5;
     if (second_2_result(&second_2_weights, &b, of_b, SECOND_2_CLASSES, &label_b) != SECOND_2_OK) return 6;
     for (int k = 0; k < FIRST_CLASSES; k++) printf("%s %.5f\\n", first_weights.labels[k], (double)of_a[k]);
-    for (int k = 0; k < SECOND_2_CLASSES; k++) printf("%s %.5f\\n", second_2_weights.labels[k], (double)of_b[k]);
+    for (int k = 0; k < SECOND_2_CLASSES; k++)
+        printf("%s %.5f\\n", second_2_weights.labels[k], (double)of_b[k]);
     return 0;
 }
 """

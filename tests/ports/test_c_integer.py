@@ -164,7 +164,8 @@ def test_misuse_changes_nothing(c):
 def test_the_readme_tells_the_size_of_the_frontend(folder, tmp_path):
     needs("cc")
     code = (
-        '#include <stdio.h>\n#include "npr_frontend.h"\nint main(void) { printf("%zu %zu", sizeof(npr_frontend),'
+        '#include <stdio.h>\n#include "npr_frontend.h"\n'
+        'int main(void) { printf("%zu %zu", sizeof(npr_frontend),'
         " sizeof(npr_feature)); return 0; }"
     )
     (tmp_path / "size.c").write_text(code)

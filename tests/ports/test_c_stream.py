@@ -1,4 +1,5 @@
-"""npr_stream on the host: the events of `Listener`, in blocks of any size, from another thread, with overruns told."""
+"""npr_stream on the host: the events of `Listener`, in blocks of any size, from another thread, with overruns
+told."""
 
 import ctypes
 import subprocess
@@ -82,7 +83,8 @@ def made(tmp_path_factory):
 
 
 def recording(rate, seconds=(1.3, 11.2, 0.4), seed=2):
-    """int16 samples: utterances of these lengths in noise, with a constant; the second is longer than a window."""
+    """int16 samples: utterances of these lengths in noise, with a constant; the second is longer than a
+    window."""
     rng = np.random.default_rng(seed)
     gap = np.zeros(3 * rate // 2)
     spoken = [gap]
@@ -168,7 +170,8 @@ def test_misuse_of_a_stream_is_a_status(made):
 
 
 def test_a_writer_in_another_thread_needs_no_lock(made, tmp_path):
-    """Under ThreadSanitizer: samples that come in blocks of any size are read in their order, or reported lost."""
+    """Under ThreadSanitizer: samples that come in blocks of any size are read in their order, or reported
+    lost."""
     needs("gcc")
     folder = made("int8")[2]
     flags = ["-std=c99", "-O1", "-g", "-fsanitize=thread", f"-I{folder}/src"]

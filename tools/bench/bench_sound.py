@@ -2,12 +2,12 @@
 
     python tools/bench sound [--clips 12] [--rounds 10] [--format table|csv|json]
 
-Milliseconds of processor time a clip (for each clip the least of the rounds, and the mean of these) for reading, resampling,
-features and network with the bundled `mcu`, and for `Recognizer.process_file`, which does it all. Peers, in
-the same run: `scipy.signal.resample_poly` with its own, shorter filter; soundfile.read alone. `before` is how
-resampling was done at first, with the same kernel: np.correlate of every third sample, in float64. The last
-ratio is that of the whole way with it to the way as it is.
-With NPRESLSTM_RAVDESS the clips are of that corpus, as FLAC; without it synthetic speech of 3.7 s.
+Milliseconds of processor time a clip (for each clip the least of the rounds, and the mean of these) for
+reading, resampling, features and network with the bundled `mcu`, and for `Recognizer.process_file`, which
+does it all. Peers, in the same run: `scipy.signal.resample_poly` with its own, shorter filter; soundfile.read
+alone. `before` is how resampling was done at first, with the same kernel: np.correlate of every third sample,
+in float64. The last ratio is that of the whole way with it to the way as it is. With NPRESLSTM_RAVDESS the
+clips are of that corpus, as FLAC; without it synthetic speech of 3.7 s.
 """
 
 import argparse
@@ -75,7 +75,8 @@ def contenders(paths, recognizer):
 
 
 def least(contenders, count, rounds):
-    """{name: milliseconds of processor time a clip}: for each clip the least of all rounds, and their mean."""
+    """{name: milliseconds of processor time a clip}: for each clip the least of all rounds, and their
+    mean."""
     times = {name: np.full(count, np.inf) for name in contenders}
     for _ in range(rounds):
         for k in range(count):

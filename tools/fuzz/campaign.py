@@ -5,11 +5,11 @@
     python tools/fuzz/campaign.py --executions 100 --engine mutation
     python tools/fuzz/campaign.py --minutes 30 --update docs/reliability.md
 
-Readers are mutated by atheris where it is installed (pip install atheris), else by a seeded generator of this project;
-C is mutated by libFuzzer where clang has it (libclang-rt-14-dev), else it is given random bytes; either under
-AddressSanitizer and UndefinedBehaviorSanitizer. An escape is an input that a reader answers with anything but the
-documented exceptions, or with more than 500 MB or 10 s; of C, a report of a sanitizer or a broken promise. The inputs
-are left in the folder of the results; the exit status is 1 if there are any.
+Readers are mutated by atheris where it is installed (pip install atheris), else by a seeded generator of this
+project; C is mutated by libFuzzer where clang has it (libclang-rt-14-dev), else it is given random bytes;
+either under AddressSanitizer and UndefinedBehaviorSanitizer. An escape is an input that a reader answers with
+anything but the documented exceptions, or with more than 500 MB or 10 s; of C, a report of a sanitizer or a
+broken promise. The inputs are left in the folder of the results; the exit status is 1 if there are any.
 """
 
 import argparse
@@ -127,7 +127,10 @@ def as_line(row):
     if missing := row.get("missing"):
         return f"{row['target']:20} not run: {', '.join(missing)} is not installed"
     faults = "; ".join(f"{count} times {fault}" for fault, count in row["faults"].items())
-    return f"{row['target']:20} {row['executions']:>10,} executions in {row['seconds']:.0f} s  {faults or 'no escape'}"
+    return (
+        f"{row['target']:20} {row['executions']:>10,} executions in {row['seconds']:.0f} s  "
+        f"{faults or 'no escape'}"
+    )
 
 
 def as_table(rows, args):

@@ -1,12 +1,13 @@
-"""Make npreslstm/explain/page/ears.wasm, what the listening page hears with: the C frontend of the features `mcu`, compiled to
-WebAssembly. Beside it goes ears.json, with the digest of the sources that it was made of and its own.
+"""Make npreslstm/explain/page/ears.wasm, what the listening page hears with: the C frontend of the features
+`mcu`, compiled to WebAssembly. Beside it goes ears.json, with the digest of the sources that it was made of
+and its own.
 
     python tools/release/build_ears.py            make both
-    python tools/release/build_ears.py --check    exit status 1 unless the sources are those that it was made of
-    python tools/release/build_ears.py --rebuild  the same, and unless compiling them gives the same bytes
+    python tools/release/build_ears.py --check    are the sources those that it was made of? else exit status 1
+    python tools/release/build_ears.py --rebuild  and does compiling them give the same bytes?
 
-Compiling takes clang 14 and lld 14 (Debian: apt-get install clang-14 lld-14), no library. Other versions make other bytes that do
-the same.
+Compiling takes clang 14 and lld 14 (Debian: apt-get install clang-14 lld-14), no library. Other versions make
+other bytes that do the same.
 """
 
 import argparse

@@ -52,7 +52,8 @@ def tables(checkpoint):
     frontend = c_ledger.markdown([*integer, *floats], c_ledger.FRONTEND_COLUMNS)
     stream = c_ledger.markdown([row for row in rows if row["type"] == "int8"], c_ledger.STREAM_COLUMNS)
     return (
-        f"The network:\n\n{network}\nThe `mcu` frontends:\n\n{frontend}\nThe stream, before the gate, the frontend and"
+        f"The network:\n\n{network}\nThe `mcu` frontends:\n\n{frontend}\nThe stream, before the gate, the "
+        f"frontend and"
         f" the network:\n\n{stream}"
     )
 

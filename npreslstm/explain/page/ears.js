@@ -21,7 +21,8 @@ class Ears {
       Array.from({ length: count }, (_, k) => new Type(c.memory.buffer, at + 4 * width * k, width));
     const hops = c.room() / 512 + 1;
     this.input = new Int16Array(c.memory.buffer, c.input(), c.room());
-    this.pcm = Array.from({ length: hops }, (_, k) => new Int16Array(c.memory.buffer, c.pcm() + 1024 * k, 512));
+    const hop = (_, k) => new Int16Array(c.memory.buffer, c.pcm() + 1024 * k, 512);
+    this.pcm = Array.from({ length: hops }, hop);
     this.mel = view(Float32Array, c.mel(), 64, hops);
     this.chroma = view(Float32Array, c.chroma(), 12, hops);
     this.decisions = new Int32Array(c.memory.buffer, c.decisions(), hops);
@@ -42,7 +43,8 @@ class Ears {
   }
 }
 
-// Cuts frames into utterances: calls `onFrame(frame, isFirst)` for each that is heard, `onEnd()` after the last.
+// Cuts frames into utterances: calls `onFrame(frame, isFirst)` for each that is heard, `onEnd()` after the last
+// one of an utterance.
 class Utterances {
   constructor(onFrame, onEnd) {
     Object.assign(this, { onFrame, onEnd, undecided: [], lead: [], heard: 0, quiet: 0 });

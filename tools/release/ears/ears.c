@@ -1,5 +1,6 @@
-/* The ears of the listening page: samples of a microphone in; for every 32 ms of them 512 samples at 16 kHz, log-mel bands,
- * chroma, and whether there was speech out. All of it is the exported C; here are numbered buffers and the calls. */
+/* The ears of the listening page: samples of a microphone in; for every 32 ms of them 512 samples at 16 kHz,
+ * log-mel bands, chroma, and whether there was speech out. All of it is the exported C; here are the buffers and
+ * the calls. */
 #include "npr_activity.h"
 #include "npr_frontend.h"
 #include "npr_math.h"
@@ -8,7 +9,7 @@
 #define EXPORT(name) __attribute__((export_name(#name)))
 #define ROOM 4096                       /* samples of one push */
 #define HOPS (ROOM / NPR_HOP + 1)       /* that it may complete */
-#define LOWEST 1e-20f                   /* of a band: -200 dB, below what any gain of the page lifts above a floor */
+#define LOWEST 1e-20f                   /* of a band: -200 dB, which no gain of the page lifts above a floor */
 
 static npr_decimator decimator;
 static npr_frontend frontend;
@@ -29,7 +30,8 @@ EXPORT(room) int room(void) { return ROOM; }
 
 /* Begin a recording at 16000, 44100 or 48000 Hz; 0 for another rate. */
 EXPORT(start) int start(int rate) {
-    const npr_rate *kind = rate == 16000 ? &npr_rate_16000 : rate == 44100 ? &npr_rate_44100 : &npr_rate_48000;
+    const npr_rate *kind = rate == 16000 ? &npr_rate_16000 : &npr_rate_48000;
+    if (rate == 44100) { kind = &npr_rate_44100; }
     if (rate != 16000 && rate != 44100 && rate != 48000) { return 0; }
     waiting = 0;
     return npr_decimator_init(&decimator, kind) == NPR_OK && npr_frontend_init(&frontend) == NPR_OK &&
