@@ -3,7 +3,7 @@
 and its own.
 
     python tools/release/build_ears.py            make both
-    python tools/release/build_ears.py --check    are the sources those that it was made of? else exit status 1
+    python tools/release/build_ears.py --check    are the sources those that it was made of? else status 1
     python tools/release/build_ears.py --rebuild  and does compiling them give the same bytes?
 
 Compiling takes clang 14 and lld 14 (Debian: apt-get install clang-14 lld-14), no library. Other versions make
