@@ -239,7 +239,7 @@ def test_other_rates_and_samples_are_refused():
         Decimator(22_050)
     with pytest.raises(InputError, match="samples are float64"):
         Decimator(16_000).push(np.zeros(3))
-    with pytest.raises(InputError, match="expected some that stream"):
+    with pytest.raises(InputError, match="expected causal ones at 16000 Hz"):
         Listener(checkpoint("h32", "paper"), 48_000)
     with pytest.raises(InputError, match="arithmetic is 'int4'; expected float32, int8, integer"):
         Listener(checkpoint("h32"), 48_000, "int4")
