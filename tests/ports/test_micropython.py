@@ -24,6 +24,7 @@ from npreslstm.integer_recognizer import IntegerRecognizer
 from npreslstm.model import ResLSTM
 from npreslstm.ports.micropython_export import network_input, vectors
 from npreslstm.schema import ModelConfig
+from tools.accuracy import micropython as hear
 
 ROOT = Path(__file__).parents[2]
 ARCHITECTURES = ("armv6m", "armv7emsp", "xtensawin", "rv32imc")
@@ -355,3 +356,15 @@ def test_the_page_has_the_figures_of_the_self_test(tmp_path):
     page = (ROOT / "docs" / "micropython.md").read_text(encoding="utf-8")
     assert page.count(f"| {values:,} | {differing} |\n") == 3
     assert page.count(f"| {(tmp_path / 'weights.nprm').stat().st_size:,} |\n") == len(ARCHITECTURES)
+
+
+def test_a_label_is_numpys_on_speech(ravdess, capsys):
+    """Three of the clips that docs/micropython.md counts; the tool hears all of them."""
+    assert hear.main([str(ravdess), "--every", "120", "--micropython", program("micropython")]) is None
+    output = capsys.readouterr().out
+    assert "clips: 3\n" in output and "of them different: 0\nclips with the same label: 3\n" in output
+
+
+def test_the_tool_says_what_is_missing(ravdess):
+    with pytest.raises(InputError, match="there is no 'absent'; expected MicroPython's Unix port"):
+        hear.main([str(ravdess), "--every", "300", "--micropython", "absent"])

@@ -87,8 +87,7 @@ class MicroPython:
         return x.reshape(frames, D), logits, chances, self._read(1)[0]
 
     def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()
 
     def _read(self, n):
         data = self.process.stdout.read(n)
