@@ -62,7 +62,7 @@ def values_in(quantized, frames):
 def test_every_bit_of_the_network_is_numpys(tmp_path, name, native):
     made = checkpoint(name)
     quantized = QuantizedModel.from_checkpoint(made)
-    frames = 200 if native else 12
+    frames = 100 if native else 8
     exported(made, tmp_path, native)
     (tmp_path / "vectors.bin").write_bytes(vectors(made, quantized, extreme_input(quantized, frames), []))
     (tmp_path / "selftest.py").write_text(without_sound((tmp_path / "selftest.py").read_text()))
@@ -77,9 +77,8 @@ def without_sound(text):
 
 @pytest.mark.parametrize("native", [True, False], ids=["viper", "plain"])
 def test_every_bit_from_samples_is_numpys(made, tmp_path, native):
-    n = 12_000 if native else 1100
+    n = 6000 if native else 1100
     clips = [pcm[:n] for pcm in [*extremes(1).values(), *ordinary(1).values()]]
-    clips += [pcm[-n:] for pcm in extremes(2).values()]
     assert_same_sound(made, clips, tmp_path, native)
 
 

@@ -27,7 +27,7 @@ def weights(made):
 
 def test_the_frontend_on_any_machine(made, weights):
     """Of each piece of sound two frames, of which the second is cut."""
-    clips = [pcm[5000:5520] for pcm in [*extremes(3).values(), ordinary(3)["speech"]]]
+    clips = [pcm[5000:5520] for pcm in [*list(extremes(3).values())[1::2], ordinary(3)["speech"]]]
     for bits, some in ((32, clips), (64, clips[::4])):
         port = model(weights, bits)
         port._step = lambda x, flip: None
