@@ -42,7 +42,21 @@ NOTES = {  # what the package itself looks for in notes, and what it must be; an
 
 
 class CheckpointWarning(UserWarning):
-    """Something was done with the tensors of another project's checkpoint before they were this model's."""
+    """Something was done with the tensors of another project's checkpoint before they were this model's.
+
+    Examples
+    --------
+    >>> import os, tempfile, warnings
+    >>> from npreslstm.formats import torch_pt
+    >>> state = {f"module.net.{name}": tensor for name, tensor in load_checkpoint("mcu").state.items()}
+    >>> with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", CheckpointWarning)
+    ...     path = os.path.join(folder, "net.pt")
+    ...     torch_pt.write_state_dict(path, state)
+    ...     checkpoint = load_checkpoint(path)
+    >>> [warning.category.__name__ for warning in caught]
+    ['CheckpointWarning']
+    """
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,17 @@ _Clip = tuple[str | None, list["_Window"]]  # the name and the windows
 
 
 class RecognitionWarning(UserWarning):
-    """The result is defined, but means little."""
+    """The result is defined, but means little.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", RecognitionWarning)
+    ...     prediction = Recognizer("mcu").process_signal(np.zeros(16000), 16000)
+    >>> print(caught[0].message)
+    the signal is silent: the label means little
+    """
 
 
 class Recognizer:

@@ -40,7 +40,24 @@ _Path = TypeVar("_Path", bound=Source)
 
 
 class LengthWarning(UserWarning):
-    """Whether a file is all there cannot be told, or something after its end is passed over."""
+    """Whether a file is all there cannot be told, or something after its end is passed over.
+
+    Examples
+    --------
+    Who would rather have no such file at all makes the warning an error:
+
+    >>> import io, warnings
+    >>> from npreslstm.assets import demo_clip_path
+    >>> with open(demo_clip_path(), "rb") as file:
+    ...     longer = io.BytesIO(file.read() + b"what is this?")
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", LengthWarning)
+    ...     try:
+    ...         y, sample_rate = read_audio(longer)
+    ...     except LengthWarning:
+    ...         print("not whole, or not alone")
+    not whole, or not alone
+    """
 
 
 def read_audio(path: Source) -> tuple[Array, int]:

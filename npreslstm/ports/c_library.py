@@ -90,6 +90,15 @@ class CLibrary:
     >>> probabilities, label = library.result()
     >>> probabilities.shape, bool(library.activity(pcm).any())
     ((8,), False)
+    >>> logits, context = library.logits()
+    >>> x = np.array([library.normalise(row) for row in library.features(pcm)])
+    >>> bool((library.infer(x) == logits).all())
+    True
+    >>> library.call("npr_init")  # any other function of the model and its state
+    >>> library.check(library.lib.npr_reset(library.model, None))  # any function at all, by its status
+    Traceback (most recent call last):
+    ...
+    npreslstm.errors.InputError: a pointer is NULL
     """
 
     def __init__(self, folder: StrPath) -> None:
