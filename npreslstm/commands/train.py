@@ -47,6 +47,13 @@ npreslstm calibrate.
 
 
 def add_arguments(parser):
+    _add_data(parser)
+    _add_network(parser)
+    _add_recipe(parser)
+    _add_work(parser)
+
+
+def _add_data(parser):
     parser.add_argument("data", nargs="?", help=DATA)
     add_corpus_arguments(parser)
     parser.add_argument(
@@ -69,6 +76,9 @@ def add_arguments(parser):
         metavar="SPEAKERS",
         help="speakers to score after every epoch, with commas",
     )
+
+
+def _add_network(parser):
     add_features_argument(
         parser,
         default="paper",
@@ -84,6 +94,9 @@ def add_arguments(parser):
     parser.add_argument(
         "--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default: 1)"
     )
+
+
+def _add_recipe(parser):
     recipe = (
         "default, student or robust (where there are teachers), original (the paper's settings) or a JSON"
         " file of fields"
@@ -109,6 +122,9 @@ def add_arguments(parser):
     )
     parser.add_argument("--start", metavar="W", help=start)
     add_background_argument(parser)
+
+
+def _add_work(parser):
     calibrate = "train K networks more, inside the training speakers, to calibrate the probabilities by"
     parser.add_argument("--calibrate", type=int, metavar="K", help=calibrate)
     parser.add_argument("--seed", type=int, default=0, help="everything random follows from it (default: 0)")
@@ -120,11 +136,37 @@ def add_arguments(parser):
 
 def execute(args):
     from npreslstm.checkpoint import load_checkpoint
-    from npreslstm.errors import InputError
     from npreslstm.experiments.temperature import inner_snapshots
     from npreslstm.schema import ModelConfig
     from npreslstm.training.fit import fit
     from npreslstm.training.recipe import SYNTHETIC, load_recipe, with_settings
+
+    _check(args)
+    _check_out(args)
+    recipe = with_settings(
+        SYNTHETIC if args.synthetic and not args.recipe else load_recipe(args.recipe or "default"), args.set
+    )
+    model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
+    teachers = [load_checkpoint(path) for path in args.teacher]
+    start = load_checkpoint(args.start) if args.start else None
+    model = start.config if start else model
+    examples, split = _synthetic(args, recipe) if args.synthetic else _corpus(args, recipe)
+    speakers = len(set(examples.speakers[split.train]))
+    show(f"training on {len(split.train)} clips of {speakers} speakers, seed {args.seed}", sys.stderr)
+    snapshot = args.out + ".training"
+    checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), snapshot, teachers, start)
+    if args.calibrate is not None:
+        checkpoint = _calibrated(args, checkpoint, examples, split, model, recipe)
+    written = _save(args.out, checkpoint)
+    for path in (snapshot, *inner_snapshots(snapshot)):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+    _report(written, checkpoint.notes)
+
+
+def _check(args):
+    """Refuse arguments that contradict each other."""
+    from npreslstm.errors import InputError
 
     if bool(corpus_paths(args)) == args.synthetic:
         raise InputError(
@@ -137,29 +179,6 @@ def execute(args):
         raise InputError(
             f"--calibrate trains networks without speakers whom a --teacher or --start has heard; {remedy}"
         )
-    _check_out(args)
-    recipe = with_settings(
-        SYNTHETIC if args.synthetic and not args.recipe else load_recipe(args.recipe or "default"), args.set
-    )
-    model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
-    teachers = [load_checkpoint(path) for path in args.teacher]
-    start = load_checkpoint(args.start) if args.start else None
-    model = start.config if start else model
-    examples, split = _synthetic(args, recipe) if args.synthetic else _corpus(args, recipe)
-    show(
-        f"training on {len(split.train)} clips of {len(set(examples.speakers[split.train]))} speakers, seed"
-        f" {args.seed}",
-        sys.stderr,
-    )
-    snapshot = args.out + ".training"
-    checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), snapshot, teachers, start)
-    if args.calibrate is not None:
-        checkpoint = _calibrated(args, checkpoint, examples, split, model, recipe)
-    written = _save(args.out, checkpoint)
-    for path in (snapshot, *inner_snapshots(snapshot)):
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(path)
-    _report(written, checkpoint.notes)
 
 
 def _check_out(args):
@@ -226,7 +245,7 @@ def _calibrated(args, checkpoint, examples, split, model, recipe):
 
 
 def _synthetic(args, recipe):
-    from npreslstm.training.fit import split_by_speaker, synthetic_examples
+    from npreslstm.training.examples import split_by_speaker, synthetic_examples
     from npreslstm.training.synthetic import VALIDATION
 
     examples = synthetic_examples(args.seed)
@@ -239,7 +258,7 @@ def _synthetic(args, recipe):
 def _corpus(args, recipe):
     """Examples and split of DATA; whatever is wrong with the call shows before the features are extracted."""
     from npreslstm.experiments.protocol import check_classes
-    from npreslstm.training.fit import prepare_examples, split_by_speaker
+    from npreslstm.training.examples import prepare_examples, split_by_speaker
     from npreslstm.training.recipe import training_features
 
     config = training_features(args.features, recipe.trim_db)

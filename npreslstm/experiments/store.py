@@ -20,7 +20,7 @@ from npreslstm.formats.npy import map_npy
 from npreslstm.formats.plain_data import misfit, read_json
 from npreslstm.training.conditioned import VERSION as CONDITIONED_VERSION
 from npreslstm.training.conditioned import digest_of
-from npreslstm.training.fit import Examples, prepare_examples
+from npreslstm.training.examples import Examples, prepare_examples
 from npreslstm.training.inspection import warn_of_silence
 
 STORE_VERSION = 2  # raised whenever the files or their meaning change
