@@ -5,8 +5,8 @@
 One row a number; one column a commit, then the work tree. Lines and files are those of tracked Python, C and
 JavaScript; the lines of a function are counted without its docstring. Public definitions are those of
 tests/public_names.txt, as far as a tree has them; a method has an example if that of its class calls it.
-The order of the rooms is that of docs/architecture.md. The sdist and the wheel are built of each tree, which
-needs setuptools.
+The order of the rooms is that of docs/architecture.md. The sdist and the wheel are built, which needs
+setuptools 77 or newer.
 """
 
 import ast
@@ -203,18 +203,26 @@ def numbers(root, files):
     } | sizes(root, files)
 
 
+BUILD = """
+import sys
+from setuptools import build_meta
+folder = sys.argv[1]  # setuptools changes sys.argv
+build_meta.build_sdist(folder)
+build_meta.build_wheel(folder)
+"""
+
+
 def sizes(root, files):
-    """{what: kB} of the sdist and of the wheel that the tracked files of a tree make."""
+    """{'sdist, kB': number, 'wheel, kB': number} of a tree, built from a copy of its tracked files."""
     with tempfile.TemporaryDirectory() as folder:
-        tree, made = Path(folder, "tree"), Path(folder, "made")
+        copy, made = Path(folder, "tree"), Path(folder, "made")
         for name in files:
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / name, tree / name)
-        made.mkdir()  # setuptools does not
-        build = f"from setuptools.build_meta import *; build_sdist({str(made)!r}); build_wheel({str(made)!r})"
-        subprocess.run([sys.executable, "-c", build], cwd=tree, capture_output=True, check=True)
-        [sdist], [wheel] = made.glob("*.tar.gz"), made.glob("*.whl")
-        return {"sdist, kB": sdist.stat().st_size // 1000, "wheel, kB": wheel.stat().st_size // 1000}
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / name, copy / name)
+        made.mkdir()
+        subprocess.run([sys.executable, "-c", BUILD, made], cwd=copy, capture_output=True, check=True)
+        kinds = {"sdist, kB": "*.tar.gz", "wheel, kB": "*.whl"}
+        return {what: round(next(made.glob(ending)).stat().st_size / 1000) for what, ending in kinds.items()}
 
 
 def git(*arguments):
