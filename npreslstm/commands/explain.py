@@ -43,7 +43,7 @@ def add_arguments(parser):
 
 
 def execute(args):
-    from npreslstm.audio.reader import pipes_kept
+    from npreslstm.audio.sources import pipes_kept
     from npreslstm.parallel import one_thread_each
 
     with one_thread_each(), pipes_kept([args.path]) as [args.path]:
