@@ -27,11 +27,10 @@ class RecognitionWarning(UserWarning):
 
     Examples
     --------
-    >>> import warnings
     >>> from npreslstm.recognizer import Recognizer
     >>> with warnings.catch_warnings(record=True) as caught:
-    ...     warnings.simplefilter("always", RecognitionWarning)
-    ...     prediction = Recognizer("mcu").process_signal(np.zeros(16000), 16000)
+    ...     warnings.simplefilter("always")
+    ...     p = Recognizer("mcu").process_signal(np.zeros(16000, np.float32), 16000)
     >>> print(caught[0].message)
     the signal is silent: the label means little
     """

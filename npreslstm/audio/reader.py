@@ -36,19 +36,15 @@ class LengthWarning(UserWarning):
 
     Examples
     --------
-    Who would rather have no such file at all makes the warning an error:
-
-    >>> import io, warnings
+    >>> import io
     >>> from npreslstm.assets import demo_clip_path
     >>> with open(demo_clip_path(), "rb") as file:
-    ...     longer = io.BytesIO(file.read() + b"what is this?")
-    >>> with warnings.catch_warnings():
-    ...     warnings.simplefilter("error", LengthWarning)
-    ...     try:
-    ...         y, sample_rate = read_audio(longer)
-    ...     except LengthWarning:
-    ...         print("not whole, or not alone")
-    not whole, or not alone
+    ...     sound = file.read()
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     signal, rate = read_audio(io.BytesIO(sound + b"and more"))
+    >>> print(caught[0].message)
+    <BytesIO>: 8 bytes after its end are no sound that can be read, and passed over
     """
 
 
