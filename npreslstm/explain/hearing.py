@@ -173,6 +173,28 @@ def hear(
     return Hearing(checkpoint=checkpoint, **clip, **_run(samples, checkpoint))
 
 
+def hear_nothing(weights: str | os.PathLike | Checkpoint | None = None) -> Hearing:
+    """As `hear`, of half a second of silence: what a page shows that waits for a voice.
+
+    Examples
+    --------
+    >>> hear_nothing("mcu").x.shape
+    (16, 46)
+    """
+    checkpoint = Recognizer(weights).checkpoint
+    samples = np.zeros(checkpoint.features.sample_rate // 2, np.float32)
+    clip = {
+        "name": "silence",
+        "weights": _weights_name(weights),
+        "start": 0.0,
+        "duration": len(samples) / checkpoint.features.sample_rate,
+        "sound": np.zeros(PLAYED // 2, np.float32),
+        "samples": samples,
+        "note": "",
+    }
+    return Hearing(checkpoint=checkpoint, **clip, **_run(samples, checkpoint))
+
+
 def _run(samples, checkpoint):
     """What the network hears of a clip's samples, and what it computes: fields of `Hearing`."""
     config = checkpoint.features
