@@ -175,11 +175,11 @@ def search(
         os.makedirs(os.path.join(folder, "snapshots"), exist_ok=True)
         for name in ("", "snapshots"):
             sweep(os.path.join(folder, name))
-        storage, name = (
-            (storage, _shared_name(folder, digest))
-            if storage
-            else (os.path.join(folder, "study.log"), "npreslstm")
-        )
+        if storage:
+            name = _shared_name(folder, digest)
+        else:
+            storage, name = os.path.join(folder, "study.log"), "npreslstm"
+            _cut_off_half_a_line(storage)
         study = _open_study(storage, name, plan.recipe)
         _check_trials(study, ranges, storage)
         if dask:
@@ -200,6 +200,14 @@ def search(
                 if on_trial:
                     on_trial(next(trial for trial in done if trial.number == task.number), done)
     return finished_trials(study), _importances(study)
+
+
+def _cut_off_half_a_line(path):
+    """Remove what a killed process or a full disk left after the last whole line of Optuna's journal: the
+    next line would be written onto it, and neither could be read again.
+    """
+    with suppress(FileNotFoundError), open(path, "r+b") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def _shared_name(folder, digest):
