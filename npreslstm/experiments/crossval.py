@@ -410,7 +410,7 @@ def summarise(config, entries, resamples=10_000):
         "UAR by run": [uar(confusion) for confusion in confusions],
         "UAR": _spread([uar(confusion) for confusion in confusions]),
         "UAR interval": bootstrap_uar(
-            first.labels, hits, first.speakers, len(classes), resamples, np.random.default_rng(0)
+            first.labels, hits, first.speakers, resamples, np.random.default_rng(0)
         ),
         "accuracy": _spread(hits.mean(axis=1)),
         "ECE": _spread([expected_calibration_error(run.probabilities, run.labels) for run in by_run]),

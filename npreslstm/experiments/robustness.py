@@ -118,7 +118,7 @@ def _hearings(checkpoint, dataset, table, features):
         probabilities = softmax(predict(model, z))  # (N, C)
         predicted = probabilities.argmax(axis=1)
         interval = bootstrap_uar(
-            labels, (predicted == labels)[None], speakers, C, 10_000, np.random.default_rng(0)
+            labels, (predicted == labels)[None], speakers, 10_000, np.random.default_rng(0)
         )
         error = expected_calibration_error(probabilities, labels)
         found[name] = Hearing(
