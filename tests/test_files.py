@@ -266,7 +266,8 @@ def test_a_full_disk_is_named_by_the_file(tmp_path, mode):
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path / "a"), mode], capture_output=True, text=True
     )
-    assert done.stdout == f"{tmp_path / 'a'} File too large\n" and done.stderr == ""
+    assert done.stdout == f"{tmp_path / 'a'} File too large\n"
+    assert done.stderr == "" or "ZipFile.__del__" in done.stderr  # before NumPy 2, np.savez leaves it open
     assert content(tmp_path) == {}
 
 
