@@ -17,7 +17,9 @@ def confusion_matrix(labels, predicted, C):
     -------
     (C, C) int array
     """
-    return np.bincount(np.asarray(labels) * C + np.asarray(predicted), minlength=C * C).reshape(C, C)
+    return np.bincount(
+        np.asarray(labels, np.intp) * C + np.asarray(predicted, np.intp), minlength=C * C
+    ).reshape(C, C)
 
 
 def recalls(confusion):
