@@ -55,7 +55,8 @@ def add_arguments(parser):
 
 def execute(args):
     from npreslstm.errors import InputError
-    from npreslstm.experiments.search import DEFAULT_RANGES, PAPER_RANGES, parse_ranges, search
+    from npreslstm.experiments.ranges import DEFAULT_RANGES, PAPER_RANGES, parse_ranges
+    from npreslstm.experiments.search import search
     from npreslstm.parallel import available_cores
 
     check_plots(args)
@@ -68,18 +69,8 @@ def execute(args):
     ranges = parse_ranges(args.range, plan.recipe) or default
     workers = available_cores() if args.workers is None else args.workers
     line = TrialLine(args.trials, 1 if args.dask else workers)
-    trials, importances = search(
-        plan,
-        ranges,
-        args.trials,
-        args.out,
-        args.storage,
-        args.cache,
-        workers,
-        args.dask,
-        line.clip,
-        line.trial,
-    )
+    where = args.out, args.storage, args.cache, workers, args.dask
+    trials, importances = search(plan, ranges, args.trials, *where, line.clip, line.trial)
     _write_trials(args.out, ranges, trials)
     _report(args.out, ranges, trials)
     if args.plots:

@@ -17,7 +17,7 @@ import pytest
 from npreslstm.cli import main
 from npreslstm.errors import InputError
 from npreslstm.experiments import search
-from npreslstm.experiments.search import DEFAULT_RANGES, PAPER_RANGES, Range, parse_ranges
+from npreslstm.experiments.ranges import DEFAULT_RANGES, PAPER_RANGES, Range, parse_ranges
 from npreslstm.training.recipe import ORIGINAL, Recipe, load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -183,6 +183,18 @@ def test_the_lock_of_a_process_killed_while_it_wrote_is_broken(whole, corpus, tm
     monkeypatch.setattr("npreslstm.experiments.search.LOCK_SECONDS", 3)
     shutil.copytree(whole, tmp_path / "out")
     (tmp_path / "out" / "study.log.lock").touch()
+    assert main(command(corpus, tmp_path / "out", "--trials", "14")) == 0
+    assert rows(tmp_path / "out") == rows(whole)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_half_a_last_line_of_its_journal_is_no_hindrance(whole, corpus, tmp_path, share):
+    shutil.copytree(whole, tmp_path / "out")
+    journal = tmp_path / "out" / "study.log"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    last = lines[round(share * len(lines))]
+    journal.write_bytes(b"".join(lines[: round(share * len(lines))]) + last[: len(last) // 2])
     assert main(command(corpus, tmp_path / "out", "--trials", "14")) == 0
     assert rows(tmp_path / "out") == rows(whole)
 
