@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Opens damaged files of weights, to be built with -fsanitize=address,undefined: npr_blob FILE TIMES SEED.
  * Memory is exactly as large as told. What is opened although it was damaged and sealed again must be fit to
  * be run. */

@@ -1,6 +1,8 @@
+/* SPDX-License-Identifier: MIT */
 /* Any bytes as samples through the integer frontend and network, in pieces whose sizes the bytes tell. With
- * clang's -fsanitize=fuzzer,address,undefined it runs on inputs of the fuzzer's; compiled with -DALONE on random
- * ones of its own: npr_fuzz INPUTS SEED. Aborts if a status contradicts the call, or a result is none. */
+ * clang's -fsanitize=fuzzer,address,undefined it runs on inputs of the fuzzer's; compiled with -DALONE on
+ * random ones of its own: npr_fuzz INPUTS SEED. Aborts if a status contradicts the call, or a result is none.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +25,7 @@ static void check_result(const npr_state *state, uint32_t frames) {
     size_t label = NPR_CLASSES;
     const npr_status status = npr_result(&npr_weights, state, probabilities, NPR_CLASSES, &label);
     require(status == (frames ? NPR_OK : NPR_ERROR_EMPTY), "result");
-    if (status != NPR_OK) {
-        return;
-    }
+    if (status != NPR_OK) { return; }
     for (size_t k = 0; k < NPR_CLASSES; k++) {
         total += probabilities[k];
         require(probabilities[k] <= probabilities[label], "the largest probability is the label's");
@@ -70,13 +70,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         samples = samples <= NPR_HOP + 1 ? samples : NPR_HOP + 1;
         memset(pcm, kind & 4 ? data[-1] : 0, sizeof pcm);
         memcpy(pcm, data, size < 2 * samples ? size : 2 * samples);
-        if (kind == 7 && size >= sizeof(npr_feature) * NPR_INPUTS) {
-            push_features(&state, data, &frames);
-        }
+        if (kind == 7 && size >= sizeof(npr_feature) * NPR_INPUTS) { push_features(&state, data, &frames); }
         push(&frontend, &state, pcm, samples, &frames);
-        if (frontend.ended && (kind & 8)) {
-            require(npr_frontend_init(&frontend) == NPR_OK, "next clip");
-        }
+        if (frontend.ended && (kind & 8)) { require(npr_frontend_init(&frontend) == NPR_OK, "next clip"); }
         data += size < 2 * samples ? size : 2 * samples;
         size -= size < 2 * samples ? size : 2 * samples;
     }
@@ -87,9 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 #ifdef ALONE
 int main(int argc, char **argv) {
     static uint8_t data[8192];
-    if (argc != 3) {
-        return 2;
-    }
+    if (argc != 3) { return 2; }
     uint32_t seed = (uint32_t)strtoul(argv[2], NULL, 10) | 1u;
     for (long k = strtol(argv[1], NULL, 10); k > 0; k--) {
         for (size_t i = 0; i < sizeof data; i++) {

@@ -114,7 +114,8 @@ def test_the_library_has_no_main_and_src_is_all_of_it(folder):
 def test_an_arduino_sketch_runs_with_the_cores_main(folder, sound, label, tmp_path):
     """As Arduino builds: src/*.c and the sketch as objects, the core, which holds `main`, as an archive."""
     needs("arm-none-eabi-gcc", "qemu-system-arm")
-    properties = dict(line.split("=", 1) for line in (folder / "library.properties").read_text().splitlines())
+    lines = (folder / "library.properties").read_text().splitlines()
+    properties = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
     assert (
         properties["includes"] == "npr.h"
         and properties["architectures"] == "*"

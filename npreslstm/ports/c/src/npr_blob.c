@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ports/c_blob.py, read backwards: every check comes before the first write. */
 #include <string.h>
 

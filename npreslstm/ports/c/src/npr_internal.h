@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Between the files of the network; not for callers. */
 #ifndef NPR_INTERNAL_H
 #define NPR_INTERNAL_H
@@ -32,7 +33,8 @@ uint32_t npr_crc_model(uint32_t crc, const npr_model *model);
 npr_value npr_z_score(const npr_model *model, size_t k, npr_feature feature);
 void npr_softmax(const npr_logit *logits, size_t best, npr_probability *probabilities);
 
-/* Half of x times c, c in Q15, rounded down (I1): the upper 32 of 48 bits, by products of 64 bits or of 32. */
+/* Half of x times c, c in Q15, rounded down (I1): the upper 32 of 48 bits, by products of 64 bits or of
+ * 32. */
 static inline int32_t npr_half(int32_t x, int32_t c) {
 #if defined(NPR_SHORT_MULTIPLY) || defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
     return (x >> 16) * c + (((x & 0xffff) * c) >> 16);

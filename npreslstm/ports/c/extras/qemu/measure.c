@@ -1,5 +1,7 @@
-/* Prints what the network, the frontend and the voice-activity gate cost on this core, one "name value" a line: instructions, bytes.
- * To be run with qemu-system-arm -icount shift=0, where virtual time is the count of instructions. */
+/* SPDX-License-Identifier: MIT */
+/* Prints what the network, the frontend and the voice-activity gate cost on this core, one "name value" a
+ * line: instructions, bytes. To be run with qemu-system-arm -icount shift=0, where virtual time is the count
+ * of instructions. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +20,12 @@
 #include "npr_stream.h"
 #endif
 
-#define FRAMES 87 /* of a clip of RAVDESS, on average */
+#define FRAMES 87           /* of a clip of RAVDESS, on average */
 #define OVERFLOWED 0x10000u /* of systick[0], since it was last read */
 #define PAINTED 4096u
 
-static volatile uint32_t *const systick = (volatile uint32_t *)0xE000E010; /* control, reload, current value */
+/* control, reload, current value */
+static volatile uint32_t *const systick = (volatile uint32_t *)0xE000E010;
 static npr_state state;
 static const npr_model *model;
 static unsigned long loop_ticks;
@@ -58,7 +61,9 @@ static void report(const char *name, unsigned long elapsed, unsigned long repeat
 
 static void run_network(void) {
     npr_init(model, &state);
-    for (int t = 0; t < FRAMES; t++) npr_push_frame(model, &state, npr_vector_features[t % NPR_VECTOR_FRAMES], NPR_INPUTS);
+    for (int t = 0; t < FRAMES; t++) {
+        npr_push_frame(model, &state, npr_vector_features[t % NPR_VECTOR_FRAMES], NPR_INPUTS);
+    }
 }
 
 static void run_result(void) {
@@ -73,13 +78,13 @@ static void time_layers(void) {
         const npr_lstm *lstm = &model->lstms[k];
         char name[24];
         start();
-        for (int t = 0; t < NPR_VECTOR_FRAMES; t++) npr_lstm_step(lstm, npr_vector_x[t], h, c);
+        for (int t = 0; t < NPR_VECTOR_FRAMES; t++) { npr_lstm_step(lstm, npr_vector_x[t], h, c); }
         snprintf(name, sizeof name, "lstm%d", k + 1);
         report(name, ticks(), NPR_VECTOR_FRAMES);
         h += lstm->hidden, c += lstm->hidden;
     }
     start();
-    for (int t = 0; t < NPR_VECTOR_FRAMES; t++) npr_attention_step(model, &state, npr_vector_context[t]);
+    for (int t = 0; t < NPR_VECTOR_FRAMES; t++) { npr_attention_step(model, &state, npr_vector_context[t]); }
     report("attention", ticks(), NPR_VECTOR_FRAMES);
 }
 
@@ -88,9 +93,9 @@ static unsigned long __attribute__((noinline)) stack_of(void (*function)(void)) 
     volatile unsigned char *top, *low;
     __asm__ volatile("mov %0, sp" : "=r"(top));
     low = top - PAINTED;
-    for (volatile unsigned char *p = low; p < top; p++) *p = 0xa5;
+    for (volatile unsigned char *p = low; p < top; p++) { *p = 0xa5; }
     function();
-    while (low < top && *low == 0xa5) low++;
+    while (low < top && *low == 0xa5) { low++; }
     return (unsigned long)(top - low);
 }
 
@@ -103,7 +108,9 @@ static void run_frontend(void) {
 }
 static void time_frontend(void) {
     uint32_t noise = 1;
-    for (int k = 0; k < NPR_HOP; k++) noise = noise * 1664525u + 1013904223u, pcm[k] = (int16_t)(noise >> 18);
+    for (int k = 0; k < NPR_HOP; k++) {
+        noise = noise * 1664525u + 1013904223u, pcm[k] = (int16_t)(noise >> 18);
+    }
     npr_frontend_init(&frontend);
     run_frontend();
     run_frontend();
@@ -165,7 +172,8 @@ int main(void) {
     start();
     run_result();
     report("result", ticks(), 1);
-    printf("state %lu\nstack %lu\nresult_stack %lu\n", (unsigned long)sizeof state, stack_of(run_network), stack_of(run_result));
+    printf("state %lu\nstack %lu\nresult_stack %lu\n", (unsigned long)sizeof state, stack_of(run_network),
+           stack_of(run_result));
     time_layers();
 #ifdef FRONTEND
     time_frontend();
