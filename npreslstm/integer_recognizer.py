@@ -1,4 +1,4 @@
-"""IntegerRecognizer: a `Recognizer` that hears as firmware does, integers from samples to probabilities."""
+"""IntegerRecognizer: a `Recognizer` that hears as firmware does, in integers from sound to probabilities."""
 
 from collections.abc import Sequence
 

@@ -210,9 +210,8 @@ class Listener:
         config = checkpoint.features
         if config is None or (config.sample_rate, config.hop_length) != (activity.SAMPLE_RATE, activity.HOP):
             raise InputError(
-                f"the weights' features are {config}; expected some that stream at {activity.SAMPLE_RATE} "
-                f"Hz in"
-                f" hops of {activity.HOP} samples, as those of 'mcu' do"
+                f"the weights' features are {config}; expected some that stream at {activity.SAMPLE_RATE} Hz"
+                f" in hops of {activity.HOP} samples, as those of 'mcu' do"
             )
         if checkpoint.mean is None or checkpoint.std is None:
             raise InputError(

@@ -14,7 +14,7 @@ DIED = (
 )
 ATTEMPTS = 3  # pools in a row that die before anything is done
 CLUSTER_SECONDS = 20  # to wait for a scheduler, and for its first worker
-# tasks under way, or done before an earlier one: for each process, and on a cluster (its workers change)
+# tasks under way, or done before an earlier one: for each process, and on a cluster (workers come and go)
 AHEAD, AHEAD_ON_CLUSTER = 4, 256
 
 

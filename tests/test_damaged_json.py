@@ -16,16 +16,16 @@ from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.commands.crossval import _seconds
 from npreslstm.commands.info import _facts, _text
 from npreslstm.errors import InputError
-from npreslstm.experiments.crossval import summarise
 from npreslstm.experiments.evaluate import choose_speakers, class_probabilities, seen_speakers
 from npreslstm.experiments.journal import Journal, Predictions
 from npreslstm.experiments.store import _seal, open_examples
+from npreslstm.experiments.summary import summarise
 from npreslstm.formats.plain_data import misfit, parse_json, read_json
 from npreslstm.ports.vectors import changed_files, read_vectors
 from npreslstm.report.crossval import summary_text
 from npreslstm.schema import ModelConfig
+from npreslstm.training.ancestors import chosen_by
 from npreslstm.training.dataset import Clip, Dataset
-from npreslstm.training.fit import chosen_by
 from npreslstm.training.recipe import Recipe, load_recipe
 
 WRONG = [

@@ -35,7 +35,8 @@ from npreslstm.schema import ModelConfig
 from npreslstm.terminal import ClipLine, EpochLine
 from npreslstm.training.calibration import calibrated
 from npreslstm.training.dataset import RAVDESS
-from npreslstm.training.fit import fit, prepare_examples, split_by_speaker
+from npreslstm.training.examples import prepare_examples, split_by_speaker
+from npreslstm.training.fit import fit
 from npreslstm.training.recipe import load_recipe, training_features, with_settings
 
 HELD_OUT = ("2", "5", "14", "15", "16")

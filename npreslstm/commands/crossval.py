@@ -66,6 +66,10 @@ def add_arguments(parser):
         help="runs of all folds (default 1); more may be added later",
     )
     add_training_arguments(parser)
+    _add_others(parser)
+
+
+def _add_others(parser):
     parser.add_argument(
         "--inner",
         action="store_true",
@@ -87,8 +91,8 @@ def execute(args):
     import json
 
     from npreslstm.errors import InputError
-    from npreslstm.experiments.crossval import summarise
     from npreslstm.experiments.packed import open_results, pack_results
+    from npreslstm.experiments.summary import summarise
     from npreslstm.report.crossval import summary_text
 
     check_plots(args)
@@ -139,7 +143,7 @@ def _seconds(journal, summary):
 
 
 def _plot(args, journal, summary):
-    from npreslstm.experiments.crossval import pooled
+    from npreslstm.experiments.summary import pooled
     from npreslstm.report import plots
     from npreslstm.training.calibration import SCORES, expected_calibration_error, reliability
 
@@ -180,7 +184,7 @@ class EntryLine:
 
     def entry(self, run, fold, history, entries):
         """A fold is done."""
-        from npreslstm.experiments.crossval import pooled_uar
+        from npreslstm.experiments.summary import pooled_uar
         from npreslstm.terminal import duration
 
         C = len(self.plan.dataset.classes)

@@ -23,7 +23,8 @@ examples:
   npreslstm evaluate ravdess/
       the bundled weights on the speakers held out of their training
   npreslstm evaluate ravdess/ --weights mine.npz --plots pictures/
-  npreslstm evaluate ravdess/ --type int8                     the integer model of the C port
+  npreslstm evaluate ravdess/ --type int8
+      the integer model of the C port
   npreslstm evaluate ravdess/ --weights mcu --speeds 1,0.85,1.15
   npreslstm evaluate ravdess/ --conditions --jobs 2
       as other microphones, rooms, lines and files would give them
@@ -32,10 +33,10 @@ examples:
   npreslstm evaluate --corpus ravdess/ --corpus nemo.csv --weights both.npz
       each over its own classes, and together
 
-Speakers that the weights were trained on are only scored if you ask for them, and then it says so. UAR is
-the mean recall of the classes; its interval is of a bootstrap over speakers. Strong intensity has no
-neutral clips, so its UAR is of seven classes. The expected calibration error is the mean distance between
-the largest probability of clips and how often they are labelled rightly, in 15 bins of it.
+Speakers that the weights were trained on are only scored if you ask for them, and then it says so. UAR is the
+mean recall of the classes; its interval is of a bootstrap over speakers. Strong intensity has no neutral
+clips, so its UAR is of seven classes. The expected calibration error is the mean distance between the largest
+probability of clips and how often they are labelled rightly, in 15 bins of it.
 """
 
 

@@ -345,9 +345,8 @@ class _Kept(_Output):
             if (count, found) != (len(chunk.files), chunk.found):
                 others = f" or one of the {count - 1} files after it" if count > 1 else ""
                 raise InputError(
-                    f"{chunk.files[0]}{others} has changed since {self._partial.path} was begun; delete "
-                    f"that to begin"
-                    " anew"
+                    f"{chunk.files[0]}{others} has changed since {self._partial.path} was begun; delete that"
+                    " to begin anew"
                 )
 
     def _take(self, chunk, results):
@@ -374,8 +373,8 @@ class _Kept(_Output):
         path = self._partial.path
         if self.done and os.path.exists(path):
             say(
-                f"{self.done} of {len(self._files)} files are in {path}; the same command with --resume "
-                f"goes on"
+                f"{self.done} of {len(self._files)} files are in {path};"
+                " the same command with --resume goes on"
             )
 
 

@@ -55,7 +55,8 @@ def add_arguments(parser):
 
 def execute(args):
     from npreslstm.errors import InputError
-    from npreslstm.experiments.search import DEFAULT_RANGES, PAPER_RANGES, parse_ranges, search
+    from npreslstm.experiments.ranges import DEFAULT_RANGES, PAPER_RANGES, parse_ranges
+    from npreslstm.experiments.search import search
     from npreslstm.parallel import available_cores
 
     check_plots(args)

@@ -12,11 +12,11 @@ from npreslstm.experiments.corpora import corpus_classes, corpus_scores
 from npreslstm.experiments.journal import Predictions
 from npreslstm.experiments.store import clip_names
 from npreslstm.layers.activations import softmax
+from npreslstm.training.batches import pad, predict
 from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
 from npreslstm.training.dataset import LEFT_OUT, RAVDESS, bare_name
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare
-from npreslstm.training.trainer import pad, predict
 
 TYPES = ("float32", "int8")
 BATCH = 64  # clips

@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 
 from npreslstm.audio.features import prepare_signal
+from npreslstm.audio.oddities import FAINTEST, oddity
 from npreslstm.audio.reader import open_audio, read_blocks, source_name
 from npreslstm.audio.resampling import resample
 from npreslstm.audio.signal import trim_bounds, trim_energies
@@ -20,7 +21,7 @@ from npreslstm.layers.activations import softmax
 from npreslstm.layers.batchnorm import batchnorm_frozen
 from npreslstm.layers.dense import linear_forward
 from npreslstm.model import ModelCache, ResLSTM
-from npreslstm.recognizer import FAINTEST, RecognitionWarning, Recognizer, _oddity
+from npreslstm.recognizer import RecognitionWarning, Recognizer
 
 LONGEST = 30.0  # seconds: more is no picture that anybody could read
 PLAYED = 16000  # Hz
@@ -240,10 +241,10 @@ def _middles(T, config):
 
 def _note(name, samples, config):
     """What is odd about the clip, in words and as a warning."""
-    oddity = _oddity(samples, config)
-    if oddity is None:
+    odd = oddity(samples, config)
+    if odd is None:
         return ""
-    note = f"{name} is {oddity}: the label means little"
+    note = f"{name} is {odd}: the label means little"
     warnings.warn(note, RecognitionWarning, stacklevel=3)  # of who called `hear`
     return note
 

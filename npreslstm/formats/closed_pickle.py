@@ -314,10 +314,9 @@ _OPCODES = {  # byte: (action, decoder of the operand or None, the operand if th
 
 _REFUSED = {  # names for the message; any other opcode is shown as its number
     ord("P"): "PERSID", ord("i"): "INST", ord("o"): "OBJ", 0x81: "NEWOBJ", 0x92: "NEWOBJ_EX",
-    0x93: "STACK_GLOBAL",
-    0x82: "EXT1", 0x83: "EXT2", 0x84: "EXT4", 0x80: "PROTO", 0x8B: "LONG4", 0x94: "MEMOIZE", 0x95: "FRAME",
-    ord("2"): "DUP",
-    ord("0"): "POP", ord("1"): "POP_MARK", ord("p"): "PUT", ord("g"): "GET",
+    0x93: "STACK_GLOBAL", 0x82: "EXT1", 0x83: "EXT2", 0x84: "EXT4", 0x80: "PROTO", 0x8B: "LONG4",
+    0x94: "MEMOIZE", 0x95: "FRAME", ord("2"): "DUP", ord("0"): "POP", ord("1"): "POP_MARK", ord("p"): "PUT",
+    ord("g"): "GET",
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from npreslstm.files import atomic_write
 from npreslstm.folding import fold, halve_sigmoids
 from npreslstm.integer import fixed_point
 from npreslstm.integer.quantize import QuantizedModel
-from npreslstm.ports import c_blob, c_integer, c_readme, c_tables, c_text, c_vectors
+from npreslstm.ports import c_blob, c_integer, c_pack, c_readme, c_tables, c_text, c_vectors
 
 SOURCES = package_folder() / "ports" / "c"
 # Read by make, CMake and ESP-IDF, Arduino, PlatformIO, Zephyr.
@@ -113,8 +113,12 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float", 
     examples = _examples(weights) if "npr_stream.h" in library else ()
     for name in (*PACKAGING, *(f"src/{name}" for name in library), *_names("extras"), *examples):
         files[name] = (SOURCES / name).read_text(encoding="utf-8")
+    package = "npreslstm" if prefix == "npr" else f"npreslstm_{prefix}"
     licence = c_readme.package_licence(checkpoint)
-    files = {_prefixed(name, prefix): _filled(content, prefix, licence) for name, content in files.items()}
+    files = {
+        _prefixed(name, prefix): _filled(content, prefix, package, licence) for name, content in files.items()
+    }
+    files[c_pack.file_name(package)] = c_pack.description(package, files)
     return _write(folder, files)
 
 
@@ -133,12 +137,11 @@ def _examples(weights):
     return names if weights == "c" else [name for name in names if name.split("/")[1] in BLOB_EXAMPLES]
 
 
-def _filled(content, prefix, licence):
+def _filled(content, prefix, package, licence):
     """A file with the package's name, version and licence, and with the prefix."""
     if isinstance(content, bytes):
         return content
-    name = "npreslstm" if prefix == "npr" else f"npreslstm_{prefix}"
-    for mark, text in (("@VERSION@", __version__), ("@NAME@", name), ("@LICENCE@", licence)):
+    for mark, text in (("@VERSION@", __version__), ("@NAME@", package), ("@LICENCE@", licence)):
         content = content.replace(mark, text)
     return _prefixed(content, prefix)
 

@@ -41,13 +41,11 @@ RECOMPUTED = 1e-10
 SMALLEST = 8 * float(np.finfo(np.float32).eps)
 MEANINGS = {
     "power": "power spectrum of each frame", "mel_db": "mel bands in dB, not below the floor",
-    "tuning": "deviation from A440, in pitch classes",
-    "features": "MFCC, then chroma", "input": "z-scored features", "i": "input gate", "f": "forget gate",
-    "g": "cell candidate", "o": "output gate",
-    "c": "cell state", "h": "hidden state", "residual": "input plus hidden state",
-    "normalised": "after the batch norm of frames",
-    "score": "of attention", "weight": "of attention, adds up to 1 over a clip",
-    "context": "sum of weight times hidden state",
+    "tuning": "deviation from A440, in pitch classes", "features": "MFCC, then chroma",
+    "input": "z-scored features", "i": "input gate", "f": "forget gate", "g": "cell candidate",
+    "o": "output gate", "c": "cell state", "h": "hidden state", "residual": "input plus hidden state",
+    "normalised": "after the batch norm of frames", "score": "of attention",
+    "weight": "of attention, adds up to 1 over a clip", "context": "sum of weight times hidden state",
     "context_normalised": "after the batch norm of contexts", "logit": "before softmax",
     "probability": "after softmax",
 }  # fmt: skip
@@ -295,8 +293,8 @@ def _c_header(name, stored, checkpoint):
     guard, clips = prefix.upper() + "_H", len(stored["lengths"])
     lines = [
         f"/* Golden vectors by npreslstm {__version__}: case {name}. Weights: SHA-256 {checkpoint.sha256}",
-        " * Tensors of several clips have the frames of the first clip, then those of the second, and so "
-        "on. */",
+        " * Tensors of several clips have the frames of the first clip, then those of the second,"
+        " and so on. */",
         f"#ifndef {guard}", f"#define {guard}", "", "#include <stdint.h>", "",
         f"#define {prefix.upper()}_CLIPS {clips}",
         f"#define {prefix.upper()}_FRAMES {stored['input'].shape[1]}", "",

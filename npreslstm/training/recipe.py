@@ -193,10 +193,9 @@ SYNTHETIC = Recipe(
 # lie in its search ranges.
 ORIGINAL = Recipe(
     epochs=100, batch_size=16, optimizer="adam", lr=2e-4, weight_decay=1.6e-3, schedule="warm-restarts",
-    period=10, floor=0.01,
-    clip_norm=0.0, dropout=0.3, label_smoothing=0.0, ema=0.0, speeds=(1.0,), noise=0.0, offset=0.0, crop=0.0,
-    time_masks=0,
-    mixup=0.0, prior="training", padding="original", keep="best", statistics="all", trim_db=None,
+    period=10, floor=0.01, clip_norm=0.0, dropout=0.3, label_smoothing=0.0, ema=0.0, speeds=(1.0,), noise=0.0,
+    offset=0.0, crop=0.0, time_masks=0, mixup=0.0, prior="training", padding="original", keep="best",
+    statistics="all", trim_db=None,
 )  # fmt: skip
 RECIPES = {"default": Recipe(), "student": STUDENT, "robust": ROBUST, "original": ORIGINAL}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from npreslstm.checkpoint import load_checkpoint
-from npreslstm.experiments.crossval import pooled_uar, summarise
 from npreslstm.experiments.packed import FILES, open_results
+from npreslstm.experiments.summary import pooled_uar, summarise
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 NOTEBOOK = DOCS / "notebook"

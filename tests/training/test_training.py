@@ -9,11 +9,14 @@ from npreslstm.errors import InputError
 from npreslstm.integer.quantize import calibrate
 from npreslstm.schema import ModelConfig
 from npreslstm.training import augment
-from npreslstm.training.fit import Examples, fit, score, split_by_speaker
+from npreslstm.training.batches import make_batches, pad, predict
+from npreslstm.training.examples import Examples, split_by_speaker
+from npreslstm.training.fit import fit, score
+from npreslstm.training.loop import train
 from npreslstm.training.metrics import confusion_matrix, recalls, uar
 from npreslstm.training.recipe import Recipe, load_recipe, training_features, with_settings
 from npreslstm.training.synthetic import CLASSES, CONFIG, synthetic_clips
-from npreslstm.training.trainer import Trainer, make_batches, pad, predict, train
+from npreslstm.training.trainer import Trainer
 from npreslstm.training.vocal_tract import VocalTract
 
 QUICK = Recipe(

@@ -35,17 +35,18 @@ from npreslstm.commands.arguments import (
     parse_speeds,
 )
 from npreslstm.errors import InputError
-from npreslstm.experiments.crossval import FoldTask, pooled_uar, run_fold
+from npreslstm.experiments.crossval import FoldTask, run_fold
 from npreslstm.experiments.evaluate import class_probabilities, z_scored
 from npreslstm.experiments.protocol import PAPER_TEST
 from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
+from npreslstm.experiments.summary import pooled_uar
 from npreslstm.files import atomic_write
 from npreslstm.parallel import available_cores, run_all
 from npreslstm.schema import ModelConfig
 from npreslstm.terminal import ClipLine
 from npreslstm.training.calibration import fit_temperature, temperature_scores
 from npreslstm.training.dataset import RAVDESS
-from npreslstm.training.fit import Split
+from npreslstm.training.examples import Split
 from npreslstm.training.recipe import load_recipe, training_features, with_settings
 
 GROUPS = 4

@@ -30,11 +30,13 @@ from npreslstm.parallel import available_cores, run_all
 from npreslstm.report.text import table
 from npreslstm.schema import ModelConfig
 from npreslstm.terminal import ClipLine
-from npreslstm.training.dataset import Dataset, load_dataset, merge
-from npreslstm.training.fit import Split, fit
+from npreslstm.training.batches import predict
+from npreslstm.training.dataset import Dataset, load_dataset
+from npreslstm.training.examples import Split
+from npreslstm.training.fit import fit
+from npreslstm.training.merging import merge
 from npreslstm.training.metrics import bootstrap_difference, confusion_matrix, uar
 from npreslstm.training.recipe import load_recipe, training_features, with_settings
-from npreslstm.training.trainer import predict
 
 
 class Training(NamedTuple):

@@ -23,16 +23,16 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
 from npreslstm.commands.arguments import parse_speeds
 from npreslstm.errors import InputError
-from npreslstm.experiments.crossval import pooled_uar, summarise
 from npreslstm.experiments.evaluate import class_probabilities, z_scored
 from npreslstm.experiments.journal import Journal, Predictions
 from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
+from npreslstm.experiments.summary import pooled_uar, summarise
 from npreslstm.integer.quantize import QuantizedModel
 from npreslstm.layers.activations import softmax
 from npreslstm.parallel import available_cores
 from npreslstm.terminal import ClipLine
+from npreslstm.training.batches import pad
 from npreslstm.training.dataset import load_dataset
-from npreslstm.training.trainer import pad
 
 
 def probabilities(path, examples, clips, chosen):

@@ -74,14 +74,14 @@ void npr_head(const npr_model *model, const float *context, float *logits) {
 
 uint32_t npr_crc_lstm(uint32_t crc, const npr_lstm *lstm) {
     const size_t rows = 4 * (size_t)lstm->hidden, columns = (size_t)lstm->hidden + lstm->inputs;
-    crc = npr_crc(crc, lstm->weights, rows * columns * sizeof *lstm->weights);
-    return npr_crc(crc, lstm->bias, rows * sizeof *lstm->bias);
+    crc = npr_crc(crc, lstm->weights, rows * columns, sizeof *lstm->weights);
+    return npr_crc(crc, lstm->bias, rows, sizeof *lstm->bias);
 }
 
 uint32_t npr_crc_model(uint32_t crc, const npr_model *model) {
-    crc = npr_crc(crc, model->attention, NPR_HIDDEN * sizeof(float));
-    crc = npr_crc(crc, model->head_weights, NPR_CLASSES * NPR_HIDDEN * sizeof(float));
-    return npr_crc(crc, model->head_bias, NPR_CLASSES * sizeof(float));
+    crc = npr_crc(crc, model->attention, NPR_HIDDEN, sizeof(float));
+    crc = npr_crc(crc, model->head_weights, NPR_CLASSES * NPR_HIDDEN, sizeof(float));
+    return npr_crc(crc, model->head_bias, NPR_CLASSES, sizeof(float));
 }
 
 float npr_quantise(const npr_model *model, float z) {

@@ -121,20 +121,20 @@ void npr_head(const npr_model *model, const int16_t *context, int32_t *logits) {
 
 uint32_t npr_crc_lstm(uint32_t crc, const npr_lstm *lstm) {
     const size_t rows = 4 * (size_t)lstm->hidden, columns = (size_t)lstm->hidden + lstm->inputs;
-    crc = npr_crc(crc, lstm->weights, rows * columns);
-    crc = npr_crc(crc, lstm->bias, rows * sizeof *lstm->bias);
-    crc = npr_crc(crc, lstm->multiplier, rows * sizeof *lstm->multiplier);
-    return npr_crc(crc, lstm->recurrent_shift, rows);
+    crc = npr_crc(crc, lstm->weights, rows * columns, 1);
+    crc = npr_crc(crc, lstm->bias, rows, sizeof *lstm->bias);
+    crc = npr_crc(crc, lstm->multiplier, rows, sizeof *lstm->multiplier);
+    return npr_crc(crc, lstm->recurrent_shift, rows, 1);
 }
 
 uint32_t npr_crc_model(uint32_t crc, const npr_model *model) {
-    crc = npr_crc(crc, model->attention, NPR_HIDDEN * sizeof *model->attention);
-    crc = npr_crc(crc, model->head_weights, NPR_CLASSES * NPR_HIDDEN * sizeof *model->head_weights);
-    crc = npr_crc(crc, model->head_bias, NPR_CLASSES * sizeof *model->head_bias);
-    crc = npr_crc(crc, model->head_multiplier, NPR_CLASSES * sizeof *model->head_multiplier);
-    crc = npr_crc(crc, model->head_shift, NPR_CLASSES);
-    crc = npr_crc(crc, npr_tanh_table, sizeof npr_tanh_table);
-    return npr_crc(crc, npr_exp2_table, sizeof npr_exp2_table);
+    crc = npr_crc(crc, model->attention, NPR_HIDDEN, sizeof *model->attention);
+    crc = npr_crc(crc, model->head_weights, NPR_CLASSES * NPR_HIDDEN, sizeof *model->head_weights);
+    crc = npr_crc(crc, model->head_bias, NPR_CLASSES, sizeof *model->head_bias);
+    crc = npr_crc(crc, model->head_multiplier, NPR_CLASSES, sizeof *model->head_multiplier);
+    crc = npr_crc(crc, model->head_shift, NPR_CLASSES, 1);
+    crc = npr_crc(crc, npr_tanh_table, 513, sizeof *npr_tanh_table);
+    return npr_crc(crc, npr_exp2_table, 65, sizeof *npr_exp2_table);
 }
 
 #if NPR_INTEGER

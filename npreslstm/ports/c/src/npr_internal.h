@@ -22,8 +22,9 @@ void npr_head(const npr_model *model, const npr_value *context, npr_logit *logit
 /* y = x + h (R1), the features and the first LSTM's output. */
 void npr_residual(const npr_model *model, const npr_value *x, const npr_value *h, npr_value *y);
 
-/* The checksum over the weights of a layer, and over those that are not of a layer. */
-uint32_t npr_crc(uint32_t crc, const void *data, size_t bytes);
+/* The checksum over numbers of 1, 2, 4 ... bytes, as little-endian machines have them; over the weights of a
+ * layer, and over those that are not of a layer. */
+uint32_t npr_crc(uint32_t crc, const void *data, size_t count, size_t size);
 uint32_t npr_crc_lstm(uint32_t crc, const npr_lstm *lstm);
 uint32_t npr_crc_model(uint32_t crc, const npr_model *model);
 

@@ -145,11 +145,13 @@ npr_status npr_result(const npr_model *model, const npr_state *state, npr_probab
 }
 
 /* CRC-32 of IEEE 802.3, bit by bit: it runs once. */
-uint32_t npr_crc(uint32_t crc, const void *data, size_t bytes) {
+uint32_t npr_crc(uint32_t crc, const void *data, size_t count, size_t size) {
     const unsigned char *byte = (const unsigned char *)data;
+    const uint16_t one = 1;
+    const size_t turned = *(const unsigned char *)&one ? 0 : size - 1; /* big-endian: from the last on */
     crc = ~crc;
-    for (size_t k = 0; k < bytes; k++) {
-        crc ^= byte[k];
+    for (size_t k = 0; k < count * size; k++) {
+        crc ^= byte[k ^ turned];
         for (int bit = 0; bit < 8; bit++) { crc = (crc >> 1) ^ (0xedb88320u & (0u - (crc & 1u))); }
     }
     return ~crc;
@@ -159,12 +161,12 @@ npr_status npr_verify(const npr_model *model) {
     const npr_status status = check_model(model);
     if (status != NPR_OK) { return status; }
 #if NPR_INTEGER
-    uint32_t crc = npr_crc(0, model->feature_multiplier, NPR_INPUTS * sizeof *model->feature_multiplier);
-    crc = npr_crc(crc, model->feature_offset, NPR_INPUTS * sizeof *model->feature_offset);
-    crc = npr_crc(crc, model->feature_shift, NPR_INPUTS);
+    uint32_t crc = npr_crc(0, model->feature_multiplier, NPR_INPUTS, sizeof *model->feature_multiplier);
+    crc = npr_crc(crc, model->feature_offset, NPR_INPUTS, sizeof *model->feature_offset);
+    crc = npr_crc(crc, model->feature_shift, NPR_INPUTS, 1);
 #else
-    uint32_t crc = npr_crc(0, model->mean, NPR_INPUTS * sizeof(float));
-    crc = npr_crc(crc, model->inverse_std, NPR_INPUTS * sizeof(float));
+    uint32_t crc = npr_crc(0, model->mean, NPR_INPUTS, sizeof(float));
+    crc = npr_crc(crc, model->inverse_std, NPR_INPUTS, sizeof(float));
 #endif
     for (size_t k = 0; k < NPR_LAYERS; k++) { crc = npr_crc_lstm(crc, &model->lstms[k]); }
     return npr_crc_model(crc, model) == model->crc ? NPR_OK : NPR_ERROR_DAMAGED;
