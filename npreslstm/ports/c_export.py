@@ -291,11 +291,11 @@ def _panels(W_h, W_x):
     """
 
     def paired(W):  # (4H, n) -> (H, 4 n)
-        n = W.shape[1]
-        panels, even = W.reshape(-1, 4, n), n // 2 * 2
-        pairs = panels[:, :, :even].reshape(-1, 2, 2, even // 2, 2)  # panel, pair of rows, row, pair of columns, column
-        pairs = pairs.transpose(0, 3, 1, 4, 2).reshape(len(panels), -1)
-        return np.concatenate([pairs, panels[:, :, even:].reshape(len(panels), -1)], axis=1)
+        H, n = len(W) // 4, W.shape[1]
+        columns = W.reshape(H, 4, n)
+        pairs = columns[:, :, : n - n % 2].reshape(H, 2, 2, n // 2, 2)  # panel, rows, columns
+        ordered = pairs.transpose(0, 3, 1, 4, 2).reshape(H, 4 * (n - n % 2))
+        return np.concatenate([ordered, columns[:, :, n - n % 2 :].reshape(H, -1)], axis=1)
 
     return np.concatenate([paired(W_h), paired(W_x)], axis=1).reshape(-1)
 
@@ -319,9 +319,9 @@ class _Weights:
             + "};\n\n"
         )
 
-    def add(self, name, values):
+    def add(self, name, values, storage="static NPR_CONST"):
         """An array of the weights."""
-        self.text += c_text.array(name, values, "static NPR_CONST") + "\n"
+        self.text += c_text.array(name, values, storage) + "\n"
         self.arrays.append(values)
         self._count(values)
 
@@ -371,7 +371,7 @@ def _float_weights(checkpoint, folded, statistics):
 def _int8_weights(checkpoint, quantized, statistics):
     out = _Weights(checkpoint, statistics)
     for k, lstm in enumerate(quantized.lstms):
-        out.add(f"weights_{k}", _panels(lstm.W_h, lstm.W_x))
+        out.add(f"weights_{k}", _panels(lstm.W_h, lstm.W_x), "static NPR_CONST NPR_ALIGNED")
         names = ["bias", "multiplier", "recurrent_shift"]
         for name in names:
             out.add(f"{name}_{k}", getattr(lstm, name))

@@ -29,6 +29,13 @@ extern "C" {
 #define NPR_CONST const
 #endif
 
+/* Of weights that are read by words. */
+#ifdef __GNUC__
+#define NPR_ALIGNED __attribute__((aligned(4)))
+#else
+#define NPR_ALIGNED
+#endif
+
 #define NPR_FORMAT 3u /* of npr_model; a model of another format is refused */
 /* longer clips are refused: the sums of attention would overflow */
 #define NPR_MAX_FRAMES ((uint32_t)1 << 21)

@@ -27,8 +27,8 @@
 #endif
 
 #if defined(__GNUC__) && defined(__thumb__) && !defined(__thumb2__)
-#define NPR_ONE_BY_ONE() \
-    __asm__ volatile("" : : : "memory") /* two columns do not fit the Cortex-M0's registers */
+/* Two columns at once would not fit the registers of a Cortex-M0. */
+#define NPR_ONE_BY_ONE() __asm__ volatile("" : : : "memory")
 #else
 #define NPR_ONE_BY_ONE() ((void)0)
 #endif

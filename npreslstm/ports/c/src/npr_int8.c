@@ -45,9 +45,8 @@ static const int8_t *panel_gates(const npr_lstm *lstm, size_t row, const int8_t 
     }
     w = npr_panel_sum(w, x, lstm->inputs, sum);
     NPR_UNROLL for (size_t k = 0; k < 4; k++) {
-        const int32_t a =
-            npr_upper(sum[k], lstm->multiplier[row + k]); /* (Q2): below 2^30, for both are below 2^31 */
-        gate[row + k] = (int16_t)table_tanh(a);           /* (Q3) */
+        const int32_t a = npr_upper(sum[k], lstm->multiplier[row + k]); /* (Q2): below 2^30 */
+        gate[row + k] = (int16_t)table_tanh(a);                         /* (Q3) */
     }
     return w;
 }
