@@ -281,7 +281,7 @@ def test_metadata(built):
     _, metadata = wheel_content(built)
     required = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
     assert [re.match(r"\w+", line).group() for line in required] == ["numpy", "soundfile"]
-    extras = {"media", "plot", "search", "cluster", "onnx", "safetensors", "docs", "test", "oracle"}
+    extras = {"live", "media", "plot", "search", "cluster", "onnx", "safetensors", "docs", "test", "oracle"}
     assert set(metadata.get_all("Provides-Extra")) == extras
     assert metadata["License-Expression"] == "MIT AND CC-BY-NC-SA-4.0"
     assert metadata["Requires-Python"] == ">=3.10"

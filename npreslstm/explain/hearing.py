@@ -11,9 +11,10 @@ import numpy as np
 
 from npreslstm.audio.features import prepare_signal
 from npreslstm.audio.oddities import FAINTEST, oddity
-from npreslstm.audio.reader import open_audio, read_blocks, source_name
+from npreslstm.audio.reader import open_audio, read_blocks
 from npreslstm.audio.resampling import resample
 from npreslstm.audio.signal import trim_bounds, trim_energies
+from npreslstm.audio.sources import source_name
 from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
 from npreslstm.explain.frames import Cut, Frames, cuts_of, features_of, frames_of
@@ -168,6 +169,28 @@ def hear(
         "sound": resample(samples, config.sample_rate, PLAYED),
         "samples": samples,
         "note": _note(name, samples, config),
+    }
+    return Hearing(checkpoint=checkpoint, **clip, **_run(samples, checkpoint))
+
+
+def hear_nothing(weights: str | os.PathLike | Checkpoint | None = None) -> Hearing:
+    """As `hear`, of half a second of silence: what a page shows that waits for a voice.
+
+    Examples
+    --------
+    >>> hear_nothing("mcu").x.shape
+    (16, 46)
+    """
+    checkpoint = Recognizer(weights).checkpoint
+    samples = np.zeros(checkpoint.features.sample_rate // 2, np.float32)
+    clip = {
+        "name": "silence",
+        "weights": _weights_name(weights),
+        "start": 0.0,
+        "duration": len(samples) / checkpoint.features.sample_rate,
+        "sound": np.zeros(PLAYED // 2, np.float32),
+        "samples": samples,
+        "note": "",
     }
     return Hearing(checkpoint=checkpoint, **clip, **_run(samples, checkpoint))
 

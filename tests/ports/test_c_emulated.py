@@ -52,7 +52,7 @@ def test_the_selftest_passes(folders, core, type):
     assert_passes(emulate(folders[type], core, "test"), stages)
 
 
-@pytest.mark.parametrize("core", ["m0", "m3", "m4f", "m55", "rv32imc", "rv32imafc"])
+@pytest.mark.parametrize("core", ["m0", "m3", "m4f", "m7", "m55", "rv32imc", "rv32imafc"])
 def test_integers_are_numpys_from_samples_to_probabilities(folders, core):
     """On the M0 too: this frontend fits its 16 KB of RAM."""
     done = emulate(folders["integer"], core, "test")

@@ -210,10 +210,7 @@ MATH_PROGRAM = """
 #include "npr_math.h"
 void run(int f, const float *x, float *y, size_t n) {
     for (size_t k = 0; k < n; k++) {
-        y[k] = f == 0   ? npr_exp2(x[k])
-               : f == 1 ? npr_exp(x[k])
-               : f == 2 ? npr_tanh(x[k])
-                        : npr_log2(x[k]);
+        y[k] = f == 0 ? npr_exp2(x[k]) : f == 1 ? npr_exp(x[k]) : f == 2 ? npr_tanh(x[k]) : npr_log2(x[k]);
     }
 }
 """
