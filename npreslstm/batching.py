@@ -23,7 +23,17 @@ BATCH_FRAMES = 4096
 
 
 class RecognitionWarning(UserWarning):
-    """The result is defined, but means little."""
+    """The result is defined, but means little.
+
+    Examples
+    --------
+    >>> from npreslstm.recognizer import Recognizer
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     p = Recognizer("mcu").process_signal(np.zeros(16000, np.float32), 16000)
+    >>> print(caught[0].message)
+    the signal is silent: the label means little
+    """
 
 
 class Window:

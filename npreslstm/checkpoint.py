@@ -38,7 +38,20 @@ NOTES = {  # what the package itself looks for in notes, and what it must be; an
 
 
 class CheckpointWarning(UserWarning):
-    """Something was done with the tensors of another project's checkpoint before they were this model's."""
+    """Something was done with the tensors of another project's checkpoint before they were this model's.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> state = load_checkpoint("mcu").state
+    >>> with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     path = os.path.join(folder, "theirs.npz")
+    ...     np.savez(path, **{f"net.{name}": tensor for name, tensor in state.items()})
+    ...     checkpoint = load_checkpoint(path)
+    >>> str(caught[0].message).endswith("theirs.npz: the prefix 'net.' is removed from the names")
+    True
+    """
 
 
 @dataclass(frozen=True)

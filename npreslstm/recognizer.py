@@ -238,7 +238,8 @@ class Recognizer:
         >>> good.label, bad
         ('angry', None)
         """
-        from npreslstm.audio.reader import listed, source_name
+        from npreslstm.audio.finding import listed
+        from npreslstm.audio.sources import source_name
         from npreslstm.audio.windows import check_windows, file_windows
 
         check_windows(window, hop, smooth)

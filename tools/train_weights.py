@@ -51,7 +51,8 @@ AUTHORS = {
 }
 
 
-def main(argv=None):
+def arguments():
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -88,11 +89,16 @@ def main(argv=None):
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes that extract features")
     parser.add_argument("--cache", help="folder that keeps extracted features")
+    return parser
+
+
+def main(argv=None):
+    parser = arguments()
     args = parser.parse_args(argv)
     recipe = with_settings(load_recipe(args.recipe), args.set)
     features, dataset = training_features(FEATURES[args.name], recipe.trim_db), load_training_data(args)
-    arguments = args.jobs, args.cache, ClipLine(), recipe.conditions, background_files(args)
-    examples = prepare_examples(dataset, features, recipe.speeds, *arguments)
+    how = args.jobs, args.cache, ClipLine(), recipe.conditions, background_files(args)
+    examples = prepare_examples(dataset, features, recipe.speeds, *how)
     path = weights_folder() / f"{args.name}.npz"
     own = [name for name in dataset.speakers if name.removeprefix(f"{RAVDESS}/") in HELD_OUT]
     split = split_by_speaker(examples.speakers, test=own)

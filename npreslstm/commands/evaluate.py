@@ -57,6 +57,10 @@ def add_arguments(parser):
     parser.add_argument(
         "--type", default="float32", choices=("float32", "int8"), help="of the numbers (default float32)"
     )
+    _add_output(parser)
+
+
+def _add_output(parser):
     parser.add_argument(
         "--format",
         choices=("text", "json", "csv"),
@@ -194,6 +198,13 @@ def _report(args, evaluation, warning):
     what["speakers"] = evaluation.dataset.speakers
     if args.format == "json":
         return json.dumps(what | {"warning": warning} | found, indent=1) + "\n"
+    return _head(args, what, found, warning) + evaluation_text(
+        found, classes, args.output is not None or can_draw(sys.stdout)
+    )
+
+
+def _head(args, what, found, warning):
+    """What was scored, and by what."""
     who = printable(f"{what['data']}, speakers {', '.join(what['speakers'])}")
     head = f"{who}: weights {what['weights'][:16]}, {args.type}\n"
     if args.speeds != "1":
@@ -202,7 +213,7 @@ def _report(args, evaluation, warning):
         head += printable(warning) + "\n"
     if args.type == "int8":
         head += f"same label as float32: {100 * found['agreement with float32']:.1f} % of the clips\n"
-    return head + evaluation_text(found, classes, args.output is not None or can_draw(sys.stdout))
+    return head
 
 
 def _write(args, text):

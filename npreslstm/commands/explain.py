@@ -46,7 +46,7 @@ def add_arguments(parser):
 
 
 def execute(args):
-    from npreslstm.audio.reader import pipes_kept
+    from npreslstm.audio.sources import pipes_kept
     from npreslstm.parallel import one_thread_each
 
     with one_thread_each():

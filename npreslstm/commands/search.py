@@ -69,18 +69,8 @@ def execute(args):
     ranges = parse_ranges(args.range, plan.recipe) or default
     workers = available_cores() if args.workers is None else args.workers
     line = TrialLine(args.trials, 1 if args.dask else workers)
-    trials, importances = search(
-        plan,
-        ranges,
-        args.trials,
-        args.out,
-        args.storage,
-        args.cache,
-        workers,
-        args.dask,
-        line.clip,
-        line.trial,
-    )
+    where = args.out, args.storage, args.cache, workers, args.dask
+    trials, importances = search(plan, ranges, args.trials, *where, line.clip, line.trial)
     _write_trials(args.out, ranges, trials)
     _report(args.out, ranges, trials)
     if args.plots:

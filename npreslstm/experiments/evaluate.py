@@ -299,15 +299,19 @@ def scores(evaluation, resamples=10_000):
             for name, value in zip(classes, recalls(confusion))
         },
         "confusion": confusion.tolist(),
-        "groups": {
-            group: {
-                member: _score(labels[of == member], predicted[of == member], len(classes))
-                for member in members
-            }
-            for group, members, of in _groups(evaluation)
-        },
+        "groups": _scores_of_groups(evaluation),
         "agreement with float32": evaluation.agreement,
         **several,
+    }
+
+
+def _scores_of_groups(evaluation):
+    """{group: {member: scores}} of every way to group the clips."""
+    _, _, labels, predicted, _ = evaluation.predictions
+    C = len(evaluation.checkpoint.classes)
+    return {
+        group: {member: _score(labels[of == member], predicted[of == member], C) for member in members}
+        for group, members, of in _groups(evaluation)
     }
 
 

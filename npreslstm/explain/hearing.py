@@ -11,9 +11,10 @@ import numpy as np
 
 from npreslstm.audio.features import prepare_signal
 from npreslstm.audio.oddities import FAINTEST, oddity
-from npreslstm.audio.reader import open_audio, read_blocks, source_name
+from npreslstm.audio.reader import open_audio, read_blocks
 from npreslstm.audio.resampling import resample
 from npreslstm.audio.signal import trim_bounds, trim_energies
+from npreslstm.audio.sources import source_name
 from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
 from npreslstm.explain.frames import Cut, Frames, cuts_of, features_of, frames_of

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection
 from typing import NamedTuple
 
-from npreslstm.audio.reader import walk
+from npreslstm.audio.finding import walk
 from npreslstm.audio.suffixes import is_audio_name
 from npreslstm.errors import InputError
 from npreslstm.training.manifest import read_table, refuse

@@ -107,6 +107,12 @@ class Recipe:
     trim_db: float | None = 30.0
 
     def __post_init__(self):
+        self._check_choices()
+        self._check_counts()
+        self._check_numbers()
+        check_speeds(self.speeds)
+
+    def _check_choices(self):
         choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "padding": ("masked", "original")}
         choices |= {
             "prior": ("uniform", "training"),
@@ -116,18 +122,17 @@ class Recipe:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(allowed)}")
-        masks = ("time_masks", "longest_mask", "column_masks", "widest_mask")
-        for name, least in (
-            ("epochs", 1),
-            ("batch_size", 2),
-            ("period", 1),
-            ("conditions", 0),
-            *((name, 0) for name in masks),
-        ):
+
+    def _check_counts(self):
+        smallest = {"epochs": 1, "batch_size": 2, "period": 1, "conditions": 0}
+        smallest |= {"time_masks": 0, "longest_mask": 0, "column_masks": 0, "widest_mask": 0}
+        for name, least in smallest.items():
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; expected an integer of at least {least}")
             if getattr(self, name) > LARGEST:
                 raise InputError(f"{name} is {shown(getattr(self, name))}; expected at most {LARGEST}")
+
+    def _check_numbers(self):
         for name in ("dropout", "label_smoothing", "ema", "crop"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a share in [0, 1)")
@@ -143,7 +148,6 @@ class Recipe:
             raise InputError(f"warp is {self.warp}; expected a share in [0, 0.5)")
         if self.trim_db is not None and not 0 < self.trim_db < math.inf:
             raise InputError(f"trim_db is {self.trim_db}; expected above 0 and finite, or None")
-        check_speeds(self.speeds)
 
     def to_dict(self):
         """All fields, as plain values for JSON; without those of LATER that are off, so that work of earlier

@@ -89,15 +89,19 @@ class Trainer:
             self.model.load_state_dict(start.state_dict())
         self.opinions = opinions
         self.corpora = np.zeros(len(clips), int) if corpora is None else np.asarray(corpora)
-        self.priors = None if heard is None else class_priors(self.labels, self.corpora, heard, recipe.prior)
-        self.log_prior = np.zeros(config.num_classes, np.float32)
-        if recipe.prior == "uniform" and heard is None:  # of several corpora the loss itself does it
-            self.log_prior = class_log_prior(self.labels, config.num_classes)
+        self._set_priors(heard)
         self.gradient = np.empty_like(self.model.vector)
         self.optimizer = Adam(len(self.model.vector), recipe.weight_decay, recipe.optimizer == "adamw")
         self.average = ResLSTM(self.model.config)
         self.average.load_state_dict(self.model.state_dict())
         self.epoch, self.history = 0, []
+
+    def _set_priors(self, heard):
+        prior, C = self.recipe.prior, self.model.config.num_classes
+        self.priors = None if heard is None else class_priors(self.labels, self.corpora, heard, prior)
+        self.log_prior = np.zeros(C, np.float32)
+        if prior == "uniform" and heard is None:  # of several corpora the loss itself does it
+            self.log_prior = class_log_prior(self.labels, C)
 
     def run_epoch(self):
         """Train one epoch; returns the mean loss."""

@@ -137,6 +137,9 @@ def test_what_finds_no_room_is_lost_and_told(made):
     assert stream.write(pcm[:25]) == OVERRUN and stream.room() == 0
     assert stream.write(pcm) == OVERRUN and stream.write(pcm[:0]) == 0
     assert next(stream.events("poll"))[0] == LOST and stream.event.lost == 1 + len(pcm)
+    huge = ctypes.c_size_t(-1)  # as many as it can say: no sample beyond the ring's room is read
+    assert stream.lib.npr_stream_write(stream.memory, ctypes.c_void_p(pcm.ctypes.data), huge) == OVERRUN
+    assert next(stream.events("poll"))[0] == LOST and stream.event.lost == 2**31 - 1
     assert list(stream.events("poll")) == [] and stream.room() == 1024
     assert stream.write(pcm[:1024]) == 0 and list(stream.events("poll")) == []
 

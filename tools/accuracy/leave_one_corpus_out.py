@@ -65,7 +65,8 @@ def train_network(training: Training) -> str:
     return training.path
 
 
-def main(argv=None):
+def arguments():
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -90,7 +91,11 @@ def main(argv=None):
     parser.add_argument("--background", metavar="DIR", help="sounds without speech, for conditions")
     parser.add_argument("--workers", type=int, default=available_cores(), help="processes")
     parser.add_argument("--cache", metavar="DIR", help="folder of features (default: inside --out)")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv=None):
+    args = arguments().parse_args(argv)
     check_folder("--out", args.out)
     corpora = {dataset.name: dataset for dataset in map(load_dataset, args.corpus)}
     stores = _stores(args, corpora)
@@ -100,16 +105,8 @@ def main(argv=None):
     rows = [row for name in corpora for row in compare(args, name, corpora, stores)]
     with atomic_write(Path(args.out, "table.json"), "w", encoding="utf-8") as file:
         json.dump(rows, file, indent=1)
-    header = (
-        "left out",
-        "classes",
-        "heard alone",
-        "UAR",
-        "heard together",
-        "UAR",
-        "difference",
-        "95 % over speakers",
-    )
+    header = ("left out", "classes", "heard alone", "UAR", "heard together", "UAR")
+    header += ("difference", "95 % over speakers")
     print(table(header, [_line(row) for row in rows]))
 
 
