@@ -125,9 +125,11 @@ def _add_onnx(parser):
 
 
 def _export_onnx(args):
-    from npreslstm.checkpoint import load_checkpoint
+    from npreslstm.checkpoint import find_weights, load_checkpoint
+    from npreslstm.files import check_output
     from npreslstm.formats.onnx import export_onnx
 
+    check_output("--out", args.out, [find_weights(args.weights)])
     checkpoint = load_checkpoint(args.weights, args.key)
     export_onnx(checkpoint, args.out)
     D, C = checkpoint.config.input_size, checkpoint.config.num_classes

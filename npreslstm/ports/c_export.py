@@ -37,7 +37,7 @@ PACKAGING = (
 )
 COMMON = ("npr.h", "npr.hpp", "npr_internal.h", "npr_model.c")
 FLOATS = ("npr_math.h",)
-ARITHMETIC = {"float32": "npr_float.c", "int8": "npr_int8.c"}
+ARITHMETIC = {"float32": ("npr_float.c",), "int8": ("npr_int8.c", "npr_core.h", "npr_helium.c")}
 FRONTEND = ("npr_frontend.h", "npr_spectrum.c", "npr_features.c")
 CLIP = ("npr_clip.h", "npr_clip.c")
 ACTIVITY = ("npr_activity.h", "npr_activity.c")
@@ -50,7 +50,7 @@ NAME = re.compile(
 )  # what begins with the prefix
 NUMBERS = "npr_weights.c", "npr_vectors.c"  # the weights, and what they compute
 LIST = "exported.txt"  # names of the exported files
-FORMAT = 2  # NPR_FORMAT in npr.h
+FORMAT = 3  # NPR_FORMAT in npr.h
 
 
 def export_c(checkpoint, folder, type="float32", config=None, frontend="float", prefix="npr", weights="c"):
@@ -108,7 +108,7 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float", 
         )
     files = generated_files(checkpoint, type, integer, weights)
     sources = _frontend_sources(checkpoint.features, integer)
-    library = {*COMMON, ARITHMETIC[type], *sources} | set(() if integer else FLOATS)
+    library = {*COMMON, *ARITHMETIC[type], *sources} | set(() if integer else FLOATS)
     library |= set(BLOB if weights == "blob" else ())
     examples = _examples(weights) if "npr_stream.h" in library else ()
     for name in (*PACKAGING, *(f"src/{name}" for name in library), *_names("extras"), *examples):
@@ -287,9 +287,18 @@ def _state_bytes(folded, type):
 
 
 def _panels(W_h, W_x):
-    """Weights in the order that integer C reads them: four rows side by side, first of h, then of x."""
-    both = np.concatenate([W_h, W_x], axis=1)  # (4H, H + D)
-    return both.reshape(-1, 4, both.shape[1]).transpose(0, 2, 1).reshape(-1)
+    """Weights in the order that integer C reads them (npr_core.h): four rows a panel, first of h, then of x;
+    of each two columns after two columns, and of those two rows after two rows.
+    """
+
+    def paired(W):  # (4H, n) -> (H, 4 n)
+        H, n = len(W) // 4, W.shape[1]
+        columns = W.reshape(H, 4, n)
+        pairs = columns[:, :, : n - n % 2].reshape(H, 2, 2, n // 2, 2)  # panel, rows, columns
+        ordered = pairs.transpose(0, 3, 1, 4, 2).reshape(H, 4 * (n - n % 2))
+        return np.concatenate([ordered, columns[:, :, n - n % 2 :].reshape(H, -1)], axis=1)
+
+    return np.concatenate([paired(W_h), paired(W_x)], axis=1).reshape(-1)
 
 
 class _Weights:
@@ -311,9 +320,9 @@ class _Weights:
             + "};\n\n"
         )
 
-    def add(self, name, values):
+    def add(self, name, values, storage="static NPR_CONST"):
         """An array of the weights."""
-        self.text += c_text.array(name, values, "static NPR_CONST") + "\n"
+        self.text += c_text.array(name, values, storage) + "\n"
         self.arrays.append(values)
         self._count(values)
 
@@ -363,7 +372,7 @@ def _float_weights(checkpoint, folded, statistics):
 def _int8_weights(checkpoint, quantized, statistics):
     out = _Weights(checkpoint, statistics)
     for k, lstm in enumerate(quantized.lstms):
-        out.add(f"weights_{k}", _panels(lstm.W_h, lstm.W_x))
+        out.add(f"weights_{k}", _panels(lstm.W_h, lstm.W_x), "static NPR_CONST NPR_ALIGNED")
         names = ["bias", "multiplier", "recurrent_shift"]
         for name in names:
             out.add(f"{name}_{k}", getattr(lstm, name))
