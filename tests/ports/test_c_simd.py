@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "c-port.md"
 TOOLS = ("arm-none-eabi-gcc", "arm-none-eabi-objdump", "qemu-system-arm", "make")
 PORTABLE = "CFLAGS=-O2 -DNPR_PORTABLE"
 # what only the kernels use
-OBJECTS = {"m4f": ("npr_int8.o", "smlad"), "m55": ("npr_helium.o", "vmladava")}
+OBJECTS = {"m4f": ("npr_int8.o", "smlad"), "m55": ("npr_helium.o", "vmovlb")}
 
 DSP = {
     "second rows": ("sxtb16 %0, %1, ror #8", "sxtb16 %0, %1"),
