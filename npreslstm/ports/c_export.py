@@ -97,7 +97,7 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float", 
         raise InputError(
             f"prefix is {prefix!r}; expected small letters, digits and single underscores, as in voice_1"
         )
-    checkpoint = _with_features(checkpoint, config)
+    checkpoint = with_features(checkpoint, config)
     integer = frontend == "integer"
     if integer:
         c_integer.check(checkpoint, type)
@@ -119,7 +119,7 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float", 
         _prefixed(name, prefix): _filled(content, prefix, package, licence) for name, content in files.items()
     }
     files[c_pack.file_name(package)] = c_pack.description(package, files)
-    return _write(folder, files)
+    return write_files(folder, files)
 
 
 def _names(part):
@@ -153,7 +153,7 @@ def _prefixed(text, prefix):
     return NAME.sub(lambda m: m[1] + (prefix if m[2] == "npr" else prefix.upper()), text)
 
 
-def _write(folder, files):
+def write_files(folder, files):
     """Write {name: text or bytes}, and remove what an earlier export wrote and this one does not."""
     files[LIST] = "\n".join(sorted({*files, LIST})) + "\n"
     before = Path(folder, LIST)
@@ -171,7 +171,8 @@ def _write(folder, files):
     return sorted(files)
 
 
-def _with_features(checkpoint, config):
+def with_features(checkpoint, config):
+    """The checkpoint with the features of a configuration, where it does not say how they are made."""
     if config is None:
         return checkpoint
     named = FeatureConfig.named(config)

@@ -70,8 +70,9 @@ def make(folder, core, what, *variables):
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """{core: folders with every object compiled} of two networks: their columns end in every way, and the
-    cell states of the second saturate.
+    """{core: folders with every object compiled} of two networks.
+
+    Their columns end in every way, and the cell states of the second saturate.
     """
     needs(*TOOLS)
     folders = {}
