@@ -17,8 +17,8 @@ from npreslstm.ports.c_export import export_c
 PAGE = Path(__file__).parents[2] / "docs" / "c-port.md"
 TOOLS = ("arm-none-eabi-gcc", "arm-none-eabi-objdump", "qemu-system-arm", "make")
 PORTABLE = "CFLAGS=-O2 -DNPR_PORTABLE"
-# what only the kernels use
-OBJECTS = {"m4f": ("npr_int8.o", "smlad"), "m55": ("npr_helium.o", "vmladava")}
+# what only the kernels have; objdump knows no Helium
+OBJECTS = {"m4f": ("npr_int8.o", "smlad"), "m55": ("npr_helium.o", "<npr_lstm_step>:")}
 
 DSP = {
     "second rows": ("sxtb16 %0, %1, ror #8", "sxtb16 %0, %1"),
