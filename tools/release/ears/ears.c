@@ -1,25 +1,26 @@
+/* SPDX-License-Identifier: MIT */
 /* The ears of the listening page: samples of a microphone in; for every 32 ms of them 512 samples at 16 kHz,
- * log-mel bands, chroma, and whether there was speech out. All of it is the exported C; here are the buffers and
- * the calls. */
+ * log-mel bands, chroma, and whether there was speech out. All of it is the exported C; here are the buffers
+ * and the calls. */
 #include "npr_activity.h"
 #include "npr_frontend.h"
 #include "npr_math.h"
 #include "npr_stream.h"
 
 #define EXPORT(name) __attribute__((export_name(#name)))
-#define ROOM 4096                       /* samples of one push */
-#define HOPS (ROOM / NPR_HOP + 1)       /* that it may complete */
-#define LOWEST 1e-20f                   /* of a band: -200 dB, which no gain of the page lifts above a floor */
+#define ROOM 4096                 /* samples of one push */
+#define HOPS (ROOM / NPR_HOP + 1) /* that it may complete */
+#define LOWEST 1e-20f             /* of a band: -200 dB, which no gain of the page lifts above a floor */
 
 static npr_decimator decimator;
 static npr_frontend frontend;
 static npr_activity activity;
 static int16_t input[ROOM];
-static int16_t pcm[HOPS + 1][NPR_HOP];  /* the last one is under way */
+static int16_t pcm[HOPS + 1][NPR_HOP]; /* the last one is under way */
 static float mel[HOPS][NPR_MELS];
 static float chroma[HOPS][NPR_CHROMA];
-static int32_t decisions[HOPS];         /* about the hop NPR_ACTIVITY_DELAY before; -1: none yet */
-static size_t waiting;                  /* samples at 16 kHz of the hop under way, in pcm[0] */
+static int32_t decisions[HOPS]; /* about the hop NPR_ACTIVITY_DELAY before; -1: none yet */
+static size_t waiting;          /* samples at 16 kHz of the hop under way, in pcm[0] */
 
 EXPORT(input) int16_t *at_input(void) { return input; }
 EXPORT(pcm) int16_t *at_pcm(void) { return pcm[0]; }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <string.h>
 
 void *memmove(void *to, const void *from, size_t n) {

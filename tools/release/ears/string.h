@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the exported C takes of the C library, which WebAssembly has not. */
 #ifndef EARS_STRING_H
 #define EARS_STRING_H
