@@ -204,7 +204,7 @@ REFUSED = [
     ({"grads": {"weight_hh_l0": np.ones((3, 12))}}, r"expected \(12, 3\), .*: it looks transposed"),
     ({"grads": {"dh0": np.ones((3, 3))}}, r"dh0 is \(3, 3\); expected \(1, 3, 3\)"),
     (
-        {"grads": {"dx": np.ones((3, 5, 3), int)}},
+        {"grads": {"dx": np.ones((3, 5, 3), np.int64)}},
         "is int64; expected float64, float32, float16, bfloat16, or a",
     ),
     ({"dy": np.ones((3, 5, 4))}, r"dy is \(3, 5, 4\); expected \(clips, frames, 3\)"),

@@ -29,7 +29,11 @@ def test_the_files_are_run_by_pytest_as_they_stand(tmp_path):
         (tmp_path / name).write_text(source, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", "."]
     done = subprocess.run(
-        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+        command,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout
     assert f"{2 * len(lstm_cases())} passed" in done.stdout

@@ -198,7 +198,7 @@ def test_weights_that_are_refused(case):
         ({"x": np.ones((1, 2, 3))}, r"input is \(1, 2, 3\); expected \(clips, frames, 2\)"),
         ({"x": np.ones((2, 2))}, r"input is \(2, 2\)"),
         ({"x": np.ones((1, 0, 2))}, "at least 1"),
-        ({"x": np.ones((1, 2, 2), int)}, "the input is int64; expected float32 or float64"),
+        ({"x": np.ones((1, 2, 2), np.int64)}, "the input is int64; expected float32 or float64"),
         ({"lengths": np.array([3])}, "lengths are 1 up to 3; expected 1 up to 2"),
         ({"lengths": np.array([1, 1])}, "lengths are 2 up to 1; expected 1 up to 2"),
         ({"h0": np.ones((1, 3))}, r"h0 is \(1, 3\); expected \(1, 1, 3\)"),
