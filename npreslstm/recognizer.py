@@ -22,6 +22,7 @@ from npreslstm.audio.signal import check_speeds
 from npreslstm.checkpoint import Checkpoint, load_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
+from npreslstm.memory import keep_freed_memory
 from npreslstm.prediction import SILENCE, Prediction, smoothed
 
 # padded frames run through the model at once, some 40 clips: one by one, each takes about ten times as long
@@ -76,6 +77,7 @@ class Recognizer:
 
     def __init__(self, weights: StrPath | Checkpoint | None = None, speeds: Sequence[float] = (1.0,)) -> None:
         check_speeds(speeds)
+        keep_freed_memory()
         self.speeds = tuple(speeds)
         self.checkpoint = weights if isinstance(weights, Checkpoint) else load_checkpoint(weights)
         name = "the checkpoint" if isinstance(weights, Checkpoint) else weights

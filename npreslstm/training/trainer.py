@@ -17,9 +17,9 @@ from npreslstm.formats.npy import read_npz
 from npreslstm.formats.plain_data import parse_json
 from npreslstm.layers.activations import softmax
 from npreslstm.layers.loss import cross_entropy, one_hot
+from npreslstm.memory import keep_freed_memory
 from npreslstm.model import ResLSTM
 from npreslstm.training import augment
-from npreslstm.training.memory import keep_freed_memory
 from npreslstm.training.metrics import confusion_matrix, uar
 from npreslstm.training.optimizer import Adam, clip_gradient, learning_rate
 from npreslstm.training.vocal_tract import warp_cepstra
