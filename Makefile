@@ -30,8 +30,10 @@ oracle: $(VENV)/.oracle ## install torch (CPU), librosa and the rest and run the
 
 browser: build/browser/.made ## install playwright-core, for the tests of the explaining page; Node.js and Chromium must be there
 
-lint: $(VENV)/.lint ## check the code with ruff, and the annotations of what is public with mypy
+lint: $(VENV)/.lint ## check the code with ruff, the layout of C with clang-format, and the annotations of what is public with mypy
 	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	find npreslstm tests tools $(foreach end,c h hpp cpp,-name '*.$(end)' -o) -name '*.ino' | xargs $(bin)/clang-format --dry-run --Werror
 	$(bin)/mypy
 
 docs: $(VENV)/.docs ## build the documentation in build/docs/html; any warning is an error
@@ -92,5 +94,5 @@ $(VENV)/.docs: $(VENV)/.base
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml | $(VENV)/.made
-	@$(pip) "ruff==0.14.*" "mypy==2.*" "numpy>=1.26"
+	@$(pip) "ruff==0.14.*" "clang-format==23.1.*" "mypy==2.*" "numpy>=1.26"
 	@touch $@

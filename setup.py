@@ -95,6 +95,7 @@ setup(
     install_requires=["numpy>=1.21", "soundfile>=0.10"],
     extras_require={
         "media": ["av>=12"],
+        "live": ["sounddevice>=0.4.6"],
         "plot": ["matplotlib>=3.8"],
         "search": ["optuna>=4.3"],
         "cluster": ["dask[distributed]>=2024.1"],
@@ -115,6 +116,7 @@ setup(
             "av>=12",
             "kconfiglib>=14",
             "platformio>=6.1",
+            "sounddevice>=0.4.6",
         ],  # fmt: skip
     },
     packages=[*find_packages(include=["npreslstm", "npreslstm.*"]), "npreslstm.weights"],

@@ -26,6 +26,7 @@ _HOME = {
     "Recognizer": "npreslstm.recognizer",
     "Listener": "npreslstm.listening",
     "StreamingFeatures": "npreslstm.audio.streaming",
+    "StreamingRecognizer": "npreslstm.streaming_recognizer",
     "StreamingResLSTM": "npreslstm.streaming",
 }
 
@@ -39,6 +40,7 @@ __all__ = [
     "Recognizer",
     "ResLSTM",
     "StreamingFeatures",
+    "StreamingRecognizer",
     "StreamingResLSTM",
     "VoiceActivity",
     "__version__",
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from npreslstm.recognizer import Recognizer
     from npreslstm.schema import ModelConfig
     from npreslstm.streaming import StreamingResLSTM
+    from npreslstm.streaming_recognizer import StreamingRecognizer
 else:
 
     def __getattr__(name):

@@ -2,7 +2,8 @@
 
 The native file is an uncompressed NumPy archive without pickles:
 
-    header          JSON text: format, version, sha256, model (ModelConfig), features (FeatureConfig), classes, notes
+    header          JSON text: format, version, sha256, model (ModelConfig), features (FeatureConfig),
+                    classes, notes
     mean, std       (D,) of the features over the training frames
     state/<name>    the tensors, under PyTorch's names
 
@@ -10,11 +11,8 @@ The hash covers every array and the header itself, so that damage of any kind is
 loaded.
 """
 
-import hashlib
-import json
 import os
 import warnings
-import zipfile
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,23 +22,36 @@ from numpy.typing import DTypeLike
 from npreslstm.annotations import Array, FloatArray, StrPath
 from npreslstm.audio.config import FeatureConfig
 from npreslstm.errors import InputError, shown
-from npreslstm.files import atomic_write
+from npreslstm.formats.native import FORMAT, VERSION, container, digest_of, read_native, write_native
 from npreslstm.formats.npy import read_npz
-from npreslstm.formats.plain_data import misfit, parse_json
+from npreslstm.formats.plain_data import misfit
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
 
-FORMAT, VERSION = "npreslstm", 1
 UNPACKED = 1 << 26  # bytes that the compressed tensors of another project may unpack to
 _NAMES = [str]
 NOTES = {  # what the package itself looks for in notes, and what it must be; any other note is for people
     "data": str, "corpora": {str: _NAMES}, "history": {str: [float]},
-    "speakers trained on": _NAMES, "speakers of validation": _NAMES, "speakers held out": _NAMES, "epoch chosen by": _NAMES,
+    "speakers trained on": _NAMES, "speakers of validation": _NAMES, "speakers held out": _NAMES,
+    "epoch chosen by": _NAMES,
 }  # fmt: skip
 
 
 class CheckpointWarning(UserWarning):
-    """Something was done with the tensors of another project's checkpoint before they were this model's."""
+    """Something was done with the tensors of another project's checkpoint before they were this model's.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> state = load_checkpoint("mcu").state
+    >>> with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     path = os.path.join(folder, "theirs.npz")
+    ...     np.savez(path, **{f"net.{name}": tensor for name, tensor in state.items()})
+    ...     checkpoint = load_checkpoint(path)
+    >>> str(caught[0].message).endswith("theirs.npz: the prefix 'net.' is removed from the names")
+    True
+    """
 
 
 @dataclass(frozen=True)
@@ -128,7 +139,7 @@ class Checkpoint:
         >>> len(load_checkpoint("mcu").sha256)
         64
         """
-        return _digest(_header(self), _arrays(self))
+        return digest_of(_header(self), _arrays(self))
 
 
 def save_checkpoint(path: StrPath, checkpoint: Checkpoint) -> None:
@@ -148,11 +159,7 @@ def save_checkpoint(path: StrPath, checkpoint: Checkpoint) -> None:
     ...     load_checkpoint(path).sha256 == load_checkpoint("mcu").sha256
     True
     """
-    header, arrays = _header(checkpoint), _arrays(checkpoint)
-    header["sha256"] = _digest(header, arrays)
-    content: dict[str, Any] = {"header": np.array(json.dumps(header)), **arrays}
-    with atomic_write(path) as file:
-        np.savez(file, **content)
+    write_native(path, _header(checkpoint), _arrays(checkpoint))
 
 
 def load_checkpoint(path: StrPath | None = None, key: str | None = None) -> Checkpoint:
@@ -222,7 +229,7 @@ def _read_foreign(path: str) -> Any:
 
     if path.lower().endswith(".safetensors"):
         return safetensors.read_state_dict(path)
-    if _container(path) == "npz":
+    if container(path) == "npz":
         remedy = "fetch it again, or save the tensors by np.savez(path, **state_dict)"
         return read_npz(path, remedy, inflate=UNPACKED)
     return torch_pt.read_torch(path)
@@ -282,48 +289,11 @@ def is_native(path: StrPath) -> bool:
     >>> is_native(find_weights("mcu"))
     True
     """
-    return _container(path) == "native"
-
-
-def _container(path: StrPath) -> str:
-    """'native', 'npz' for another NumPy archive, or 'other', by the content."""
-    with open(path, "rb") as file:
-        start = file.read(300)
-    length = int.from_bytes(start[26:28], "little")
-    # the name of the first member
-    first = start[30 : 30 + length] if start.startswith(b"PK\x03\x04") else b""
-    if not first.endswith(b".npy"):
-        return (
-            "native"
-            if os.fspath(path).lower().endswith(".npz") and not first.endswith(b"/data.pkl")
-            else "other"
-        )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError):
-        names = [first.decode("ascii", "replace")]
-    return "native" if "header.npy" in names else "npz"
+    return container(path) == "native"
 
 
 def _load_native(path: str) -> Checkpoint:
-    arrays = read_npz(path, "it is truncated or damaged, fetch it again", kind="weights file")
-    try:
-        header = parse_json(str(arrays.pop("header")))
-        json.dumps(header, ensure_ascii=False).encode()  # half a character could not be written anywhere
-    except (ValueError, KeyError) as error:
-        raise InputError(
-            f"{path} is not a readable weights file ({error}): it is truncated or damaged, fetch it again"
-        ) from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise InputError(f"{path} is not a weights file of this package: its header lacks format '{FORMAT}'")
-    if header.get("version") != VERSION:
-        raise InputError(
-            f"{path} has format version {header.get('version')}; this version of npreslstm reads {VERSION}:"
-            " upgrade npreslstm"
-        )
-    if header.pop("sha256", None) != _digest(header, arrays):
-        raise InputError(f"{path} does not match its own checksum: it was changed or damaged, fetch it again")
+    header, arrays = read_native(path)
     try:
         checkpoint = _from_parts(header, arrays)
     except (KeyError, TypeError, InputError) as error:
@@ -370,16 +340,7 @@ def checked(path: StrPath, checkpoint: Checkpoint) -> Checkpoint:
         name for name, tensor in model.tensors.items() if name.endswith(".running_var") and (tensor < 0).any()
     ]:
         raise InputError(f"{path}: {wrong[0]} has a negative variance")
-    for name in ("mean", "std"):
-        value = getattr(checkpoint, name)
-        if value is not None and (
-            value.shape != (config.input_size,)
-            or not np.isfinite(value).all()
-            or (name == "std" and not (value > 0).all())
-        ):
-            raise InputError(
-                f"{path}: {name} is not a finite vector of {config.input_size} numbers (positive for std)"
-            )
+    _check_statistics(path, checkpoint)
     if checkpoint.classes is not None:
         _check_classes(path, checkpoint.classes, config.num_classes)
     if checkpoint.features is not None and checkpoint.features.n_features != config.input_size:
@@ -399,6 +360,16 @@ def _check_sizes(checkpoint: Checkpoint) -> None:
     found = ModelConfig.from_state(checkpoint.state, checkpoint.config.dropout).to_dict()
     if wrong := [f"{name} {said[name]} against {found[name]}" for name in said if said[name] != found[name]]:
         raise InputError(f"its configuration contradicts its tensors: {', '.join(wrong)}")
+
+
+def _check_statistics(path: StrPath, checkpoint: Checkpoint) -> None:
+    D = checkpoint.config.input_size
+    for name, value in (("mean", checkpoint.mean), ("std", checkpoint.std)):
+        if value is None:
+            continue
+        usable = value.shape == (D,) and np.isfinite(value).all()
+        if not usable or (name == "std" and not (value > 0).all()):
+            raise InputError(f"{path}: {name} is not a finite vector of {D} numbers (positive for std)")
 
 
 def _check_classes(path: StrPath, classes: tuple[str, ...], expected: int) -> None:
@@ -422,15 +393,3 @@ def _header(checkpoint: Checkpoint) -> dict[str, Any]:
 def _arrays(checkpoint: Checkpoint) -> dict[str, Array]:
     statistics = {name: value for name in ("mean", "std") if (value := getattr(checkpoint, name)) is not None}
     return statistics | {f"state/{name}": np.asarray(tensor) for name, tensor in checkpoint.state.items()}
-
-
-def _digest(header: dict[str, Any], arrays: dict[str, Array]) -> str:
-    """SHA-256 over the header without its own hash, then each array's name, type, shape and bytes in order of
-    name.
-    """
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        digest.update(f"{name} {little.dtype.str} {array.shape}".encode() + little.tobytes())
-    return digest.hexdigest()

@@ -18,7 +18,17 @@ from npreslstm.signals import ended_by_exceptions
 from npreslstm.terminal import reason, say
 
 # The modules of npreslstm.commands, in the order of --help.
-COMMANDS = ("predict", "explain", "features", "train", "crossval", "search", "calibrate", "evaluate")
+COMMANDS = (
+    "predict",
+    "listen",
+    "explain",
+    "features",
+    "train",
+    "crossval",
+    "search",
+    "calibrate",
+    "evaluate",
+)
 COMMANDS += ("convert", "export", "info", "gradcheck")
 
 EPILOG = """\

@@ -1,4 +1,4 @@
-"""IntegerRecognizer: a `Recognizer` that hears as firmware does, from samples to probabilities in integers."""
+"""IntegerRecognizer: a `Recognizer` that hears as firmware does, in integers from sound to probabilities."""
 
 from collections.abc import Sequence
 

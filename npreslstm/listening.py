@@ -169,6 +169,28 @@ class _IntegerChain(_Int8Chain):
 CHAINS = {"float32": _FloatChain, "int8": _Int8Chain, "integer": _IntegerChain}
 
 
+def streamed(config: FeatureConfig | None) -> FeatureConfig:
+    """Features that stream at 16 kHz in hops of 512; of others, InputError that names weights that will do.
+
+    Examples
+    --------
+    >>> streamed(FeatureConfig.named("mcu")).sample_rate
+    16000
+    """
+    if config is None:
+        reason = "the weights have no features"
+    elif steps := config.noncausal_steps:
+        reason = f"the weights' features need sound still to come: {'; '.join(steps)}"
+    elif (config.sample_rate, config.hop_length) != (activity.SAMPLE_RATE, activity.HOP):
+        reason = f"the weights' features are at {config.sample_rate} Hz in hops of {config.hop_length}"
+    else:
+        return config
+    raise InputError(
+        f"{reason}; expected causal ones at {activity.SAMPLE_RATE} Hz in hops of {activity.HOP}, as those"
+        " of the weights robust and mcu"
+    )
+
+
 class Listener:
     """Hears a recording as it is made, in constant memory, and tells the emotion of each utterance in it.
 
@@ -187,8 +209,8 @@ class Listener:
     Raises
     ------
     InputError
-        If the checkpoint has other features or no statistics, for another rate or arithmetic, or if the network
-        cannot be quantised.
+        If the checkpoint has other features or no statistics, for another rate or arithmetic, or if the
+        network cannot be quantised.
 
     Examples
     --------
@@ -207,12 +229,7 @@ class Listener:
     """
 
     def __init__(self, checkpoint: Checkpoint, rate: int, arithmetic: str = "float32") -> None:
-        config = checkpoint.features
-        if config is None or (config.sample_rate, config.hop_length) != (activity.SAMPLE_RATE, activity.HOP):
-            raise InputError(
-                f"the weights' features are {config}; expected some that stream at {activity.SAMPLE_RATE} Hz in"
-                f" hops of {activity.HOP} samples, as those of 'mcu' do"
-            )
+        config = streamed(checkpoint.features)
         if checkpoint.mean is None or checkpoint.std is None:
             raise InputError(
                 "the weights have no statistics; expected mean and std to z-score the features with"

@@ -14,7 +14,7 @@ DIED = (
 )
 ATTEMPTS = 3  # pools in a row that die before anything is done
 CLUSTER_SECONDS = 20  # to wait for a scheduler, and for its first worker
-# tasks under way, or done before an earlier one: for each process, and on a cluster, whose workers come and go
+# tasks under way, or done before an earlier one: for each process, and on a cluster (workers come and go)
 AHEAD, AHEAD_ON_CLUSTER = 4, 256
 
 
@@ -128,22 +128,29 @@ def _end_with(connection):
     threading.Thread(target=wait, daemon=True).start()
 
 
-@contextlib.contextmanager
-def _cluster(address):
-    import asyncio
-
+def _client(address):
+    """A client of a cluster's scheduler; InputError without dask.distributed, OSError if nobody answers."""
     try:
-        from distributed import Client, KilledWorker
+        from distributed import Client
     except ImportError:
         raise InputError(
             "--dask needs dask.distributed: pip install 'dask[distributed]', or npreslstm[cluster]"
         ) from None
     try:
-        client = Client(address, timeout=CLUSTER_SECONDS)
+        return Client(address, timeout=CLUSTER_SECONDS)
     except (OSError, ValueError) as error:
         raise OSError(
             f"no dask scheduler answers at {address} ({error}); start one with: dask scheduler"
         ) from None
+
+
+@contextlib.contextmanager
+def _cluster(address):
+    import asyncio
+
+    client = _client(address)
+    from distributed import KilledWorker
+
     with client, client.get_executor(pure=False) as executor:
         try:
             client.wait_for_workers(1, timeout=CLUSTER_SECONDS)

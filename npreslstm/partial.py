@@ -2,7 +2,7 @@
 block.
 
     # npreslstm {"command": "predict", "files": 20000, ...}    of what run it is
-    # 8 files, 0 failed, 1234 bytes, DIGEST DIGEST              what a block is of: files as they were found, content
+    # 8 files, 0 failed, 1234 bytes, DIGEST DIGEST              what a block is of: files, content
     a.wav,0.000,1.230,...                                       that many bytes, as they will be in OUT
     # 8 files, ...
 
@@ -82,7 +82,7 @@ class Partial:
         self._file.truncate()
 
     def add(self, files, failed, found, content):
-        """Add a block: how many files it is of, how many failed, a digest of what was found, and its bytes."""
+        """Add a block: how many files it is of, how many failed, a digest of what was found, its bytes."""
         numbers = f"# {files} files, {failed} failed, {len(content)} bytes"
         self._write(f"{numbers}, {found} {_digest(content)}\n".encode() + content)
         self._count(files, failed)

@@ -3,13 +3,11 @@
 A long recording is heard in windows, which a voice-activity gate puts on speech; what no window covers is
 silence. Every clip, or window of a long one, goes the same way: features as the weights file says, z-scored
 by its statistics, the model, softmax; at several playback speeds if wanted, and then the probabilities are
-averaged. Windows are run through the model many at a time; since padding is masked, a window's result does
-not depend on its neighbours (1e-5 in float32).
+averaged. `batching` runs the windows through the model.
 """
 
 import dataclasses
 import os
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
@@ -19,22 +17,17 @@ from numpy.typing import ArrayLike
 from npreslstm.annotations import Array, FloatArray, Source, StrPath
 from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.signal import check_speeds
+from npreslstm.batching import Clip, Queue, RecognitionWarning
 from npreslstm.checkpoint import Checkpoint, load_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
 from npreslstm.memory import keep_freed_memory
-from npreslstm.prediction import SILENCE, Prediction, smoothed
+from npreslstm.prediction import Prediction
 
-# padded frames run through the model at once, some 40 clips: one by one, each takes about ten times as long
-BATCH_FRAMES = 4096
-FAINTEST = 1e-4  # root mean square about the mean, of full scale: -80 dB, below the noise of any microphone
+__all__ = ["RecognitionWarning", "Recognizer"]
+
 
 OnError = Callable[[Any, Exception], None]  # called with the path and what is wrong
-_Clip = tuple[str | None, list["_Window"]]  # the name and the windows
-
-
-class RecognitionWarning(UserWarning):
-    """The result is defined, but means little."""
 
 
 class Recognizer:
@@ -140,7 +133,7 @@ class Recognizer:
         from npreslstm.audio.windows import check_windows, signal_windows
 
         check_windows(window, hop, smooth)
-        queue = _Queue(self, smooth)
+        queue = Queue(self, smooth)
         clip = queue.add_clip(None, signal_windows(signal, sample_rate, window, hop, gate))
         return queue.finish([clip])[0]
 
@@ -247,11 +240,12 @@ class Recognizer:
         >>> good.label, bad
         ('angry', None)
         """
-        from npreslstm.audio.reader import listed, source_name
+        from npreslstm.audio.finding import listed
+        from npreslstm.audio.sources import source_name
         from npreslstm.audio.windows import check_windows, file_windows
 
         check_windows(window, hop, smooth)
-        queue, clips = _Queue(self, smooth, progress), list[_Clip | None]()
+        queue, clips = Queue(self, smooth, progress), list[Clip | None]()
         for path in listed(paths):
             path = os.fspath(path) if isinstance(path, os.PathLike) else path
             try:
@@ -339,6 +333,7 @@ class Recognizer:
         Another speed takes resampling, of which there is no need to warn.
         """
         from npreslstm.audio.features import prepare_signal
+        from npreslstm.audio.oddities import oddity
         from npreslstm.audio.signal import trim_bounds, trim_energies
 
         config = self._config
@@ -348,7 +343,7 @@ class Recognizer:
             (0, len(y)) if config.trim_db is None else trim_bounds(*trim_energies([y]), config.trim_db)
         )
         x = self._inputs(y[first:last])
-        return x, (first + _frame_middles(len(x), config)) / config.sample_rate, _oddity(y, config)
+        return x, (first + _frame_middles(len(x), config)) / config.sample_rate, oddity(y, config)
 
     def _inputs(self, y: FloatArray) -> FloatArray:
         """Z-scored features (T, D) float32 of samples (n,) at the rate of the features, trimmed."""
@@ -368,114 +363,6 @@ class Recognizer:
         if not np.isfinite(logits).all():
             raise InputError("the weights give logits that are no finite numbers: they are damaged")
         return [(p, a[:T].copy()) for p, a, T in zip(softmax(logits), alpha, lengths)]
-
-
-class _Window:
-    """A part on its way; `heard` gets probabilities and attention of each speed in turn, nothing without
-    speech.
-    """
-
-    def __init__(self, start: float, end: float, times: ArrayLike = ()) -> None:
-        self.start, self.end = start, end
-        self.times: FloatArray = np.array(times, np.float64)
-        self.heard: list[tuple[FloatArray, FloatArray]] = []
-
-    @property
-    def middle(self) -> float:
-        return (self.start + self.end) / 2
-
-    @property
-    def probabilities(self) -> FloatArray:
-        return np.mean([probabilities for probabilities, _ in self.heard], axis=0)
-
-    @property
-    def attention(self) -> FloatArray:
-        return self.heard[0][1]
-
-
-class _Queue:
-    """Collects the windows of many clips and runs the model on as many as BATCH_FRAMES allows."""
-
-    def __init__(
-        self, recognizer: Recognizer, smooth: float = 0.0, progress: Callable[[str], None] | None = None
-    ) -> None:
-        self._recognizer, self._smooth, self._progress = recognizer, smooth, progress
-        self._waiting: list[tuple[_Window, FloatArray]] = []
-
-    def add_clip(self, file: str | None, windows: Iterable[tuple[int, int, FloatArray | None, int]]) -> _Clip:
-        """Take in the windows of one clip; returns what `finish` is to be given for it."""
-        done: list[_Window] = []
-        oddities: list[str | None] = []
-        for start, stop, y, rate in windows:
-            if y is None:
-                done.append(_Window(start / rate, stop / rate))
-                continue
-            features, times, oddity = self._recognizer._features(y, rate)
-            window = _Window(start / rate, stop / rate, start / rate + times)
-            done.append(window)
-            oddities.append(oddity)
-            self._wait(window, features)
-            for speed in self._recognizer.speeds[1:]:
-                self._wait(window, self._recognizer._features(y, rate, speed)[0])
-            if self._progress:
-                self._progress(f"{os.path.basename(file or '')} {window.end:.0f} s")
-        _warn(file, oddities)
-        return file, done
-
-    def _wait(self, window: _Window, features: FloatArray) -> None:
-        longest = max(len(other) for _, other in [*self._waiting, (window, features)])
-        if (len(self._waiting) + 1) * longest > BATCH_FRAMES:
-            self._run()
-        self._waiting.append((window, features))
-
-    def finish(self, clips: Iterable[_Clip]) -> list[Prediction]:
-        """The prediction of each clip."""
-        self._run()
-        return [self._prediction(*clip) for clip in clips]
-
-    def _run(self) -> None:
-        if not self._waiting:
-            return
-        windows, features = zip(*self._waiting)
-        for window, result in zip(windows, self._recognizer._infer(features)):
-            window.heard.append(result)
-        self._waiting = []
-
-    def _prediction(self, file: str | None, parts: list[_Window]) -> Prediction:
-        speech = [part for part in parts if part.heard]
-        if len(parts) == 1:
-            return self._rows(file, parts, speech)[0]
-        mean = np.mean([w.probabilities for w in speech], axis=0)
-        attention = np.concatenate([w.attention for w in speech]) / np.float32(len(speech))
-        times = np.concatenate([w.times for w in speech])
-        rows = self._rows(file, parts, speech)
-        return self._labelled(file, 0.0, parts[-1].end, mean, attention, times, rows)
-
-    def _rows(self, file: str | None, parts: list[_Window], speech: list[_Window]) -> tuple[Prediction, ...]:
-        """A Prediction of each part."""
-        middles, probabilities = [w.middle for w in speech], [w.probabilities for w in speech]
-        shown = iter(smoothed(middles, probabilities, self._smooth))
-        return tuple(
-            (
-                self._labelled(file, part.start, part.end, next(shown), part.attention, part.times)
-                if part.heard
-                else Prediction(file, part.start, part.end, SILENCE, {}, np.zeros(0, np.float32), part.times)
-            )
-            for part in parts
-        )
-
-    def _labelled(
-        self, file: str | None, start: float, end: float, probabilities: FloatArray, *rest: Any
-    ) -> Prediction:
-        classes = self._recognizer.classes
-        return Prediction(
-            file,
-            start,
-            end,
-            classes[int(probabilities.argmax())],
-            dict(zip(classes, probabilities.tolist())),
-            *rest,
-        )
 
 
 def _all_of(
@@ -506,32 +393,3 @@ def _frame_middles(T: int, config: FeatureConfig) -> Array:
         if config.framing == "centered"
         else (t + 1) * config.hop_length - config.n_fft // 2
     )
-
-
-def _oddity(y: FloatArray, config: FeatureConfig) -> str | None:
-    """Why the result of a window means little, or None."""
-    from npreslstm.audio.bandwidth import UPPER, lacks_upper_band
-
-    if np.std(y, dtype=np.float64) < FAINTEST and len(y) > 1:
-        return "silent"
-    if len(y) < config.n_fft:
-        return f"shorter than a frame ({1000 * config.n_fft / config.sample_rate:.0f} ms)"
-    if config.upper_hz >= UPPER[1] and lacks_upper_band(y, config.sample_rate):
-        return (
-            f"without sound above {UPPER[0] / 1000:g} kHz, while these weights listen up to"
-            f" {config.upper_hz / 1000:g} kHz (bundled weights for the speech band are robust and mcu)"
-        )
-    return None
-
-
-def _warn(file: str | None, oddities: list[str | None]) -> None:
-    """One warning for each kind of oddity in the windows of a clip, or that there are none."""
-    name = "the signal" if file is None else file
-    if not oddities:
-        text = f"no speech was heard in {name}: it is called silence; without the gate all of it is heard"
-        warnings.warn(text, RecognitionWarning, stacklevel=4)
-    for oddity in sorted({oddity for oddity in oddities if oddity is not None}):
-        count = oddities.count(oddity)
-        what = name if len(oddities) == 1 else f"{count} of {len(oddities)} windows of {name}"
-        verb = "is" if len(oddities) == 1 or count == 1 else "are"
-        warnings.warn(f"{what} {verb} {oddity}: the label means little", RecognitionWarning, stacklevel=4)

@@ -124,8 +124,8 @@ class ModelConfig:
     head_combine : bool
         Whether a bias-free linear layer combines the K scores; needed when K > 1.
     dropout : float in [0, 1)
-        Probability before the last layer, where `ResLSTM.forward` is given a generator. `Recipe.dropout` sets it
-        for training; weights files record it.
+        Probability before the last layer, where `ResLSTM.forward` is given a generator. `Recipe.dropout` sets
+        it for training; weights files record it.
 
     Examples
     --------

@@ -61,3 +61,35 @@ def _called_by_c(frame):
             return True
         frame = frame.f_back
     return False
+
+
+def until_interrupted(items):
+    """The items of an iterator until Ctrl-C: it ends the wait for the next one at once, and lets what is done
+    with the last one come to its end. A second one is a KeyboardInterrupt.
+    """
+    asked = waiting = False
+
+    def note(number, frame):
+        nonlocal asked
+        if asked or waiting:
+            raise KeyboardInterrupt
+        asked = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield from items
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, note)
+    try:
+        while not asked:
+            waiting = True
+            try:
+                item = next(items)
+            except (StopIteration, KeyboardInterrupt):
+                return
+            finally:
+                waiting = False
+            yield item
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -2,8 +2,8 @@
 
 One clip is pushed in pieces of any size. What is kept from frame to frame does not grow:
 
-    h, c        of every LSTM layer                                      2 H (2 D in the first LSTM) numbers a layer
-    attention   largest score, sum of weights, weighted sum of h         H + 2 numbers
+    h, c        of every LSTM layer                                2 H (2 D in the first LSTM) numbers a layer
+    attention   largest score, sum of weights, weighted sum of h   H + 2 numbers
 
 so a clip may have any number of frames, and `result` may be asked after each. Push, result and reset are
 the three calls of the C port, in its order of work and with the equation tags of `model`, `layers.lstm` and

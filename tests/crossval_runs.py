@@ -3,7 +3,7 @@
 from samples import voice, write_wav
 
 from npreslstm.cli import main
-from npreslstm.experiments import crossval as cv
+from npreslstm.experiments.plan import Plan
 from npreslstm.schema import ModelConfig
 from npreslstm.training.dataset import load_dataset
 from npreslstm.training.recipe import Recipe, training_features
@@ -78,7 +78,7 @@ def quick_recipe(epochs, **options):
 
 
 def plan_of(corpus, epochs=1, folds="3", recipe=None, **options):
-    return cv.Plan.make(
+    return Plan.make(
         load_dataset(corpus),
         folds,
         training_features("mcu"),

@@ -206,8 +206,10 @@ def test_a_table_that_unpacks_to_gigabytes(tmp_path):
     import gzip
 
     config = {
-        "data": "d", "classes": ["a"], "clips": {"x": 1}, "scored speakers": [["x"]], "validation speakers": "", "seed": 0,
-        "folds": [{"test": ["x"]}], "model": {"kind": "", "hidden_size": 1}, "features": {}, "recipe": {"statistics": "", "keep": ""},
+        "data": "d", "classes": ["a"], "clips": {"x": 1}, "scored speakers": [["x"]],
+        "validation speakers": "", "seed": 0,
+        "folds": [{"test": ["x"]}], "model": {"kind": "", "hidden_size": 1}, "features": {},
+        "recipe": {"statistics": "", "keep": ""},
     }  # fmt: skip
     packed = {"config": config, "summary": {}, "histories": {}}
     (tmp_path / "results.json").write_text(json.dumps(packed))

@@ -16,16 +16,16 @@ from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.commands.crossval import _seconds
 from npreslstm.commands.info import _facts, _text
 from npreslstm.errors import InputError
-from npreslstm.experiments.crossval import summarise
 from npreslstm.experiments.evaluate import choose_speakers, class_probabilities, seen_speakers
 from npreslstm.experiments.journal import Journal, Predictions
 from npreslstm.experiments.store import _seal, open_examples
+from npreslstm.experiments.summary import summarise
 from npreslstm.formats.plain_data import misfit, parse_json, read_json
 from npreslstm.ports.vectors import changed_files, read_vectors
 from npreslstm.report.crossval import summary_text
 from npreslstm.schema import ModelConfig
+from npreslstm.training.ancestors import chosen_by
 from npreslstm.training.dataset import Clip, Dataset
-from npreslstm.training.fit import chosen_by
 from npreslstm.training.recipe import Recipe, load_recipe
 
 WRONG = [
@@ -86,9 +86,11 @@ def check_all(value, read):
 
 
 JOURNAL = {
-    "npreslstm": "0.1.0", "data": "corpus.csv", "digest": "0", "classes": ["a", "b"], "clips": {"x": 1, "y": 1}, "features": {}, "seed": 0,
+    "npreslstm": "0.1.0", "data": "corpus.csv", "digest": "0", "classes": ["a", "b"], "clips": {"x": 1,
+    "y": 1}, "features": {}, "seed": 0,
     "model": {"kind": "reslstm-sa", "hidden_size": 4}, "recipe": {"statistics": "training", "keep": "last"},
-    "folds": [{"test": ["x"], "validation": []}, {"test": ["y"], "validation": []}], "scored speakers": [["x"], ["y"]],
+    "folds": [{"test": ["x"], "validation": []}, {"test": ["y"], "validation": []}],
+    "scored speakers": [["x"], ["y"]],
     "validation speakers": "trained on", "teachers": [["0"], ["0"]], "heard at": [1.0, 0.85],
 }  # fmt: skip
 HISTORY = {"seed": 1, "seconds": 2.5, "loss": [1.0, 0.5]}
@@ -189,7 +191,8 @@ def test_a_manifest_cannot_name_files_elsewhere(tmp_path, name):
 
 DATA = Dataset("corpus.csv", CLASSES, (Clip("a.wav", 0, "x"), Clip("b.wav", 1, "y"), Clip("c.wav", 2, "z")))
 NOTES = {
-    "data": "corpus.csv", "speakers trained on": ["x"], "speakers of validation": ["y"], "speakers held out": ["z"], "epoch chosen by": ["y"],
+    "data": "corpus.csv", "speakers trained on": ["x"], "speakers of validation": ["y"],
+    "speakers held out": ["z"], "epoch chosen by": ["y"],
     "recipe": {"padding": "masked", "keep": "best"}, "history": {"loss": [1.0]},
 }  # fmt: skip
 

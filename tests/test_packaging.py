@@ -27,8 +27,9 @@ import numpy, npreslstm
 from npreslstm import assets
 weights = assets.weights_path("standin")
 with numpy.load(weights, allow_pickle=False) as file, wave.open(str(assets.demo_clip_path())) as clip:
-    print(json.dumps({"package": npreslstm.__file__, "version": npreslstm.__version__, "weights": str(weights), "answer": file["answer"].tolist(),
-                      "rate": clip.getframerate(), "frames": clip.getnframes(), "width": clip.getsampwidth()}))
+    print(json.dumps({"package": npreslstm.__file__, "version": npreslstm.__version__,
+                      "weights": str(weights), "answer": file["answer"].tolist(), "rate": clip.getframerate(),
+                      "frames": clip.getnframes(), "width": clip.getsampwidth()}))
 """
 
 
@@ -280,7 +281,7 @@ def test_metadata(built):
     _, metadata = wheel_content(built)
     required = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
     assert [re.match(r"\w+", line).group() for line in required] == ["numpy", "soundfile"]
-    extras = {"media", "plot", "search", "cluster", "onnx", "safetensors", "docs", "test", "oracle"}
+    extras = {"live", "media", "plot", "search", "cluster", "onnx", "safetensors", "docs", "test", "oracle"}
     assert set(metadata.get_all("Provides-Extra")) == extras
     assert metadata["License-Expression"] == "MIT AND CC-BY-NC-SA-4.0"
     assert metadata["Requires-Python"] == ">=3.10"

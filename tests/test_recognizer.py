@@ -11,14 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import CLASSES, FEATURES, checkpoint, voice, write_wav, write_weights
 
-import npreslstm.recognizer
+import npreslstm.batching
 from npreslstm.audio.features import FeatureConfig, extract_features
 from npreslstm.audio.resampling import ResamplingWarning
 from npreslstm.audio.windows import file_windows, window_starts
+from npreslstm.batching import BATCH_FRAMES
 from npreslstm.checkpoint import Checkpoint, load_model
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
-from npreslstm.recognizer import BATCH_FRAMES, Prediction, RecognitionWarning, Recognizer
+from npreslstm.prediction import Prediction
+from npreslstm.recognizer import RecognitionWarning, Recognizer
 
 ALONE_OR_BATCHED = 2e-6  # largest difference of a probability or weight found: 3.0e-7
 
@@ -63,7 +65,7 @@ def test_equals_its_parts(features):
 
 @pytest.mark.parametrize("frames", [BATCH_FRAMES, 60])  # 60: a window's speeds are in different batches
 def test_several_speeds_are_averaged(rec, monkeypatch, frames):
-    monkeypatch.setattr(npreslstm.recognizer, "BATCH_FRAMES", frames)
+    monkeypatch.setattr(npreslstm.batching, "BATCH_FRAMES", frames)
     y, speeds = voice(3.0), (1.0, 0.85, 1.15)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # resampling is how a speed is made, and no news

@@ -34,6 +34,14 @@ def test_the_page_lists_every_room():
     assert set(house.floors()) == folders | files
 
 
+def test_tests_lie_as_the_package_does():
+    package, tests = house.ROOT / house.PACKAGE, house.ROOT / "tests"
+    files = [path for path in tests.rglob("test_*.py")]
+    folders = {path.parent.name for path in files} - {"tests", "docs", "tools"}
+    assert folders == {name for name in folders if (package / name / "__init__.py").is_file()}
+    assert len({path.name for path in files}) == len(files) > 100  # names are unique; 119
+
+
 def test_no_import_runs_upwards(imports):
     assert len(imports) > 500  # 591
     assert [str(found) for found in house.upwards(imports, house.floors())] == []

@@ -5,8 +5,8 @@
 
 The pages of docs/, README.md, CONTRIBUTING.md, CHANGELOG.md and the model card are copied to OUT/source as
 they lie in the repository, so that their links hold. Added are the reference of the public names, from their
-docstrings, that of the commands, from their --help, and the explaining page of the demo clip. Sphinx makes OUT/html of it, with every warning an
-error; nothing is fetched.
+docstrings, that of the commands, from their --help, and the explaining page of the demo clip. Sphinx makes
+OUT/html of it, with every warning an error; nothing is fetched.
 """
 
 import argparse

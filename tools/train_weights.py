@@ -35,7 +35,8 @@ from npreslstm.schema import ModelConfig
 from npreslstm.terminal import ClipLine, EpochLine
 from npreslstm.training.calibration import calibrated
 from npreslstm.training.dataset import RAVDESS
-from npreslstm.training.fit import fit, prepare_examples, split_by_speaker
+from npreslstm.training.examples import prepare_examples, split_by_speaker
+from npreslstm.training.fit import fit
 from npreslstm.training.recipe import load_recipe, training_features, with_settings
 
 HELD_OUT = ("2", "5", "14", "15", "16")
@@ -50,7 +51,8 @@ AUTHORS = {
 }
 
 
-def main(argv=None):
+def arguments():
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -87,11 +89,16 @@ def main(argv=None):
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes that extract features")
     parser.add_argument("--cache", help="folder that keeps extracted features")
+    return parser
+
+
+def main(argv=None):
+    parser = arguments()
     args = parser.parse_args(argv)
     recipe = with_settings(load_recipe(args.recipe), args.set)
     features, dataset = training_features(FEATURES[args.name], recipe.trim_db), load_training_data(args)
-    arguments = args.jobs, args.cache, ClipLine(), recipe.conditions, background_files(args)
-    examples = prepare_examples(dataset, features, recipe.speeds, *arguments)
+    how = args.jobs, args.cache, ClipLine(), recipe.conditions, background_files(args)
+    examples = prepare_examples(dataset, features, recipe.speeds, *how)
     path = weights_folder() / f"{args.name}.npz"
     own = [name for name in dataset.speakers if name.removeprefix(f"{RAVDESS}/") in HELD_OUT]
     split = split_by_speaker(examples.speakers, test=own)

@@ -1,15 +1,16 @@
 """From 48 and 44.1 kHz to 16 kHz while the sound comes in, and the removal of a constant, in integers: the
 specification of ``npr_rate.c``, bit for bit.
 
-With U and D of RATES, U / D being 16 kHz over the rate, h a low-pass of U TAPS entries in Q15, and sample 0 the first:
+With U and D of RATES, U / D being 16 kHz over the rate, and h a low-pass of U TAPS entries in Q15,
+and m D = k U + p with 0 <= p < U:
 
-    y[m] = saturate16(floor(sum over j of h[p + U j] x[k - j] / 2^15 + 1/2))      m D = k U + p, 0 <= p < U       (P1)
-    v[m] = saturate16(y[m] - floor(mean / 2^14 + 1/2))                                                            (P2)
-    mean <- mean + floor((2^14 y[m] - mean) / 2^9)                                                                (P3)
+    y[m] = saturate16(floor(sum over j of h[p + U j] x[k - j] / 2^15 + 1/2))  (P1)
+    v[m] = saturate16(y[m] - floor(mean / 2^14 + 1/2))                                 (P2)
+    mean <- mean + floor((2^14 y[m] - mean) / 2^9)                                     (P3)
 
-h is a sinc through -6 dB at 8 kHz under a Kaiser window: flat to 6.9 kHz, and 50 dB down from 9.1 kHz on, which 6.9 kHz
-mirrors. Each phase p sums to one exactly, so a constant keeps its value. (P2) and (P3) are a high-pass at 5 Hz.
-Everything is causal; a rate conversion is late by TAPS / 2 samples of the input.
+h is a sinc through -6 dB at 8 kHz under a Kaiser window: flat to 6.9 kHz, and 50 dB down from 9.1 kHz on,
+which 6.9 kHz mirrors. Each phase p sums to one exactly, so a constant keeps its value. (P2) and (P3) are a
+high-pass at 5 Hz. Everything is causal; a rate conversion is late by TAPS / 2 samples of the input.
 """
 
 import math
@@ -54,7 +55,7 @@ def low_pass(rate):
 
 
 class Decimator:
-    """16-bit samples at 16, 44.1 or 48 kHz to 16-bit samples at 16 kHz without a constant, in pieces of any size.
+    """16-bit samples of 16, 44.1 or 48 kHz at 16 kHz, without a constant, in pieces of any size.
 
     Parameters
     ----------

@@ -14,7 +14,8 @@ import numpy as np
 from npreslstm.annotations import Array, FloatArray, Progress, StrPath
 from npreslstm.audio.config import FEATURE_CONFIGS, FeatureConfig
 from npreslstm.audio.features import extract_file, features_of_signal
-from npreslstm.audio.reader import check_file, listed, place_of, read_audio
+from npreslstm.audio.finding import check_file, listed, place_of
+from npreslstm.audio.reader import read_audio
 from npreslstm.audio.statistics import FrameStatistics
 from npreslstm.errors import InputError
 from npreslstm.files import read_sealed, sweep, write_sealed

@@ -1,24 +1,20 @@
 """Sound files: read whole or in blocks, found in folders."""
 
 import contextlib
-import glob
-import os
-import shutil
-import stat
-import sys
-import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, TypeVar, cast
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-from npreslstm.annotations import Array, Source, StrPath
+from npreslstm.annotations import Array, Source
 from npreslstm.audio.containers import Data, Part, find_parts
 from npreslstm.audio.decoders import open_part
+from npreslstm.audio.finding import find_audio
 from npreslstm.audio.resampling import resample
 from npreslstm.audio.signal import check_memory, check_sample_rate, check_samples, to_mono, warn_of_scale
-from npreslstm.audio.suffixes import AUDIO_SUFFIXES, MEDIA_SUFFIXES, is_audio_name, is_hidden
+from npreslstm.audio.sources import content_of, source_name
+from npreslstm.audio.suffixes import AUDIO_SUFFIXES, MEDIA_SUFFIXES
 from npreslstm.errors import InputError
 
 __all__ = [
@@ -33,14 +29,23 @@ __all__ = [
 ]
 
 MAX_SAMPLES = 1 << 40  # of a channel: more is no recording, but a header that does not know
-SPOOLED = 1 << 26  # bytes of a pipe that are kept in memory; the rest goes to a temporary file
-AT_ONCE = 1 << 20  # bytes of a pipe
-
-_Path = TypeVar("_Path", bound=Source)
 
 
 class LengthWarning(UserWarning):
-    """Whether a file is all there cannot be told, or something after its end is passed over."""
+    """Whether a file is all there cannot be told, or something after its end is passed over.
+
+    Examples
+    --------
+    >>> import io
+    >>> from npreslstm.assets import demo_clip_path
+    >>> with open(demo_clip_path(), "rb") as file:
+    ...     sound = file.read()
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     signal, rate = read_audio(io.BytesIO(sound + b"and more"))
+    >>> print(caught[0].message)
+    <BytesIO>: 8 bytes after its end are no sound that can be read, and passed over
+    """
 
 
 def read_audio(path: Source) -> tuple[Array, int]:
@@ -113,7 +118,7 @@ def open_audio(path: Source) -> Iterator["Sound"]:
     48000 1 123770
     """
     name = source_name(path)
-    with _content(path, name) as (content, place):
+    with content_of(path, name) as (content, place):
         data = Data(content, name)
         if data.size == 0:
             raise InputError(f"{name}: an empty file (0 bytes); expected FLAC, WAV or OGG")
@@ -237,233 +242,3 @@ def read_all(file: Sound) -> Array:
     """All samples of an opened file, (n,) or (n, channels) float32."""
     check_memory(file.name, file.size, 4 * file.frames * file.channels, "its samples")
     return next(read_blocks(file, file.frames))
-
-
-class PlacedName(str):
-    """What a sound is called, while its content lies in the file `place`: that of a pipe, so that it can be
-    read more than once and by other processes; or a file by its absolute path.
-    """
-
-    place: str
-
-
-def placed(name: str, place: str) -> PlacedName:
-    """A `PlacedName`."""
-    made = PlacedName(name)
-    made.place = place
-    return made
-
-
-def source_name(path: Source) -> str:
-    """What a file is called in messages."""
-    if isinstance(path, (str, bytes, os.PathLike)):
-        return os.fsdecode(path)
-    name = getattr(path, "name", None)
-    return name if isinstance(name, str) else f"<{type(path).__name__}>"
-
-
-def place_of(path: str) -> str:
-    """The file to open for a path."""
-    return getattr(path, "place", path)
-
-
-@contextlib.contextmanager
-def _content(path: Source, name: str) -> Iterator[tuple[BinaryIO, str | None]]:
-    """The bytes of a source as a file that can be read to and fro, and its path, if it has one."""
-    if not isinstance(path, (str, bytes, os.PathLike)):
-        with _spooled(path, name) as content:
-            yield content, None
-        return
-    place = place_of(os.fsdecode(path))
-    with _opened(place) as file:
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            yield file, place
-            return
-        check_file(place)
-        with _spooled(file, name) as content:
-            yield content, None
-
-
-def _opened(place: str) -> BinaryIO:
-    try:
-        return open(place, "rb", buffering=0)
-    except (OSError, ValueError):  # ValueError: a name with a zero byte
-        check_file(place)
-        raise
-
-
-@contextlib.contextmanager
-def _spooled(source: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    """All that is still to be read from a binary file."""
-    if not hasattr(source, "read"):
-        raise InputError(f"{name}: expected a path or a binary file, not {type(source).__name__}")
-    with tempfile.SpooledTemporaryFile(SPOOLED) as content:
-        spooled = cast(BinaryIO, content)  # it is one from Python 3.11 on
-        copy_binary(source, spooled, name)
-        yield spooled
-
-
-def copy_binary(source: BinaryIO, target: BinaryIO, name: str) -> None:
-    """Copy what is still to be read; InputError if it is text."""
-    try:
-        shutil.copyfileobj(source, target, AT_ONCE)
-    except TypeError:
-        raise InputError(f"{name}: opened as text; expected a binary file: open(path, 'rb')") from None
-
-
-def find_audio(paths: Iterable[StrPath]) -> list[str]:
-    """Sound files behind files, folders (searched through and through) and glob patterns.
-
-    In folders and behind patterns, hidden files and folders and ``__MACOSX`` are passed over; of a folder, so
-    are files whose ending is neither in AUDIO_SUFFIXES nor in MEDIA_SUFFIXES. Whether a file can be read
-    shows when it is.
-
-    Parameters
-    ----------
-    paths : iterable of str or os.PathLike
-
-    Returns
-    -------
-    list of str
-        In the order of `paths`; sorted within a folder or pattern; each file once.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a path does not exist.
-    InputError
-        If a folder holds no sound file, or a pattern matches nothing.
-
-    Examples
-    --------
-    >>> from npreslstm.assets import demo_clip_path
-    >>> folder = os.path.dirname(demo_clip_path())
-    >>> [os.path.basename(path) for path in find_audio([folder])]
-    ['demo.wav']
-    """
-    found = {}
-    for path in map(os.fsdecode, listed(paths)):
-        found.update(dict.fromkeys(_expand(path)))
-    return list(found)
-
-
-def listed(paths: Iterable[_Path]) -> Iterable[_Path]:
-    """`paths`, unless that is a single one, whose letters would be taken for files."""
-    if isinstance(paths, (str, bytes, os.PathLike)):
-        raise InputError(f"paths is {paths!r}; expected a list of files: [{paths!r}]")
-    return paths
-
-
-def _expand(path: str) -> list[str]:
-    if isinstance(path, PlacedName):
-        return [path]
-    if os.path.isdir(path):
-        inside = [
-            os.path.join(folder, name)
-            for folder, names in walk(path)
-            for name in names
-            if is_audio_name(name)
-        ]
-        matches = sorted(inside)
-        if not matches:
-            raise InputError(
-                f"{path}: a folder without sound files; expected names that end in .wav, .flac, .mp3,"
-                " .m4a ..."
-            )
-        return matches
-    if os.path.exists(path):
-        return [path]
-    if not glob.has_magic(path):
-        raise FileNotFoundError(f"{path}: no such file")
-    matches = sorted(
-        name
-        for name in glob.glob(path, recursive=True)
-        if os.path.isfile(name) and not _in_hidden(name, path)
-    )
-    if not matches:
-        raise InputError(f"{path}: no file matches this pattern")
-    return matches
-
-
-def _in_hidden(name: str, pattern: str) -> bool:
-    """Whether a match lies in what is passed over, without the pattern asking for that by name."""
-    asked = pattern.split(os.sep)
-    return any(
-        is_hidden(part) and part not in asked and not part.strip(".") == "" for part in name.split(os.sep)
-    )
-
-
-def walk(path: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield (folder, sorted names of its files) of a folder and all in it, each once; symbolic links are
-    followed.
-
-    A folder that cannot be listed is an OSError that names it: what is in it must not silently be left out.
-    """
-    seen = set()
-    for folder, folders, names in os.walk(path, followlinks=True, onerror=_give_up):
-        real = os.path.realpath(folder)
-        if real in seen:  # a link that leads back
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = [name for name in folders if not is_hidden(name)]
-        # beside its link, a folder goes by its own name
-        folders.sort(key=lambda name: (os.path.islink(os.path.join(folder, name)), name))
-        yield folder, sorted(names)
-
-
-def _give_up(error: OSError) -> None:
-    raise error
-
-
-def check_file(path: str) -> None:
-    """Raise FileNotFoundError or InputError unless there is a file or a pipe, with content, that
-    may be read.
-    """
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):  # ValueError: a name with a zero byte
-        found = None
-    if found is None or stat.S_ISDIR(found.st_mode):
-        _expand(path)  # says what is wrong, unless there are sound files
-        raise InputError(f"{path}: not a file, but several; expected FLAC, WAV or OGG")
-    if not (stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode)):
-        raise InputError(f"{path}: not a file or a pipe; expected FLAC, WAV or OGG")
-    if stat.S_ISREG(found.st_mode) and found.st_size == 0:
-        raise InputError(f"{path}: an empty file (0 bytes); expected FLAC, WAV or OGG")
-    if not os.access(path, os.R_OK):
-        raise InputError(f"{path}: no permission to read it")
-
-
-@contextlib.contextmanager
-def pipes_kept(paths: Iterable[str]) -> Iterator[list[str]]:
-    """Of the command line's paths, pipes and ``-`` (standard input) read whole into temporary files, see
-    `PlacedName`.
-    """
-    with tempfile.TemporaryDirectory(prefix="npreslstm-") as folder:
-        kept: dict[str, str] = {}
-        for path in dict.fromkeys(paths):
-            kept[path] = _kept(path, os.path.join(folder, str(len(kept)))) if _is_pipe(path) else path
-        yield list(kept.values())
-
-
-def _is_pipe(path: str) -> bool:
-    """Whether a path is standard input or a pipe, or leads to what is open in this process alone."""
-    if path == "-" or path.startswith(("/dev/stdin", "/dev/fd/", "/proc/self/fd/")):
-        return True
-    return os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
-
-
-def _kept(path: str, place: str) -> PlacedName:
-    with open(place, "wb") as target:
-        if path == "-":
-            if sys.stdin.isatty():
-                raise InputError(
-                    "- is the terminal; expected sound through a pipe: npreslstm predict - < clip.wav"
-                )
-            copy_binary(sys.stdin.buffer, target, path)
-        else:
-            check_file(path)
-            with open(path, "rb") as source:
-                copy_binary(source, target, path)
-    return placed(path, place)

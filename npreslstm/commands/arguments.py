@@ -87,7 +87,8 @@ def load_data(args, known=()):
         As of `load_dataset`, `merge` and `relabel`; or if --corpus is there for a single one.
     """
     from npreslstm.errors import InputError
-    from npreslstm.training.dataset import load_dataset, merge, relabel
+    from npreslstm.training.dataset import load_dataset
+    from npreslstm.training.merging import merge, relabel
 
     paths = corpus_paths(args)
     if args.corpus and len(paths) == 1:
@@ -150,6 +151,12 @@ def _pairs_of(path):
 
 def add_training_arguments(parser):
     """What `crossval` and `search` have in common."""
+    _add_protocol(parser)
+    _add_network(parser)
+    _add_work(parser)
+
+
+def _add_protocol(parser):
     add_corpus_arguments(parser)
     folds = (
         "paper (default), emobox, a number of folds for any corpus, or corpus, which leaves out one of"
@@ -169,6 +176,9 @@ def add_training_arguments(parser):
         help="change a field of the recipe, e.g. lr=1e-3; repeatable",
     )
     add_background_argument(parser)
+
+
+def _add_network(parser):
     add_features_argument(
         parser, default="paper", metavar="F", help="paper (default), mcu, or a JSON file of fields"
     )
@@ -181,6 +191,9 @@ def add_training_arguments(parser):
     parser.add_argument(
         "--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default 1)"
     )
+
+
+def _add_work(parser):
     parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="everything random follows from it (default 0)"
     )
@@ -195,7 +208,7 @@ def add_training_arguments(parser):
 
 def make_plan(args, **options):
     """The `Plan` that arguments describe; says on standard error what it amounts to."""
-    from npreslstm.experiments.crossval import Plan
+    from npreslstm.experiments.plan import Plan
     from npreslstm.experiments.protocol import TABLES, missing_clips
     from npreslstm.schema import ModelConfig
     from npreslstm.training.dataset import RAVDESS

@@ -12,11 +12,11 @@ with inner/ a cross-validation of the same recipe that hears nobody but the spea
   npreslstm train ravdess/ --test 2,5,14,15,16 --out mine.npz
   npreslstm crossval ravdess-without-those/ --folds 4 --out inner/
 
-A temperature is fitted on the predictions in DIR of the weights' training speakers, and the network's head is
-divided by it. Labels stay as they are, and whatever runs the weights (predict, C, ONNX, PyTorch, streaming)
-gives calibrated probabilities. DIR must be of the same corpus (a manifest goes by its name), features, model
-and recipe, and with teachers if the weights had some. It is refused if a network in it heard a speaker whom the
-weights did not. Without teachers, npreslstm train --calibrate does it all at once.
+A temperature is fitted on the predictions in DIR of the weights' training speakers, and the network's head
+is divided by it. Labels stay as they are, and whatever runs the weights (predict, C, ONNX, PyTorch,
+streaming) gives calibrated probabilities. DIR must be of the same corpus (a manifest goes by its name),
+features, model and recipe, and with teachers if the weights had some. It is refused if a network in it
+heard a speaker whom the weights did not. Without teachers, npreslstm train --calibrate does it all at once.
 """
 
 

@@ -7,14 +7,15 @@ HELP = "convert weights between PyTorch's .pt, .safetensors and the native .npz,
 
 EXAMPLES = """\
 examples:
-  npreslstm convert model.pt model.npz --like paper                        with the features, statistics and classes of other weights
+  npreslstm convert model.pt model.npz --like paper
+      with the features, statistics and classes of other weights
   npreslstm convert model.pt model.npz --features paper --classes neutral,calm,happy --mean-std statistics.npz
-  npreslstm convert model.npz model.pt                                     torch.load("model.pt", weights_only=True) reads it
+  npreslstm convert model.npz model.pt                      torch.load("model.pt", weights_only=True) reads it
   npreslstm convert checkpoint.pth model.safetensors
-  npreslstm convert training.ckpt model.npz --key ema                      one of several networks in a file
+  npreslstm convert training.ckpt model.npz --key ema       one of several networks in a file
 
-Any prefix of the tensors' names is removed, pruned and weight-normed tensors are put together, and losses, optimizers and the
-like are left aside; docs/formats.md has the whole list.
+Any prefix of the tensors' names is removed, pruned and weight-normed tensors are put together, and losses,
+optimizers and the like are left aside; docs/formats.md has the whole list.
 """
 
 

@@ -19,21 +19,28 @@ EXAMPLES = """\
 examples:
   npreslstm crossval ravdess/ --runs 10 --workers 2 --out results/
   npreslstm crossval ravdess/ --recipe original --out original/
-  npreslstm crossval ravdess/ --inner --set lr=1e-3 --out try-lr/     choose between recipes without the test speakers
+  npreslstm crossval ravdess/ --inner --set lr=1e-3 --out try-lr/
+      choose between recipes without the test speakers
   npreslstm crossval corpus.csv --folds 5 --features mcu --out results/
-  npreslstm crossval ravdess/ --teachers results/ --recipe student --out students/     each learns from all runs of results/
-  npreslstm crossval ravdess/ --features mcu --start results/ --recipe robust --out robust/     each goes on from its own fold's
-  npreslstm crossval --corpus ravdess/ --corpus nemo.csv --labels map.csv --features mcu --out both/     by the paper's folds
-  npreslstm crossval --corpus a.csv --corpus b.csv --corpus c.csv --folds corpus --out others/     leave one corpus out
+  npreslstm crossval ravdess/ --teachers results/ --recipe student --out students/
+      each learns from all runs of results/
+  npreslstm crossval ravdess/ --features mcu --start results/ --recipe robust --out robust/
+      each goes on from its own fold's
+  npreslstm crossval --corpus ravdess/ --corpus nemo.csv --labels map.csv --features mcu --out both/
+      by the paper's folds
+  npreslstm crossval --corpus a.csv --corpus b.csv --corpus c.csv --folds corpus --out others/
+      leave one corpus out
   npreslstm crossval --report results/
-  npreslstm crossval --pack results/ --out kept/     predictions, configuration and curves in two files, which --report reads too
+  npreslstm crossval --pack results/ --out kept/
+      predictions, configuration and curves in two files, which --report reads too
 
-Every fold of every run is trained from a seed of its own and entered into --out when it is done. Interrupted in any way,
-the same command goes on where it was, and ends with the same bits. Statistics, weights and epochs come from speakers that
-are not scored (--recipe original: statistics from all, as in the paper's code). A recipe that keeps its last epoch needs no
-validation speakers, so they are trained on too, unless --validation or --inner is given. In --out: config.json and
-predictions/*.csv (what --report needs), history/, summary.json, weights/ (the networks, each a file for any other command);
-features/ and snapshots/ may be deleted in the end.
+Every fold of every run is trained from a seed of its own and entered into --out when it is done.
+Interrupted in any way, the same command goes on where it was, and ends with the same bits. Statistics,
+weights and epochs come from speakers that are not scored (--recipe original: statistics from all, as in the
+paper's code). A recipe that keeps its last epoch needs no validation speakers, so they are trained on too,
+unless --validation or --inner is given. In --out: config.json and predictions/*.csv (what --report needs),
+history/, summary.json, weights/ (the networks, each a file for any other command); features/ and snapshots/
+may be deleted in the end.
 """
 
 
@@ -59,6 +66,10 @@ def add_arguments(parser):
         help="runs of all folds (default 1); more may be added later",
     )
     add_training_arguments(parser)
+    _add_others(parser)
+
+
+def _add_others(parser):
     parser.add_argument(
         "--inner",
         action="store_true",
@@ -80,8 +91,8 @@ def execute(args):
     import json
 
     from npreslstm.errors import InputError
-    from npreslstm.experiments.crossval import summarise
     from npreslstm.experiments.packed import open_results, pack_results
+    from npreslstm.experiments.summary import summarise
     from npreslstm.report.crossval import summary_text
 
     check_plots(args)
@@ -132,7 +143,7 @@ def _seconds(journal, summary):
 
 
 def _plot(args, journal, summary):
-    from npreslstm.experiments.crossval import pooled
+    from npreslstm.experiments.summary import pooled
     from npreslstm.report import plots
     from npreslstm.training.calibration import SCORES, expected_calibration_error, reliability
 
@@ -173,7 +184,7 @@ class EntryLine:
 
     def entry(self, run, fold, history, entries):
         """A fold is done."""
-        from npreslstm.experiments.crossval import pooled_uar
+        from npreslstm.experiments.summary import pooled_uar
         from npreslstm.terminal import duration
 
         C = len(self.plan.dataset.classes)

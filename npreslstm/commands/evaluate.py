@@ -20,19 +20,23 @@ HELP = "score weights on a corpus: UAR, recall by class, by sex, intensity and s
 
 EXAMPLES = """\
 examples:
-  npreslstm evaluate ravdess/                                 the bundled weights on the speakers held out of their training
+  npreslstm evaluate ravdess/
+      the bundled weights on the speakers held out of their training
   npreslstm evaluate ravdess/ --weights mine.npz --plots pictures/
-  npreslstm evaluate ravdess/ --type int8                     the integer model of the C port
+  npreslstm evaluate ravdess/ --type int8
+      the integer model of the C port
   npreslstm evaluate ravdess/ --weights mcu --speeds 1,0.85,1.15
-  npreslstm evaluate ravdess/ --conditions --jobs 2           as other microphones, rooms, lines and files would give them
+  npreslstm evaluate ravdess/ --conditions --jobs 2
+      as other microphones, rooms, lines and files would give them
   npreslstm evaluate corpus.csv --speakers anna,ben --format csv --output predictions.csv
   npreslstm evaluate nemo.csv --weights mcu --label anger=angry --label happiness=happy --label sadness=sad
-  npreslstm evaluate --corpus ravdess/ --corpus nemo.csv --weights both.npz     each over its own classes, and together
+  npreslstm evaluate --corpus ravdess/ --corpus nemo.csv --weights both.npz
+      each over its own classes, and together
 
-Speakers that the weights were trained on are only scored if you ask for them, and then it says so. UAR is the mean recall of
-the classes; its interval is of a bootstrap over speakers. Strong intensity has no
-neutral clips, so its UAR is of seven classes. The expected calibration error is the mean distance between the
-largest probability of clips and how often they are labelled rightly, in 15 bins of it.
+Speakers that the weights were trained on are only scored if you ask for them, and then it says so. UAR is the
+mean recall of the classes; its interval is of a bootstrap over speakers. Strong intensity has no neutral
+clips, so its UAR is of seven classes. The expected calibration error is the mean distance between the largest
+probability of clips and how often they are labelled rightly, in 15 bins of it.
 """
 
 
@@ -53,6 +57,10 @@ def add_arguments(parser):
     parser.add_argument(
         "--type", default="float32", choices=("float32", "int8"), help="of the numbers (default float32)"
     )
+    _add_output(parser)
+
+
+def _add_output(parser):
     parser.add_argument(
         "--format",
         choices=("text", "json", "csv"),
@@ -190,6 +198,13 @@ def _report(args, evaluation, warning):
     what["speakers"] = evaluation.dataset.speakers
     if args.format == "json":
         return json.dumps(what | {"warning": warning} | found, indent=1) + "\n"
+    return _head(args, what, found, warning) + evaluation_text(
+        found, classes, args.output is not None or can_draw(sys.stdout)
+    )
+
+
+def _head(args, what, found, warning):
+    """What was scored, and by what."""
     who = printable(f"{what['data']}, speakers {', '.join(what['speakers'])}")
     head = f"{who}: weights {what['weights'][:16]}, {args.type}\n"
     if args.speeds != "1":
@@ -198,7 +213,7 @@ def _report(args, evaluation, warning):
         head += printable(warning) + "\n"
     if args.type == "int8":
         head += f"same label as float32: {100 * found['agreement with float32']:.1f} % of the clips\n"
-    return head + evaluation_text(found, classes, args.output is not None or can_draw(sys.stdout))
+    return head
 
 
 def _write(args, text):

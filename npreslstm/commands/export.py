@@ -13,7 +13,7 @@ examples:
   npreslstm export c my.npz --out my_c --type int8        the integer model; make -C my_c test proves it
   npreslstm export onnx my.npz --out my.onnx              dynamic batch and time, masked by lengths
   npreslstm export onnx training.ckpt --key ema --out ema.onnx
-  npreslstm export vectors my.npz --out vectors           every stage from PCM to logits as .npz, JSON and C headers
+  npreslstm export vectors my.npz --out vectors           every stage from PCM to logits: .npz, JSON, C
   npreslstm export vectors --check vectors                compute them again and compare
 """
 

@@ -23,9 +23,9 @@ examples:
   npreslstm features clip.wav --features mcu --plot clip.png
   npreslstm features clip.wav --features mine.json --output features.json
 
-A configuration file is a JSON object with fields of paper to change: sample_rate, n_fft, hop_length, n_mels, n_mfcc,
-n_chroma, fmin, fmax, top_db, floor_db, tuning, framing, trim_db. The .npz holds files (N,), lengths (N,), features (sum
-of lengths, D), columns (D,) and config (JSON); the .jsonl one line a file.
+A configuration file is a JSON object with fields of paper to change: sample_rate, n_fft, hop_length, n_mels,
+n_mfcc, n_chroma, fmin, fmax, top_db, floor_db, tuning, framing, trim_db. The .npz holds files (N,), lengths
+(N,), features (sum of lengths, D), columns (D,) and config (JSON); the .jsonl one line a file.
 
 """
     + OUTPUT_EXAMPLES
@@ -45,7 +45,10 @@ def add_arguments(parser):
         metavar="F",
         help="paper (default), mcu, or a JSON file with fields to change",
     )
-    output = "write to FILE, whole or not at all: .npz, .csv, .json, .jsonl, or - (default), CSV on standard output"
+    output = (
+        "write to FILE, whole or not at all: .npz, .csv, .json, .jsonl, or - (default),"
+        " CSV on standard output"
+    )
     parser.add_argument("--output", metavar="FILE", help=output)
     parser.add_argument(
         "--plot",

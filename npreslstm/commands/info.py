@@ -49,8 +49,25 @@ def _facts(weights, key):
 
     path = find_weights(weights)
     checkpoint = load_checkpoint(path, key)
-    config, state = checkpoint.config, checkpoint.state
-    tensors = [
+    config = checkpoint.config
+    return {
+        "file": path,
+        "bytes": os.path.getsize(path),
+        "format": f"{FORMAT} {VERSION}" if is_native(path) else None,
+        "sha256": checkpoint.sha256,
+        "model": config.to_dict(),
+        "num_parameters": config.num_parameters,
+        "tensors": _tensors(config, checkpoint.state),
+        "features": checkpoint.features and checkpoint.features.to_dict(),
+        "mean": None if checkpoint.mean is None else checkpoint.mean.tolist(),
+        "std": None if checkpoint.std is None else checkpoint.std.tolist(),
+        "classes": checkpoint.classes and list(checkpoint.classes),
+        "notes": checkpoint.notes,
+    }
+
+
+def _tensors(config, state):
+    return [
         {
             "name": name,
             "shape": list(shape),
@@ -59,20 +76,6 @@ def _facts(weights, key):
         }
         for name, (shape, _) in config.schema.items()
     ]
-    return {
-        "file": path,
-        "bytes": os.path.getsize(path),
-        "format": f"{FORMAT} {VERSION}" if is_native(path) else None,
-        "sha256": checkpoint.sha256,
-        "model": config.to_dict(),
-        "num_parameters": config.num_parameters,
-        "tensors": tensors,
-        "features": checkpoint.features and checkpoint.features.to_dict(),
-        "mean": None if checkpoint.mean is None else checkpoint.mean.tolist(),
-        "std": None if checkpoint.std is None else checkpoint.std.tolist(),
-        "classes": checkpoint.classes and list(checkpoint.classes),
-        "notes": checkpoint.notes,
-    }
 
 
 def _text(facts):

@@ -23,11 +23,11 @@ examples:
   npreslstm search ravdess/ --range lr=1e-4:1e-2:log --range batch_size=16,32 --out search/
   npreslstm crossval ravdess/ --recipe search/best.json --runs 10 --out results/
 
-A trial is a recipe with numbers drawn from the ranges; its score is the pooled UAR of the validation speakers of all folds,
-as `npreslstm crossval --inner` with the same seed gives it. Test speakers have no part in anything, unless the recipe says
-statistics=all, as --recipe original does. Trials that fall behind the median are stopped early. Interrupted in any way, the
-same command goes on where it was; a larger --trials goes on further. In --out: best.json (for --recipe), trials.csv,
-config.json, study.log.
+A trial is a recipe with numbers drawn from the ranges; its score is the pooled UAR of the validation
+speakers of all folds, as `npreslstm crossval --inner` with the same seed gives it. Test speakers have no
+part in anything, unless the recipe says statistics=all, as --recipe original does. Trials that fall behind
+the median are stopped early. Interrupted in any way, the same command goes on where it was; a larger
+--trials goes on further. In --out: best.json (for --recipe), trials.csv, config.json, study.log.
 """
 
 BEST = 5  # trials that are printed
@@ -55,7 +55,8 @@ def add_arguments(parser):
 
 def execute(args):
     from npreslstm.errors import InputError
-    from npreslstm.experiments.search import DEFAULT_RANGES, PAPER_RANGES, parse_ranges, search
+    from npreslstm.experiments.ranges import DEFAULT_RANGES, PAPER_RANGES, parse_ranges
+    from npreslstm.experiments.search import search
     from npreslstm.parallel import available_cores
 
     check_plots(args)
@@ -68,18 +69,8 @@ def execute(args):
     ranges = parse_ranges(args.range, plan.recipe) or default
     workers = available_cores() if args.workers is None else args.workers
     line = TrialLine(args.trials, 1 if args.dask else workers)
-    trials, importances = search(
-        plan,
-        ranges,
-        args.trials,
-        args.out,
-        args.storage,
-        args.cache,
-        workers,
-        args.dask,
-        line.clip,
-        line.trial,
-    )
+    where = args.out, args.storage, args.cache, workers, args.dask
+    trials, importances = search(plan, ranges, args.trials, *where, line.clip, line.trial)
     _write_trials(args.out, ranges, trials)
     _report(args.out, ranges, trials)
     if args.plots:

@@ -21,27 +21,39 @@ EXAMPLES = """\
 examples:
   npreslstm train --synthetic --out tones.npz
   npreslstm train ravdess/ --test 2,5,14,15,16 --out mine.npz --jobs 2 --cache features/
-  npreslstm train corpus.csv --validation anna,ben --features mcu --set epochs=100 --set keep=best --out mine.npz
+  npreslstm train corpus.csv --validation anna,ben --features mcu --set epochs=100 --set keep=best \\
+      --out mine.npz
   npreslstm train corpus.csv --test anna,ben --calibrate 4 --out mine.npz
-  npreslstm train ravdess/ --test 2,5,14,15,16 --features mcu --start mcu --recipe robust --out mine.npz     go on from bundled weights
-  npreslstm train corpus.csv --recipe student --seed 3 --teacher one.npz --teacher two.npz --out mine.npz     one in place of two
-  npreslstm train --corpus ravdess/ --corpus nemo.csv --label anger=angry --label sadness=sad --label happiness=happy \\
-      --test "RAVDESS speech/2,nemo.csv/SB0" --features mcu --out both.npz
+  npreslstm train ravdess/ --test 2,5,14,15,16 --features mcu --start mcu --recipe robust --out mine.npz
+      go on from bundled weights
+  npreslstm train corpus.csv --recipe student --seed 3 --teacher one.npz --teacher two.npz --out mine.npz
+      one in place of two
+  npreslstm train --corpus ravdess/ --corpus nemo.csv --label anger=angry --label sadness=sad \\
+      --label happiness=happy --test "RAVDESS speech/2,nemo.csv/SB0" --features mcu --out both.npz
 
-A corpus of your own is a CSV file with the columns file (relative to it), label and speaker. Of several corpora, speakers go
-by the name of theirs: nemo.csv/SB0. Their classes are those of all; a corpus has no say in the classes that it lacks. Labels
-of equal names are one class; where others may be two names of one, you are asked what they mean. The feature statistics and the
-weights come from the training speakers alone; the test speakers are scored once, at the end. A run that was interrupted goes
-on where it was when it is started again with the same arguments. A .pt, .pth or .safetensors holds tensors alone: an .npz of
-the same name is written beside it, with all that predict needs.
+A corpus of your own is a CSV file with the columns file (relative to it), label and speaker. Of several
+corpora, speakers go by the name of theirs: nemo.csv/SB0. Their classes are those of all; a corpus has no say
+in the classes that it lacks. Labels of equal names are one class; where others may be two names of one, you
+are asked what they mean. The feature statistics and the weights come from the training speakers alone; the
+test speakers are scored once, at the end. A run that was interrupted goes on where it was when it is started
+again with the same arguments. A .pt, .pth or .safetensors holds tensors alone: an .npz of the same name is
+written beside it, with all that predict needs.
 
 --calibrate 4 deals the training speakers into four groups and trains four more networks, each without one of
 them. A temperature is fitted on what each makes of the group it has not heard, and the head of the network is
-divided by it: labels stay, and probabilities become how often it is right. With teachers: npreslstm calibrate.
+divided by it: labels stay, and probabilities become how often it is right. With teachers:
+npreslstm calibrate.
 """
 
 
 def add_arguments(parser):
+    _add_data(parser)
+    _add_network(parser)
+    _add_recipe(parser)
+    _add_work(parser)
+
+
+def _add_data(parser):
     parser.add_argument("data", nargs="?", help=DATA)
     add_corpus_arguments(parser)
     parser.add_argument(
@@ -64,6 +76,9 @@ def add_arguments(parser):
         metavar="SPEAKERS",
         help="speakers to score after every epoch, with commas",
     )
+
+
+def _add_network(parser):
     add_features_argument(
         parser,
         default="paper",
@@ -79,6 +94,9 @@ def add_arguments(parser):
     parser.add_argument(
         "--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default: 1)"
     )
+
+
+def _add_recipe(parser):
     recipe = (
         "default, student or robust (where there are teachers), original (the paper's settings) or a JSON"
         " file of fields"
@@ -104,6 +122,9 @@ def add_arguments(parser):
     )
     parser.add_argument("--start", metavar="W", help=start)
     add_background_argument(parser)
+
+
+def _add_work(parser):
     calibrate = "train K networks more, inside the training speakers, to calibrate the probabilities by"
     parser.add_argument("--calibrate", type=int, metavar="K", help=calibrate)
     parser.add_argument("--seed", type=int, default=0, help="everything random follows from it (default: 0)")
@@ -115,11 +136,37 @@ def add_arguments(parser):
 
 def execute(args):
     from npreslstm.checkpoint import load_checkpoint
-    from npreslstm.errors import InputError
     from npreslstm.experiments.temperature import inner_snapshots
     from npreslstm.schema import ModelConfig
     from npreslstm.training.fit import fit
     from npreslstm.training.recipe import SYNTHETIC, load_recipe, with_settings
+
+    _check(args)
+    _check_out(args)
+    recipe = with_settings(
+        SYNTHETIC if args.synthetic and not args.recipe else load_recipe(args.recipe or "default"), args.set
+    )
+    model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
+    teachers = [load_checkpoint(path) for path in args.teacher]
+    start = load_checkpoint(args.start) if args.start else None
+    model = start.config if start else model
+    examples, split = _synthetic(args, recipe) if args.synthetic else _corpus(args, recipe)
+    speakers = len(set(examples.speakers[split.train]))
+    show(f"training on {len(split.train)} clips of {speakers} speakers, seed {args.seed}", sys.stderr)
+    snapshot = args.out + ".training"
+    checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), snapshot, teachers, start)
+    if args.calibrate is not None:
+        checkpoint = _calibrated(args, checkpoint, examples, split, model, recipe)
+    written = _save(args.out, checkpoint)
+    for path in (snapshot, *inner_snapshots(snapshot)):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+    _report(written, checkpoint.notes)
+
+
+def _check(args):
+    """Refuse arguments that contradict each other."""
+    from npreslstm.errors import InputError
 
     if bool(corpus_paths(args)) == args.synthetic:
         raise InputError(
@@ -132,29 +179,6 @@ def execute(args):
         raise InputError(
             f"--calibrate trains networks without speakers whom a --teacher or --start has heard; {remedy}"
         )
-    _check_out(args)
-    recipe = with_settings(
-        SYNTHETIC if args.synthetic and not args.recipe else load_recipe(args.recipe or "default"), args.set
-    )
-    model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
-    teachers = [load_checkpoint(path) for path in args.teacher]
-    start = load_checkpoint(args.start) if args.start else None
-    model = start.config if start else model
-    examples, split = _synthetic(args, recipe) if args.synthetic else _corpus(args, recipe)
-    show(
-        f"training on {len(split.train)} clips of {len(set(examples.speakers[split.train]))} speakers, seed"
-        f" {args.seed}",
-        sys.stderr,
-    )
-    snapshot = args.out + ".training"
-    checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), snapshot, teachers, start)
-    if args.calibrate is not None:
-        checkpoint = _calibrated(args, checkpoint, examples, split, model, recipe)
-    written = _save(args.out, checkpoint)
-    for path in (snapshot, *inner_snapshots(snapshot)):
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(path)
-    _report(written, checkpoint.notes)
 
 
 def _check_out(args):
@@ -221,7 +245,7 @@ def _calibrated(args, checkpoint, examples, split, model, recipe):
 
 
 def _synthetic(args, recipe):
-    from npreslstm.training.fit import split_by_speaker, synthetic_examples
+    from npreslstm.training.examples import split_by_speaker, synthetic_examples
     from npreslstm.training.synthetic import VALIDATION
 
     examples = synthetic_examples(args.seed)
@@ -234,7 +258,7 @@ def _synthetic(args, recipe):
 def _corpus(args, recipe):
     """Examples and split of DATA; whatever is wrong with the call shows before the features are extracted."""
     from npreslstm.experiments.protocol import check_classes
-    from npreslstm.training.fit import prepare_examples, split_by_speaker
+    from npreslstm.training.examples import prepare_examples, split_by_speaker
     from npreslstm.training.recipe import training_features
 
     config = training_features(args.features, recipe.trim_db)

@@ -12,11 +12,11 @@ from npreslstm.experiments.corpora import corpus_classes, corpus_scores
 from npreslstm.experiments.journal import Predictions
 from npreslstm.experiments.store import clip_names
 from npreslstm.layers.activations import softmax
+from npreslstm.training.batches import pad, predict
 from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
 from npreslstm.training.dataset import LEFT_OUT, RAVDESS, bare_name
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare
-from npreslstm.training.trainer import pad, predict
 
 TYPES = ("float32", "int8")
 BATCH = 64  # clips
@@ -299,15 +299,19 @@ def scores(evaluation, resamples=10_000):
             for name, value in zip(classes, recalls(confusion))
         },
         "confusion": confusion.tolist(),
-        "groups": {
-            group: {
-                member: _score(labels[of == member], predicted[of == member], len(classes))
-                for member in members
-            }
-            for group, members, of in _groups(evaluation)
-        },
+        "groups": _scores_of_groups(evaluation),
         "agreement with float32": evaluation.agreement,
         **several,
+    }
+
+
+def _scores_of_groups(evaluation):
+    """{group: {member: scores}} of every way to group the clips."""
+    _, _, labels, predicted, _ = evaluation.predictions
+    C = len(evaluation.checkpoint.classes)
+    return {
+        group: {member: _score(labels[of == member], predicted[of == member], C) for member in members}
+        for group, members, of in _groups(evaluation)
     }
 
 

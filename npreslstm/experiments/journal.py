@@ -2,7 +2,7 @@
 all.
 
     config.json                     what decides the results: corpus, features, model, recipe, folds, seed
-    predictions/run-00-fold-0.csv   file, speaker, true, predicted, <one probability a class>; the entry itself
+    predictions/run-00-fold-0.csv   the entry itself: file, speaker, true, predicted, <a probability a class>
     history/run-00-fold-0.json      seed, seconds, curves of training
     weights/run-00-fold-0.npz       the network of that fold, as any other weights file
     snapshots/                      of folds under way
@@ -36,9 +36,10 @@ FIRST_COLUMNS = ("file", "speaker", "true", "predicted")
 
 _NAMES = [str]
 CONFIG = {  # what is looked at in config.json, see `misfit`
-    "data": str, "classes": _NAMES, "clips": {str: int}, "scored speakers": [_NAMES], "validation speakers": str, "seed": int,
-    "folds": [{"test": _NAMES, "validation": _NAMES}], "model": {"kind": str, "hidden_size": int}, "features": dict,
-    "recipe": {"statistics": str, "keep": str}, "teachers": ([_NAMES], None), "heard at": ([float], None),
+    "data": str, "classes": _NAMES, "clips": {str: int}, "scored speakers": [_NAMES],
+    "validation speakers": str, "seed": int, "folds": [{"test": _NAMES, "validation": _NAMES}],
+    "model": {"kind": str, "hidden_size": int}, "features": dict, "recipe": {"statistics": str, "keep": str},
+    "teachers": ([_NAMES], None), "heard at": ([float], None),
 }  # fmt: skip
 HISTORY = {"seed": int, "seconds": float, "loss": ([float], None), "validation UAR": ([float], None)}
 

@@ -16,7 +16,6 @@ import re
 import zlib
 
 from npreslstm.errors import InputError
-from npreslstm.experiments.crossval import summarise
 from npreslstm.experiments.journal import (
     FIRST_COLUMNS,
     REMEDY,
@@ -27,6 +26,7 @@ from npreslstm.experiments.journal import (
     parse_predictions,
     prediction_rows,
 )
+from npreslstm.experiments.summary import summarise
 from npreslstm.files import atomic_write
 from npreslstm.formats.plain_data import read_json
 

@@ -18,11 +18,11 @@ from npreslstm.errors import InputError
 from npreslstm.experiments.evaluate import in_classes_of
 from npreslstm.layers.activations import softmax
 from npreslstm.parallel import run_all
+from npreslstm.training.batches import predict
 from npreslstm.training.calibration import expected_calibration_error
 from npreslstm.training.conditioned import entropy_of, entry_digest, load_entry, store_entry, voices_at
 from npreslstm.training.dataset import Dataset
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, uar
-from npreslstm.training.trainer import predict
 
 SEED = 1  # of noises and rooms; training draws from seed 0
 TALKERS = 12  # clips of other speakers that babble

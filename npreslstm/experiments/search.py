@@ -6,18 +6,18 @@ asked for in advance and numbered, and every number drawn follows from [seed, tr
 that are finished; so a search in one process that is killed and started again ends with the same trials.
 """
 
-import math
 import os
 import warnings
 from contextlib import closing, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from npreslstm.errors import DivergedError, InputError
-from npreslstm.experiments.crossval import FoldTask, fold_seed, run_fold
+from npreslstm.experiments.crossval import FoldTask, run_fold
 from npreslstm.experiments.journal import lock_folder, settle_config, write_json
+from npreslstm.experiments.plan import fold_seed
 from npreslstm.experiments.store import corpus_digest
 from npreslstm.files import sweep
 from npreslstm.parallel import check_cluster, run_all
@@ -28,77 +28,6 @@ STARTUP_TRIALS = 10  # drawn at random before TPE has something to go by
 PRUNING_TRIALS = 5  # complete before others are stopped early
 IMPORTANCE_TRIALS = 5  # complete before importances are computed
 LOCK_SECONDS = 10  # that nobody holds the lock of the journal, unless killed
-
-
-class Range(NamedTuple):
-    """Values of one field: from `low` to `high`, evenly or by logarithm; or one of `choices`."""
-
-    low: float = 0.0
-    high: float = 0.0
-    log: bool = False
-    choices: tuple = ()
-
-
-PAPER_RANGES = {  # Krasnoproshin & Vashkevich 2026
-    "lr": Range(3e-5, 2e-4, log=True),
-    "weight_decay": Range(2e-5, 2e-2, log=True),
-    "dropout": Range(0.1, 0.5),
-    "period": Range(choices=(1, 2, 3, 5, 10)),
-    "batch_size": Range(choices=(8, 16, 32, 64)),
-}
-DEFAULT_RANGES = {
-    "lr": Range(5e-4, 5e-3, log=True),
-    "weight_decay": Range(1e-2, 1.0, log=True),
-    "dropout": Range(0.2, 0.7),
-    "batch_size": Range(choices=(16, 32, 64)),
-    "label_smoothing": Range(0.0, 0.2),
-    "mixup": Range(0.0, 1.0),
-    "noise": Range(0.0, 0.6),
-    "offset": Range(0.0, 0.6),
-    "warp": Range(0.0, 0.25),
-    "crop": Range(0.0, 0.4),
-}
-
-
-def parse_ranges(texts, recipe):
-    """{field: Range} of texts such as ``lr=1e-4:1e-2:log``, ``dropout=0.1:0.5`` and ``batch_size=8,16,32``.
-
-    Raises
-    ------
-    InputError
-        If a field is not a number of the recipe, or a range makes no sense.
-    """
-    kinds = {
-        field.name: type(getattr(recipe, field.name)) for field in fields(Recipe) if field.name != "trim_db"
-    }
-    found = {}
-    for text in texts:
-        name, _, values = text.partition("=")
-        if kinds.get(name) not in (int, float):
-            numbers = ", ".join(name for name, kind in kinds.items() if kind in (int, float))
-            raise InputError(f"range {text!r} is not of a number of the recipe; expected one of {numbers}")
-        try:
-            found[name] = _parse_values(values, kinds[name])
-            for value in found[name].choices or found[name][:2]:
-                replace(recipe, **{name: value})
-        except ValueError as error:
-            raise InputError(
-                f"range {text!r}: expected LOW:HIGH, LOW:HIGH:log or values with commas ({error})"
-            ) from None
-    return found
-
-
-def _parse_values(text, kind):
-    if ":" not in text:
-        return Range(choices=tuple(kind(value) for value in text.split(",")))
-    low, high, *log = text.split(":")
-    if (
-        log not in ([], ["log"])
-        or not -math.inf < kind(low) < kind(high) < math.inf
-        or (log and kind(low) <= 0)
-    ):
-        raise ValueError("the low end comes first, both are finite, and above 0 for log")
-    return Range(kind(low), kind(high), bool(log))
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,17 +98,9 @@ def search(
     folder = os.path.abspath(folder)
     digest = corpus_digest(plan.dataset)
     with lock_folder(folder):
-        settle_config(
-            folder, plan.config(digest) | {"ranges": {name: list(values) for name, values in ranges.items()}}
-        )
-        os.makedirs(os.path.join(folder, "snapshots"), exist_ok=True)
-        for name in ("", "snapshots"):
-            sweep(os.path.join(folder, name))
-        storage, name = (
-            (storage, _shared_name(folder, digest))
-            if storage
-            else (os.path.join(folder, "study.log"), "npreslstm")
-        )
+        _settle_folder(folder, plan.config(digest), ranges)
+        name = _shared_name(folder, digest) if storage else "npreslstm"
+        storage = storage or os.path.join(folder, "study.log")
         study = _open_study(storage, name, plan.recipe)
         _check_trials(study, ranges, storage)
         if dask:
@@ -188,11 +109,8 @@ def search(
         store = plan.store(cache, digest, workers, on_clip)
         while len(study.trials) < trials:
             study.ask()
-        tasks = [
-            _task(plan, ranges, storage, study, trial, store, folder)
-            for trial in study.trials
-            if not trial.state.is_finished()
-        ]
+        left = [trial for trial in study.trials if not trial.state.is_finished()]
+        tasks = [_task(plan, ranges, storage, study, trial, store, folder) for trial in left]
         with closing(run_all(run_trial, tasks, workers, dask)) as results:
             for task, _ in results:
                 done = finished_trials(study)
@@ -200,6 +118,14 @@ def search(
                 if on_trial:
                     on_trial(next(trial for trial in done if trial.number == task.number), done)
     return finished_trials(study), _importances(study)
+
+
+def _settle_folder(folder, config, ranges):
+    """Write config.json, or find that it is of this search, and remove what an interruption has left."""
+    settle_config(folder, config | {"ranges": {name: list(values) for name, values in ranges.items()}})
+    os.makedirs(os.path.join(folder, "snapshots"), exist_ok=True)
+    for name in ("", "snapshots"):
+        sweep(os.path.join(folder, name))
 
 
 def _shared_name(folder, digest):

@@ -2,8 +2,8 @@
 copied to each.
 
 rows.npy      (all frames of all variants of all clips, D) float32
-about.json    everything else, with digests of the rows and of itself; written last, so that the folder is complete
-              once it is there
+about.json    everything else, with digests of the rows and of itself; written last, so that the folder is
+              complete once it is there
 """
 
 import hashlib
@@ -20,13 +20,13 @@ from npreslstm.formats.npy import map_npy
 from npreslstm.formats.plain_data import misfit, read_json
 from npreslstm.training.conditioned import VERSION as CONDITIONED_VERSION
 from npreslstm.training.conditioned import digest_of
-from npreslstm.training.fit import Examples, prepare_examples
+from npreslstm.training.examples import Examples, prepare_examples
 from npreslstm.training.inspection import warn_of_silence
 
 STORE_VERSION = 2  # raised whenever the files or their meaning change
 ABOUT = {
-    "name": str, "config": dict, "classes": [str], "clips": [str], "labels": [int], "speakers": [str], "lengths": [[int]],
-    "rows": str, "seal": str,
+    "name": str, "config": dict, "classes": [str], "clips": [str], "labels": [int], "speakers": [str],
+    "lengths": [[int]], "rows": str, "seal": str,
 }  # fmt: skip
 
 

@@ -14,14 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from npreslstm.checkpoint import Checkpoint, load_checkpoint
 from npreslstm.errors import InputError
-from npreslstm.experiments.crossval import pooled
 from npreslstm.experiments.packed import open_results
+from npreslstm.experiments.summary import pooled
 from npreslstm.formats.plain_data import differences
 from npreslstm.schema import ModelConfig
+from npreslstm.training.ancestors import chosen_by
+from npreslstm.training.batches import predict
 from npreslstm.training.calibration import calibrated, fit_temperature, log_probabilities, temperature_scores
-from npreslstm.training.fit import Examples, Split, chosen_by, fit
+from npreslstm.training.examples import Examples, Split
+from npreslstm.training.fit import fit
 from npreslstm.training.recipe import Recipe
-from npreslstm.training.trainer import predict
 
 
 class Heard(NamedTuple):

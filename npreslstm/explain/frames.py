@@ -1,7 +1,7 @@
-"""What the features of a clip are made of, frame by frame: for the clip as it is, louder, or without its ends.
+"""What a clip's features are made of, frame by frame: as it is, louder, or without its ends.
 
-The log-mel bands are kept without the floors of the features, so that the features can be had again of the same
-sound at another level, exactly: a gain adds the same to each band, before the floors.
+The log-mel bands are kept without the floors of the features, so that the features can be had again of the
+same sound at another level, exactly: a gain adds the same to each band, before the floors.
 
 Letters: n samples, T frames, D features.
 """

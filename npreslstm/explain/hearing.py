@@ -10,9 +10,11 @@ import warnings
 import numpy as np
 
 from npreslstm.audio.features import prepare_signal
-from npreslstm.audio.reader import open_audio, read_blocks, source_name
+from npreslstm.audio.oddities import FAINTEST, oddity
+from npreslstm.audio.reader import open_audio, read_blocks
 from npreslstm.audio.resampling import resample
 from npreslstm.audio.signal import trim_bounds, trim_energies
+from npreslstm.audio.sources import source_name
 from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
 from npreslstm.explain.frames import Cut, Frames, cuts_of, features_of, frames_of
@@ -20,7 +22,7 @@ from npreslstm.layers.activations import softmax
 from npreslstm.layers.batchnorm import batchnorm_frozen
 from npreslstm.layers.dense import linear_forward
 from npreslstm.model import ModelCache, ResLSTM
-from npreslstm.recognizer import FAINTEST, RecognitionWarning, Recognizer, _oddity
+from npreslstm.recognizer import RecognitionWarning, Recognizer
 
 LONGEST = 30.0  # seconds: more is no picture that anybody could read
 PLAYED = 16000  # Hz
@@ -171,6 +173,28 @@ def hear(
     return Hearing(checkpoint=checkpoint, **clip, **_run(samples, checkpoint))
 
 
+def hear_nothing(weights: str | os.PathLike | Checkpoint | None = None) -> Hearing:
+    """As `hear`, of half a second of silence: what a page shows that waits for a voice.
+
+    Examples
+    --------
+    >>> hear_nothing("mcu").x.shape
+    (16, 46)
+    """
+    checkpoint = Recognizer(weights).checkpoint
+    samples = np.zeros(checkpoint.features.sample_rate // 2, np.float32)
+    clip = {
+        "name": "silence",
+        "weights": _weights_name(weights),
+        "start": 0.0,
+        "duration": len(samples) / checkpoint.features.sample_rate,
+        "sound": np.zeros(PLAYED // 2, np.float32),
+        "samples": samples,
+        "note": "",
+    }
+    return Hearing(checkpoint=checkpoint, **clip, **_run(samples, checkpoint))
+
+
 def _run(samples, checkpoint):
     """What the network hears of a clip's samples, and what it computes: fields of `Hearing`."""
     config = checkpoint.features
@@ -240,10 +264,10 @@ def _middles(T, config):
 
 def _note(name, samples, config):
     """What is odd about the clip, in words and as a warning."""
-    oddity = _oddity(samples, config)
-    if oddity is None:
+    odd = oddity(samples, config)
+    if odd is None:
         return ""
-    note = f"{name} is {oddity}: the label means little"
+    note = f"{name} is {odd}: the label means little"
     warnings.warn(note, RecognitionWarning, stacklevel=3)  # of who called `hear`
     return note
 

@@ -8,9 +8,13 @@ import numpy as np
 
 from npreslstm import __version__
 from npreslstm.assets import package_folder
+from npreslstm.audio.config import FeatureConfig
+from npreslstm.checkpoint import Checkpoint
+from npreslstm.errors import InputError
 from npreslstm.explain.frames import floor_of
 from npreslstm.explain.hearing import PLAYED, Hearing
 from npreslstm.explain.tags import tagged_lines
+from npreslstm.listening import streamed
 
 SCRIPTS = (
     "engine.js",
@@ -36,19 +40,41 @@ SCRIPTS = (
     "tour.js",
     "main.js",
 )  # in the order in which they are read
+LIVE_SCRIPTS = ("ears.js", "live.js")
 MU = 255.0
 
+# What a page that listens has and others have not, by its place in index.html.
+LIVE = {
+    "LISTENING-POLICY": " 'wasm-unsafe-eval' data:; worker-src data:",
+    "LISTEN-BUTTON": """\
+  <button id="listen" class="main">&#9679; Listen</button>
+  <span id="hearing" hidden><meter id="level" min="0" max="60" aria-label="level of the microphone"></meter>
+    <span id="heard" class="dim"></span></span>
+""",
+    "LISTEN-WORDS": """\
+  <p>Press Listen and speak: each utterance is drawn while it lasts, and then shown here as a clip.
+    Nothing leaves this machine: the page computes everything itself, and may load or send nothing.</p>
+""",
+}
 
-def explain_page(heard: Hearing) -> str:
+
+def explain_page(heard: Hearing, live: bool = False) -> str:
     """The page of a clip: HTML that needs nothing but a browser.
 
     Parameters
     ----------
     heard : Hearing
+    live : bool
+        Whether it can listen to the microphone, too.
 
     Returns
     -------
     str
+
+    Raises
+    ------
+    InputError
+        If it is to listen, and its features are not those of ``FeatureConfig.named("mcu")``.
 
     Examples
     --------
@@ -58,10 +84,19 @@ def explain_page(heard: Hearing) -> str:
     >>> html[:15], len(html) < 480_000
     ('<!doctype html>', True)
     """
-    header, blob = page_data(heard)
+    header, blob = page_data(heard, live)
+    scripts = [f'<script id="{name}">\n{_read(name)}</script>' for name in SCRIPTS]
+    if live:
+        check_live(heard.checkpoint)
+        worklet = f'<script id="worklet.js" type="text/plain">\n{_read("worklet.js")}</script>'
+        scripts[-1:-1] = [
+            worklet,
+            *(f'<script id="{name}">\n{_read(name)}</script>' for name in LIVE_SCRIPTS),
+        ]
     parts = {
         "STYLE": _read("style.css"),
-        "SCRIPTS": "\n".join(f'<script id="{name}">\n{_read(name)}</script>' for name in SCRIPTS),
+        **{name: text if live else "" for name, text in LIVE.items()},
+        "SCRIPTS": "\n".join(scripts),
         "HEADER": json.dumps(header, ensure_ascii=True).replace("<", "\\u003c"),
         "DATA": base64.b64encode(zlib.compress(blob, 9)).decode("ascii"),
     }
@@ -72,13 +107,26 @@ def explain_page(heard: Hearing) -> str:
     return html
 
 
-def page_data(heard: Hearing) -> tuple[dict, bytes]:
+def check_live(checkpoint: Checkpoint) -> None:
+    """Raise InputError unless a page can listen with these weights: its ears hear one kind of features."""
+    if streamed(checkpoint.features) != FeatureConfig.named("mcu"):
+        raise InputError(
+            "the weights' features are causal, but not those that a page can listen with; expected those of"
+            " the weights robust and mcu"
+        )
+
+
+def page_data(heard: Hearing, live: bool = False) -> tuple[dict, bytes]:
     """What the page is told: a header for JSON, and all arrays one after the other.
 
     The header's ``arrays`` says where each begins, its shape and type. Of an array, the first bytes of all
     numbers come first, then their second ones, and so on: zlib makes more of them.
     """
-    arrays, tensors = _arrays(heard), {}
+    arrays, tensors, header = _arrays(heard), {}, _header(heard)
+    if live:
+        ears = (package_folder() / "explain" / "page" / "ears.wasm").read_bytes()
+        header["live"] = {"bytes": len(ears)}
+        arrays["ears"] = np.frombuffer(ears + bytes(-len(ears) % 4), "<i4")
     for name, tensor in heard.checkpoint.state.items():
         if np.ndim(tensor):
             tensors[name] = np.asarray(tensor)
@@ -88,7 +136,7 @@ def page_data(heard: Hearing) -> tuple[dict, bytes]:
         array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
         index[name] = {"at": len(blob), "shape": array.shape, "type": array.dtype.name}
         blob += array.reshape(-1, 1).view(np.uint8).T.tobytes()
-    return {**_header(heard), "tensors": list(tensors), "arrays": index}, bytes(blob)
+    return {**header, "tensors": list(tensors), "arrays": index}, bytes(blob)
 
 
 def mu_law(sound: np.ndarray) -> np.ndarray:

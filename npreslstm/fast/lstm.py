@@ -9,8 +9,8 @@ The equations and their tags are those of `layers.lstm`. `lstm_forward` runs the
 - What enters the gates of a frame is one row z = [x, 1, h before], so that (L1) is one product, a = W z with
   W = [W_ih, b_ih + b_hh, W_hh], and all weight gradients of the layer are one product too, taken a piece of
   the rows at a time.
-- `lstm_frames` takes a stretch through its frames. There the gates of a frame are blocks (4, n, H), in the order
-  o, i, f, g.
+- `lstm_frames` takes a stretch through its frames. There the gates of a frame are blocks (4, n, H), in the
+  order o, i, f, g.
 - `lstm_backward` computes the local derivatives of all frames at once; what remains for each frame is the
   chain rule through time.
 

@@ -14,7 +14,7 @@ so the clips that are still running at frame t are one contiguous block, its fir
 before, and every product over all frames is one matrix product. No layer that works on packed rows can see
 padding.
 
-Successive frames of the same n clips make a stretch: its rows are a dense (frames, n, ...) array by themselves.
+Successive frames of the same n clips make a stretch: its rows alone are a dense (frames, n, ...) array.
 """
 
 from typing import NamedTuple

@@ -4,10 +4,10 @@ A pickle is a program for a stack machine, and Python's own machine lets that pr
 anything. This one knows 31 of the 68 opcodes, imports nothing and calls nothing but the constructors it is
 given. It works in two passes over the program:
 
-1. the whole program is decoded without executing anything: an unknown opcode, a name outside the vocabulary, a truncated operand or
-   too many opcodes refuse the file;
-2. the opcodes are executed; each costs a bounded amount of memory, since only constructors can make something large, and those
-   have budgets of their own.
+1. the whole program is decoded without executing anything: an unknown opcode, a name outside the vocabulary,
+   a truncated operand or too many opcodes refuse the file;
+2. the opcodes are executed; each costs a bounded amount of memory, since only constructors can make something
+   large, and those have budgets of their own.
 
 Last, `plain_data.check_plain` walks what was built: cycles, deep nesting and structures that are small only
 because they share parts with themselves ("billion laughs") are refused, so that whoever walks the result
@@ -313,9 +313,10 @@ _OPCODES = {  # byte: (action, decoder of the operand or None, the operand if th
 }
 
 _REFUSED = {  # names for the message; any other opcode is shown as its number
-    ord("P"): "PERSID", ord("i"): "INST", ord("o"): "OBJ", 0x81: "NEWOBJ", 0x92: "NEWOBJ_EX", 0x93: "STACK_GLOBAL",
-    0x82: "EXT1", 0x83: "EXT2", 0x84: "EXT4", 0x80: "PROTO", 0x8B: "LONG4", 0x94: "MEMOIZE", 0x95: "FRAME", ord("2"): "DUP",
-    ord("0"): "POP", ord("1"): "POP_MARK", ord("p"): "PUT", ord("g"): "GET",
+    ord("P"): "PERSID", ord("i"): "INST", ord("o"): "OBJ", 0x81: "NEWOBJ", 0x92: "NEWOBJ_EX",
+    0x93: "STACK_GLOBAL", 0x82: "EXT1", 0x83: "EXT2", 0x84: "EXT4", 0x80: "PROTO", 0x8B: "LONG4",
+    0x94: "MEMOIZE", 0x95: "FRAME", ord("2"): "DUP", ord("0"): "POP", ord("1"): "POP_MARK", ord("p"): "PUT",
+    ord("g"): "GET",
 }  # fmt: skip
 
 

@@ -1,8 +1,10 @@
 """The weights of one LSTM layer in other frameworks' layouts, to and from those of torch.nn.LSTM.
 
-    torch.nn.LSTM   weight_ih_l0 (4H, D), weight_hh_l0 (4H, H), bias_ih_l0 (4H,), bias_hh_l0 (4H,)          gates i, f, g, o
-    Keras LSTM      kernel (D, 4H), recurrent_kernel (H, 4H), bias (4H,)                                    gates i, f, c, o; c is g
-    ONNX LSTM       W (directions, 4H, D), R (directions, 4H, H), B (directions, 8H): Wb, then Rb           gates i, o, f, c
+    torch.nn.LSTM   gates i, f, g, o             weight_ih_l0 (4H, D), weight_hh_l0 (4H, H),
+                                                 bias_ih_l0 (4H,), bias_hh_l0 (4H,)
+    Keras LSTM      gates i, f, c, o; c is g     kernel (D, 4H), recurrent_kernel (H, 4H), bias (4H,)
+    ONNX LSTM       gates i, o, f, c             W (directions, 4H, D), R (directions, 4H, H),
+                                                 B (directions, 8H): Wb, then Rb
 
 Source: keras.layers.LSTM and Bidirectional (Keras 3), operator LSTM of ONNX (since version 14),
 torch.nn.LSTM.

@@ -27,10 +27,12 @@ _MAGIC = b"\x93NUMPY"
 _LENGTH = {(1, 0): "<H", (2, 0): "<I", (3, 0): "<I"}  # of the header, by the version of the format
 _TYPE = re.compile(r"[<>|=](b1|[iu][1248]|f[248]|c8|c16|U[1-9]\d{0,6})")
 _FIELD = re.compile(
-    r"""\s*(['"])(descr|fortran_order|shape)\1\s*:\s*(['"][^'"]*['"]|True|False|\([\d\s,]*\))\s*(?:,|(?=\s*\}))"""
+    r"""\s*(['"])(descr|fortran_order|shape)\1\s*:"""
+    r"""\s*(['"][^'"]*['"]|True|False|\([\d\s,]*\))\s*(?:,|(?=\s*\}))"""
 )
 _BROKEN = (
-    zipfile.BadZipFile, zlib.error, struct.error, ValueError, LookupError, ArithmeticError, TypeError, EOFError, OSError,
+    zipfile.BadZipFile, zlib.error, struct.error, ValueError, LookupError, ArithmeticError, TypeError,
+    EOFError, OSError,
     RuntimeError,  # encrypted, or (NotImplementedError) of a later version of zip
 )  # fmt: skip
 

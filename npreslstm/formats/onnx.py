@@ -43,8 +43,8 @@ def export_onnx(checkpoint, path):
     graph = _Graph(onnx)
     _network(graph, checkpoint)
     model = onnx.helper.make_model(
-        graph.finish(checkpoint.config), opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
-        producer_name="npreslstm", producer_version=__version__,
+        graph.finish(checkpoint.config), opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION, producer_name="npreslstm", producer_version=__version__,
     )  # fmt: skip
     onnx.helper.set_model_props(model, {"npreslstm": json.dumps(_metadata(checkpoint))})
     onnx.checker.check_model(model, full_check=True)

@@ -66,47 +66,53 @@ def check_plain(value, leaves, limit):
     InputError
         If it holds other types, contains itself, nests too deep or is too large.
     """
-    being_visited, done = set(), {}  # done: id -> (bytes written out in full, height)
+    _Measure(leaves, limit).of(value, 0)
+    return value
 
-    def measure(node, depth):
+
+class _Measure:
+    """Bytes of a tree written out in full, and its height; each shared part is measured once."""
+
+    def __init__(self, leaves, limit):
+        self._leaves, self._limit = leaves, limit
+        self._being_visited, self._done = set(), {}  # done: id -> (bytes written out in full, height)
+
+    def of(self, node, depth):
         kind = type(node)
         if kind in _SCALARS:
             return 0, 0
-        if kind in (str, bytes) or kind in leaves:
-            return node.nbytes if kind in leaves else len(node), 0
+        if kind in (str, bytes) or kind in self._leaves:
+            return node.nbytes if kind in self._leaves else len(node), 0
         if kind not in (dict, list, tuple, set):
             raise InputError(
                 f"the file holds {str(node):.80} as a value; expected tensors and plain data: save the state"
                 " dict alone"
             )
-        if id(node) in being_visited:
+        if id(node) in self._being_visited:
             raise InputError("the pickle builds a structure that contains itself; expected a tree")
-        if id(node) not in done:
-            being_visited.add(id(node))
-            done[id(node)] = measure_items(node, depth)
-            being_visited.discard(id(node))
-        if depth + done[id(node)][1] > MAX_DEPTH:
+        if id(node) not in self._done:
+            self._being_visited.add(id(node))
+            self._done[id(node)] = self._of_items(node, depth)
+            self._being_visited.discard(id(node))
+        if depth + self._done[id(node)][1] > MAX_DEPTH:
             raise InputError(f"the pickle nests deeper than {MAX_DEPTH} levels; save the state dict alone")
-        return done[id(node)]
+        return self._done[id(node)]
 
-    def measure_items(node, depth):
+    def _of_items(self, node, depth):
         if depth >= MAX_DEPTH:
             return 0, 1  # one level too many: refused by the caller
         items = [*node.keys(), *node.values()] if type(node) is dict else node
         size, height = 8 * len(items), 0
         for item in items:
             if type(item) not in _SCALARS:
-                item_size, item_height = measure(item, depth + 1)
+                item_size, item_height = self.of(item, depth + 1)
                 size, height = size + item_size, max(height, item_height + 1)
-        if size > limit:
+        if size > self._limit:
             raise InputError(
-                f"the pickle builds a structure of more than {limit} bytes out of shared parts: the file was"
-                " made to do harm"
+                f"the pickle builds a structure of more than {self._limit} bytes out of shared parts: the"
+                " file was made to do harm"
             )
         return size, height
-
-    measure(value, 0)
-    return value
 
 
 def parse_json(text):

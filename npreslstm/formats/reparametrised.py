@@ -16,7 +16,8 @@ from npreslstm.errors import InputError
 
 _PARAMETRIZATION = re.compile(r"(?P<module>.*\.)?parametrizations\.(?P<name>[^.]+)\.(?P<part>.+)")
 _QUANTISED = re.compile(
-    r"_packed_params|_all_weight_values|(^|[._])(fake_quant|activation_post_process|observer|zero_point|qweight|qzeros|SCB|absmax)"
+    r"_packed_params|_all_weight_values"
+    r"|(^|[._])(fake_quant|activation_post_process|observer|zero_point|qweight|qzeros|SCB|absmax)"
 )
 
 

@@ -9,7 +9,8 @@ from npreslstm.formats.state_dicts import widen_bfloat16, writable_arrays
 # the format's dtype names -> NumPy dtype of the stored, little-endian bytes; BF16 is widened after
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?",
-    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",
+    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2",
+    "U8": "u1",
 }  # fmt: skip
 _WRITABLE = {np.dtype(code).name for name, code in _DTYPES.items() if name != "BF16"}
 

@@ -21,16 +21,18 @@ _HARM = "the file is damaged or was made to do harm"
 
 # name in torch -> NumPy dtype of the stored bytes
 DTYPES = {
-    "float64": "f8", "float32": "f4", "float16": "f2", "bfloat16": "u2", "complex64": "c8", "complex128": "c16", "bool": "?",
-    "uint8": "u1", "int8": "i1", "int16": "i2", "int32": "i4", "int64": "i8", "uint16": "u2", "uint32": "u4", "uint64": "u8",
+    "float64": "f8", "float32": "f4", "float16": "f2", "bfloat16": "u2", "complex64": "c8",
+    "complex128": "c16", "bool": "?", "uint8": "u1", "int8": "i1", "int16": "i2", "int32": "i4",
+    "int64": "i8", "uint16": "u2", "uint32": "u4", "uint64": "u8",
 }  # fmt: skip
 
 # storage class -> dtype of its elements
 STORAGES = {
     "torch.DoubleStorage": "float64", "torch.FloatStorage": "float32", "torch.HalfStorage": "float16",
-    "torch.BFloat16Storage": "bfloat16", "torch.ComplexFloatStorage": "complex64", "torch.ComplexDoubleStorage": "complex128",
-    "torch.BoolStorage": "bool", "torch.ByteStorage": "uint8", "torch.CharStorage": "int8", "torch.ShortStorage": "int16",
-    "torch.IntStorage": "int32", "torch.LongStorage": "int64", "torch.storage.UntypedStorage": "uint8",
+    "torch.BFloat16Storage": "bfloat16", "torch.ComplexFloatStorage": "complex64",
+    "torch.ComplexDoubleStorage": "complex128", "torch.BoolStorage": "bool", "torch.ByteStorage": "uint8",
+    "torch.CharStorage": "int8", "torch.ShortStorage": "int16", "torch.IntStorage": "int32",
+    "torch.LongStorage": "int64", "torch.storage.UntypedStorage": "uint8",
 }  # fmt: skip
 
 _TENSOR_TYPES = ("torch.Tensor", "torch.nn.parameter.Parameter")

@@ -4,11 +4,11 @@ tables.
 Every function here has a twin in ``c/npr_int8.c`` that gives the same bits. Arrays are int64, in which no
 value that occurs can overflow; where C uses 32 bits, the values fit. ``Qn`` means a value in units of 2^-n.
 
-    round_shift(v, s) = floor(v / 2^s + 1/2)                                     (F1)   half goes up, for both signs
-    requantize(v, M, s) = round_shift(v M, s)                                    (F2)   one rounding only
-    tanh(a), a in Q15: 513 entries over [0, 8], linear between them, odd         (F3)   saturates beyond 8
-    2^f, f in Q16 over [0, 1): 65 entries, linear between them                   (F4)
-    softmax(l), l in Q16: 2^e over their sum, e = (l - max l) log2(e), in Q15    (F5)   from (F4); 0 beyond 16
+    round_shift(v, s) = floor(v / 2^s + 1/2)                                (F1)  half goes up, for both signs
+    requantize(v, M, s) = round_shift(v M, s)                               (F2)  one rounding only
+    tanh(a), a in Q15: 513 entries over [0, 8], linear between them, odd    (F3)  saturates beyond 8
+    2^f, f in Q16 over [0, 1): 65 entries, linear between them              (F4)
+    softmax(l), l in Q16: 2^e over their sum, e = (l - max l) log2(e), Q15  (F5)  from (F4); 0 beyond 16
 """
 
 import numpy as np

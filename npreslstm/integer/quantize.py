@@ -16,12 +16,14 @@ h is shifted into the unit of the sum over x, both end in one 32-bit accumulator
 Attention keeps, of the scores e in Q16 of base-2 logarithms with integer parts E and fractions F, the largest
 E so far, for the first frame its own:
 
-    e = saturate32(requantize(v . h))       E = floor(e)      F = e - E                   (Q7)   64-bit sum
+    e = saturate32(requantize(v . h))       E = floor(e)      F = e - E                   (Q7)
     m' = max(m, E)      total, weighted <- round_shift(total, m' - m), ... weighted       (Q8)
     w = round_shift(2^F, m' - E)            Q24                                           (Q9)
     total <- total + w        weighted <- weighted + w h      Q24, Q39                    (Q10)
     context = floor(weighted / total + 1/2)                   Q15                         (Q11)
-    logits = saturate32(requantize(W context) + b)            Q16                         (Q12)  int16 weights, 64-bit sum
+    logits = saturate32(requantize(W context) + b)            Q16                         (Q12)
+
+The sums in (Q7) and (Q12) have 64 bits, and W in (Q12) has 16.
 
 Letters: N clips, T frames, D inputs, H hidden, C classes.
 """
@@ -286,12 +288,12 @@ def _quantize_lstm(lstm, x_bits, c_bits):
 
 
 def _gate_multiplier(unit_x):
-    """M of (Q2), (4H,) int32: the upper word of a product is all that is needed, since every row has one shift."""
+    """M of (Q2), (4H,) int32: only the upper word of a product is needed, since every row has one shift."""
     M, s = fp.multiplier(unit_x * 2.0**15)
     if s.min() < 25:
         raise InputError(
-            f"row {s.argmin()} of an LSTM has a unit of {unit_x.max():.2g}, for its weights are large; expected less"
-            f" than {2.0**-16:.2g} for int8: export it as float32"
+            f"row {s.argmin()} of an LSTM has a unit of {unit_x.max():.2g}, for its weights are large;"
+            f" expected less than {2.0**-16:.2g} for int8: export it as float32"
         )
     return fp.round_shift(M << 7, s - 25).astype(np.int32)  # exact up to s = GATE_SHIFT
 

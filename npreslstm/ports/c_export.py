@@ -1,9 +1,9 @@
 """`export_c`: a folder of C99 that computes what a checkpoint's model computes, with the proof to go with it.
 
 The hand-written sources of ``ports/c`` are copied: the library (``src/``), its self-test (``extras/``),
-examples, and what Arduino, PlatformIO, ESP-IDF, Zephyr and CMake read. Generated are the sizes (``npr_sizes.h``), the
-weights (``npr_weights.c``), vectors for the self-test (``npr_vectors.[ch]``) and a README; every one of them
-names the weights by their SHA-256.
+examples, and what Arduino, PlatformIO, ESP-IDF, Zephyr and CMake read. Generated are the sizes
+(``npr_sizes.h``), the weights (``npr_weights.c``), vectors for the self-test (``npr_vectors.[ch]``) and a
+README; every one of them names the weights by their SHA-256.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from npreslstm.files import atomic_write
 from npreslstm.folding import fold, halve_sigmoids
 from npreslstm.integer import fixed_point
 from npreslstm.integer.quantize import QuantizedModel
-from npreslstm.ports import c_blob, c_integer, c_readme, c_tables, c_text, c_vectors
+from npreslstm.ports import c_blob, c_integer, c_pack, c_readme, c_tables, c_text, c_vectors
 
 SOURCES = package_folder() / "ports" / "c"
 # Read by make, CMake and ESP-IDF, Arduino, PlatformIO, Zephyr.
@@ -48,6 +48,7 @@ BLOB_EXAMPLES = ("esp32_i2s", "linux_alsa")
 NAME = re.compile(
     "(?<![A-Za-z0-9_])(lib|-D|-l|CONFIG_|)(npr|NPR)(?![A-Za-z0-9])"
 )  # what begins with the prefix
+NUMBERS = "npr_weights.c", "npr_vectors.c"  # the weights, and what they compute
 LIST = "exported.txt"  # names of the exported files
 FORMAT = 2  # NPR_FORMAT in npr.h
 
@@ -112,7 +113,12 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float", 
     examples = _examples(weights) if "npr_stream.h" in library else ()
     for name in (*PACKAGING, *(f"src/{name}" for name in library), *_names("extras"), *examples):
         files[name] = (SOURCES / name).read_text(encoding="utf-8")
-    files = {_prefixed(name, prefix): _filled(content, prefix) for name, content in files.items()}
+    package = "npreslstm" if prefix == "npr" else f"npreslstm_{prefix}"
+    licence = c_readme.package_licence(checkpoint)
+    files = {
+        _prefixed(name, prefix): _filled(content, prefix, package, licence) for name, content in files.items()
+    }
+    files[c_pack.file_name(package)] = c_pack.description(package, files)
     return _write(folder, files)
 
 
@@ -131,12 +137,13 @@ def _examples(weights):
     return names if weights == "c" else [name for name in names if name.split("/")[1] in BLOB_EXAMPLES]
 
 
-def _filled(content, prefix):
-    """A file with the package's name and version, and with the prefix."""
+def _filled(content, prefix, package, licence):
+    """A file with the package's name, version and licence, and with the prefix."""
     if isinstance(content, bytes):
         return content
-    name = "npreslstm" if prefix == "npr" else f"npreslstm_{prefix}"
-    return _prefixed(content.replace("@VERSION@", __version__).replace("@NAME@", name), prefix)
+    for mark, text in (("@VERSION@", __version__), ("@NAME@", package), ("@LICENCE@", licence)):
+        content = content.replace(mark, text)
+    return _prefixed(content, prefix)
 
 
 def _prefixed(text, prefix):
@@ -196,8 +203,8 @@ def _frontend_sources(features, integer):
 
 
 def generated_files(checkpoint, type, integer=False, where="c"):
-    """{file name: text or bytes} of what is generated for a model, with the integer frontend or that of floats;
-    `where` its weights are: 'c' or 'blob'.
+    """{file name: text or bytes} of what is generated for a model, with the integer frontend or that of
+    floats; `where` its weights are: 'c' or 'blob'.
     """
     tables = c_integer if integer else c_tables
     folded = halve_sigmoids(fold(checkpoint.config, checkpoint.state))
@@ -219,7 +226,6 @@ def generated_files(checkpoint, type, integer=False, where="c"):
         ledger |= tables.ledger(checkpoint.features)
     if c_tables.has_stream(checkpoint.features):
         bodies["src/npr_filters.c"] = c_tables.filters()
-    head = c_readme.notice(checkpoint, type)
     prose = {
         "README.md": c_readme.readme(checkpoint, type, weights.crc, ledger, where, integer),
         "LICENSE": c_readme.licence(),
@@ -229,7 +235,11 @@ def generated_files(checkpoint, type, integer=False, where="c"):
         if where == "blob"
         else {}
     )
-    return {name: head + body for name, body in bodies.items()} | prose | blob
+    headed = {
+        name: c_readme.notice(checkpoint, type, name.endswith(NUMBERS)) + body
+        for name, body in bodies.items()
+    }
+    return headed | prose | blob
 
 
 def _statistics(checkpoint, quantized):

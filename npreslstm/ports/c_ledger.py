@@ -1,4 +1,6 @@
-"""What an exported folder costs on an emulated Cortex-M: bytes of flash and RAM, instructions."""
+"""What an exported folder costs on an emulated Cortex-M or RISC-V core: bytes of flash and RAM,
+instructions.
+"""
 
 import os
 import re
@@ -6,7 +8,16 @@ import subprocess
 
 from npreslstm.errors import InputError
 
-CORES = {"m0": "Cortex-M0", "m3": "Cortex-M3", "m4f": "Cortex-M4F", "m7": "Cortex-M7", "m55": "Cortex-M55"}
+CORES = {
+    "m0": "Cortex-M0",
+    "v6m": "Cortex-M0",  # its code, on a board with more memory
+    "m3": "Cortex-M3",
+    "m4f": "Cortex-M4F",
+    "m7": "Cortex-M7",
+    "m55": "Cortex-M55",
+    "rv32imc": "RV32IMC",
+    "rv32imafc": "RV32IMAFC",
+}
 COLUMNS = {
     "core": "core",
     "type": "type",
@@ -48,7 +59,7 @@ def measure(folder, core, type):
     ----------
     folder : str or os.PathLike
         As `export_c` writes it, with a streaming frontend.
-    core : {'m0', 'm3', 'm4f', 'm7', 'm55'}
+    core : {'m0', 'v6m', 'm3', 'm4f', 'm7', 'm55', 'rv32imc', 'rv32imafc'}
     type : {'float32', 'int8'}
         What was exported.
 

@@ -85,9 +85,13 @@ class CLibrary:
     ...     files = export_c(load_checkpoint("mcu"), folder, "float32")
     ...     library = CLibrary(build(folder, cflags="-O1").parent)
     >>> pcm = np.zeros(16000, np.int16)
-    >>> for row in library.features(pcm):
-    ...     library.push(library.normalise(row))
+    >>> frames = np.array([library.normalise(row) for row in library.features(pcm)])
+    >>> library.push(frames[:10])
+    >>> library.push(frames[10:])
     >>> probabilities, label = library.result()
+    >>> logits, context = library.logits()
+    >>> bool((library.infer(frames) == logits).all())  # which begins anew
+    True
     >>> probabilities.shape, bool(library.activity(pcm).any())
     ((8,), False)
     """
@@ -146,7 +150,7 @@ class CLibrary:
         return logits, context
 
     def result(self) -> tuple[Array, int]:
-        """``npr_result``: (probabilities (C,), number of the largest); of the integer frontend uint16 in Q15."""
+        """``npr_result``: (probabilities (C,), number of the largest); of the integer frontend in Q15."""
         probabilities, label = np.empty(self.sizes["NPR_CLASSES"], self.probability), ctypes.c_size_t()
         self.call("npr_result", probabilities, len(probabilities), ctypes.byref(label))
         return probabilities, label.value

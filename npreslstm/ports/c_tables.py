@@ -60,7 +60,7 @@ def has_activity(config):
 
 
 def has_stream(config):
-    """Whether ``npr_stream`` goes with the frontend: it has the gate, and a frame for each of the gate's decisions."""
+    """Whether ``npr_stream`` goes with the frontend: it has the gate, and a frame for each decision."""
     return config is not None and has_activity(config) and config.hop_length == activity.HOP
 
 

@@ -90,8 +90,8 @@ def sound(config):
 
 
 def noise_as_loud_as(loudness):
-    """int16 samples, a hop for each number of `loudness`, by a linear congruential generator that the self-test has as
-    well.
+    """int16 samples, a hop for each number of `loudness`, by a linear congruential generator that the
+    self-test has as well.
     """
     noise, state = np.empty((len(loudness), activity.HOP), np.int64), SEED
     for k in range(noise.size):
@@ -122,8 +122,8 @@ def stream_vectors(checkpoint, arithmetic):
     Returns
     -------
     dict
-        spoken (hops,) int32; events (E, 3) int32, the kind, hop and label of each; chances (E, C), their probabilities;
-        noise (RATE_SAMPLES,) int16; from_44100 and from_48000 int16, the same at 16 kHz.
+        spoken (hops,) int32; events (E, 3) int32, the kind, hop and label of each; chances (E, C), their
+        probabilities; noise (RATE_SAMPLES,) int16; from_44100 and from_48000 int16, the same at 16 kHz.
     """
     ear = Listener(checkpoint, activity.SAMPLE_RATE, arithmetic)
     events = [*ear.push(noise_as_loud_as(SPOKEN)), *ear.finish()]

@@ -32,18 +32,22 @@ FORMAT, VERSION = "npreslstm vectors", 1
 WEIGHTS, MANIFEST = "weights.npz", "manifest.json"
 REMEDY = "export the vectors again"
 ABOUT = {  # of a manifest, see `misfit`
-    "format": str, "version": int, "weights": {"sha256": str}, "cases": ({str: dict}, [str]), "files": {str: str},
+    "format": str, "version": int, "weights": {"sha256": str}, "cases": ({str: dict}, [str]),
+    "files": {str: str},
 }  # fmt: skip
 MOST_CASES = 100
 # allowed when this package computes a folder again; another NumPy or processor achieves 1e-12
 RECOMPUTED = 1e-10
 SMALLEST = 8 * float(np.finfo(np.float32).eps)
 MEANINGS = {
-    "power": "power spectrum of each frame", "mel_db": "mel bands in dB, not below the floor", "tuning": "deviation from A440, in pitch classes",
-    "features": "MFCC, then chroma", "input": "z-scored features", "i": "input gate", "f": "forget gate", "g": "cell candidate", "o": "output gate",
-    "c": "cell state", "h": "hidden state", "residual": "input plus hidden state", "normalised": "after the batch norm of frames",
-    "score": "of attention", "weight": "of attention, adds up to 1 over a clip", "context": "sum of weight times hidden state",
-    "context_normalised": "after the batch norm of contexts", "logit": "before softmax", "probability": "after softmax",
+    "power": "power spectrum of each frame", "mel_db": "mel bands in dB, not below the floor",
+    "tuning": "deviation from A440, in pitch classes", "features": "MFCC, then chroma",
+    "input": "z-scored features", "i": "input gate", "f": "forget gate", "g": "cell candidate",
+    "o": "output gate", "c": "cell state", "h": "hidden state", "residual": "input plus hidden state",
+    "normalised": "after the batch norm of frames", "score": "of attention",
+    "weight": "of attention, adds up to 1 over a clip", "context": "sum of weight times hidden state",
+    "context_normalised": "after the batch norm of contexts", "logit": "before softmax",
+    "probability": "after softmax",
 }  # fmt: skip
 
 
@@ -289,9 +293,11 @@ def _c_header(name, stored, checkpoint):
     guard, clips = prefix.upper() + "_H", len(stored["lengths"])
     lines = [
         f"/* Golden vectors by npreslstm {__version__}: case {name}. Weights: SHA-256 {checkpoint.sha256}",
-        " * Tensors of several clips have the frames of the first clip, then those of the second, and so on. */",
+        " * Tensors of several clips have the frames of the first clip, then those of the second,"
+        " and so on. */",
         f"#ifndef {guard}", f"#define {guard}", "", "#include <stdint.h>", "",
-        f"#define {prefix.upper()}_CLIPS {clips}", f"#define {prefix.upper()}_FRAMES {stored['input'].shape[1]}", "",
+        f"#define {prefix.upper()}_CLIPS {clips}",
+        f"#define {prefix.upper()}_FRAMES {stored['input'].shape[1]}", "",
     ]  # fmt: skip
     for key, array in stored.items():
         flat = array.astype(np.int32) if key == "lengths" else array

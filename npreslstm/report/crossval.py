@@ -58,6 +58,15 @@ def _what(config, summary, seconds):
             f"each clip heard at the speeds {', '.join(f'{speed:g}' for speed in config['heard at'])}, the"
             " probabilities averaged"
         )
+    lines += _reservations(recipe, scored)
+    for run, done in summary["unfinished"]:
+        lines.append(f"run {run} is left out: {done} of {len(folds)} folds are done")
+    return "\n".join(map(printable, lines))
+
+
+def _reservations(recipe, scored):
+    """What keeps the figures from being honest, a line each."""
+    lines = []
     if recipe["statistics"] == "all":
         lines.append(
             "the features' mean and standard deviation are of all speakers, scored ones included: not an"
@@ -65,9 +74,7 @@ def _what(config, summary, seconds):
         )
     if recipe["keep"] == "best" and scored == "validation":
         lines.append("the epoch is chosen on the speakers that are scored: the figures are too high")
-    for run, done in summary["unfinished"]:
-        lines.append(f"run {run} is left out: {done} of {len(folds)} folds are done")
-    return "\n".join(map(printable, lines))
+    return lines
 
 
 def _scores(summary):

@@ -27,37 +27,43 @@ Recall of each class on the held-out speakers:
 {recalls}
 
 ## The same recipe on all 24 speakers
-Five folds, each actor scored by networks that have not heard them, cross-validated from other seeds than the files':
+Five folds, each actor scored by networks that have not heard them, cross-validated from other seeds than the
+files':
 
 {crossval}
 
-`npreslstm crossval --report docs/results/NAME` recomputes this; docs/notebook/ says how the recipe was chosen. The five held-out
-actors of the files are one of the folds, so a file's own figure is one draw among those of fold 0.
+`npreslstm crossval --report docs/results/NAME` recomputes this; docs/notebook/ says how the recipe was
+chosen. The five held-out actors of the files are one of the folds, so a file's own figure is one draw among
+those of fold 0.
 
 ## What they are
-ResLSTM-SA with 64 hidden units (46,772 parameters, float32), trained by this package's own NumPy code on RAVDESS speech
-(Livingstone & Russo 2018, PLoS ONE 13(5): e0196391): 1,440 clips of 24 professional actors, 12 female and 12 male, who speak
-two English sentences in eight emotions. `robust.npz` has also heard clips of nEMO and EmoSpeech. `npreslstm info NAME` prints
-everything that a file holds: sizes, feature configuration, statistics, classes, speakers, recipe and scores.
+ResLSTM-SA with 64 hidden units (46,772 parameters, float32), trained by this package's own NumPy code on
+RAVDESS speech (Livingstone & Russo 2018, PLoS ONE 13(5): e0196391): 1,440 clips of 24 professional actors, 12
+female and 12 male, who speak two English sentences in eight emotions. `robust.npz` has also heard clips of
+nEMO and EmoSpeech. `npreslstm info NAME` prints everything that a file holds: sizes, feature configuration,
+statistics, classes, speakers, recipe and scores.
 
 ## How they were made
 {commands}
 
-The recipe is the default of `npreslstm.training.recipe.Recipe`{changes}.{teachers}{starts} The speakers that were held out had no part in
-training or in the feature statistics, and there is no choice of an epoch: the weights are the moving average at the last one.
-docs/notebook/recipe.md says how the recipe was decided on, and that the other speakers alone decide alike. The numbers above are
-those of the very files; `tests/test_weights.py` computes them again where the corpus is at hand. The same code on the same
-machine makes the same bits; where sums are taken in another order, training ends with other weights, as different as those of
-another seed.
+The recipe is the default of `npreslstm.training.recipe.Recipe`{changes}.{teachers}{starts} The speakers that
+were held out had no part in training or in the feature statistics, and there is no choice of an epoch: the
+weights are the moving average at the last one. docs/notebook/recipe.md says how the recipe was decided on,
+and that the other speakers alone decide alike. The numbers above are those of the very files;
+`tests/test_weights.py` computes them again where the corpus is at hand. The same code on the same machine
+makes the same bits; where sums are taken in another order, training ends with other weights, as different as
+those of another seed.
 
 ## Licence
-RAVDESS is CC BY-NC-SA 4.0. Weights trained on it are offered under the same terms: attribution, no commercial use, share
-alike. The code is MIT.{terms}
+RAVDESS is CC BY-NC-SA 4.0. Weights trained on it are offered under the same terms: attribution, no commercial
+use, share alike. The code is MIT.{terms}
 
 ## Limits of use
-- Acted emotion, two sentences, North American English: expect much less on spontaneous speech and in other languages.
-- `mcu.npz` and `paper.npz` know studio sound at the corpus's level alone. `robust.npz` is for the recordings that people have;
-  docs/accuracy.md has the figures of all three for levels, silence, noise, rooms, telephones and codecs.
+- Acted emotion, two sentences, North American English: expect much less on spontaneous speech and in other
+  languages.
+- `mcu.npz` and `paper.npz` know studio sound at the corpus's level alone. `robust.npz` is for the
+  recordings that people have; docs/accuracy.md has the figures of all three for levels, silence, noise,
+  rooms, telephones and codecs.
 - {errors} of the held-out clips are labelled wrongly, and {probabilities}.
 - What a voice sounds like is not what a person feels. Do not use this to judge people.
 """

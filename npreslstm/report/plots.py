@@ -117,6 +117,22 @@ def reliability_figure(found, title=""):
     return figure
 
 
+def _draw_components(axes, vectors, labels, classes):
+    """The two first principal components of vectors (N, D), in the colour of each one's class."""
+    points, explained = principal_components(vectors)
+    style = {"s": 20, "alpha": 0.75, "linewidths": 0}
+    for k, label in enumerate(classes):
+        marker = MARKERS[k % len(MARKERS)]
+        axes.scatter(*points[labels == k].T, color=_colour(k), marker=marker, label=label, **style)
+    axes.set(
+        xlabel=f"component 1 ({100 * explained[0]:.0f} %)",
+        ylabel=f"component 2 ({100 * explained[1]:.0f} %)",
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
 def embedding_figure(averages, contexts, labels, classes):
     """The two first principal components of averaged features (N, D) and of the model's context vectors (N,
     H), side by side.
@@ -129,30 +145,9 @@ def embedding_figure(averages, contexts, labels, classes):
     for axes, name, vectors in zip(
         panels, ("averaged features", "context vectors of the model"), (averages, contexts)
     ):
-        points, explained = principal_components(vectors)
-        for k, label in enumerate(classes):
-            of = labels == k
-            axes.scatter(
-                *points[of].T,
-                s=20,
-                alpha=0.75,
-                linewidths=0,
-                color=_colour(k),
-                marker=MARKERS[k % len(MARKERS)],
-                label=label,
-            )
-        axes.set_title(
-            f"{name}\n{100 * share_between(vectors, labels):.0f} % of their variance lies between the"
-            " classes",
-            fontsize=11,
-        )
-        axes.set(
-            xlabel=f"component 1 ({100 * explained[0]:.0f} %)",
-            ylabel=f"component 2 ({100 * explained[1]:.0f} %)",
-        )
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.set_xticks([])
-        axes.set_yticks([])
+        _draw_components(axes, vectors, labels, classes)
+        between = 100 * share_between(vectors, labels)
+        axes.set_title(f"{name}\n{between:.0f} % of their variance lies between the classes", fontsize=11)
     figure.legend(
         *panels[0].get_legend_handles_labels(),
         loc="outside lower center",

@@ -23,9 +23,12 @@ EXPLAINED = (
 
 _FRAMES = ("clip", "frame", "unit")
 _AXES = {  # of tensors that are not (clips, frames, units), by the last part of their name
-    "h_n": ("layer", "clip", "unit"), "c_n": ("layer", "clip", "unit"), "score": ("clip", "frame"), "weight": ("clip", "frame"),
-    "context": ("clip", "unit"), "context_normalised": ("clip", "unit"), "logit": ("clip", "class"), "probability": ("clip", "class"),
-    "power": ("frame", "bin"), "mel_db": ("frame", "band"), "features": ("frame", "column"), "tuning": ("clip",),
+    "h_n": ("layer", "clip", "unit"), "c_n": ("layer", "clip", "unit"), "score": ("clip", "frame"),
+    "weight": ("clip", "frame"),
+    "context": ("clip", "unit"), "context_normalised": ("clip", "unit"), "logit": ("clip", "class"),
+    "probability": ("clip", "class"),
+    "power": ("frame", "bin"), "mel_db": ("frame", "band"), "features": ("frame", "column"),
+    "tuning": ("clip",),
 }  # fmt: skip
 
 

@@ -38,7 +38,8 @@ def trace(
         In the order of computation, zero past a clip's length:
 
         ``input`` (N, T, D)
-        ``lstm1.l0.i``, ``.f``, ``.g``, ``.o``, ``.c``, ``.h`` (N, T, H)    gates, cell and hidden state; for every layer
+        ``lstm1.l0.i``, ``.f``, ``.g``, ``.o``, ``.c``, ``.h`` (N, T, H)
+            gates, cell and hidden state; for every layer
         ``residual``, ``normalised`` (N, T, D)    after (R1), and after the batch norm; not in LSTM-SA
         ``lstm2.l0.i`` ... ``.h`` (N, T, H)    ``lstm.l0.i`` in LSTM-SA
         ``score``, ``weight`` (N, T)    of attention

@@ -5,8 +5,10 @@ The model needs none of this. It is here because people cross-check recurrent la
 under the names of torch.nn.LSTM's state_dict, and how many layers and directions there are is read off the
 names.
 
-    weight_ih_l{k}  (4H, D), or (4H, directions * H) for k > 0        weight_hh_l{k}  (4H, H)
-    bias_ih_l{k}, bias_hh_l{k}  (4H,), left out by bias=False         ..._reverse     the same for the backward direction
+    weight_ih_l{k}  (4H, D), or (4H, directions * H) for k > 0
+    weight_hh_l{k}  (4H, H)
+    bias_ih_l{k}, bias_hh_l{k}  (4H,), left out by bias=False
+    ..._reverse     the same for the backward direction
 
 The backward direction of a clip runs from its own last frame to its first, whatever the padding. With packed
 rows that is a permutation of rows before the layer and the same one after it, since reversing twice changes

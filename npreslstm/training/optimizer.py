@@ -1,6 +1,6 @@
 """Adam and its schedules, on one flat vector of parameters.
 
-    g <- g + lambda p                                             (O1)   Adam: weight decay coupled to the gradient (L2)
+    g <- g + lambda p                                             (O1)   Adam: decay is in the gradient (L2)
     m <- beta1 m + (1 - beta1) g        v <- beta2 v + (1 - beta2) g^2     (O2)
     p <- p - lr lambda p                                          (O3)   AdamW: weight decay by itself
     p <- p - lr (m / (1 - beta1^k)) / (sqrt(v / (1 - beta2^k)) + eps)      (O4)   in step k

@@ -28,8 +28,8 @@ class Recipe:
     clip_norm : float
         Longest gradient; 0 leaves all as they are.
     dropout : float
-        Before the last layer, while this recipe trains. It replaces `ModelConfig.dropout` of the network, which
-        records the value that it was trained with.
+        Before the last layer, while this recipe trains. It replaces `ModelConfig.dropout` of the network,
+        which records the value that it was trained with.
     label_smoothing : float
     ema : float
         Decay of the moving average of the weights that is kept; 0 keeps the weights themselves.
@@ -107,6 +107,12 @@ class Recipe:
     trim_db: float | None = 30.0
 
     def __post_init__(self):
+        self._check_choices()
+        self._check_counts()
+        self._check_numbers()
+        check_speeds(self.speeds)
+
+    def _check_choices(self):
         choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "padding": ("masked", "original")}
         choices |= {
             "prior": ("uniform", "training"),
@@ -116,18 +122,17 @@ class Recipe:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(allowed)}")
-        masks = ("time_masks", "longest_mask", "column_masks", "widest_mask")
-        for name, least in (
-            ("epochs", 1),
-            ("batch_size", 2),
-            ("period", 1),
-            ("conditions", 0),
-            *((name, 0) for name in masks),
-        ):
+
+    def _check_counts(self):
+        smallest = {"epochs": 1, "batch_size": 2, "period": 1, "conditions": 0}
+        smallest |= {"time_masks": 0, "longest_mask": 0, "column_masks": 0, "widest_mask": 0}
+        for name, least in smallest.items():
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; expected an integer of at least {least}")
             if getattr(self, name) > LARGEST:
                 raise InputError(f"{name} is {shown(getattr(self, name))}; expected at most {LARGEST}")
+
+    def _check_numbers(self):
         for name in ("dropout", "label_smoothing", "ema", "crop"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a share in [0, 1)")
@@ -143,7 +148,6 @@ class Recipe:
             raise InputError(f"warp is {self.warp}; expected a share in [0, 0.5)")
         if self.trim_db is not None and not 0 < self.trim_db < math.inf:
             raise InputError(f"trim_db is {self.trim_db}; expected above 0 and finite, or None")
-        check_speeds(self.speeds)
 
     def to_dict(self):
         """All fields, as plain values for JSON; without those of LATER that are off, so that work of earlier
@@ -192,9 +196,10 @@ SYNTHETIC = Recipe(
 # values it was run with are not published but for the weight decay (of 32 and 64 hidden units); the others
 # lie in its search ranges.
 ORIGINAL = Recipe(
-    epochs=100, batch_size=16, optimizer="adam", lr=2e-4, weight_decay=1.6e-3, schedule="warm-restarts", period=10, floor=0.01,
-    clip_norm=0.0, dropout=0.3, label_smoothing=0.0, ema=0.0, speeds=(1.0,), noise=0.0, offset=0.0, crop=0.0, time_masks=0,
-    mixup=0.0, prior="training", padding="original", keep="best", statistics="all", trim_db=None,
+    epochs=100, batch_size=16, optimizer="adam", lr=2e-4, weight_decay=1.6e-3, schedule="warm-restarts",
+    period=10, floor=0.01, clip_norm=0.0, dropout=0.3, label_smoothing=0.0, ema=0.0, speeds=(1.0,), noise=0.0,
+    offset=0.0, crop=0.0, time_masks=0, mixup=0.0, prior="training", padding="original", keep="best",
+    statistics="all", trim_db=None,
 )  # fmt: skip
 RECIPES = {"default": Recipe(), "student": STUDENT, "robust": ROBUST, "original": ORIGINAL}
 

@@ -4,14 +4,12 @@ machine.
 
 import json
 import os
-import time
 import zlib
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
-from npreslstm.errors import DivergedError, InputError, SnapshotError
+from npreslstm.errors import InputError, SnapshotError
 from npreslstm.files import atomic_write
 from npreslstm.formats.npy import read_npz
 from npreslstm.formats.plain_data import parse_json
@@ -20,48 +18,11 @@ from npreslstm.layers.loss import cross_entropy, one_hot
 from npreslstm.memory import keep_freed_memory
 from npreslstm.model import ResLSTM
 from npreslstm.training import augment
-from npreslstm.training.metrics import confusion_matrix, uar
+from npreslstm.training.batches import make_batches, pad
 from npreslstm.training.optimizer import Adam, clip_gradient, learning_rate
+from npreslstm.training.priors import anchor, class_log_prior, class_priors, smoothed_targets
+from npreslstm.training.snapshot import checksum, other_run, require
 from npreslstm.training.vocal_tract import warp_cepstra
-
-
-class Epoch(NamedTuple):
-    """What is reported after an epoch; `uar` is None without validation clips."""
-
-    epoch: int
-    epochs: int
-    loss: float
-    uar: float | None
-    seconds_left: float
-
-
-def make_batches(order, size):
-    """Cut clip numbers into batches of `size`; a last batch of one clip, whose statistics would mean nothing,
-    joins the one before.
-    """
-    batches = [order[start : start + size] for start in range(0, len(order), size)]
-    if len(batches) > 1 and len(batches[-1]) == 1:
-        batches[-2:] = [np.concatenate(batches[-2:])]
-    return batches
-
-
-def pad(clips, dtype=np.float32):
-    """Clips [(T_n, D)] as a batch: x (N, T, D), zero past each end, and lengths (N,)."""
-    lengths = np.array([len(frames) for frames in clips])
-    x = np.zeros((len(clips), lengths.max(), clips[0].shape[1]), dtype=dtype)
-    for row, frames in zip(x, clips):
-        row[: len(frames)] = frames
-    return x, lengths
-
-
-def predict(model, clips, padding="masked", batch_size=64):
-    """Logits (N, C) of z-scored clips [(T_n, D)], computed in batches of similar length."""
-    logits = np.empty((len(clips), model.config.num_classes), dtype=model.dtype)
-    order = np.argsort([len(frames) for frames in clips], kind="stable")
-    for start in range(0, len(order), batch_size):
-        batch = order[start : start + batch_size]
-        logits[batch] = model.infer(*pad([clips[n] for n in batch], model.dtype), padding)[0]
-    return logits
 
 
 class Trainer:
@@ -128,18 +89,19 @@ class Trainer:
             self.model.load_state_dict(start.state_dict())
         self.opinions = opinions
         self.corpora = np.zeros(len(clips), int) if corpora is None else np.asarray(corpora)
-        self.priors = None if heard is None else class_priors(self.labels, self.corpora, heard, recipe.prior)
-        corrected = recipe.prior == "uniform" and heard is None  # of several corpora the loss itself does it
-        self.log_prior = (
-            _log_prior(self.labels, config.num_classes)
-            if corrected
-            else np.zeros(config.num_classes, np.float32)
-        )
+        self._set_priors(heard)
         self.gradient = np.empty_like(self.model.vector)
         self.optimizer = Adam(len(self.model.vector), recipe.weight_decay, recipe.optimizer == "adamw")
         self.average = ResLSTM(self.model.config)
         self.average.load_state_dict(self.model.state_dict())
         self.epoch, self.history = 0, []
+
+    def _set_priors(self, heard):
+        prior, C = self.recipe.prior, self.model.config.num_classes
+        self.priors = None if heard is None else class_priors(self.labels, self.corpora, heard, prior)
+        self.log_prior = np.zeros(C, np.float32)
+        if prior == "uniform" and heard is None:  # of several corpora the loss itself does it
+            self.log_prior = class_log_prior(self.labels, C)
 
     def run_epoch(self):
         """Train one epoch; returns the mean loss."""
@@ -200,10 +162,10 @@ class Trainer:
         priors = None
         if self.priors is not None:
             priors = self.priors[self.corpora[batch]]
-            targets = _smoothed(self.labels[batch], priors, recipe.label_smoothing)
+            targets = smoothed_targets(self.labels[batch], priors, recipe.label_smoothing)
         if self.opinions is not None:
             log_prior = self.log_prior if priors is None else np.log(priors)
-            _anchor(targets, softmax(self.opinions[batch] + log_prior), recipe.anchor)
+            anchor(targets, softmax(self.opinions[batch] + log_prior), recipe.anchor)
         if recipe.mixup:
             x, targets, priors = augment.mixup(x, targets, recipe.mixup, rng, priors)
         if recipe.noise:
@@ -270,14 +232,14 @@ class Trainer:
         except InputError as error:
             raise SnapshotError(f"{os.fspath(path)} is damaged ({error}): delete it") from None
         if identity != self._identity():
-            raise _other_run(path)
+            raise other_run(path)
         expected = {
             f"{prefix}/{name}": tensor
             for prefix in ("model", "average")
             for name, tensor in self.model.tensors.items()
         }
         expected |= {"m": self.optimizer.m, "v": self.optimizer.v, "epoch": np.int64(0), "steps": np.int64(0)}
-        _require(path, arrays, expected | {"history": np.empty((np.size(arrays.get("history", 0)) // 2, 2))})
+        require(path, arrays, expected | {"history": np.empty((np.size(arrays.get("history", 0)) // 2, 2))})
         if not len(arrays["history"]) == arrays["epoch"] <= self.recipe.epochs or arrays["steps"] < 0:
             raise SnapshotError(f"{os.fspath(path)} is damaged (its epochs contradict each other): delete it")
         for model, prefix in ((self.model, "model/"), (self.average, "average/")):
@@ -294,10 +256,10 @@ class Trainer:
         return arrays
 
     def _identity(self):
-        clips = _checksum(variant for clip in self.clips for variant in clip)
+        clips = checksum(variant for clip in self.clips for variant in clip)
         teachers = [zlib.crc32(teacher.vector) for teacher in self.teachers]
         several = [] if self.priors is None else [self.corpora.tolist(), self.priors.tolist()]
-        several += [] if self.opinions is None else [_checksum([self.opinions])]
+        several += [] if self.opinions is None else [checksum([self.opinions])]
         return [
             self.recipe.to_dict(),
             self.model.config.to_dict(),
@@ -307,180 +269,3 @@ class Trainer:
             teachers,
             *several,
         ]
-
-
-def train(trainer, validation=None, on_epoch=None, snapshot=None, snapshot_seconds=30.0):
-    """Run a trainer to the end of its recipe.
-
-    Parameters
-    ----------
-    trainer : Trainer
-    validation : (clips, labels), optional
-        Z-scored clips [(T, D)] of other speakers, scored after every epoch.
-    on_epoch : callable, optional
-        Called with an `Epoch`.
-    snapshot : path, optional
-        State file: continued from if it is there, written every `snapshot_seconds` and after the last epoch.
-        For the caller to delete once the result is safe.
-
-    Returns
-    -------
-    ResLSTM
-        The averaged weights of the last epoch, or of the best one on the validation speakers, for the
-        recipe's prior.
-
-    Raises
-    ------
-    DivergedError
-        If the loss is no finite number any more.
-    SnapshotError
-        If the state file is damaged or of another run.
-    InputError
-        If there is nobody to choose an epoch by.
-    """
-    recipe, best = trainer.recipe, _Best(trainer.average)
-    if recipe.keep == "best" and validation is None:
-        raise InputError("keep is 'best' without validation speakers; expected some to choose the epoch by")
-    watched = 0 if validation is None else _checksum([*validation[0], np.asarray(validation[1])])
-    if snapshot and os.path.isfile(snapshot):
-        arrays = trainer.restore(snapshot)
-        _require(snapshot, arrays, {"watched": np.int64(0)})
-        if arrays.pop("watched") != watched:
-            raise _other_run(snapshot)
-        best.restore(snapshot, arrays)
-    started, first, saved = time.monotonic(), trainer.epoch, time.monotonic()
-    while trainer.epoch < recipe.epochs:
-        loss = trainer.run_epoch()
-        if not np.isfinite(loss):
-            raise DivergedError(
-                f"the loss is {loss} in epoch {trainer.epoch}; expected a finite number: take a lower lr than"
-                f" {recipe.lr:g}"
-            )
-        score = _score(trainer, validation)
-        trainer.history.append((loss, np.nan if score is None else score))
-        if recipe.keep == "last" or score > best.uar:
-            best = _Best(trainer.average, score)
-        now = time.monotonic()
-        if on_epoch:
-            on_epoch(
-                Epoch(
-                    trainer.epoch,
-                    recipe.epochs,
-                    loss,
-                    score,
-                    (now - started) / (trainer.epoch - first) * (recipe.epochs - trainer.epoch),
-                )
-            )
-        if snapshot and (now - saved > snapshot_seconds or trainer.epoch == recipe.epochs):
-            trainer.save(snapshot, watched=watched, **best.arrays())
-            saved = now
-    model = ResLSTM(trainer.model.config)
-    model.load_state_dict(best.state)
-    model.tensors["fc.bias"] -= trainer.log_prior
-    return model
-
-
-def _checksum(arrays):
-    """CRC-32 of the shapes and numbers of some arrays."""
-    checksum = 0
-    for array in arrays:
-        checksum = zlib.crc32(np.ascontiguousarray(array), zlib.crc32(repr(array.shape).encode(), checksum))
-    return checksum
-
-
-def _require(path, arrays, expected):
-    """Raise SnapshotError unless `arrays` has all of `expected`, of the same shapes and types."""
-    for name, like in expected.items():
-        found = arrays.get(name)
-        if found is None or found.shape != like.shape or found.dtype.kind != like.dtype.kind:
-            raise SnapshotError(
-                f"{os.fspath(path)} is damaged ({name} is missing, or not what it should be): delete it"
-            )
-
-
-def _other_run(path):
-    return SnapshotError(
-        f"{path} is the state of a different run, or of an earlier version; delete it, or train with the same"
-        " data, recipe and seed"
-    )
-
-
-class _Best:
-    """The weights to keep so far, and their validation UAR."""
-
-    def __init__(self, model, score=None):
-        self.state, self.uar = model.state_dict(), -1.0 if score is None else score
-
-    def arrays(self):
-        return {"best/" + name: tensor for name, tensor in self.state.items()} | {
-            "best_uar": np.float64(self.uar)
-        }
-
-    def restore(self, path, arrays):
-        _require(
-            path,
-            arrays,
-            {"best_uar": np.float64(0)} | {"best/" + name: tensor for name, tensor in self.state.items()},
-        )
-        self.uar = float(arrays.pop("best_uar"))
-        self.state = {name: arrays["best/" + name] for name in self.state}
-
-
-def _log_prior(labels, C):
-    """Logarithms of the shares of the classes (C,) float32, less their mean; a class without clips counts as
-    one of a single clip.
-    """
-    logarithms = np.log(np.maximum(np.bincount(labels, minlength=C), 1))
-    return (logarithms - logarithms.mean()).astype(np.float32)
-
-
-RAREST = 1e-30  # prior of a class that a corpus lacks: its logarithm is finite, and the class has no say
-
-
-def class_priors(labels, corpora, heard, prior):
-    """How frequent the classes are in each of several corpora, for the loss.
-
-    The loss of a clip of corpus k is the cross-entropy of softmax(logits + log prior_k) (Menon et al. 2021).
-    So the logits themselves are for classes that are all alike, whatever each corpus has many of; and a class
-    that a corpus lacks, of which its clips say nothing, is left out of its softmax.
-
-    Parameters
-    ----------
-    labels, corpora : (N,) int arrays
-    heard : (K, C) bool array
-        Whether corpus k has clips of a class.
-    prior : {'uniform', 'training'}
-        'training': classes that a corpus has count alike in its prior, so that the logits keep the shares of
-        the clips.
-
-    Returns
-    -------
-    (K, C) float32 array
-        At least RAREST.
-    """
-    counts = np.zeros(heard.shape)
-    np.add.at(counts, (corpora, labels), 1)
-    counts = np.where(heard, np.maximum(counts, 1) if prior == "uniform" else 1, 0)
-    return np.maximum(counts / counts.sum(axis=1, keepdims=True), RAREST).astype(np.float32)
-
-
-def _smoothed(labels, priors, smoothing):
-    """Targets (N, C) that spread the share `smoothing` evenly over the classes that a clip's corpus has."""
-    possible = priors > RAREST
-    targets = possible * (smoothing / possible.sum(axis=1, keepdims=True))
-    targets[np.arange(len(labels)), labels] += 1 - smoothing
-    return targets.astype(np.float32)
-
-
-def _anchor(targets, said, share):
-    """Move targets (N, C) by a share towards other ones (N, C), in place; rows of NaN have no say."""
-    known = ~np.isnan(said).any(axis=1)
-    targets[known] += np.float32(share) * (said[known] - targets[known])
-
-
-def _score(trainer, validation):
-    if validation is None:
-        return None
-    clips, labels = validation
-    predicted = (predict(trainer.average, clips, trainer.recipe.padding) - trainer.log_prior).argmax(axis=1)
-    return uar(confusion_matrix(labels, predicted, len(trainer.log_prior)))

@@ -4,14 +4,14 @@ A vocal tract that is longer by a factor alpha has its resonances at 1 / alpha o
 log-mel spectrum L of such a voice is read off the given one at other frequencies, L'(f) = L(w(f)) with
 (Jaitly & Hinton 2013)
 
-    w(f) = alpha f                                                     up to a knee                        (V1)
-         = a straight line from there to the upper end, which stays    above it
+    w(f) = alpha f                                                    up to a knee                        (V1)
+         = a straight line from there to the upper end, which stays   above it
 
 Between bands L is interpolated, so that it is multiplied by a matrix W. MFCC are m = C^T L with the
 orthonormal cosine basis C, and what they hold of L is its smooth part, C m. So the MFCC of the other voice
 are
 
-    m' = C^T W C m                                                                                         (V2)
+    m' = C^T W C m                                                                                        (V2)
 
 one small matrix for each alpha (Pitz & Ney 2005), here for z-scored MFCC. Letters: B mel bands, K cepstral
 coefficients.

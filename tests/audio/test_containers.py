@@ -117,8 +117,10 @@ class TestEveryFormat:
 
 
 @pytest.mark.parametrize(
-    "kind, subtype", [("WAV", "PCM_16"), ("WAVEX", "FLOAT"), ("AIFF", "PCM_24"), ("AU", "PCM_16"), ("CAF", "PCM_16"), ("FLAC", "PCM_16")]
-    + [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("W64", "PCM_16"), ("RF64", "PCM_16"), ("NIST", "PCM_16"), ("SVX", "PCM_16")]
+    "kind, subtype", [("WAV", "PCM_16"), ("WAVEX", "FLOAT"), ("AIFF", "PCM_24"), ("AU", "PCM_16"), ("CAF",
+    "PCM_16"), ("FLAC", "PCM_16")]
+    + [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("W64", "PCM_16"), ("RF64", "PCM_16"),
+    ("NIST", "PCM_16"), ("SVX", "PCM_16")]
 )  # fmt: skip
 def test_joined_files_are_read_one_after_the_other(kind, subtype):
     first, second = encode(kind, subtype), encode(kind, subtype, voice(0.4, seed=1))

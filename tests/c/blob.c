@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Opens damaged files of weights, to be built with -fsanitize=address,undefined: npr_blob FILE TIMES SEED.
  * Memory is exactly as large as told. What is opened although it was damaged and sealed again must be fit to
  * be run. */
@@ -20,7 +21,7 @@ static void damage(unsigned char *data, size_t bytes) {
         data[at] = draw(3) ? (unsigned char)(data[at] ^ (1u << draw(8))) : (unsigned char)draw(256);
     }
     if (bytes < 20 || draw(4) == 0) { return; }
-    const uint32_t crc = npr_crc(0, data + 20, bytes - 20), all = (uint32_t)bytes;
+    const uint32_t crc = npr_crc(0, data + 20, bytes - 20, 1), all = (uint32_t)bytes;
     memcpy(data + 16, &crc, sizeof crc);
     if (draw(2)) { memcpy(data + 12, &all, sizeof all); }
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A thread writes, the main one reads: to be built with -fsanitize=thread. The first ring is fed with
  * patience and loses nothing; the second with none, and every sample that was not heard is told. */
 #define _POSIX_C_SOURCE 200809L

@@ -15,7 +15,8 @@ from npreslstm.experiments.evaluate import choose_speakers, seen_speakers
 from npreslstm.experiments.journal import Journal, Predictions
 from npreslstm.experiments.protocol import TABLES, make_folds
 from npreslstm.report.model_card import TERMS, model_card
-from npreslstm.training.dataset import RAVDESS, Clip, Dataset, load_dataset, merge
+from npreslstm.training.dataset import RAVDESS, Clip, Dataset, load_dataset
+from npreslstm.training.merging import merge
 
 FEW = [
     "--features",

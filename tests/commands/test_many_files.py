@@ -1,4 +1,5 @@
-"""Any number of files: rows as they are done, OUT.partial, --resume, lists of files, workers that are lost."""
+"""Any number of files: rows as they are done, OUT.partial, --resume, lists of files, workers that are
+lost."""
 
 import contextlib
 import io

@@ -1,8 +1,10 @@
 """The commands and examples of the README and of the docs, run, with what they print compared."""
 
 import doctest
+import io
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from npreslstm.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ["README.md", "docs/conditions.md"]
+PAGES = ["README.md", "docs/conditions.md", "docs/listen.md"]
 NUMBER = re.compile(r"\d+\.\d+")
 
 
@@ -40,6 +42,10 @@ def test_there_are_examples():
 @pytest.mark.parametrize("page, command, output", EXAMPLES, ids=[command for _, command, _ in EXAMPLES])
 def test_commands_print_what_the_page_says(page, command, output, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
+    command, _, source = command.partition(" < ")
+    if source:
+        content = io.BytesIO((ROOT / source).read_bytes())
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
     status = main(shlex.split(command)[1:])
     assert status == 0
     assert_same_print(capsys.readouterr().out.rstrip("\n"), output.rstrip("\n"))

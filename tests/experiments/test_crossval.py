@@ -27,10 +27,12 @@ from npreslstm.cli import main
 from npreslstm.errors import InputError
 from npreslstm.experiments import crossval as cv
 from npreslstm.experiments.journal import Journal, lock_folder
+from npreslstm.experiments.plan import Plan, fold_seed
 from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
+from npreslstm.experiments.summary import pooled
 from npreslstm.formats.plain_data import differences
 from npreslstm.training.dataset import load_dataset
-from npreslstm.training.fit import Examples
+from npreslstm.training.examples import Examples
 from npreslstm.training.recipe import training_features
 
 
@@ -39,12 +41,12 @@ def test_every_clip_is_predicted_once_a_run_by_its_own_fold(whole, corpus):
     entries = journal.entries()
     assert list(entries) == [(run, fold) for run in range(RUNS) for fold in range(FOLDS)]
     for run in range(RUNS):
-        pooled = cv.pooled([entries[run, fold] for fold in range(FOLDS)])
-        assert sorted(pooled.files) == sorted(str(k) for k in range(24))
-        assert all("ab"[label] == "ab"[int(name) % 2] for name, label in zip(pooled.files, pooled.labels))
+        together = pooled([entries[run, fold] for fold in range(FOLDS)])
+        assert sorted(together.files) == sorted(str(k) for k in range(24))
+        assert all("ab"[label] == "ab"[int(name) % 2] for name, label in zip(together.files, together.labels))
     np.testing.assert_allclose(entries[0, 0].probabilities.sum(axis=1), 1, rtol=0, atol=1e-5)  # five decimals
     seeds = {journal.history(*key)["seed"] for key in entries}
-    assert len(seeds) == RUNS * FOLDS and cv.fold_seed(7, 0, 0) in seeds
+    assert len(seeds) == RUNS * FOLDS and fold_seed(7, 0, 0) in seeds
     assert (entries[0, 0].probabilities != entries[1, 0].probabilities).any()
     assert len(journal.history(0, 0)["loss"]) == EPOCHS and os.listdir(whole / "snapshots") == []
 
@@ -141,41 +143,6 @@ def test_the_report_follows_from_config_and_predictions_alone(whole, tmp_path, c
     os.remove(tmp_path / "predictions" / "run-01-fold-2.csv")
     assert main(["crossval", "--report", str(tmp_path)]) == 0
     assert "run 1 is left out: 2 of 3 folds are done" in capsys.readouterr().out
-
-
-def test_the_summary_by_hand():
-    config = {"classes": ["a", "b"], "folds": [{}, {}]}
-
-    def entry(names, labels, predicted):
-        speakers = np.array([name[0] for name in names])
-        return cv.Predictions(
-            tuple(names), speakers, np.array(labels), np.array(predicted), np.eye(2)[predicted]
-        )
-
-    entries = {
-        (0, 0): entry(["x1", "x2"], [0, 1], [0, 1]),
-        (0, 1): entry(["y1", "y2"], [0, 1], [1, 1]),
-        (1, 0): entry(["x1", "x2"], [0, 1], [0, 1]),
-        (1, 1): entry(["y1", "y2"], [0, 1], [0, 1]),
-        (2, 1): entry(["y1", "y2"], [0, 1], [0, 0]),
-    }
-    summary = cv.summarise(config, entries)
-    assert (summary["runs"], summary["unfinished"], summary["clips"]) == ([0, 1], [[2, 1]], 4)
-    assert summary["UAR by run"] == [0.75, 1.0] and summary["UAR"] == {
-        "mean": 0.875,
-        "std": np.std([0.75, 1.0], ddof=1),
-    }
-    assert summary["recalls"]["a"]["mean"] == 0.75 and summary["recalls"]["b"] == {"mean": 1.0, "std": 0.0}
-    assert summary["UAR by fold"] == [1.0, 0.75] and summary["confusion"] == [[3, 1], [0, 4]]
-    assert summary["UAR interval"] == [0.75, 1.0]  # twice y, twice x
-    # sure of all, wrong once of four
-    assert summary["ECE"] == {"mean": 0.125, "std": np.std([0.25, 0.0], ddof=1)}
-    np.testing.assert_allclose(summary["NLL"]["mean"], -np.log(5e-6) / 8, rtol=2e-16)
-    assert summary["ensemble UAR"] == 1.0  # the tie of y1 goes to the first class
-    assert (
-        cv.summarise(config, {key: entry for key, entry in entries.items() if key[0] == 0})["ensemble UAR"]
-        is None
-    )
 
 
 def test_a_folder_of_another_configuration_is_refused_before_any_work(corpus, whole, capsys):
@@ -355,7 +322,7 @@ def test_what_is_no_folder_of_results_is_one_line(whole, tmp_path, capsys):
 
 def test_two_processes_cannot_work_on_one_folder(corpus, whole):
     pytest.importorskip("fcntl")
-    plan = cv.Plan.make(
+    plan = Plan.make(
         load_dataset(corpus), "3", training_features("mcu"), small_model(), quick_recipe(EPOCHS), seed=7
     )
     with lock_folder(str(whole)), pytest.raises(InputError, match="another process is working on"):
@@ -367,6 +334,7 @@ RACE = """
 import os, sys, time
 from npreslstm.errors import InputError
 from npreslstm.experiments.journal import Journal, lock_folder
+from npreslstm.experiments.plan import Plan, fold_seed
 base, racer, config = sys.argv[1], sys.argv[2], {config}
 for k in range({rounds}):
     folder, ready, done = (os.path.join(base, f"{{kind}}{{k}}") for kind in ("", "ready", "done"))
@@ -389,7 +357,8 @@ def test_of_all_who_come_at_once_one_works(tmp_path):
     """Each folder is new to all: who makes its config.json, and who locks it, is decided in one step."""
     pytest.importorskip("fcntl")
     config = {
-        "data": "d", "classes": ["a"], "clips": {}, "scored speakers": [], "validation speakers": "", "seed": 0, "folds": [],
+        "data": "d", "classes": ["a"], "clips": {}, "scored speakers": [], "validation speakers": "",
+        "seed": 0, "folds": [],
         "model": {"kind": "", "hidden_size": 1}, "features": {}, "recipe": {"statistics": "", "keep": ""},
     }  # fmt: skip
     code = RACE.format(config=config, rounds=ROUNDS, racers=RACERS)

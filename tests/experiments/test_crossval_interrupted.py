@@ -14,6 +14,7 @@ from crossval_runs import EPOCHS, FOLDS, RUNS, command, finished, plan_of, quick
 from npreslstm.cli import main
 from npreslstm.experiments import crossval as cv
 from npreslstm.experiments.journal import Journal
+from npreslstm.experiments.plan import Plan
 from npreslstm.files import atomic_write
 from npreslstm.parallel import run_all
 from npreslstm.training.dataset import load_dataset
@@ -78,9 +79,9 @@ def test_a_fold_under_way_goes_on_from_its_snapshot(corpus, whole, tmp_path, mon
     task = cv._task(plan, Journal(str(tmp_path / "j"), plan.config("")), str(store), 0, 0)
     uninterrupted = cv.run_fold(replace(task, snapshot=None))
 
-    from npreslstm.training import fit, trainer
+    from npreslstm.training import fit, loop, trainer
 
-    monkeypatch.setattr(fit, "train", lambda *args: trainer.train(*args, snapshot_seconds=-1))
+    monkeypatch.setattr(fit, "train", lambda *args: loop.train(*args, snapshot_seconds=-1))
     steps = []
 
     def stop_in_the_third(self, run_epoch=trainer.Trainer.run_epoch):
@@ -214,7 +215,7 @@ def test_on_a_cluster_that_loses_a_worker_the_bits_are_the_same(corpus, whole, t
                 os.kill(processes[0], signal.SIGKILL)
 
         data = load_dataset(corpus)
-        plan = cv.Plan.make(data, "3", training_features("mcu"), small_model(), quick_recipe(EPOCHS), seed=7)
+        plan = Plan.make(data, "3", training_features("mcu"), small_model(), quick_recipe(EPOCHS), seed=7)
         cv.crossval(
             plan,
             RUNS,

@@ -55,7 +55,9 @@ def test_scores_are_those_of_the_recognizer(clips, tmp_path):
 
 
 def test_the_cache_gives_the_same_and_knows_its_conditions(clips, tmp_path):
-    run = lambda table: features_under(clips, (FEATURES,), tuple(table.values()), cache=str(tmp_path))  # noqa: E731
+    def run(table):
+        return features_under(clips, (FEATURES,), tuple(table.values()), cache=str(tmp_path))
+
     first, entries = run(SOME), set(tmp_path.iterdir())
     again = run(SOME)
     assert set(tmp_path.iterdir()) == entries and len(entries) == 12

@@ -17,7 +17,7 @@ import pytest
 from npreslstm.cli import main
 from npreslstm.errors import InputError
 from npreslstm.experiments import search
-from npreslstm.experiments.search import DEFAULT_RANGES, PAPER_RANGES, Range, parse_ranges
+from npreslstm.experiments.ranges import DEFAULT_RANGES, PAPER_RANGES, Range, parse_ranges
 from npreslstm.training.recipe import ORIGINAL, Recipe, load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,9 +16,10 @@ from npreslstm.errors import InputError
 from npreslstm.experiments import temperature
 from npreslstm.experiments.journal import Journal
 from npreslstm.layers.activations import softmax
-from npreslstm.training import trainer
+from npreslstm.training import batches
 from npreslstm.training.calibration import fit_temperature, log_probabilities, temperature_scores
-from npreslstm.training.fit import Examples, Split, fit, split_by_speaker
+from npreslstm.training.examples import Examples, Split, split_by_speaker
+from npreslstm.training.fit import fit
 
 CLASSES = ("a", "b")
 
@@ -112,7 +113,7 @@ def test_the_temperature_is_that_of_networks_that_never_heard_the_group(trained)
         only = Split(part.train, part.validation, part.test[:0])
         inner = fit(examples, only, small_model(), RECIPE, temperature.inner_seed(5, 2, k))
         scaled = [((examples.variants[n][0] - inner.mean) / inner.std).astype(np.float32) for n in part.test]
-        logits.append(trainer.predict(inner.model(), scaled))
+        logits.append(batches.predict(inner.model(), scaled))
         labels.append(examples.labels[part.test])
     logits, labels = np.concatenate(logits), np.concatenate(labels)
     found = made.notes["temperature"]

@@ -14,7 +14,7 @@ from npreslstm.assets import demo_clip_path, package_folder
 from npreslstm.checkpoint import save_checkpoint
 from npreslstm.cli import main
 from npreslstm.explain.hearing import hear
-from npreslstm.explain.page import SCRIPTS, explain_page
+from npreslstm.explain.page import LIVE_SCRIPTS, SCRIPTS, explain_page
 from npreslstm.explain.tags import tagged_lines
 from npreslstm.explain.text import explain_text
 from npreslstm.explain.units import Unit, find_unit, gates_of
@@ -81,7 +81,8 @@ def test_the_page_is_one_file(tmp_path, capsys):
 @pytest.mark.filterwarnings("ignore::npreslstm.audio.resampling.ResamplingWarning")
 @pytest.mark.parametrize("name", ["robust", "mcu", "paper"])
 def test_size_of_the_page(name, tmp_path):
-    """At most 400 kB and 30 kB a second of sound; the bench prints 619 kB for 10 s, 652 with paper's features."""
+    """At most 400 kB and 30 kB a second of sound; the bench prints 619 kB for 10 s, 652 with paper's
+    features."""
     path = write_wav(tmp_path / "ten.wav", voice(10.0, seed=1))
     for clip, seconds in ((demo_clip_path(), 2.58), (path, 10.0)):
         assert len(explain_page(hear(clip, name)).encode()) <= 400e3 + 30e3 * seconds
@@ -91,9 +92,10 @@ def test_every_file_of_the_page_is_in_it(heard):
     files = {
         file.name for file in (package_folder() / "explain" / "page").iterdir() if file.name.endswith(".js")
     }
-    assert set(SCRIPTS) == files
-    html = explain_page(heard)
+    assert {*SCRIPTS, *LIVE_SCRIPTS, "worklet.js"} == files
+    html, live = explain_page(heard), explain_page(heard, live=True)
     assert all(f'<script id="{name}">' in html for name in SCRIPTS)
+    assert all(f'<script id="{name}"' in live and f'id="{name}"' not in html for name in files - set(SCRIPTS))
 
 
 def test_a_name_with_markup_is_a_name(tmp_path):

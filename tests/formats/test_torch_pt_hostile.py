@@ -57,7 +57,12 @@ def memory(field):
 def read(path, base):
     signal.alarm(60)
     events, watching, start_memory = [], True, memory("VmRSS")
-    sys.addaudithook(lambda event, arguments: events.append([event, str(arguments[:1])[:500]]) if watching and event != "builtins.id" else None)
+
+    def listen(event, arguments):
+        if watching and event != "builtins.id":
+            events.append([event, str(arguments[:1])[:500]])
+
+    sys.addaudithook(listen)
     start = time.process_time()
     try:
         outcome = ["read", type(read_torch(path)).__name__]
@@ -76,7 +81,8 @@ for line in sys.stdin:
         finally:
             os._exit(0)
     if os.waitpid(child, 0)[1]:
-        print(json.dumps({"outcome": ["died", "of a signal"], "seconds": 60, "peak": 0, "events": []}), flush=True)
+        died = {"outcome": ["died", "of a signal"], "seconds": 60, "peak": 0, "events": []}
+        print(json.dumps(died), flush=True)
 """
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the watcher forks")

@@ -15,7 +15,7 @@ from npreslstm.errors import InputError
 from npreslstm.ports.c_export import export_c
 from npreslstm.ports.c_library import build
 
-NULL, SIZE, FORMAT, DAMAGED, ALIGNED = 1, 2, 3, 8, 9  # npr_status
+NULL, SIZE, FORMAT, STATE, DAMAGED, ALIGNED = 1, 2, 3, 4, 8, 9  # npr_status
 HEAD = 20  # bytes before those that the checksum is of
 
 
@@ -104,6 +104,29 @@ def test_words_of_nonsense_that_are_sealed_do_no_harm(opener):
     assert opener.open(sealed(with_word(opener.data[:-8], 3, len(opener.data) - 8))) == FORMAT
     longer = with_word(opener.data + bytes(8), 3, len(opener.data) + 8)
     assert opener.open(sealed(longer)) == FORMAT
+
+
+def test_weights_that_are_mixed_up_change_nothing(opener, tmp_path):
+    """A state of one file of weights, with another for the same network."""
+    type = "float32" if opener.data[20] == 0 else "int8"
+    export_c(checkpoint("h32", seed=3), tmp_path, type, weights="blob")
+    other = (tmp_path / "npr_weights.bin").read_bytes()
+    files = [ctypes.create_string_buffer(data) for data in (opener.data, other)]
+    blobs = [ctypes.create_string_buffer(2048) for _ in files]
+    for blob, file in zip(blobs, files):
+        assert opener.lib.npr_blob_open(blob, file, ctypes.c_size_t(len(file) - 1)) == 0
+    state = ctypes.create_string_buffer(4096)
+    features, label = (ctypes.c_float * 46)(), ctypes.c_size_t(99)
+    probabilities = (ctypes.c_float * 8)(*[7.0] * 8)
+    assert opener.lib.npr_init(blobs[0], state) == 0
+    before = state.raw
+    assert opener.lib.npr_push_frame(blobs[1], state, features, ctypes.c_size_t(46)) == STATE
+    assert opener.lib.npr_reset(blobs[1], state) == STATE and state.raw == before
+    assert opener.lib.npr_push_frame(blobs[0], state, features, ctypes.c_size_t(46)) == 0
+    arguments = (state, probabilities, ctypes.c_size_t(8), ctypes.byref(label))
+    assert opener.lib.npr_result(blobs[1], *arguments) == STATE
+    assert list(probabilities) == [7.0] * 8 and label.value == 99
+    assert opener.lib.npr_result(blobs[0], *arguments) == 0 and label.value < 8
 
 
 def test_weights_must_be_aligned_and_there(opener):

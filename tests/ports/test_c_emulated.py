@@ -1,6 +1,9 @@
-"""The exported self-test on emulated Cortex-M cores: what NumPy computed, within the cores' flash and RAM."""
+"""The exported self-test on emulated Cortex-M and RISC-V cores, within their flash and RAM, and on a
+big-endian machine: what NumPy computed.
+"""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,12 +19,14 @@ from tools.release import cycles
 PAGE = Path(__file__).parents[2] / "docs" / "c-port.md"
 SOUND = ["MFCC", "chroma", "probabilities"]  # what the self-test reports of a piece of sound
 TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm", "make")
+RISCV_TOOLS = ("riscv64-unknown-elf-gcc", "qemu-system-riscv32", "make")
+POWERPC = "powerpc-linux-gnu-gcc"
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """{type: exported folder} of the default model; `integer` is int8 with the integer frontend."""
-    needs(*TOOLS)
+    needs("make")
     made = {type: tmp_path_factory.mktemp(type) for type in ("float32", "int8", "integer")}
     for type in ("float32", "int8"):
         export_c(checkpoint("h64"), made[type], type)
@@ -30,26 +35,87 @@ def folders(tmp_path_factory):
 
 
 def emulate(folder, core, what, *variables):
+    needs(*(RISCV_TOOLS if core.startswith("rv") else TOOLS))
     command = ["make", "-s", "-C", folder / "extras" / "qemu", f"CORE={core}", *variables, what]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize(
     ("core", "type"),
-    [("m0", "int8"), ("m3", "int8"), ("m4f", "int8"), ("m7", "int8"), ("m3", "float32"), ("m4f", "float32")],
+    [
+        *((core, "int8") for core in ("m0", "m3", "m4f", "m7", "rv32imc", "rv32imafc")),
+        *((core, "float32") for core in ("m3", "m4f", "rv32imafc")),
+    ],
 )
 def test_the_selftest_passes(folders, core, type):
     stages = ["network"] if core == "m0" else [*SOUND, "network", "activity", "rates", "stream"]
     assert_passes(emulate(folders[type], core, "test"), stages)
 
 
-@pytest.mark.parametrize("core", ["m0", "m3", "m4f", "m55"])
+@pytest.mark.parametrize("core", ["m0", "m3", "m4f", "m7", "m55", "rv32imc", "rv32imafc"])
 def test_integers_are_numpys_from_samples_to_probabilities(folders, core):
     """On the M0 too: this frontend fits its 16 KB of RAM."""
     done = emulate(folders["integer"], core, "test")
     stages = [*SOUND, "network", "activity", "rates", *(["stream"] if core != "m0" else [])]
     assert_passes(done, stages)
     assert done.stdout.count("at most by 0\n") == len(stages)
+
+
+@pytest.mark.parametrize("name", ["float32", "int8", "integer"])
+def test_bytes_in_the_other_order_are_no_matter(folders, tmp_path, name):
+    """Big-endian PowerPC: `npr_verify` and all the rest of the self-test."""
+    done = on_powerpc(folders[name], tmp_path)
+    assert_passes(done, [*SOUND, "network", "activity", "rates", "stream"])
+    assert "checksum: ok\n" in done.stdout
+
+
+def on_powerpc(folder, tmp_path):
+    """The self-test, or another program in its place, compiled and run."""
+    qemu = shutil.which("qemu-ppc") or shutil.which("qemu-ppc-static")
+    needs(POWERPC, qemu or "qemu-ppc")
+    flags = [
+        "-std=c99",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Wconversion",
+        "-Wshadow",
+        "-pedantic",
+        "-Werror",
+        "-static",
+    ]
+    blob = f'-DNPR_BLOB_FILE="{folder / "npr_weights.bin"}"'
+    sources = [*sorted(folder.glob("src/*.c")), *sorted(folder.glob("extras/*.c"))]
+    command = [POWERPC, *flags, blob, f"-I{folder / 'src'}", *sources, "-o", tmp_path / "selftest"]
+    subprocess.run(command, check=True)
+    return subprocess.run([qemu, tmp_path / "selftest"], capture_output=True, text=True, timeout=300)
+
+
+OPEN = """
+#include <stdio.h>
+#include "npr_blob.h"
+int main(void) {
+    static uint32_t data[1 << 16];
+    static npr_blob blob;
+    const size_t bytes = fread(data, 1, sizeof data, stdin);
+    printf("%d\\n", (int)npr_blob_open(&blob, data, bytes));
+    return blob.model.labels != NULL;
+}
+"""
+
+
+def test_a_blob_of_the_other_order_is_refused(tmp_path):
+    """With the status of another format, and nothing written."""
+    qemu = shutil.which("qemu-ppc") or shutil.which("qemu-ppc-static")
+    needs(POWERPC, qemu or "qemu-ppc")
+    export_c(checkpoint("h32"), tmp_path, "int8", weights="blob")
+    (tmp_path / "open.c").write_text(OPEN)
+    sources = [tmp_path / "open.c", *sorted(tmp_path.glob("src/*.c"))]
+    command = [POWERPC, "-O1", "-static", f"-I{tmp_path / 'src'}", *sources, "-o", tmp_path / "open"]
+    subprocess.run(command, check=True)
+    with open(tmp_path / "npr_weights.bin", "rb") as file:
+        done = subprocess.run([qemu, tmp_path / "open"], stdin=file, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr
 
 
 def test_the_selftest_of_whole_clips_passes(tmp_path):
@@ -100,11 +166,17 @@ def test_a_failure_is_an_exit_status(folders, tmp_path):
 
 # Instructions for 87 frames of the network and one frame of the frontend; what is achieved stands in
 # docs/c-port.md.
-BUDGETS = [("m3", "int8", 25e6, None), ("m4f", "int8", 25e6, 0.3e6), ("m4f", "float32", 23e6, 0.3e6)]
+BUDGETS = [
+    ("m3", "int8", 25e6, None),
+    ("m4f", "int8", 25e6, 0.3e6),
+    ("m4f", "float32", 23e6, 0.3e6),
+    ("rv32imafc", "int8", 25e6, 0.4e6),
+]
 
 
 @pytest.mark.parametrize(("core", "type", "clip", "frontend"), BUDGETS)
 def test_costs_stay_within_budget_and_within_the_ledger(folders, core, type, clip, frontend):
+    needs(*(RISCV_TOOLS if core.startswith("rv") else TOOLS))
     figures = c_ledger.measure(folders[type], core, type)
     assert figures["clip"] <= clip
     assert figures["code"] <= 8192
@@ -144,6 +216,7 @@ def assert_within_frontend_ledger(figures):
 # Instructions a frame; what is achieved stands in docs/c-port.md.
 @pytest.mark.parametrize(("core", "frontend"), [("m0", 460e3), ("m3", 285e3)])
 def test_the_integer_frontend_stays_within_budget(folders, core, frontend):
+    needs(*TOOLS)
     figures = c_ledger.measure(folders["integer"], core, "int8")
     assert figures["arithmetic"] == "integer" and figures["frontend"] <= frontend
     assert figures["frontend_ram"] <= 11_000 and figures["frontend_tables"] <= 12_000

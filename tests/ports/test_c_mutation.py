@@ -129,7 +129,7 @@ ACTIVITY = {
     "fall, first hops": ("#define FIRST_HOPS 16", "#define FIRST_HOPS 8"),
     "creep": ("above < CREEP ? above : CREEP", "CREEP + 1"),
     "rise": ("return above >> RISE", "return above >> (RISE + 1)"),
-    "first floor": ("heard == 0) *floor = level", "heard == 1) *floor = level"),
+    "first floor": ("heard == 0) { *floor = level", "heard == 1) { *floor = level"),
     "cap": ("above < CAP ? above : CAP", "above"),
     "below the floor": ("above < 0 ? 0 : above", "above"),
     "faint": ("#define FAINT 1024u", "#define FAINT 512u"),
@@ -138,13 +138,13 @@ ACTIVITY = {
         "activity->energy, 0, sizeof activity->energy);\n    act",
         "activity->energy, 0, 8);\n    act",
     ),
-    "mean": ("k < SMOOTHED; k++) total", "k < SMOOTHED - 1; k++) total"),
+    "mean": ("k < SMOOTHED; k++) { total", "k < SMOOTHED - 1; k++) { total"),
     "threshold": ("RELEASE : THRESHOLD)", "RELEASE : THRESHOLD / 2)"),
     "release": ("RELEASE : THRESHOLD)", "THRESHOLD : THRESHOLD)"),
     "look-back": ("NPR_ACTIVITY_LOOK_BACK + 1 + HANGOVER", "1 + HANGOVER"),
     "hangover": ("NPR_ACTIVITY_LOOK_BACK + 1 + HANGOVER", "NPR_ACTIVITY_LOOK_BACK + 1"),
     "delay": ("activity->late = NPR_ACTIVITY_DELAY", "activity->late = NPR_ACTIVITY_DELAY - 1"),
-    "end": ("if (*decision == NPR_UNDECIDED) activity->left++;", ""),
+    "end": ("if (*decision == NPR_UNDECIDED) { activity->left++; }", ""),
 }
 RATE = {
     "rounding": ("sum = 1 << 14", "sum = 0"),
@@ -458,6 +458,13 @@ def folders(tmp_path_factory):
     return {name: Folder(tmp_path_factory.mktemp(name), *what) for name, what in exported.items()}
 
 
+def mutated(text, old, new):
+    """The text with the first `old` replaced, wherever its lines are broken."""
+    found = re.search(r"\s+".join(map(re.escape, old.split())), text)
+    assert found, "the mutation no longer fits the code"
+    return text[: found.start()] + new + text[found.end() :]
+
+
 def assert_caught(status, output):
     """The exit status is not 0, and it is the vectors that notice, not only the checksum."""
     assert status != 0 and output.endswith("FAIL\n")
@@ -482,8 +489,7 @@ def test_the_unchanged_code_passes(folders, tmp_path, name):
 def test_changed_arithmetic_is_caught(folders, tmp_path, folder, file, what):
     old, new = MUTATIONS[folder, file][what]
     text = (folders[folder].folder / "src" / file).read_text()
-    assert old in text, "the mutation no longer fits the code"
-    assert_caught(*folders[folder].run(file, text.replace(old, new, 1), tmp_path))
+    assert_caught(*folders[folder].run(file, mutated(text, old, new), tmp_path))
 
 
 def run_with_changed_entries(folder, name, array, tmp_path):

@@ -1,4 +1,5 @@
-"""The kernel of docs/testing.md, with its fixture and its tests: right as it stands, and caught where it is not."""
+"""The kernel of docs/testing.md, with its fixture and its tests: right as it stands, and caught where it is
+not."""
 
 import os
 import re

@@ -423,9 +423,12 @@ def test_what_cannot_be_compared(rng):
 
 
 NONSENSE = [
-    None, True, 3, -1, 3.5, 10**400, float("nan"), "text", b"x", "x" * 5000, [], (), {}, set(), object(), lambda: 1, [[1], [1, 2]], [None], [["a"]],
-    {"a": None}, {1: 2}, (1, 2, 3), (None, None), (np.zeros((2, 4, 2)), ([1], [1, 2])), [2, 5], [4, 0], np.zeros(0),
-    np.zeros((2, 4, 0)), np.zeros(3, complex), np.zeros((2, 4, 3), object), np.zeros((2, 4, 3), "datetime64[s]"),
+    None, True, 3, -1, 3.5, 10**400, float("nan"), "text", b"x", "x" * 5000, [], (), {}, set(), object(),
+    lambda: 1, [[1], [1, 2]], [None], [["a"]],
+    {"a": None}, {1: 2}, (1, 2, 3), (None, None), (np.zeros((2, 4, 2)), ([1], [1, 2])), [2, 5], [4, 0],
+    np.zeros(0),
+    np.zeros((2, 4, 0)), np.zeros(3, complex), np.zeros((2, 4, 3), object), np.zeros((2, 4, 3),
+    "datetime64[s]"),
 ]  # fmt: skip
 
 

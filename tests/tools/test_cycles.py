@@ -1,4 +1,4 @@
-"""tools/release/cycles.py: ARM's table, and the stages of a trace."""
+"""tools/release/cycles.py: ARM's tables, and the stages of a trace."""
 
 import pytest
 
@@ -41,12 +41,37 @@ ADDRESSES = [0x10, 0x12, 0x1C, 0x1E, 0x1C, 0x1E, 0x20, 0x16, 0x22, 0x24, 0x1A, 0
     ],
 )
 def test_the_table(instruction, operands, taken, expected):
-    assert cycles.cycles(instruction, operands, taken) == expected
+    assert cycles.cycles("m0", instruction, operands, taken) == expected
+
+
+@pytest.mark.parametrize(
+    ("core", "instruction", "operands", "taken", "behind", "expected"),
+    [
+        ("m3", "ldr.w", "r0, [r1]", False, False, 2),
+        ("m3", "ldr", "r0, [r1]", False, True, 1),
+        ("m3", "strd", "r0, r1, [r2]", False, True, 3),
+        ("m3", "pop", "{r4-r7, pc}", True, False, 9),
+        ("m3", "ldmia.w", "sp!, {r4, r5}", False, False, 3),
+        ("m3", "bne.n", "1c <f>", True, False, 4),
+        ("m3", "bne.n", "1c <f>", False, False, 1),
+        ("m3", "smull", "r0, r1, r2, r3", False, False, 5),
+        ("m4f", "smull", "r0, r1, r2, r3", False, False, 1),
+        ("m3", "smlal", "r0, r1, r2, r3", False, False, 7),
+        ("m4f", "smlad", "r0, r1, r2, r3", False, False, 1),
+        ("m3", "mla", "r0, r1, r2, r3", False, False, 2),
+        ("m3", "udiv", "r0, r1, r2", False, False, 12),
+        ("m4f", "vfma.f32", "s0, s1, s2", False, False, 3),
+        ("m4f", "vdiv.f32", "s0, s1, s2", False, False, 14),
+        ("m4f", "vpush", "{d8-d9}", False, False, 5),
+    ],
+)
+def test_the_tables_of_the_larger_cores(core, instruction, operands, taken, behind, expected):
+    assert cycles.cycles(core, instruction, operands, taken, behind) == expected
 
 
 def test_stages_of_a_trace(monkeypatch):
     monkeypatch.setattr(cycles, "FRAMES", 1)
     trace = [f"Trace 0: 0x7f [00000000/{address:08x}/00000130/ff]\n" for address in ADDRESSES]
     trace.insert(3, "Linking TBs\n")
-    found = cycles.estimate(LISTING.splitlines(), trace)
+    found = cycles.estimate("m0", LISTING.splitlines(), trace)
     assert found == {"frontend": (5, 2 + 3 + 2 + 1 + 3), "network": (2, 6 + 9)}

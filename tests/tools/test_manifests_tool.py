@@ -3,7 +3,8 @@
 import pytest
 
 from npreslstm.cli import guarded
-from npreslstm.training.dataset import load_dataset, merge
+from npreslstm.training.dataset import load_dataset
+from npreslstm.training.merging import merge
 from tools.accuracy import manifests
 
 NEMO = [

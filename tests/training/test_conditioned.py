@@ -12,9 +12,11 @@ from npreslstm.errors import InputError
 from npreslstm.schema import ModelConfig
 from npreslstm.training import conditioned
 from npreslstm.training.conditioned import Draws, prepare_conditioned
-from npreslstm.training.fit import Examples, fit, split_by_speaker
+from npreslstm.training.examples import Examples, split_by_speaker
+from npreslstm.training.fit import fit
+from npreslstm.training.priors import RAREST, class_priors
 from npreslstm.training.recipe import ROBUST, STUDENT, Recipe, with_settings
-from npreslstm.training.trainer import RAREST, Trainer, class_priors
+from npreslstm.training.trainer import Trainer
 
 DRAWS = Draws(FEATURES, (1.0, 0.9), 4)
 

@@ -4,7 +4,7 @@ import pytest
 
 from npreslstm.errors import InputError
 from npreslstm.training.dataset import RAVDESS_CLASSES, load_dataset
-from npreslstm.training.fit import split_by_speaker
+from npreslstm.training.examples import split_by_speaker
 
 
 def touch(folder, *names):

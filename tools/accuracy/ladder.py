@@ -35,17 +35,18 @@ from npreslstm.commands.arguments import (
     parse_speeds,
 )
 from npreslstm.errors import InputError
-from npreslstm.experiments.crossval import FoldTask, pooled_uar, run_fold
+from npreslstm.experiments.crossval import FoldTask, run_fold
 from npreslstm.experiments.evaluate import class_probabilities, z_scored
 from npreslstm.experiments.protocol import PAPER_TEST
 from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
+from npreslstm.experiments.summary import pooled_uar
 from npreslstm.files import atomic_write
 from npreslstm.parallel import available_cores, run_all
 from npreslstm.schema import ModelConfig
 from npreslstm.terminal import ClipLine
 from npreslstm.training.calibration import fit_temperature, temperature_scores
 from npreslstm.training.dataset import RAVDESS
-from npreslstm.training.fit import Split
+from npreslstm.training.examples import Split
 from npreslstm.training.recipe import load_recipe, training_features, with_settings
 
 GROUPS = 4
@@ -85,7 +86,8 @@ def kept(folder, k):
     return found
 
 
-def main(argv=None):
+def arguments():
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -128,44 +130,29 @@ def main(argv=None):
     parser.add_argument("--start", metavar="DIR", help="go on from the networks that --keep saved there")
     temperature = "write the temperature that fits the groups best there, for tools/train_weights.py"
     parser.add_argument("--temperature", metavar="FILE", help=temperature)
+    return parser
+
+
+def main(argv=None):
+    parser = arguments()
     args = parser.parse_args(argv)
     recipe = with_settings(load_recipe(args.recipe), args.set)
     heard_at = {text: parse_speeds(text) for text in args.speeds}
     if absent := {speed for speeds in heard_at.values() for speed in speeds} - set(recipe.speeds):
         parser.error(f"--speeds has {min(absent)}, which the recipe lacks: {recipe.speeds}")
     dataset, features = load_training_data(args), training_features(args.features, recipe.trim_db)
-    arguments = args.workers, ClipLine(), recipe.conditions, background_files(args)
-    store = store_examples(args.cache, dataset, corpus_digest(dataset), features, recipe.speeds, *arguments)
+    how = args.workers, ClipLine(), recipe.conditions, background_files(args)
+    store = store_examples(args.cache, dataset, corpus_digest(dataset), features, recipe.speeds, *how)
     model = ModelConfig(
         hidden_size=args.hidden, num_classes=len(dataset.classes), input_size=features.n_features
     )
     speakers = np.array([clip.speaker for clip in dataset.clips])
-    done = run_all(
-        run_fold,
-        list(tasks(speakers, store, model, recipe, args.seed, args.teachers, args.start)),
-        args.workers,
-    )
-    results = {task.fold: result for task, result in done}
+    trainings = list(tasks(speakers, store, model, recipe, args.seed, args.teachers, args.start))
+    results = {task.fold: result for task, result in run_all(run_fold, trainings, args.workers)}
     if args.keep:
-        Path(args.keep).mkdir(parents=True, exist_ok=True)
-        for k, result in results.items():
-            save_checkpoint(Path(args.keep, f"group-{k}-seed-{args.seed}.npz"), result.checkpoint)
+        keep(args.keep, results, args.seed)
     entries = [results[k].predictions for k in range(GROUPS)]
-    settings = [
-        args.features,
-        f"seed {args.seed}",
-        args.recipe,
-        *args.set,
-        *(["teachers"] if args.teachers else []),
-    ]
-    settings += ["start"] if args.start else []
-    settings = " ".join(
-        [
-            *settings,
-            *([f"H={args.hidden}"] if args.hidden != 64 else []),
-            *([dataset.name] if dataset.several else []),
-        ]
-    )
+    settings = settings_text(args, dataset)
     print(line(entries, len(dataset.classes), settings), flush=True)
     if heard_at or recipe.conditions:
         examples, names = open_examples(store)
@@ -180,26 +167,39 @@ def main(argv=None):
         ]
     for text, speeds in heard_at.items():
         chosen = [recipe.speeds.index(speed) for speed in speeds]
-        print(
-            line(
-                [_averaged(entry, q[chosen]) for entry, q in zip(entries, p)],
-                len(dataset.classes),
-                f"{settings} at {text}",
-            ),
-            flush=True,
-        )
+        averaged = [_averaged(entry, q[chosen]) for entry, q in zip(entries, p)]
+        print(line(averaged, len(dataset.classes), f"{settings} at {text}"), flush=True)
     drawn = []
     if recipe.conditions:
         drawn = p_of_conditions(entries, p, len(recipe.speeds))
         print(line(drawn, len(dataset.classes), f"{settings} under drawn conditions"), flush=True)
     if args.temperature:
-        record = temperature_record(entries, drawn, max(recipe.conditions, 1))
-        with atomic_write(args.temperature, "w", encoding="utf-8") as file:
-            json.dump(record, file, indent=1)
-        errors = [f"{record[f'ECE {when}']:.4f} {when}" for when in ("before", "after")]
-        print(
-            f"temperature {record['value']:.3f}: expected calibration error {', '.join(errors)}", flush=True
-        )
+        write_temperature(args.temperature, temperature_record(entries, drawn, max(recipe.conditions, 1)))
+
+
+def keep(folder, results, seed):
+    """Save the network of each group, see `kept`."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for k, result in results.items():
+        save_checkpoint(Path(folder, f"group-{k}-seed-{seed}.npz"), result.checkpoint)
+
+
+def settings_text(args, dataset):
+    """The settings of a run in a few words."""
+    settings = [args.features, f"seed {args.seed}", args.recipe, *args.set]
+    settings += ["teachers"] if args.teachers else []
+    settings += ["start"] if args.start else []
+    settings += [f"H={args.hidden}"] if args.hidden != 64 else []
+    settings += [dataset.name] if dataset.several else []
+    return " ".join(settings)
+
+
+def write_temperature(path, record):
+    """Write a record of `temperature_record`, and print its errors."""
+    with atomic_write(path, "w", encoding="utf-8") as file:
+        json.dump(record, file, indent=1)
+    errors = [f"{record[f'ECE {when}']:.4f} {when}" for when in ("before", "after")]
+    print(f"temperature {record['value']:.3f}: expected calibration error {', '.join(errors)}", flush=True)
 
 
 def temperature_record(entries, drawn, times):

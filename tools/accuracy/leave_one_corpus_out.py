@@ -30,11 +30,13 @@ from npreslstm.parallel import available_cores, run_all
 from npreslstm.report.text import table
 from npreslstm.schema import ModelConfig
 from npreslstm.terminal import ClipLine
-from npreslstm.training.dataset import Dataset, load_dataset, merge
-from npreslstm.training.fit import Split, fit
+from npreslstm.training.batches import predict
+from npreslstm.training.dataset import Dataset, load_dataset
+from npreslstm.training.examples import Split
+from npreslstm.training.fit import fit
+from npreslstm.training.merging import merge
 from npreslstm.training.metrics import bootstrap_difference, confusion_matrix, uar
 from npreslstm.training.recipe import load_recipe, training_features, with_settings
-from npreslstm.training.trainer import predict
 
 
 class Training(NamedTuple):
@@ -63,7 +65,8 @@ def train_network(training: Training) -> str:
     return training.path
 
 
-def main(argv=None):
+def arguments():
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -88,7 +91,11 @@ def main(argv=None):
     parser.add_argument("--background", metavar="DIR", help="sounds without speech, for conditions")
     parser.add_argument("--workers", type=int, default=available_cores(), help="processes")
     parser.add_argument("--cache", metavar="DIR", help="folder of features (default: inside --out)")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv=None):
+    args = arguments().parse_args(argv)
     check_folder("--out", args.out)
     corpora = {dataset.name: dataset for dataset in map(load_dataset, args.corpus)}
     stores = _stores(args, corpora)
@@ -98,16 +105,8 @@ def main(argv=None):
     rows = [row for name in corpora for row in compare(args, name, corpora, stores)]
     with atomic_write(Path(args.out, "table.json"), "w", encoding="utf-8") as file:
         json.dump(rows, file, indent=1)
-    header = (
-        "left out",
-        "classes",
-        "heard alone",
-        "UAR",
-        "heard together",
-        "UAR",
-        "difference",
-        "95 % over speakers",
-    )
+    header = ("left out", "classes", "heard alone", "UAR", "heard together", "UAR")
+    header += ("difference", "95 % over speakers")
     print(table(header, [_line(row) for row in rows]))
 
 

@@ -2,9 +2,9 @@
 
     python tools/accuracy/listening.py RAVDESS [--weights mcu] [--every K]
 
-Takes the clips of the speakers that the weights hold out. First whole clips, brought to 16 kHz by the package's
-resampler and, from 48 and 44.1 kHz, by `Decimator`: the share of equal labels, and UAR. Then what a `Listener` at 48 kHz
-says at the end of the longest utterance that it finds in a clip.
+Takes the clips of the speakers that the weights hold out. First whole clips, brought to 16 kHz by the
+package's resampler and, from 48 and 44.1 kHz, by `Decimator`: the share of equal labels, and UAR. Then what a
+`Listener` at 48 kHz says at the end of the longest utterance that it finds in a clip.
 """
 
 import argparse
@@ -89,7 +89,8 @@ def main(argv=None):
     for way, given in zip(WAYS, np.array(rows).T):
         same = 100 * (given == np.array(rows)[:, 0]).mean()
         print(
-            f"{way}: {len(paths)} clips, {same:.1f} % the label of {WAYS[0]}, UAR {uar(labels, given == labels):.4f}"
+            f"{way}: {len(paths)} clips, {same:.1f} % the label of {WAYS[0]}, UAR "
+            f"{uar(labels, given == labels):.4f}"
         )
 
 

@@ -23,16 +23,16 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
 from npreslstm.commands.arguments import parse_speeds
 from npreslstm.errors import InputError
-from npreslstm.experiments.crossval import pooled_uar, summarise
 from npreslstm.experiments.evaluate import class_probabilities, z_scored
 from npreslstm.experiments.journal import Journal, Predictions
 from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
+from npreslstm.experiments.summary import pooled_uar, summarise
 from npreslstm.integer.quantize import QuantizedModel
 from npreslstm.layers.activations import softmax
 from npreslstm.parallel import available_cores
 from npreslstm.terminal import ClipLine
+from npreslstm.training.batches import pad
 from npreslstm.training.dataset import load_dataset
-from npreslstm.training.trainer import pad
 
 
 def probabilities(path, examples, clips, chosen):
@@ -46,7 +46,8 @@ def probabilities(path, examples, clips, chosen):
     )
 
 
-def main(argv=None):
+def arguments():
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -60,6 +61,27 @@ def main(argv=None):
     parser.add_argument(
         "--workers", type=int, default=available_cores(), help="processes that extract features"
     )
+    return parser
+
+
+def predictions_of_run(journal, run, examples, names, chosen):
+    """{way: Predictions of each fold}, and for each clip whether int8 gives it the label of float32."""
+    ways, same = {}, []
+    for fold, scored in enumerate(journal.config["scored speakers"]):
+        clips = np.flatnonzero(np.isin(examples.speakers, scored))
+        at_speeds, integer = probabilities(journal.path("weights", run, fold), examples, clips, chosen)
+        same.extend(at_speeds[0].argmax(axis=1) == integer.argmax(axis=1))
+        mean = f"mean over {len(chosen)} speeds"
+        files = tuple(names[n] for n in clips)
+        for way, p in (("float32", at_speeds[0]), ("int8", integer), (mean, at_speeds.mean(axis=0))):
+            ways.setdefault(way, []).append(
+                Predictions(files, examples.speakers[clips], examples.labels[clips], p.argmax(axis=1), p)
+            )
+    return ways, same
+
+
+def main(argv=None):
+    parser = arguments()
     args = parser.parse_args(argv)
     journal, dataset = Journal(args.results), load_dataset(args.data)
     features, speeds = FeatureConfig.from_dict(journal.config["features"]), journal.config["recipe"]["speeds"]
@@ -81,20 +103,7 @@ def main(argv=None):
     for run in sorted({run for run, _ in journal.entries()}):
         if not all(os.path.exists(journal.path("weights", run, fold)) for fold in folds):
             continue
-        ways, same = {}, []
-        for fold, scored in enumerate(journal.config["scored speakers"]):
-            clips = np.flatnonzero(np.isin(examples.speakers, scored))
-            at_speeds, integer = probabilities(journal.path("weights", run, fold), examples, clips, chosen)
-            same.extend(at_speeds[0].argmax(axis=1) == integer.argmax(axis=1))
-            for way, p in (
-                ("float32", at_speeds[0]),
-                ("int8", integer),
-                (f"mean over {len(chosen)} speeds", at_speeds.mean(axis=0)),
-            ):
-                files = tuple(names[n] for n in clips)
-                ways.setdefault(way, []).append(
-                    Predictions(files, examples.speakers[clips], examples.labels[clips], p.argmax(axis=1), p)
-                )
+        ways, same = predictions_of_run(journal, run, examples, names, chosen)
         if kept:
             for fold, entry in enumerate(ways[f"mean over {len(chosen)} speeds"]):
                 kept.enter(run, fold, entry)

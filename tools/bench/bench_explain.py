@@ -2,8 +2,8 @@
 
 python tools/bench explain [--seconds 10] [--rounds 20]
 
-Printed are kB, and milliseconds of processor time of the page's own thread: other programs lengthen the time on
-the clock more than that. Needs Node.js, Chromium, and playwright-core in build/browser (`make browser`).
+Printed are kB, and milliseconds of processor time of the page's own thread: other programs lengthen the time
+on the clock more than that. Needs Node.js, Chromium, and playwright-core in build/browser (`make browser`).
 """
 
 import argparse

@@ -3,8 +3,8 @@
 
     python tools/faults/flips.py --flips 2000
 
-A flip is refused, or changes nothing that is read (a blank of a header, a time in a zip file), or is wrongly accepted:
-something else is read, and nobody is told.
+A flip is refused, or changes nothing that is read (a blank of a header, a time in a zip file), or is wrongly
+accepted: something else is read, and nobody is told.
 """
 
 import argparse
@@ -94,8 +94,11 @@ def main():
         store_entry(os.path.join(made, "conditioned.npz"), [rows[:2], rows[2:]])
         for name, (file, read) in FILES.items():
             counts = flip(os.path.join(made, *file.split("/")), read, args.flips, rng)
-            print(f"{name:24} {counts['flips']:,} flips: {counts['refused']:,} refused, {counts['same']:,} change nothing that"
-                  f" is read, {counts['wrong']:,} wrongly accepted", flush=True)  # fmt: skip
+            print(
+                f"{name:24} {counts['flips']:,} flips: {counts['refused']:,} refused, "
+                f"{counts['same']:,} change nothing that is read, {counts['wrong']:,} wrongly accepted",
+                flush=True,
+            )
             wrong += counts["wrong"]
     print(f"seed {args.seed}: {wrong} wrongly accepted")
     return 1 if wrong else 0

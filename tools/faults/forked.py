@@ -1,5 +1,5 @@
-"""Commands in processes that are forked from this one, where everything is loaded: what is killed, or races, is the work
-and not the start of Python.
+"""Commands in processes that are forked from this one, where everything is loaded: what is killed, or races,
+is the work and not the start of Python.
 """
 
 import os
@@ -38,7 +38,8 @@ def silence(path):
 
 
 def start(argv, said, begin=None):
-    """Start a command; `said` gets its output, `begin` is a pipe whose end it waits for. Returns the process id."""
+    """Start a command; `said` gets its output, `begin` is a pipe whose end it waits for. Returns the process
+    id."""
     process = os.fork()
     if process:
         return process

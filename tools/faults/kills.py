@@ -3,9 +3,9 @@
 
     python tools/faults/kills.py --kills 40
 
-By turns SIGKILL, SIGTERM and SIGINT. Every file must be the old one, none, or the whole new one, byte for byte; after
-SIGTERM and SIGINT there are no temporary files. Then the command is run again in the same folder: it ends well, gives the
-same bytes, and leaves no temporary file of the one that was killed.
+By turns SIGKILL, SIGTERM and SIGINT. Every file must be the old one, none, or the whole new one, byte for
+byte; after SIGTERM and SIGINT there are no temporary files. Then the command is run again in the same folder:
+it ends well, gives the same bytes, and leaves no temporary file of the one that was killed.
 """
 
 import argparse
@@ -163,7 +163,8 @@ def again_in(argv, out):
 
 
 def killed(argv, number, seconds):
-    """Start a command and send it a signal after some time; its exit status, and whether workers outlive it."""
+    """Start a command and send it a signal after some time; its exit status, and whether workers outlive
+    it."""
     process = start(argv, os.devnull)
     time.sleep(seconds)
     os.kill(process, number)
@@ -196,7 +197,8 @@ def contents(folder):
 
 
 def is_work(name):
-    """Files of the work itself: temporary ones, rows that are done, snapshots, locks, Optuna's journal, and those that hold times."""
+    """Files of the work itself: temporary ones, rows that are done, snapshots, locks, Optuna's journal, and
+    those that hold times."""
     last = os.path.basename(name)
     if last.endswith((".part", ".partial", ".training")) or last in (
         "lock",

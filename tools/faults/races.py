@@ -3,8 +3,9 @@
 
     python tools/faults/races.py --pairs 200
 
-One of the two does the work and the other is refused; or it comes so late that it finds the work done. Either way the
-results are those of one alone. Half of the pairs are cross-validations, half are searches, where Optuna is installed.
+One of the two does the work and the other is refused; or it comes so late that it finds the work done. Either
+way the results are those of one alone. Half of the pairs are cross-validations, half are searches, where
+Optuna is installed.
 """
 
 import argparse
@@ -56,11 +57,13 @@ def race(kind, pairs, folder):
         if not good:
             wrong += 1
             print(
-                f"{kind}, pair {k}: exit statuses {statuses}, results {results(out) == expected}: {text[-500:]}"
+                f"{kind}, pair {k}: exit statuses {statuses}, results {results(out) == expected}: "
+                f"{text[-500:]}"
             )
         shutil.rmtree(out, ignore_errors=True)
     print(
-        f"{kind}: {pairs} pairs, one refused in {refused}, one after the other in {pairs - refused - wrong}, {wrong} wrong"
+        f"{kind}: {pairs} pairs, one refused in {refused}, one after the other in "
+        f"{pairs - refused - wrong}, {wrong} wrong"
     )
     return wrong
 

@@ -9,26 +9,37 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.ports.c_export import export_c
 
 HERE = Path(__file__).resolve().parent / "c"
-# target: (its source, bundled weights, type)
+FLOAT, INT8, INTEGER = {"type": "float32"}, {"type": "int8"}, {"type": "int8", "frontend": "integer"}
+BLOB = {"weights": "blob"}
+# target: (its source, bundled weights, what else export_c takes, flags of the compiler)
 C_TARGETS = {
-    "c-model-float": ("model.c", "mcu", "float32"),
-    "c-model-int8": ("model.c", "mcu", "int8"),
-    "c-frontend": ("frontend.c", "mcu", "float32"),
-    "c-activity": ("activity.c", "mcu", "float32"),
-    "c-clip": ("clip.c", "paper", "float32"),
+    "c-model-float": ("model.c", "mcu", FLOAT, ()),
+    "c-model-int8": ("model.c", "mcu", INT8, ()),
+    "c-frontend": ("frontend.c", "mcu", FLOAT, ()),
+    "c-activity": ("activity.c", "mcu", FLOAT, ()),
+    "c-clip": ("clip.c", "paper", FLOAT, ()),
+    "c-integer": ("integer.c", "mcu", INTEGER, ()),
+    "c-integer-short": ("integer.c", "mcu", INTEGER, ("-DNPR_SHORT_MULTIPLY",)),
+    "c-stream": ("stream.c", "mcu", INTEGER, ()),
+    # Weights that are forged may add up to more than 32 bits: of no use, but no harm either.
+    "c-blob-int8": ("blob.c", "mcu", INTEGER | BLOB, ("-fwrapv",)),
+    "c-blob-float": ("blob.c", "mcu", FLOAT | BLOB, ()),
 }
 FLAGS = ("-std=c99", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fno-sanitize-recover=all")
 
 
 def build(name, scratch):
     """Build a target in a folder; returns (program, engine: libFuzzer or 'random bytes')."""
-    source, weights, type = C_TARGETS[name]
-    folder = scratch / f"{weights}-{type}"
+    source, weights, options, flags = C_TARGETS[name]
+    folder = scratch / "-".join([weights, *options.values()])
     if not folder.exists():
-        export_c(load_checkpoint(weights), folder, type)
+        export_c(load_checkpoint(weights), folder, **options)
     sources = [HERE / source, *sorted((folder / "src").glob("*.c"))]
+    if "weights" in options:
+        sources.append(folder / "extras" / "npr_subject.c")  # with the file in it
+        flags = *flags, f'-DNPR_BLOB_FILE="{folder / "npr_weights.bin"}"'
     program = scratch / name
-    arguments = [*FLAGS, f"-I{folder / 'src'}", f"-I{HERE}", "-o", program]
+    arguments = [*FLAGS, *flags, f"-I{folder / 'src'}", f"-I{HERE}", "-o", program]
     clang = ["clang", "-fsanitize=fuzzer,address,undefined,float-cast-overflow", *arguments, *sources]
     if shutil.which("clang") and subprocess.run(clang, capture_output=True).returncode == 0:
         return program, "libFuzzer"

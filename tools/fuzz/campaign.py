@@ -5,18 +5,17 @@
     python tools/fuzz/campaign.py --executions 100 --engine mutation
     python tools/fuzz/campaign.py --minutes 30 --update docs/reliability.md
 
-Readers are mutated by atheris where it is installed (pip install atheris), else by a seeded generator of this project;
-C is mutated by libFuzzer where clang has it (libclang-rt-14-dev), else it is given random bytes; either under
-AddressSanitizer and UndefinedBehaviorSanitizer. An escape is an input that a reader answers with anything but the
-documented exceptions, or with more than 500 MB or 10 s; of C, a report of a sanitizer or a broken promise. The inputs
-are left in the folder of the results; the exit status is 1 if there are any.
+Readers are mutated by atheris where it is installed (pip install atheris), else by a seeded generator of this
+project; C is mutated by libFuzzer where clang has it (libclang-rt-14-dev), else it is given random bytes;
+either under AddressSanitizer and UndefinedBehaviorSanitizer. An escape is an input that a reader answers with
+anything but the documented exceptions, or with more than 500 MB or 10 s; of C, a report of a sanitizer or a
+broken promise. The inputs are left in the folder of the results; the exit status is 1 if there are any.
 """
 
 import argparse
 import importlib.util
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -48,10 +47,9 @@ def main():
                 row = python_row(name, templates, seconds, engine, args)
             rows.append(row)
             print(as_line(row), flush=True)
-    text = as_table(rows, args)
-    print(text)
+    print(as_table(rows, args))
     if args.update:
-        update(Path(args.update), text)
+        update(Path(args.update), rows, args)
     return 1 if any(row["faults"] for row in rows) else 0
 
 
@@ -71,7 +69,7 @@ def parse():
     parser.add_argument("--kind", choices=("readers", "c"), help="default: both")
     parser.add_argument("--only", action="append", metavar="TARGET", help="repeatable")
     parser.add_argument("--results", default="build/fuzz", metavar="DIR", help="default: build/fuzz")
-    parser.add_argument("--update", metavar="FILE", help="write the table there, between its marks")
+    parser.add_argument("--update", metavar="FILE", help="write the rows into its table, between the marks")
     return parser.parse_args()
 
 
@@ -127,7 +125,10 @@ def as_line(row):
     if missing := row.get("missing"):
         return f"{row['target']:20} not run: {', '.join(missing)} is not installed"
     faults = "; ".join(f"{count} times {fault}" for fault, count in row["faults"].items())
-    return f"{row['target']:20} {row['executions']:>10,} executions in {row['seconds']:.0f} s  {faults or 'no escape'}"
+    return (
+        f"{row['target']:20} {row['executions']:>10,} executions in {row['seconds']:.0f} s  "
+        f"{faults or 'no escape'}"
+    )
 
 
 def as_table(rows, args):
@@ -146,15 +147,31 @@ def as_table(rows, args):
     return "\n".join(lines) + "\n"
 
 
-def update(page, text):
-    """Write the table between the marks of a page."""
+def update(page, rows, args):
+    """Write the rows into the table between the marks of a page; those of other targets stay."""
     first, last = MARKS
     old = page.read_text(encoding="utf-8")
     if first not in old or last not in old:
         raise SystemExit(f"{page} lacks the lines {first} and {last}")
-    page.write_text(
-        re.sub(f"{first}.*{last}", lambda _: f"{first}\n{text}{last}", old, flags=re.DOTALL), encoding="utf-8"
-    )
+    before, _, rest = old.partition(first)
+    table, _, after = rest.partition(last)
+    kept = {row["target"]: row for row in from_table(table)} | {row["target"]: row for row in rows}
+    text = as_table([kept[name] for name in chosen(None) if name in kept], args)
+    page.write_text(f"{before}{first}\n{text}{last}{after}", encoding="utf-8")
+
+
+def from_table(text):
+    """The rows of a table as `as_table` writes it, without the last, which adds up."""
+    cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")][1:-1]
+    return [
+        {
+            "target": name,
+            "engine": engine,
+            "executions": int(count.replace(",", "")),
+            "faults": {"": int(faults)},
+        }
+        for name, engine, count, faults in cells
+    ]
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ NUMBERS = (
     (1 << 64) - 1,
 )
 TEXTS = (
-    b"-1", b"0", b"1e999", b"nan", b"null", b"true", b"[]", b"{}", b'""', b"9" * 90, b"\x00", b"\xff\xfe", b"\x1b[2J", b",", b";",
+    b"-1", b"0", b"1e999", b"nan", b"null", b"true", b"[]", b"{}", b'""', b"9" * 90, b"\x00", b"\xff\xfe",
+    b"\x1b[2J", b",", b";",
     b"\n", b"(", b")", b'"', b"\\ud800", b"../", b"1.5", b"[[[[",
 )  # fmt: skip
 

@@ -4,8 +4,8 @@
     python tools/fuzz/one.py TARGET TEMPLATES RESULTS --seconds 60 [--seed 1] [--engine atheris]
     python tools/fuzz/one.py TARGET TEMPLATES RESULTS --replay INPUT
 
-TEMPLATES is a folder that templates.py made. Into RESULTS go TARGET.json (executions, and how often which fault was
-found) and the first input of each fault; an input that ends the process is left as TARGET.current.
+TEMPLATES is a folder that templates.py made. Into RESULTS go TARGET.json (executions, and how often which
+fault was found) and the first input of each fault; an input that ends the process is left as TARGET.current.
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""Every reader of the package as a target. An input is a file, or one byte that chooses a part of a good file or folder
-and then what takes its place: checksums are mended, so that damage reaches what lies behind them.
+"""Every reader of the package as a target. An input is a file, or one byte that chooses a part of a good file
+or folder and then what takes its place: checksums are mended, so that damage reaches what lies behind them.
 """
 
 import functools
@@ -14,7 +14,6 @@ import zipfile
 import numpy as np
 from harness import Target
 
-from npreslstm import checkpoint as native
 from npreslstm.audio import folder as feature_cache
 from npreslstm.audio.config import FEATURE_CONFIGS, FeatureConfig, load_config
 from npreslstm.audio.containers import Data, find_parts
@@ -23,10 +22,11 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.commands.arguments import label_mapping
 from npreslstm.errors import InputError
 from npreslstm.experiments import store as example_store
-from npreslstm.experiments.crossval import summarise
 from npreslstm.experiments.packed import open_results
-from npreslstm.experiments.search import parse_ranges
+from npreslstm.experiments.ranges import parse_ranges
+from npreslstm.experiments.summary import summarise
 from npreslstm.files import write_sealed
+from npreslstm.formats.native import digest_of
 from npreslstm.formats.npy import map_npy, parse_npy, read_npz
 from npreslstm.formats.plain_data import parse_json
 from npreslstm.ports.vectors import check_vectors
@@ -34,7 +34,8 @@ from npreslstm.report.crossval import summary_text
 from npreslstm.schema import ModelConfig
 from npreslstm.testing import assert_lstm_equal, trace_lstm
 from npreslstm.training.conditioned import load_entry
-from npreslstm.training.dataset import load_dataset, relabel
+from npreslstm.training.dataset import load_dataset
+from npreslstm.training.merging import relabel
 from npreslstm.training.recipe import Recipe, load_recipe, with_settings
 from npreslstm.training.trainer import Trainer
 
@@ -155,7 +156,7 @@ def weights_member(folder, data):
         header = parse_json(str(arrays.pop("header")))
         if isinstance(header, dict):
             header.pop("sha256", None)
-            header["sha256"] = native._digest(header, arrays)
+            header["sha256"] = digest_of(header, arrays)
         np.savez(path, header=np.array(json.dumps(header)), **arrays)
     use_weights(path)
 
@@ -362,7 +363,8 @@ def snapshot(folder, data):
 
 
 TESTING = (
-    {"W": {"weight_ih_l0": [[1.0]] * 4, "weight_hh_l0": [[1.0]] * 4}, "x": [[[0.5], [1.0]]], "lengths": [2], "y": [[[0.1], [0.2]]]},
+    {"W": {"weight_ih_l0": [[1.0]] * 4, "weight_hh_l0": [[1.0]] * 4}, "x": [[[0.5], [1.0]]], "lengths": [2],
+    "y": [[[0.1], [0.2]]]},
     {"W": None, "x": "text", "lengths": [[1], 2], "y": []},
 )  # fmt: skip
 

@@ -3,9 +3,9 @@
 
     python tools/fuzz/templates.py FOLDER
 
-FOLDER/sounds has a sound file of every kind that can be written here, FOLDER/small.* a network of a few numbers,
-FOLDER/weights.npz one that hears sound, FOLDER/journal, packed, store and vectors what the commands leave. All are
-small, so that executions are quick.
+FOLDER/sounds has a sound file of every kind that can be written here, FOLDER/small.* a network of a few
+numbers, FOLDER/weights.npz one that hears sound, FOLDER/journal, packed, store and vectors what the commands
+leave. All are small, so that executions are quick.
 """
 
 import contextlib

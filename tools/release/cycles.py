@@ -1,11 +1,14 @@
-"""Estimate the cycles of a frame on a Cortex-M0, integers from samples to the network's state.
+"""Estimate the cycles of a frame on a Cortex-M0, M3 or M4F, from samples to the network's state.
 
-    python tools/release/cycles.py [WEIGHTS] [--mhz 48]
+    python tools/release/cycles.py [WEIGHTS] [--core m0] [--frontend integer] [--mhz 48]
 
-Every instruction that QEMU runs in a frame of noise is looked up in ARM's table (Cortex-M0 Technical
-Reference Manual, r0p0, section 3.3) for memory without wait states and the multiplier of one cycle: loads and
-stores 2, several of them 1 + N, a branch 3 where it is taken, calls 4. WEIGHTS (default: the bundled mcu)
-must be for features that stream. Needs arm-none-eabi-gcc with newlib, and qemu-system-arm.
+Every instruction that QEMU runs in a frame of noise is looked up in ARM's table, for memory without wait
+states. Cortex-M0 (Technical Reference Manual r0p0, section 3.3), with the multiplier of one cycle: loads and
+stores 2, several of them 1 + N, a branch 3 where it is taken, calls 4. Cortex-M3 (r2p0, section 3.3) and M4
+(r0p1, section 3.3): loads and stores 2, or 1 right behind another; several 1 + N; what the tables give as a
+range is taken as its upper end: a pipeline that is refilled 3, divisions 12, and on the M3 products of 64
+bits 5, with a sum 7. WEIGHTS (default: the bundled mcu) must be for features that stream. Needs
+arm-none-eabi-gcc with newlib, and qemu-system-arm.
 """
 
 import argparse
@@ -20,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
-from npreslstm.ports.c_export import export_c
+from npreslstm.ports.c_export import FRONTENDS, export_c
 
 FRAMES = 2  # of which both stages are the mean
 PROGRAM = f"""
@@ -47,19 +50,42 @@ int main(void) {{
     return 0;
 }}
 """
+# flags of the compiler; board, flash and RAM of the emulator
+CORES = {
+    "m0": (("-mcpu=cortex-m0",), ("microbit", "256K", "16K")),
+    "m3": (("-mcpu=cortex-m3",), ("mps2-an385", "4M", "256K")),
+    "m4f": (
+        ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-ffp-contract=fast"),
+        ("mps2-an386", "4M", "256K"),
+    ),
+}
 STAGES = {"npr_frontend_push": "frontend", "npr_push_frame": "network", "main": None}
 LISTED = re.compile(r"^\s*([0-9a-f]+):\t[0-9a-f ]+\t(\S+)\s*([^;\n]*)")
 TRACED = re.compile(r"\[[0-9a-f]+/([0-9a-f]+)/")
 
 
-def cycles(instruction, operands, taken):
-    """Of one instruction; `taken` is whether it was followed by another than the next one."""
+SEVERAL = "push", "pop", "ldm", "stm", "vpush", "vpop", "vldm", "vstm"
+SINGLE = "ldr", "str", "vldr", "vstr"
+REFILL = 3  # cycles for a pipeline to be filled behind a branch, of the M3 and M4
+M3_PRODUCTS = {"smull": 5, "umull": 5, "smlal": 7, "umlal": 7, "mla": 2, "mls": 2}
+FLOATS = {"vfma": 3, "vfms": 3, "vfnma": 3, "vfnms": 3, "vmla": 3, "vmls": 3, "vdiv": 14, "vsqrt": 14}
+
+
+def cycles(core, instruction, operands, taken, behind=False):
+    """Of one instruction; `taken` is whether it was followed by another than the next one, `behind` whether
+    another load or store came just before.
+    """
     name = instruction.partition(".")[0]
-    if name in ("push", "pop") or name.startswith(("ldm", "stm")):
+    if name.startswith(SEVERAL):
         inside = operands.partition("{")[2].rstrip("}")
         count = sum(_registers(part.strip()) for part in inside.split(","))
-        return count + (4 if "pc" in inside else 1)
-    if name.startswith(("ldr", "str")):
+        refilled = 3 if core == "m0" else REFILL
+        return 1 + count + (refilled if "pc" in inside else 0)
+    return _m0(name, taken) if core == "m0" else _m3_or_m4(core, name, taken, behind)
+
+
+def _m0(name, taken):
+    if name.startswith(SINGLE):
         return 2
     if name == "bl":
         return 4
@@ -70,13 +96,35 @@ def cycles(instruction, operands, taken):
     return 3 if taken else 1  # a branch, a move to the program counter; all else takes one
 
 
+def _m3_or_m4(core, name, taken, behind):
+    if name in ("ldrd", "strd"):
+        return 3
+    if is_single(name):
+        return (1 if behind else 2) + (REFILL if taken else 0)
+    if name in ("tbb", "tbh"):
+        return 2 + REFILL
+    if name.startswith(("sdiv", "udiv")):
+        return 12
+    for table in (FLOATS, M3_PRODUCTS if core == "m3" else {}):
+        for begin, count in table.items():
+            if name.startswith(begin):
+                return count
+    return 1 + REFILL if taken else 1
+
+
+def is_single(name):
+    """Whether it loads or stores one number, by its name without a width."""
+    return name.startswith(SINGLE) and name not in ("ldrd", "strd")
+
+
 def _registers(text):
-    """How many there are in r4 or r4-r7."""
+    """How many there are in r4, r4-r7 or s16-s31; of d8-d9 four words."""
     first, _, last = text.partition("-")
-    return int(last[1:]) - int(first[1:]) + 1 if last else 1
+    count = int(last[1:]) - int(first[1:]) + 1 if last else 1
+    return 2 * count if first.startswith("d") else count
 
 
-def estimate(listing, trace):
+def estimate(core, listing, trace):
     """{stage: (instructions, cycles)} of a frame, from the lines of a disassembly and of a trace."""
     code, function = {}, None
     for line in listing:
@@ -85,46 +133,45 @@ def estimate(listing, trace):
         elif found := LISTED.match(line):
             size = 2 * len(line.split("\t")[1].split())
             code[int(found[1], 16)] = function, found[2], found[3].strip(), size
-    stage, before, totals = None, None, collections.defaultdict(lambda: [0, 0])
+    stage, before, behind, totals = None, None, False, collections.defaultdict(lambda: [0, 0])
     for line in trace:
         found = TRACED.search(line)
         address = int(found[1], 16) & ~1 if found else None
         if address not in code:
             continue
-        if before is not None and stage:
+        if before is not None:
             _, instruction, operands, size = code[before]
-            totals[stage][0] += 1
-            totals[stage][1] += cycles(instruction, operands, address != before + size)
+            if stage:
+                totals[stage][0] += 1
+                totals[stage][1] += cycles(core, instruction, operands, address != before + size, behind)
+            behind = is_single(instruction.partition(".")[0])
         stage = STAGES.get(code[address][0], stage)  # what a stage calls belongs to it
         before = address
     return {stage: tuple(total // FRAMES for total in both) for stage, both in totals.items()}
 
 
-def run(checkpoint):
-    """`estimate` of the export of a checkpoint with the integer frontend."""
+def run(checkpoint, core="m0", frontend="integer"):
+    """`estimate` of the int8 export of a checkpoint with either frontend."""
+    flags, (board, flash, ram) = CORES[core]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        export_c(checkpoint, folder, "int8", frontend="integer")
-        qemu = next(folder.rglob("image.ld")).parent
+        export_c(checkpoint, folder, "int8", frontend=frontend)
+        qemu = folder / "extras" / "qemu"
         (folder / "frame.c").write_text(PROGRAM, encoding="utf-8")
-        library = [
-            path for path in folder.rglob("npr*.c") if path.stem not in ("npr_selftest", "npr_vectors")
-        ]
-        headers = sorted({path.parent for path in folder.rglob("npr*.h")})
-        flags = ["-mcpu=cortex-m0", "-mthumb", "-O2", "--specs=rdimon.specs", "-nostartfiles"]
-        flags += [f"-Wl,--defsym=FLASH_SIZE=256K,--defsym=RAM_SIZE=16K,-T,{qemu / 'image.ld'}"]
-        flags += ["-ffunction-sections", "-Wl,--gc-sections", *(f"-I{path}" for path in headers)]
+        compiler = ["arm-none-eabi-gcc", *flags, "-mthumb", "-O2", f"-I{folder / 'src'}"]
+        compiler += ["--specs=rdimon.specs", "-nostartfiles", f"-T{qemu / 'image.ld'}"]
+        compiler += [f"-Wl,--defsym=FLASH_SIZE={flash},--defsym=RAM_SIZE={ram},--gc-sections"]
         image, trace = folder / "frame.elf", folder / "trace"
-        sources = [folder / "frame.c", qemu / "startup.c", *library]
-        subprocess.run(["arm-none-eabi-gcc", *flags, *sources, "-o", image], check=True)
-        command = ["qemu-system-arm", "-M", "microbit", "-nographic", "-monitor", "none", "-serial", "none"]
+        sources = [folder / "frame.c", qemu / "startup.c", *sorted(folder.glob("src/*.c"))]
+        subprocess.run([*compiler, "-ffunction-sections", *sources, "-o", image], check=True)
+        command = ["qemu-system-arm", "-M", board, "-nographic", "-monitor", "none", "-serial", "none"]
         command += ["-semihosting-config", "enable=on,target=native", "-singlestep", "-d", "exec,nochain"]
         subprocess.run([*command, "-D", trace, "-kernel", image], check=True)
         listing = subprocess.run(
             ["arm-none-eabi-objdump", "-d", image], capture_output=True, text=True, check=True
         )
         with open(trace, encoding="ascii") as lines:
-            return estimate(listing.stdout.splitlines(), lines)
+            return estimate(core, listing.stdout.splitlines(), lines)
 
 
 def main(argv=None):
@@ -132,11 +179,13 @@ def main(argv=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("weights", nargs="?", default="mcu")
+    parser.add_argument("--core", choices=CORES, default="m0")
+    parser.add_argument("--frontend", choices=FRONTENDS, default="integer")
     parser.add_argument("--mhz", type=float, default=48.0)
     args = parser.parse_args(argv)
     checkpoint = load_checkpoint(args.weights)
     features = checkpoint.features
-    found = run(checkpoint)
+    found = run(checkpoint, args.core, args.frontend)
     for stage, (instructions, estimated) in found.items():
         print(f"{stage}: {instructions:,} instructions, {estimated:,} cycles a frame")
     total = sum(estimated for _, estimated in found.values())

@@ -5,12 +5,14 @@
 One row a number; one column a commit, then the work tree. Lines and files are those of tracked Python, C and
 JavaScript; the lines of a function are counted without its docstring. Public definitions are those of
 tests/public_names.txt, as far as a tree has them. The order of the rooms is that of docs/architecture.md.
+The sdist and the wheel are built, which needs setuptools 77 or newer.
 """
 
 import ast
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -185,7 +187,29 @@ def numbers(root, files):
         "imports that run upwards": len(upwards(imports, floors())),
         "imports in a circle": len(circles(imports)),
         "tracked files": len(files),
-    }
+    } | sizes(root, files)
+
+
+BUILD = """
+import sys
+from setuptools import build_meta
+folder = sys.argv[1]  # setuptools changes sys.argv
+build_meta.build_sdist(folder)
+build_meta.build_wheel(folder)
+"""
+
+
+def sizes(root, files):
+    """{'sdist, kB': number, 'wheel, kB': number} of a tree, built from a copy of its tracked files."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy, made = Path(folder, "tree"), Path(folder, "made")
+        for name in files:
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / name, copy / name)
+        made.mkdir()
+        subprocess.run([sys.executable, "-c", BUILD, made], cwd=copy, capture_output=True, check=True)
+        kinds = {"sdist, kB": "*.tar.gz", "wheel, kB": "*.whl"}
+        return {what: round(next(made.glob(ending)).stat().st_size / 1000) for what, ending in kinds.items()}
 
 
 def git(*arguments):

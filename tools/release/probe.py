@@ -173,7 +173,8 @@ def networks(options):
 
 def training(options):
     """Weights after 40 steps (8 with --fast) under several recipes."""
-    fit, Split, Examples, Recipe = map(defined, ("fit", "Split", "Examples", "Recipe"))
+    names = ("fit", "Split", "Examples", "Recipe", "with_settings")
+    fit, Split, Examples, Recipe, with_settings = map(defined, names)
     features = load_checkpoint("mcu").features
     rng = np.random.default_rng(3)
     variants = [
@@ -190,8 +191,10 @@ def training(options):
         "dropout": 0.0,
         "crop": 0.0,
     }
-    plain |= {"noise": 0.0, "offset": 0.0, "time_masks": 0, "trim_db": 0.0}
-    teacher = fit(examples, split, ModelConfig(hidden_size=6), Recipe(**plain), 1)
+    plain |= {"noise": 0.0, "offset": 0.0, "time_masks": 0}
+    untrimmed = ["trim_db=0"]  # the one way to say so that every tree understands
+    teacher_recipe = with_settings(Recipe(**plain), untrimmed)
+    teacher = fit(examples, split, ModelConfig(hidden_size=6), teacher_recipe, 1)
     changes = {
         "plain": {}, "dropout": {"dropout": 0.5}, "warp": {"warp": 0.12}, "mixup": {"mixup": 0.3},
         "noise": {"noise": 0.2, "offset": 0.2, "crop": 0.2},
@@ -204,7 +207,8 @@ def training(options):
             if kind == "lstm-sa" and (options.fast or name not in ("plain", "student")):
                 continue
             teachers = [teacher] if name in ("teachers", "student") else []
-            config, recipe = ModelConfig(kind, hidden_size=6, num_layers=layers), Recipe(**plain | change)
+            config = ModelConfig(kind, hidden_size=6, num_layers=layers)
+            recipe = with_settings(Recipe(**plain | change), untrimmed)
 
             def trained(config=config, recipe=recipe, teachers=teachers):
                 checkpoint = fit(examples, split, config, recipe, 5, None, None, teachers)

@@ -12,7 +12,6 @@ class Changes {
   constructor(page, apply) {
     this.page = page;
     this.apply = apply;
-    this.fill();
     for (const id of ["forget", "residual-way", "attention-way", "ends"]) {
       find(id).addEventListener("change", () => this.read());
     }
@@ -22,6 +21,7 @@ class Changes {
     find("reset").addEventListener("click", () => this.set(noChanges()));
   }
 
+  // The choices that there are for the clip that is shown.
   fill() {
     const { network, data } = this.page;
     const options = (select, entries) =>

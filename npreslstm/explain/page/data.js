@@ -57,6 +57,7 @@ async function readData(headerText, packed) {
     statistics: { mean: array("mean"), std: array("std") },
     times: array("times"),
     sound: expand(array("sound")),
+    ears: header.live && new Uint8Array(array("ears").buffer, 0, header.live.bytes),
     expected: { logits: array("logits"), attention: array("attention") },
   };
 }

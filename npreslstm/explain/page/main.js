@@ -69,43 +69,56 @@ function introduce() {
     answer, from top to bottom. ${escapeHtml(header.note ? `${header.note}.` : "")}`;
 }
 
-async function begin() {
-  page.data = await readData(find("header").textContent, find("data").textContent);
-  const { data } = page;
-  places = data.header.places;
-  page.base = runClip(data, noChanges());
+function recompute() {
+  compute();
+  drawAll();
+}
+
+// Show a clip from its beginning, with nothing changed.
+function showClip(data) {
+  page.player?.release();
+  page.data = data;
+  page.changes = noChanges();
+  page.weight = null;
+  page.base = runClip(data, page.changes);
   page.network = page.base.network;
   page.result = page.base;
   page.baseGradients = page.gradientsOf(page.base);
   page.baseSensitivity = normsOf(page.baseGradients.dx);
   page.series = page.network.cells.map((_, cell) => seriesOf(page.base.frames, cell));
   sortUnits();
+  find("timeline").replaceChildren();
   page.timeline = new Timeline(find("timeline"), data, page.network);
   page.player = new Player(data.sound, data.header.played, onTime, onState);
-  const recompute = () => {
-    compute();
-    drawAll();
-  };
-  page.controls = new Changes(page, recompute);
-  const layers = page.network.cells.map((_, k) => make("option", { value: k }, cellTitle(page.network, k)));
-  find("layer").replaceChildren(...layers);
-  page.cell = page.network.cells.length - 1;
-  page.unit = page.mostTelling();
+  page.controls ??= new Changes(page, recompute);
+  page.controls.fill();
   page.index = indexOfLargest(page.base.alpha);
   introduce();
-  showSources(find("source-text"));
   recompute();
   showAlike();
   page.controls.write();
   page.timeline.markTime(null);
+  listExercises();
+}
+
+async function begin() {
+  page.data = await readData(find("header").textContent, find("data").textContent);
+  places = page.data.header.places;
+  showSources(find("source-text"));
+  const network = new Network(page.data.header.model, page.data.tensors);
+  const layers = network.cells.map((_, k) => make("option", { value: k }, cellTitle(network, k)));
+  find("layer").replaceChildren(...layers);
+  page.cell = network.cells.length - 1;
+  showClip(page.data);
+  pickUnit(page.cell, page.mostTelling());
   listenToTimeline();
   listenToPanels();
   listenToPlayer();
   listenToTour();
   listenToTags();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-  listExercises();
   checkMyself();
+  globalThis.beginLive?.();
   document.body.dataset.ready = "1";
 }
 

@@ -123,7 +123,7 @@ function showGradient() {
     row,
     picked: weight,
     index,
-    total: data.frames.length,
+    total: page.timeline.total,
     label: data.header.classes[result.best],
     name,
   });

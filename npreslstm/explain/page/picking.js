@@ -22,7 +22,7 @@ function pickGate(gate) {
 }
 
 function pickWeight(part, column) {
-  page.weight = { part, column };
+  page.weight = page.gradients && { part, column }; // there are none while the clip still grows
   showTerms();
 }
 

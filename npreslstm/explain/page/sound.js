@@ -39,6 +39,11 @@ class Player {
     this.audio.currentTime = Math.max(0, time);
   }
 
+  release() {
+    this.audio.pause();
+    URL.revokeObjectURL(this.audio.src);
+  }
+
   setSpeed(speed) {
     this.audio.playbackRate = speed;
   }

@@ -4,6 +4,7 @@
 
 const page = {
   data: null,
+  own: null, // of a page that listens: what it came with
   network: null, // as learned
   base: null, // the run as it is
   baseGradients: null,

@@ -40,6 +40,7 @@ const tour = {
 };
 
 function listExercises() {
+  find("exercise-list").replaceChildren();
   for (const { question, answer } of exercises(page)) {
     const text = make("p");
     const details = make("details", {}, make("summary", {}, "Answer"), text);

@@ -100,7 +100,7 @@ class Track {
 class Timeline {
   constructor(place, data, network) {
     this.data = data;
-    this.total = data.frames.length;
+    this.total = data.times.length; // there may be fewer frames as yet
     this.axis = { ...timeAxis(data), sound: data.header.duration };
     const half = data.header.hop / 2;
     const span = [data.times[0] - half, data.times[this.total - 1] + half];
@@ -143,7 +143,7 @@ class Timeline {
   drawWave() {
     const { picture } = this.get("sound");
     picture.setAttribute("viewBox", "0 0 600 2");
-    picture.append(makeSvg("path", { d: wavePath(this.data.sound, 600), class: "wave" }));
+    picture.replaceChildren(makeSvg("path", { d: wavePath(this.data.sound, 600), class: "wave" }));
   }
 
   // The frame number at a time, the nearest one.

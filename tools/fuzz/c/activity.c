@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* npr_activity.h: any samples in pushes of any size, and the end of the recording at any moment. */
 #include "input.h"
 #include "npr_activity.h"
@@ -27,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
         require(decision >= NPR_UNDECIDED && decision <= NPR_SPEECH, "a decision");
         decisions += decision != NPR_UNDECIDED;
-        require(decisions <= (samples_in + NPR_ACTIVITY_HOP - 1) / NPR_ACTIVITY_HOP, "more decisions than hops");
+        require(decisions <= (samples_in + NPR_ACTIVITY_HOP - 1) / NPR_ACTIVITY_HOP,
+                "more decisions than hops");
     }
     free(activity);
     return 0;

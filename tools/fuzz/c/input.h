@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The bytes of an input, taken one after the other; zeros when they have run out. Each target is one
  * LLVMFuzzerTestOneInput. */
 #ifndef INPUT_H
@@ -37,12 +38,11 @@ static inline size_t take_below(input *in, size_t n) {
     return number % n;
 }
 
-/* Memory of its own, as large as is said and not a byte more, so that the sanitizer sees a step beyond its end. */
+/* Memory of its own, as large as is said and not a byte more, so that the sanitizer sees a step beyond its
+ * end. */
 static inline void *taken(input *in, size_t bytes) {
     void *memory = malloc(bytes ? bytes : 1);
-    if (!memory) {
-        abort();
-    }
+    if (!memory) { abort(); }
     take(in, memory, bytes);
     return memory;
 }

@@ -1,4 +1,6 @@
-/* Where there is no libFuzzer: TARGET EXECUTIONS SEED runs a target on random bytes; TARGET FILE on one input. */
+/* SPDX-License-Identifier: MIT */
+/* Where there is no libFuzzer: TARGET EXECUTIONS SEED runs a target on random bytes; TARGET FILE on one
+ * input. */
 #include "input.h"
 
 enum { LONGEST = 4096 };
@@ -38,9 +40,7 @@ static int replay(const char *path) {
 }
 
 int main(int argc, char **argv) {
-    if (argc == 2) {
-        return replay(argv[1]);
-    }
+    if (argc == 2) { return replay(argv[1]); }
     if (argc != 3) {
         fprintf(stderr, "usage: %s EXECUTIONS SEED, or FILE\n", argv[0]);
         return 2;

@@ -1,8 +1,21 @@
+/* SPDX-License-Identifier: MIT */
 /* npr.h: any calls in any order, good and bad; and models whose sizes, format or weights were changed. */
 #include "input.h"
 #include "npr.h"
 
-enum { INIT, RESET, FRAME, FRAME_OF_BYTES, VALUES, NORMALISE, RESULT, LOGITS, STRANGE_MODEL, STRANGE_STATE, CALLS };
+enum {
+    INIT,
+    RESET,
+    FRAME,
+    FRAME_OF_BYTES,
+    VALUES,
+    NORMALISE,
+    RESULT,
+    LOGITS,
+    STRANGE_MODEL,
+    STRANGE_STATE,
+    CALLS
+};
 
 static void push_frame(input *in, npr_state *state, int plain) {
     const size_t count = plain ? NPR_INPUTS : take_below(in, NPR_INPUTS + 2);
@@ -17,7 +30,8 @@ static void push_frame(input *in, npr_state *state, int plain) {
     const npr_state before = *state;
     const npr_status status = npr_push_frame(&npr_weights, state, features, count);
     require(count == NPR_INPUTS || status != NPR_OK, "a frame of another size");
-    require(status == NPR_OK || memcmp(&before, state, sizeof before) == 0, "a refused frame changed the state");
+    require(status == NPR_OK || memcmp(&before, state, sizeof before) == 0,
+            "a refused frame changed the state");
     free(features);
 }
 
@@ -45,10 +59,9 @@ static void result(input *in, const npr_state *state) {
     size_t label = NPR_CLASSES;
     if (npr_result(&npr_weights, state, probabilities, count, &label) == NPR_OK) {
         float total = 0.0f;
-        for (size_t k = 0; k < count; k++) {
-            total += probabilities[k];
-        }
-        require(count == NPR_CLASSES && label < NPR_CLASSES && total > 0.999f && total < 1.001f, "probabilities");
+        for (size_t k = 0; k < count; k++) { total += probabilities[k]; }
+        require(count == NPR_CLASSES && label < NPR_CLASSES && total > 0.999f && total < 1.001f,
+                "probabilities");
     }
     free(probabilities);
 }
@@ -86,7 +99,8 @@ static void strange_state(input *in) {
     npr_state *state = (npr_state *)taken(in, sizeof *state);
     float features[NPR_INPUTS] = {0};
     if (state->model != (npr_weights.crc ^ NPR_FORMAT)) {
-        require(npr_push_frame(&npr_weights, state, features, NPR_INPUTS) == NPR_ERROR_STATE, "any bytes as a state");
+        require(npr_push_frame(&npr_weights, state, features, NPR_INPUTS) == NPR_ERROR_STATE,
+                "any bytes as a state");
         require(npr_reset(&npr_weights, state) == NPR_ERROR_STATE, "any bytes as a state");
     }
     free(state);

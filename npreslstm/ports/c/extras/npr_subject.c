@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "npr_subject.h"
 
 #if NPR_BLOB

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The model that the self-test and the measurements are about. */
 #ifndef NPR_SUBJECT_H
 #define NPR_SUBJECT_H

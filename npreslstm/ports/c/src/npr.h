@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ResLSTM-SA: features of a clip in, frame by frame; probabilities of its emotions out.
  *
  *     npr_state state;                                     // the caller's memory, about 1 KB
@@ -5,9 +6,9 @@
  *     npr_push_frame(&npr_weights, &state, features, 46);  // for each frame
  *     npr_result(&npr_weights, &state, probabilities, 8, &label);
  *
- * Weights are const and lie in flash; npr_state is all that changes. No function allocates, recurses or uses double.
- * Every function returns a status; after any other than NPR_OK the state and the outputs are as they were.
- * Equation tags (L1), (A2) ... are those of the Python package. Letters: D inputs, H hidden, C classes.
+ * Weights are const and lie in flash; npr_state is all that changes. No function allocates, recurses or uses
+ * double. Every function returns a status; after any other than NPR_OK the state and the outputs are as they
+ * were. Equation tags (L1), (A2) ... are those of the Python package. Letters: D inputs, H hidden, C classes.
  */
 #ifndef NPR_H
 #define NPR_H
@@ -15,7 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "npr_sizes.h" /* generated: NPR_INT8, NPR_INTEGER, NPR_INPUTS, NPR_UNITS, NPR_HIDDEN, NPR_WIDEST, NPR_CLASSES */
+/* generated: NPR_INT8, NPR_INTEGER, NPR_INPUTS, NPR_UNITS, NPR_HIDDEN, NPR_WIDEST, NPR_CLASSES */
+#include "npr_sizes.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,8 +29,9 @@ extern "C" {
 #define NPR_CONST const
 #endif
 
-#define NPR_FORMAT 2u                   /* of npr_model; a model of another format is refused */
-#define NPR_MAX_FRAMES ((uint32_t)1 << 21) /* longer clips are refused: the sums of attention would overflow */
+#define NPR_FORMAT 2u /* of npr_model; a model of another format is refused */
+/* longer clips are refused: the sums of attention would overflow */
+#define NPR_MAX_FRAMES ((uint32_t)1 << 21)
 
 typedef enum {
     NPR_OK = 0,
@@ -44,8 +47,8 @@ typedef enum {
     NPR_ERROR_OVERRUN  /* samples came faster than they were taken: some are lost */
 } npr_status;
 
-#if NPR_INTEGER /* integers all the way from samples to probabilities, with npr_frontend_int.c */
-typedef int32_t npr_feature;      /* cepstrum: 2^-19 of a doubling of power; chroma: 2^-30 */
+#if NPR_INTEGER              /* integers all the way from samples to probabilities, with npr_frontend_int.c */
+typedef int32_t npr_feature; /* cepstrum: 2^-19 of a doubling of power; chroma: 2^-30 */
 typedef uint16_t npr_probability; /* 2^-15 */
 #else
 typedef float npr_feature;
@@ -71,10 +74,10 @@ typedef struct {
 typedef struct {
     uint32_t format, crc;
     uint16_t inputs, hidden, classes, layers;
-    uint16_t residual;             /* layers before the features are added (R1); 0: they are not */
+    uint16_t residual; /* layers before the features are added (R1); 0: they are not */
     uint8_t x_bits;
     uint8_t score_shift;
-    int32_t score_multiplier;      /* attention sum -> 2^-16, base-2 logarithm */
+    int32_t score_multiplier; /* attention sum -> 2^-16, base-2 logarithm */
 #if NPR_INTEGER
     const int16_t *feature_multiplier; /* (D) a feature is z-scored in (I13): multiplied, */
     const int32_t *feature_offset;     /* (D) added to, */
@@ -83,19 +86,19 @@ typedef struct {
     const float *mean, *inverse_std; /* (D) */
 #endif
     const npr_lstm *lstms;
-    const int16_t *attention;      /* (H) */
-    const int16_t *head_weights;   /* (C, H) */
-    const int32_t *head_bias;      /* (C) 2^-16 */
+    const int16_t *attention;    /* (H) */
+    const int16_t *head_weights; /* (C, H) */
+    const int32_t *head_bias;    /* (C) 2^-16 */
     const int32_t *head_multiplier;
     const uint8_t *head_shift;
     const char *const *labels;
 } npr_model;
 
 typedef struct {
-    npr_sum total;                 /* sum of weights */
-    int64_t weighted[NPR_HIDDEN];  /* sum of weights * h, 2^-39 */
+    npr_sum total;                /* sum of weights */
+    int64_t weighted[NPR_HIDDEN]; /* sum of weights * h, 2^-39 */
     uint32_t model, frames;
-    int32_t maximum;               /* of the scores' integer parts */
+    int32_t maximum;                      /* of the scores' integer parts */
     npr_value h[NPR_UNITS], c[NPR_UNITS]; /* of all layers, one after the other */
 } npr_state;
 
@@ -115,12 +118,12 @@ typedef struct {
 typedef struct {
     uint32_t format, crc;
     uint16_t inputs, hidden, classes, layers;
-    uint16_t residual;             /* layers before the features are added (R1); 0: they are not */
+    uint16_t residual;               /* layers before the features are added (R1); 0: they are not */
     const float *mean, *inverse_std; /* (D) */
     const npr_lstm *lstms;
-    const float *attention;        /* (H) */
-    const float *head_weights;     /* (C, H) */
-    const float *head_bias;        /* (C) */
+    const float *attention;    /* (H) */
+    const float *head_weights; /* (C, H) */
+    const float *head_bias;    /* (C) */
     const char *const *labels;
 } npr_model;
 
@@ -144,16 +147,17 @@ npr_status npr_init(const npr_model *model, npr_state *state);
 npr_status npr_reset(const npr_model *model, npr_state *state);
 
 /* Take in the raw features of one frame: count = D. */
-npr_status npr_push_frame(const npr_model *model, npr_state *state, const npr_feature *features, size_t count);
+npr_status npr_push_frame(const npr_model *model, npr_state *state, const npr_feature *features,
+                          size_t count);
 
-/* The two halves of npr_push_frame: z-score (and quantise) the raw features of one frame; take in what that gives, of one
- * frame or of several, one after the other: count is a multiple of D. */
+/* The two halves of npr_push_frame: z-score (and quantise) the raw features of one frame; take in what that
+ * gives, of one frame or of several, one after the other: count is a multiple of D. */
 npr_status npr_normalise(const npr_model *model, const npr_feature *features, size_t count, npr_value *x);
 npr_status npr_push_values(const npr_model *model, npr_state *state, const npr_value *x, size_t count);
 
 /* Probabilities (count = C) and the number of the largest, of the clip so far; more frames may follow. */
-npr_status npr_result(const npr_model *model, const npr_state *state, npr_probability *probabilities, size_t count,
-                      size_t *label);
+npr_status npr_result(const npr_model *model, const npr_state *state, npr_probability *probabilities,
+                      size_t count, size_t *label);
 
 /* What they come from: logits (C) and, unless NULL, the context of attention (H). */
 npr_status npr_logits(const npr_model *model, const npr_state *state, npr_logit *logits, npr_value *context);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The interface for C++, 11 or newer: objects that hold their memory, and begin by themselves. Nothing
  * throws; see npr.h. */
 #ifndef NPR_HPP

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ports/c_blob.py, read backwards: every check comes before the first write. */
 #include <string.h>
 
@@ -39,7 +40,7 @@ static npr_status check_head(const uint32_t *word, size_t bytes) {
     if (memcmp(word, "NPRW", 4) != 0) { return NPR_ERROR_DAMAGED; }
     if (word[1] != 0x01020304u || word[2] != BLOB_FORMAT) { return NPR_ERROR_FORMAT; }
     if (word[3] > bytes || word[3] < HEAD * sizeof *word) { return NPR_ERROR_SIZE; }
-    if (npr_crc(0, word + HEAD, word[3] - HEAD * sizeof *word) != word[4]) { return NPR_ERROR_DAMAGED; }
+    if (npr_crc(0, word + HEAD, word[3] - HEAD * sizeof *word, 1) != word[4]) { return NPR_ERROR_DAMAGED; }
     if (word[3] < WORDS * sizeof *word) { return NPR_ERROR_FORMAT; }
     if (word[5] != NPR_INT8 || word[6] != NPR_FORMAT || word[8] != NPR_FEATURES) { return NPR_ERROR_FORMAT; }
     return NPR_OK;

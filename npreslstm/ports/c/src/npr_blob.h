@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The weights as a file: in a partition of flash that the core can read, or in memory.
  * npreslstm/ports/c_blob.py has its format.
  *

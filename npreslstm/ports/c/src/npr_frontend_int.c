@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The frontend in integers of 32 bits: no float, and no product of 64 bits where a core has none. The
  * specification is npreslstm/integer/frontend.py, whose tags (I2) ... (I12) stand here; (I1) is in
  * npr_internal.h, (I13) in npr_int8.c. Qn: in units of 2^-n. */
@@ -11,7 +12,7 @@
 #endif
 
 #define HALF (NPR_FFT / 2)
-#define POWER_BITS 15   /* the constants are those of integer/frontend.py */
+#define POWER_BITS 15 /* the constants are those of integer/frontend.py */
 #define LEVEL_BITS 16
 #define CEPSTRUM_BITS 4
 #define CHROMA_BITS 9
@@ -69,9 +70,7 @@ static void reverse_bits(int32_t *z) {
             bit >>= 1;
         }
         reversed |= bit;
-        if (k < reversed) {
-            swap_pair(z + 2 * k, z + 2 * reversed);
-        }
+        if (k < reversed) { swap_pair(z + 2 * k, z + 2 * reversed); }
     }
 }
 
@@ -218,9 +217,7 @@ static void chroma(const int32_t *bins, int32_t *features) {
             p = p + 1 == NPR_CHROMA ? 0 : p + 1;
         }
     }
-    for (size_t p = 0; p < NPR_CHROMA; p++) {
-        top = features[p] > top ? features[p] : top;
-    }
+    for (size_t p = 0; p < NPR_CHROMA; p++) { top = features[p] > top ? features[p] : top; }
     const int32_t bits = bit_length((uint32_t)top);
     const int32_t down = bits > RATIO_BITS ? bits - RATIO_BITS : 0;
     const uint32_t divisor = top > 0 ? (uint32_t)top >> down : 1; /* in silence all are 0 */
@@ -232,9 +229,7 @@ static void chroma(const int32_t *bins, int32_t *features) {
 }
 
 npr_status npr_frontend_init(npr_frontend *frontend) {
-    if (frontend == NULL) {
-        return NPR_ERROR_NULL;
-    }
+    if (frontend == NULL) { return NPR_ERROR_NULL; }
     memset(frontend, 0, sizeof *frontend);
     return NPR_OK;
 }
@@ -249,22 +244,14 @@ static void keep(int16_t *kept, const int16_t *pcm, size_t samples) {
 
 npr_status npr_frontend_push(npr_frontend *frontend, const int16_t *pcm, size_t samples, int32_t *features,
                              size_t count) {
-    if (frontend == NULL || pcm == NULL || features == NULL) {
-        return NPR_ERROR_NULL;
-    }
-    if (samples == 0 || samples > NPR_HOP || count != NPR_MFCC + NPR_CHROMA) {
-        return NPR_ERROR_SIZE;
-    }
-    if (frontend->ended) {
-        return NPR_ERROR_STATE;
-    }
+    if (frontend == NULL || pcm == NULL || features == NULL) { return NPR_ERROR_NULL; }
+    if (samples == 0 || samples > NPR_HOP || count != NPR_MFCC + NPR_CHROMA) { return NPR_ERROR_SIZE; }
+    if (frontend->ended) { return NPR_ERROR_STATE; }
     frontend->ended = samples < NPR_HOP;
     keep(frontend->samples, pcm, samples);
     const int32_t up = window(frontend->bins, frontend->samples);
     reverse_bits(frontend->bins);
-    for (size_t size = 1; size < HALF; size *= 2) {
-        stage(frontend->bins, size);
-    }
+    for (size_t size = 1; size < HALF; size *= 2) { stage(frontend->bins, size); }
     spectrum(frontend->bins);
     log_mel(frontend, NPR_UNIT - 2 * up);
     cepstrum(frontend->levels, features);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Between the files of the network; not for callers. */
 #ifndef NPR_INTERNAL_H
 #define NPR_INTERNAL_H
@@ -21,8 +22,9 @@ void npr_head(const npr_model *model, const npr_value *context, npr_logit *logit
 /* y = x + h (R1), the features and the first LSTM's output. */
 void npr_residual(const npr_model *model, const npr_value *x, const npr_value *h, npr_value *y);
 
-/* The checksum over the weights of a layer, and over those that are not of a layer. */
-uint32_t npr_crc(uint32_t crc, const void *data, size_t bytes);
+/* The checksum over numbers of 1, 2, 4 ... bytes, as little-endian machines have them; over the weights of a
+ * layer, and over those that are not of a layer. */
+uint32_t npr_crc(uint32_t crc, const void *data, size_t count, size_t size);
 uint32_t npr_crc_lstm(uint32_t crc, const npr_lstm *lstm);
 uint32_t npr_crc_model(uint32_t crc, const npr_model *model);
 
@@ -32,7 +34,8 @@ uint32_t npr_crc_model(uint32_t crc, const npr_model *model);
 npr_value npr_z_score(const npr_model *model, size_t k, npr_feature feature);
 void npr_softmax(const npr_logit *logits, size_t best, npr_probability *probabilities);
 
-/* Half of x times c, c in Q15, rounded down (I1): the upper 32 of 48 bits, by products of 64 bits or of 32. */
+/* Half of x times c, c in Q15, rounded down (I1): the upper 32 of 48 bits, by products of 64 bits or of
+ * 32. */
 static inline int32_t npr_half(int32_t x, int32_t c) {
 #if defined(NPR_SHORT_MULTIPLY) || defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
     return (x >> 16) * c + (((x & 0xffff) * c) >> 16);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* audio/decimation.py, whose tags (P1) ... (P3) stand here: 48 and 44.1 kHz to 16 kHz, and no constant, in
  * integers. */
 #include <string.h>

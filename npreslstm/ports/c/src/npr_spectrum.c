@@ -1,7 +1,9 @@
+/* SPDX-License-Identifier: MIT */
 /* audio/spectrum.py: the power spectrum of one windowed frame, by a transform of half its length.
  *
- * In integers of 32 bits with one exponent for the whole frame: nearer to NumPy's float64 than floats of 24 bits, fast without
- * a floating point unit, the same bits everywhere. Factors are in Q30, products in 64 bits. */
+ * In integers of 32 bits with one exponent for the whole frame: nearer to NumPy's float64 than floats of 24
+ * bits, fast without a floating point unit, the same bits everywhere. Factors are in Q30, products in 64
+ * bits. */
 #include "npr_frontend.h"
 #include "npr_math.h"
 
@@ -11,12 +13,16 @@
 
 /* cos and sin of 2 pi k / NPR_FFT for 0 <= k <= NPR_FFT / 2. */
 static int32_t cosine(size_t k) { return npr_cosine[k]; }
-static int32_t sine(size_t k) { return k < NPR_FFT / 4 ? npr_cosine[NPR_FFT / 4 - k] : npr_cosine[k - NPR_FFT / 4]; }
+static int32_t sine(size_t k) {
+    return k < NPR_FFT / 4 ? npr_cosine[NPR_FFT / 4 - k] : npr_cosine[k - NPR_FFT / 4];
+}
 
-/* Twice the periodic Hann window, 1 - cos(2 pi k / NPR_FFT): the table's last entry is one unit short of -1, so it fits. */
+/* Twice the periodic Hann window, 1 - cos(2 pi k / NPR_FFT): the table's last entry is one unit short of -1,
+ * so it fits. */
 static int32_t weight(size_t k) { return ONE - cosine(k <= HALF ? k : NPR_FFT - k); }
 
-/* Window the frame, times 2^up so that its largest number fills 29 bits: a click at its edge has as many bits as loud speech. */
+/* Window the frame, times 2^up so that its largest number fills 29 bits: a click at its edge has as many bits
+ * as loud speech. */
 static int32_t window(int32_t *frame) {
     int64_t bits = 0;
     int32_t up = 0;
@@ -24,7 +30,7 @@ static int32_t window(int32_t *frame) {
         const int64_t product = (int64_t)frame[k] * weight(k); /* 46 bits */
         bits |= product ^ (product >> 63);
     }
-    while (up < 31 && bits < (int64_t)1 << 45) bits *= 2, up++;
+    while (up < 31 && bits < (int64_t)1 << 45) { bits *= 2, up++; }
     for (size_t k = 0; k < NPR_FFT; k++) {
         frame[k] = (int32_t)(((int64_t)frame[k] * weight(k) * ((int64_t)1 << up) + (1 << 16)) >> 17);
     }
@@ -47,7 +53,7 @@ static void reverse_bits(int32_t *z) {
             bit >>= 1;
         }
         reversed |= bit;
-        if (k < reversed) swap_pair(z, k, reversed);
+        if (k < reversed) { swap_pair(z, k, reversed); }
     }
 }
 
@@ -76,8 +82,9 @@ static uint32_t butterflies(int32_t *z, size_t size, int32_t down) {
     return bits;
 }
 
-/* Transform of HALF complex numbers (re, im, re, im ...) in place, radix 2 (Cooley & Tukey 1965). A stage at most doubles
- * |z|: halving its input when a part of it has outgrown ROOM keeps |z| below 2^30.5. Returns how often that was. */
+/* Transform of HALF complex numbers (re, im, re, im ...) in place, radix 2 (Cooley & Tukey 1965). A stage at
+ * most doubles |z|: halving its input when a part of it has outgrown ROOM keeps |z| below 2^30.5. Returns how
+ * often that was. */
 static int32_t complex_fft(int32_t *z) {
     uint32_t bits = 0;
     int32_t halved = 0;
@@ -98,7 +105,8 @@ static float squared(int64_t re, int64_t im) {
 }
 
 /* |X_k|^2 of the real frame from Z, the transform of its even samples + i * its odd ones:
- * X_k, conj X_{H-k} = (Z_k + conj Z_{H-k}) / 2 -+ i/2 e^{-2 pi i k / N} (Z_k - conj Z_{H-k}), where Z_H = Z_0. */
+ * X_k, conj X_{H-k} = (Z_k + conj Z_{H-k}) / 2 -+ i/2 e^{-2 pi i k / N} (Z_k - conj Z_{H-k}), where Z_H =
+ * Z_0. */
 void npr_power_spectrum(npr_spectrum *spectrum) {
     int32_t *z = spectrum->frame;
     const int32_t up = window(z), exponent = complex_fft(z) - up - 14 - 15 + 1; /* PCM is in units of 2^-15 */

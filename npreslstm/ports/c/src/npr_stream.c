@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* npreslstm/listening.py: a ring that an interrupt fills, and the way from there to events. */
 #include <string.h>
 
@@ -80,8 +81,8 @@ static npr_probability mixed(npr_probability before, npr_probability now, uint32
 #endif
 }
 
-/* The result of the frames since the last one, averaged with what was before; the last one of an utterance that
- * the network heard in one piece stands alone. */
+/* The result of the frames since the last one, averaged with what was before; the last one of an utterance
+ * that the network heard in one piece stands alone. */
 static npr_status report(npr_stream *stream, npr_event_kind kind, npr_event *event) {
     npr_probability now[NPR_CLASSES];
     size_t label;
@@ -141,7 +142,9 @@ static npr_status decide(npr_stream *stream, npr_decision decision, npr_event *e
         return report(stream, NPR_END, event);
     }
     if (status == NPR_OK) { status = hear(stream); }
-    if (status == NPR_OK && stream->since == NPR_STREAM_PERIOD) { status = report(stream, NPR_RESULT, event); }
+    if (status == NPR_OK && stream->since == NPR_STREAM_PERIOD) {
+        status = report(stream, NPR_RESULT, event);
+    }
     return status;
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From a microphone to utterances: samples in blocks of any size, at 16, 44.1 or 48 kHz, from an interrupt or
  * another thread; events out, in the main loop. npreslstm/listening.py, event by event.
  *
@@ -30,7 +31,7 @@ extern "C" {
 #define NPR_STREAM_PERIOD 31                       /* hops between two results: a second */
 #define NPR_STREAM_WINDOW (10 * NPR_STREAM_PERIOD) /* hops after which the network begins anew: 10 s */
 #define NPR_STREAM_KEPT (NPR_ACTIVITY_DELAY + 1 + NPR_STREAM_LEAD) /* frames that wait for the gate */
-#define NPR_TAPS 64                                /* products for one sample at 16 kHz */
+#define NPR_TAPS 64                                                /* products for one sample at 16 kHz */
 
 /* How samples come to 16 kHz: audio/decimation.py. Only the tables of rates that a program names are linked
  * into it. */
@@ -66,7 +67,8 @@ typedef struct {
     uint32_t hop;  /* 32 ms each: the first one of speech, the newest heard, the first one not heard */
     uint32_t lost; /* samples since the last overrun that was told */
     size_t label;  /* of RESULT and END: the largest of */
-    npr_probability probabilities[NPR_CLASSES]; /* averaged, the newest counting half; at the end none but it */
+    /* averaged, the newest counting half; at the end none but it */
+    npr_probability probabilities[NPR_CLASSES];
 } npr_event;
 
 typedef struct {
@@ -84,7 +86,8 @@ typedef struct {
     uint16_t since; /* hops heard since the last result */
     uint8_t quiet;  /* hops since the last one of speech, in an utterance */
     uint8_t speaking, finished, smoothing, renewed;
-    uint32_t hops, decided, heard; /* whose features are there, that the gate has decided about, that were heard */
+    /* whose features are there, that the gate has decided about, that were heard */
+    uint32_t hops, decided, heard;
     npr_value kept[NPR_STREAM_KEPT][NPR_INPUTS];
     npr_probability probabilities[NPR_CLASSES];
 } npr_stream;

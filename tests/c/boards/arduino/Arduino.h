@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Declared as an Arduino core does, as far as the example uses it; main.cpp has the rest. */
 #ifndef ARDUINO_H
 #define ARDUINO_H

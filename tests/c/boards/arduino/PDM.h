@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The PDM library of Arduino's mbed core, as far as the example uses it: its microphone hears `sound`. */
 #ifndef PDM_H
 #define PDM_H

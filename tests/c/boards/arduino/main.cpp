@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The main of a stand-in core: in its archive, where a library's main would take its place. The board hears a
  * sound, then stops. */
 #include <stdio.h>

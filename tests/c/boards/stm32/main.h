@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What CubeMX's main.h brings, as far as the example uses it. */
 #pragma once
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The emotion in a voice, with any sound card of Linux. After `make libnpr.a` in the library's folder, two
  * folders up:
  *

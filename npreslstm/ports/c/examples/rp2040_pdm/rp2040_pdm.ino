@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The emotion in a voice, with the PDM microphone of an Arduino Nano RP2040 Connect (or Nano 33 BLE Sense).
  * The core's PDM library calls onSamples from an interrupt; loop does the work, and prints about one line a
  * second of speech. */

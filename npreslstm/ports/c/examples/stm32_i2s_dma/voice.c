@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The emotion in a voice, with an I2S microphone on an STM32: 48 kHz, 16 bits, two channels by circular DMA,
  * of which the left one is heard. For a CubeMX project: name the handle of its I2S `hi2s2`, call voice_begin
  * after MX_I2S2_Init and voice_poll in the main loop. The two callbacks run in the DMA's interrupt. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #ifndef VOICE_H
 #define VOICE_H
 

@@ -1,4 +1,6 @@
-/* The smallest program that uses the network: its linked size is what the code costs, compiler's library included. */
+/* SPDX-License-Identifier: MIT */
+/* The smallest program that uses the network: its linked size is what the code costs, compiler's library
+ * included. */
 #include "npr_subject.h"
 
 #if NPR_BLOB

@@ -1,4 +1,6 @@
-/* Start of an image for an emulated Cortex-M: vectors, memory, floating point unit, semihosting; then main. */
+/* SPDX-License-Identifier: MIT */
+/* Start of an image for an emulated Cortex-M: vectors, memory, floating point unit, semihosting; then
+ * main. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -19,20 +21,32 @@ void reset_handler(void) {
     __asm__ volatile("dsb\n isb");
 #endif
     const uint32_t *from = &image_data;
-    for (uint32_t *to = &data_start; to < &data_end;) *to++ = *from++;
-    for (uint32_t *to = &bss_start; to < &bss_end;) *to++ = 0;
+    for (uint32_t *to = &data_start; to < &data_end;) { *to++ = *from++; }
+    for (uint32_t *to = &bss_start; to < &bss_end;) { *to++ = 0; }
     initialise_monitor_handles();
-    for (void (*const *construct)(void) = init_start; construct < init_end; construct++) (*construct)();
+    for (void (*const *construct)(void) = init_start; construct < init_end; construct++) { (*construct)(); }
     exit(main());
 }
 
 void fault_handler(void) { /* semihosting SYS_EXIT with "internal error": the emulator ends with status 1 */
     register uint32_t operation __asm__("r0") = 0x18, reason __asm__("r1") = 0x20024;
     __asm__ volatile("bkpt 0xab" : : "r"(operation), "r"(reason));
-    for (;;) {
-    }
+    for (;;) {}
 }
 
-__attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
-    &stack_top,    reset_handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler, 0, 0, 0, 0,
-    fault_handler, fault_handler, 0,             fault_handler, fault_handler};
+__attribute__((section(".vectors"), used)) static const void *const vectors[16] = {&stack_top,
+                                                                                   reset_handler,
+                                                                                   fault_handler,
+                                                                                   fault_handler,
+                                                                                   fault_handler,
+                                                                                   fault_handler,
+                                                                                   fault_handler,
+                                                                                   0,
+                                                                                   0,
+                                                                                   0,
+                                                                                   0,
+                                                                                   fault_handler,
+                                                                                   fault_handler,
+                                                                                   0,
+                                                                                   fault_handler,
+                                                                                   fault_handler};

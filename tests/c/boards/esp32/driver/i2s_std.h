@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* As ESP-IDF 5 declares it, as far as the example uses it. */
 #pragma once
 #include <stdbool.h>

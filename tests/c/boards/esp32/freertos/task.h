@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #pragma once
 #include "FreeRTOS.h"
 typedef struct tskTaskControlBlock *TaskHandle_t;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* As Zephyr 3.5 declares it, as far as the example uses it. */
 #pragma once
 #include <stddef.h>

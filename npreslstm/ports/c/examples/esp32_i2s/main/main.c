@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The emotion in a voice, with an I2S microphone (INMP441 and its like) on an ESP32, ESP-IDF 5. One task
  * reads the microphone, the main task does the work. With weights as a file, they lie in a partition named
  * "npr": npr_weights.bin, written by parttool.py. */

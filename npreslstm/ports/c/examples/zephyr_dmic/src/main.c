@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The emotion in a voice, with the digital microphone that the board's devicetree calls dmic_dev, Zephyr 3.5
  * or newer. One thread reads the microphone, the main thread does the work. */
 #include <zephyr/audio/dmic.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #pragma once
 #include <zephyr/device.h>
 #include <zephyr/kernel.h>

@@ -13,9 +13,12 @@ from npreslstm.cli import main
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
 from npreslstm.schema import ModelConfig
-from npreslstm.training.fit import Examples, _opinions, fit, split_by_speaker
+from npreslstm.training.ancestors import opinions_of
+from npreslstm.training.batches import predict
+from npreslstm.training.examples import Examples, split_by_speaker
+from npreslstm.training.fit import fit
 from npreslstm.training.recipe import Recipe, with_settings
-from npreslstm.training.trainer import Trainer, predict
+from npreslstm.training.trainer import Trainer
 
 RECIPE = with_settings(Recipe(), ["epochs=2", "speeds=1,0.9", "batch_size=8"])
 SMALL = ModelConfig(hidden_size=4)
@@ -66,9 +69,9 @@ def test_an_anchor_holds_the_targets_to_what_the_network_said(begun):
         [((f - begun.mean) / begun.std).astype(np.float32) for f in data.variants[n]] for n in split.train
     ]
     recipe = with_settings(RECIPE, ["anchor=0.25", "mixup=0", "label_smoothing=0"])
-    said = _opinions(begun, data, split, clips, recipe)
+    said = opinions_of(begun, data, split, clips, recipe)
     by_hand = np.mean([predict(begun.model(), [variants[k] for variants in clips]) for k in (0, 1)], axis=0)
-    assert np.array_equal(said, by_hand) and _opinions(begun, data, split, clips, RECIPE) is None
+    assert np.array_equal(said, by_hand) and opinions_of(begun, data, split, clips, RECIPE) is None
     labels = data.labels[split.train]
     trainer = Trainer(begun.config, recipe, clips, labels, 0, start=begun.model(), opinions=said)
     batch = np.array([3, 0, 7])
@@ -80,12 +83,13 @@ def test_an_anchor_holds_the_targets_to_what_the_network_said(begun):
 def test_corpora_that_it_does_not_know_have_labels_alone(begun):
     one, two = corpus(), corpus("theirs.csv", seed=4)
     both = Examples(
-        "ours.csv + theirs.csv", one.classes, FEATURES, one.variants + two.variants, np.concatenate([one.labels, two.labels]),
+        "ours.csv + theirs.csv", one.classes, FEATURES, one.variants + two.variants,
+        np.concatenate([one.labels, two.labels]),
         np.array([f"ours.csv/{s}" for s in one.speakers] + [f"theirs.csv/{s}" for s in two.speakers]),
         np.repeat([0, 1], 40), np.ones((2, 4), bool), ("ours.csv", "theirs.csv"),
     )  # fmt: skip
     split = split_by_speaker(both.speakers, test=("ours.csv/s0",))
-    said = _opinions(
+    said = opinions_of(
         begun, both, split, [both.variants[n] for n in split.train], with_settings(RECIPE, ["anchor=0.5"])
     )
     assert np.array_equal(np.isnan(said).any(axis=1), both.corpora[split.train] == 1)

@@ -13,8 +13,9 @@ from samples import voice, write_wav
 
 from npreslstm.errors import InputError
 from npreslstm.experiments.store import clip_names, corpus_digest, open_examples, store_examples
-from npreslstm.training.dataset import Clip, Corpus, Dataset, load_dataset, merge, relabel
-from npreslstm.training.fit import Examples, prepare_examples
+from npreslstm.training.dataset import Clip, Corpus, Dataset, load_dataset
+from npreslstm.training.examples import Examples, prepare_examples
+from npreslstm.training.merging import merge, relabel
 from npreslstm.training.recipe import training_features
 
 FEATURES = training_features("mcu")

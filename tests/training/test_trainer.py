@@ -1,4 +1,4 @@
-"""Training: batches, distortions, the trainer's reproducibility and resumption, the synthetic task."""
+"""Training: batches, the trainer's reproducibility and resumption, teachers, the synthetic task."""
 
 from dataclasses import replace
 
@@ -8,12 +8,12 @@ import pytest
 from npreslstm.errors import InputError
 from npreslstm.integer.quantize import calibrate
 from npreslstm.schema import ModelConfig
-from npreslstm.training import augment
-from npreslstm.training.fit import Examples, fit, score, split_by_speaker
-from npreslstm.training.metrics import confusion_matrix, recalls, uar
-from npreslstm.training.recipe import Recipe, load_recipe, training_features, with_settings
-from npreslstm.training.synthetic import CLASSES, CONFIG, synthetic_clips
-from npreslstm.training.trainer import Trainer, make_batches, pad, predict, train
+from npreslstm.training.batches import make_batches, pad, predict
+from npreslstm.training.examples import Examples, split_by_speaker
+from npreslstm.training.fit import fit, score
+from npreslstm.training.loop import train
+from npreslstm.training.recipe import Recipe
+from npreslstm.training.trainer import Trainer
 from npreslstm.training.vocal_tract import VocalTract
 
 QUICK = Recipe(
@@ -289,24 +289,6 @@ def test_held_out_speakers_have_no_influence_on_the_weights():
     )
 
 
-def test_distortions_keep_shapes_and_touch_what_they_say():
-    rng = np.random.default_rng(0)
-    x, lengths = pad([np.ones((5, 4), np.float32), np.ones((3, 4), np.float32)])
-    masked = x.copy()
-    augment.mask_time(masked, lengths, 3, 2, rng)
-    # whole frames
-    assert set(np.unique(masked)) == {0, 1} and (masked[0].min(axis=1) == masked[0].max(axis=1)).all()
-    assert masked[0].any() and masked[1].any()
-    columns = x.copy()
-    augment.mask_columns(columns, 2, 2, rng)
-    assert (columns[0].min(axis=0) == columns[0].max(axis=0)).all()
-    shifted = x.copy()
-    augment.add_offset(shifted, 0.5, rng)
-    assert np.ptp(shifted[0] - x[0], axis=0).max() < 1e-6 and np.ptp(shifted[0, 0]) > 0.1
-    cropped = augment.crop(np.arange(20).reshape(10, 2), 0.4, rng)
-    assert 6 <= len(cropped) <= 10 and (np.diff(cropped[:, 0]) == 2).all()
-
-
 def test_each_clip_of_a_batch_is_spoken_by_one_of_the_tracts():
     recipe = replace(
         QUICK, speeds=(1.0,), crop=0.0, mixup=0.0, noise=0.0, offset=0.0, time_masks=0, column_masks=0
@@ -328,76 +310,3 @@ def test_other_vocal_tracts_need_to_know_the_features():
     examples = Examples("toy", ("down", "up"), None, clips, labels, np.repeat(["a", "b"], 6))
     with pytest.raises(InputError, match="warp is 0.1 for features without a configuration"):
         fit(examples, split_by_speaker(examples.speakers), SMALL, replace(QUICK, warp=0.1), 0)
-
-
-def test_mixup_mixes_clips_and_targets_alike():
-    x, _ = pad([np.full((4, 1), value, np.float32) for value in (1, 2, 4)])
-    targets = np.eye(3, dtype=np.float32)
-    mixed, labels, _ = augment.mixup(x, targets, 0.4, np.random.default_rng(0))
-    np.testing.assert_allclose(labels.sum(axis=1), 1, rtol=0, atol=2e-7)
-    np.testing.assert_allclose(mixed[:, 0, 0], labels @ [1, 2, 4], rtol=2e-7)
-    assert (np.diag(labels) >= 0.5).all() and (labels.max(axis=1) < 1).any()
-
-
-def test_scores():
-    confusion = confusion_matrix([0, 0, 1, 1], [0, 1, 1, 1], 3)
-    assert confusion.tolist() == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
-    np.testing.assert_array_equal(recalls(confusion), [0.5, 1.0, np.nan])
-    assert uar(confusion) == 0.75
-
-
-@pytest.mark.parametrize(
-    "setting, message",
-    [
-        ("speed=1", "the recipe has no field 'speed'; expected one of epochs"),
-        ("lr=fast", "lr is 'fast'; expected a value such as 0.002"),
-        ("epochs=0", "epochs is 0; expected an integer of at least 1"),
-        ("keep=first", "keep is 'first'; expected one of last, best"),
-        ("dropout=1", "dropout is 1.0; expected a share"),
-        ("warp=0.5", "warp is 0.5; expected a share in"),
-        ("lr=-1", "lr is -1.0; expected 0 or more"),
-        ("lr=nan", "lr is nan; expected 0 or more"),
-        ("speeds=0.9,1.1", "expected 1.0 first"),
-    ],
-)
-def test_wrong_settings_are_refused(setting, message):
-    with pytest.raises(InputError, match=message):
-        with_settings(Recipe(), [setting])
-
-
-def test_settings_change_the_recipe():
-    recipe = with_settings(Recipe(), ["lr=1e-3", "epochs=7", "speeds=1,1.2", "keep=best"])
-    assert (recipe.lr, recipe.epochs, recipe.speeds, recipe.keep) == (1e-3, 7, (1.0, 1.2), "best")
-
-
-def test_bundled_features():
-    assert training_features("paper").trim_db == 30.0 and training_features("mcu").trim_db is None
-    assert training_features("paper").n_features == training_features("mcu").n_features == 46
-
-
-def test_synthetic_speech_is_seeded_and_audible():
-    clips = list(synthetic_clips(np.random.default_rng(0), speakers=2, takes=1))
-    assert [(label, speaker) for _, label, speaker in clips] == [
-        (k, s) for s in "12" for k in range(len(CLASSES))
-    ]
-    for (signal, *_), (again, *_) in zip(
-        clips, synthetic_clips(np.random.default_rng(0), speakers=2, takes=1)
-    ):
-        np.testing.assert_array_equal(signal, again)
-        assert (
-            0.8 * CONFIG.sample_rate <= len(signal) <= 1.2 * CONFIG.sample_rate
-            and 0.05 < np.abs(signal).max() < 1
-        )
-
-
-def test_nothing_trimmed_is_none_and_written_as_zero():
-    """Files of all versions say 0.0; settings may say either."""
-    original = load_recipe("original")
-    assert original.trim_db is None and original.to_dict()["trim_db"] == 0.0
-    assert Recipe.from_dict(original.to_dict()) == original
-    for text in ("0", "0.0", "none", "None"):
-        assert with_settings(Recipe(), [f"trim_db={text}"]).trim_db is None
-    assert training_features("paper", None).trim_db is None
-    for value in (0.0, -1.0, float("inf")):
-        with pytest.raises(InputError, match="trim_db is .*; expected above 0 and finite, or None"):
-            replace(Recipe(), trim_db=value)

@@ -1,0 +1,153 @@
+"""Sound from a pipe as it comes: WAV, or samples of 16 bits without a header."""
+
+import struct
+
+import numpy as np
+
+from npreslstm.audio.containers.chunks import UNKNOWN
+from npreslstm.audio.signal import check_sample_rate
+from npreslstm.errors import InputError
+from npreslstm.terminal import say
+
+BLOCK = 0.1  # seconds
+HEAD = 512  # bytes that are looked at
+LARGEST_CHUNK = 1 << 20  # bytes of what comes before the samples
+# how files of other kinds begin, and from which byte on
+OTHERS = {
+    b"fLaC": 0,
+    b"OggS": 0,
+    b"ID3": 0,
+    b"RIFX": 0,
+    b"RF64": 0,
+    b"FORM": 0,
+    b"caff": 0,
+    b".snd": 0,
+    b"\x1aE\xdf\xa3": 0,
+    b"ftyp": 4,
+}
+PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # formats of WAV
+REMEDY = "convert it: ffmpeg -v error -i IN -ac 1 -ar 16000 -f wav - | npreslstm listen -"
+
+
+class PipedSound:
+    """Blocks of sound from a binary stream.
+
+    Parameters
+    ----------
+    source : binary file
+        Of WAV (PCM or floats), or of little-endian samples of 16 bits.
+    rate, channels : int
+        Of samples without a header.
+
+    Attributes
+    ----------
+    name : str
+    rate, channels : int
+    overruns : int
+        0: a pipe waits.
+
+    Raises
+    ------
+    InputError
+        If nothing comes, or text, or a file of another kind.
+
+    Examples
+    --------
+    >>> import io
+    >>> sound = PipedSound(io.BytesIO(bytes(4000)))
+    >>> sound.rate, [len(block) for block in sound.blocks()]
+    (16000, [1600, 400])
+    """
+
+    name, overruns = "-", 0
+
+    def __init__(self, source, rate=16000, channels=1):
+        self._source, self._ahead = source, b""
+        self._left = None  # bytes of samples; None: until the end
+        self.rate, self.channels = rate, channels
+        self._kind, self._width = PCM, 2
+        head = self._ahead = source.read(HEAD)
+        if not head:
+            raise InputError("-: nothing came through the pipe; expected WAV or samples of 16 bits")
+        if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+            self._read_header()
+        else:
+            _refuse_others(head)
+        check_sample_rate(self.rate, self.name)
+
+    def blocks(self):
+        """Arrays (n,) or (n, channels): int16, or floats where the WAV has another kind of samples."""
+        frame = self._width * self.channels
+        size = max(1, round(BLOCK * self.rate)) * frame
+        while content := self._read(size if self._left is None else min(size, self._left)):
+            if self._left is not None:
+                self._left -= len(content)
+            if rest := len(content) % frame:
+                say(f"warning: -: the last sample is incomplete: {rest} of {frame} bytes")
+            if samples := content[: len(content) - rest]:
+                yield self._decoded(samples)
+
+    def _read(self, size):
+        """The next `size` bytes; fewer at the end."""
+        content, self._ahead = self._ahead[:size], self._ahead[size:]
+        return content + self._source.read(size - len(content)) if len(content) < size else content
+
+    def _exactly(self, size):
+        content = self._read(size)
+        if len(content) < size:
+            raise InputError("-: the WAV ends within its header; expected samples")
+        return content
+
+    def _read_header(self):
+        """Up to the first sample."""
+        self._exactly(12)
+        known = False
+        while True:
+            name, size = struct.unpack("<4sI", self._exactly(8))
+            if name == b"data":
+                break
+            if size > LARGEST_CHUNK:
+                raise InputError(f"-: a chunk of {size:,} bytes in the WAV's header: it is damaged")
+            content = self._exactly(size + size % 2)
+            if name == b"fmt ":
+                self._take_format(content)
+                known = True
+        if not known:
+            raise InputError("-: the WAV does not say what its samples are")
+        # 0, or a very large number, is what a writer to a pipe puts where it does not know
+        self._left = size if 0 < size < UNKNOWN[4] else None
+
+    def _take_format(self, content):
+        if len(content) < 16:
+            raise InputError("-: the WAV's format is cut short")
+        kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", content)
+        if kind == EXTENSIBLE and len(content) >= 26:
+            kind = struct.unpack_from("<H", content, 24)[0]
+        allowed = {PCM: (8, 16, 24, 32), FLOAT: (32, 64)}.get(kind, ())
+        if bits not in allowed or channels == 0:
+            raise InputError(
+                f"-: a WAV of kind {kind}, {bits} bits, {channels} channels; expected PCM or floats: {REMEDY}"
+            )
+        self._kind, self._width, self.channels, self.rate = kind, bits // 8, channels, rate
+
+    def _decoded(self, content):
+        if self._kind == FLOAT:
+            samples = np.frombuffer(content, f"<f{self._width}")
+        elif self._width == 1:
+            samples = (np.frombuffer(content, np.uint8).astype(np.int16) - 128) * 256
+        elif self._width == 3:
+            padded = np.zeros((len(content) // 3, 4), np.uint8)
+            padded[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)
+            samples = padded.view("<i4")[:, 0]
+        else:
+            samples = np.frombuffer(content, f"<i{self._width}")
+        samples = samples.astype(samples.dtype.newbyteorder("="))
+        return samples if self.channels == 1 else samples.reshape(-1, self.channels)
+
+
+def _refuse_others(head):
+    """What is no samples is not heard as noise."""
+    if any(head[at : at + len(magic)] == magic for magic, at in OTHERS.items()):
+        raise InputError(f"-: a sound file that is no WAV; expected WAV or samples of 16 bits: {REMEDY}")
+    if len(head) > 1 and all(32 <= byte < 127 or byte in b"\t\n\r" for byte in head):
+        raise InputError("-: text; expected WAV or samples of 16 bits")

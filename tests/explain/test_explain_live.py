@@ -1,0 +1,166 @@
+"""The page that listens: its ears are made of the sources that are here, and in headless Chromium, whose
+microphone plays a file, its utterances are those of Listener. Skipped without clang 14 and lld 14, or without
+a browser.
+"""
+
+import importlib.util
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from explain_pages import FOLDER, node
+from samples import voice, write_wav, write_weights
+from test_explain_browser import MODULES, chromium
+
+from npreslstm.audio.config import FEATURE_CONFIGS, FeatureConfig
+from npreslstm.audio.decimation import Decimator
+from npreslstm.audio.streaming import StreamingFeatures
+from npreslstm.checkpoint import load_checkpoint
+from npreslstm.cli import main
+from npreslstm.explain.hearing import hear_nothing
+from npreslstm.explain.page import explain_page
+from npreslstm.layers.activations import softmax
+from npreslstm.listening import EventKind, Listener
+
+ROOT = Path(__file__).parents[2]
+RATES = (16000, 44100, 48000)
+
+
+@pytest.fixture(scope="module")
+def build_ears():
+    spec = importlib.util.spec_from_file_location("build_ears", ROOT / "tools/release/build_ears.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class TestEars:
+    def test_they_are_of_these_sources(self, build_ears, tmp_path):
+        build_ears.write_sources(tmp_path)
+        known = json.loads((build_ears.PAGE / "ears.json").read_text(encoding="utf-8"))
+        assert known["sources"] == build_ears.digest_of(tmp_path), (
+            "make them anew: tools/release/build_ears.py"
+        )
+        (tmp_path / "npr_rate.c").write_bytes(b"")
+        assert known["sources"] != build_ears.digest_of(tmp_path)
+
+    def test_compiling_gives_the_same_bytes(self, build_ears, tmp_path):
+        if build_ears.compiler() is None:
+            pytest.skip("clang 14 and lld 14 are not installed: apt-get install clang-14 lld-14")
+        build_ears.write_sources(tmp_path)
+        assert build_ears.compile_ears(tmp_path) == (build_ears.PAGE / "ears.wasm").read_bytes()
+
+
+class TestCommand:
+    def explain(self, *arguments):
+        return main(["explain", *map(str, arguments)])
+
+    def test_without_a_clip(self, tmp_path, capsys):
+        out = tmp_path / "live.html"
+        assert self.explain("--live", "--out", out) == 0
+        html = out.read_text(encoding="utf-8")
+        assert 'id="listen"' in html and "Nothing leaves this" in html and "<!--" not in html
+        assert "it listens when asked" in capsys.readouterr().err
+        assert len(html.encode()) <= 400_000 + 0.5 * 30_000 + 40_000
+
+    def test_other_pages_do_not_listen(self):
+        plain, live = (explain_page(hear_nothing(), way) for way in (False, True))
+        assert "getUserMedia" not in plain and "wasm-unsafe-eval" not in plain
+        assert len(live) - len(plain) <= 44_000  # 43,700
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (["--live", "--weights", "paper", "--out", "x.html"], "as those of the weights robust and mcu"),
+            (["--live"], "--live is for a page; expected --out FILE.html"),
+            (["--out", "x.html"], "no clip; expected PATH, or --live"),
+            (["--live", "--text", "--out", "x.html"], "no clip; expected PATH, or --live"),
+        ],
+    )
+    def test_bad_use_is_one_line(self, tmp_path, monkeypatch, capsys, options, words):
+        monkeypatch.chdir(tmp_path)
+        assert self.explain(*options) == 2
+        err = capsys.readouterr().err
+        assert words in err and err.count("\n") == 1 and not (tmp_path / "x.html").exists()
+
+    def test_causal_features_of_another_kind(self, tmp_path, capsys):
+        features = FeatureConfig.from_dict({**FEATURE_CONFIGS["mcu"].to_dict(), "n_mels": 40})
+        weights = write_weights(tmp_path / "w.npz", features=features)
+        assert self.explain("--live", "--weights", weights, "--out", tmp_path / "x.html") == 2
+        assert "not those that a page can listen with" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("live")
+    job = {"modules": str(MODULES), "chromium": chromium(), "page": str(folder / "live.html"), "clips": {}}
+    Path(job["page"]).write_text(explain_page(hear_nothing(), live=True), encoding="utf-8")
+    for rate in RATES:
+        signal = np.concatenate([voice(1.2, rate, seed=1), np.zeros(rate, np.float32)])
+        job["clips"][rate] = str(write_wav(folder / f"{rate}.wav", signal, rate))
+    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    command = [node(), FOLDER / "live.mjs", folder / "job.json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("rate", RATES)
+class TestMicrophone:
+    def test_its_resampler_is_that_of_python(self, report, rate):
+        """To the bit."""
+        heard = report["rates"][str(rate)]
+        expected = Decimator(rate).push(np.array(heard["raw"], np.int16))
+        assert np.abs(expected).max() > 1000
+        np.testing.assert_array_equal(heard["pcm"], expected[: len(heard["pcm"])])
+
+    def test_utterances_are_those_of_listener(self, report, rate):
+        heard = report["rates"][str(rate)]
+        listener = Listener(load_checkpoint(), rate)
+        events = listener.push(np.array(heard["raw"], np.int16))
+        [end] = [event for event in events if event.kind is EventKind.END][:1]
+        np.testing.assert_allclose(
+            heard["clips"][0]["p"], end.probabilities, rtol=0, atol=1e-6
+        )  # achieved 1.3e-7
+
+    def test_logits_are_those_of_python(self, report, rate):
+        heard = report["rates"][str(rate)]
+        checkpoint, clip = load_checkpoint(), heard["clips"][0]
+        features = StreamingFeatures(checkpoint.features, np.float64).push(np.array(heard["pcm"], np.int16))
+        x = (features - checkpoint.mean) / checkpoint.std
+        model, T = checkpoint.model(np.float64), len(clip["alpha"])
+        ways = [model.infer(x[None, first : first + T], [T])[0][0] for first in range(len(x) - T + 1)]
+        away = min(np.abs(logits - clip["logits"]).max() for logits in ways)
+        assert away < 1.5e-6  # achieved 1.6e-7
+        np.testing.assert_allclose(clip["p"], softmax(np.array(clip["logits"])[None])[0], atol=1e-12)
+
+    def test_it_draws_and_then_shows_a_clip(self, report, rate):
+        heard = report["rates"][str(rate)]
+        assert heard["growing"] > 0 and heard["clips"][0]["title"] == "How a network hears your voice"
+        assert "Stop" in heard["button"] and heard["level"] and "Listen" in heard["stopped"]
+        assert heard["clicked"].startswith("Frame 3 at 0.10 s")
+        assert heard["whatIf"] != heard["clips"][0]["logits"]
+
+    def test_it_asks_for_nothing_and_complains_of_nothing(self, report, rate):
+        heard = report["rates"][str(rate)]
+        assert heard["errors"] == []
+        others = [url for url in heard["requests"] if not url.startswith(("blob:", "data:"))]
+        assert len(others) == 1 and others[0].startswith("file:")
+
+
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [
+        ("http", "came by plain http"),
+        ("denied", "the browser does not allow it"),
+        ("noWorklet", "no AudioWorklet"),
+        ("noGesture", "waits for a click"),
+        ("noDevice", "there is none"),
+    ],
+)
+def test_no_microphone_is_one_line(report, why, words):
+    told = report[why]
+    assert told["text"].startswith("No microphone: ") and words in told["text"] and "\n" not in told["text"]
+    assert "Listen" in told["button"] and told["errors"] == []
