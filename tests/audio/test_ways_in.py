@@ -1,5 +1,5 @@
-"""Sound that is cut, joined or put in another wrapping gives the same by every way in: a path, an open file, a
-pipe, in blocks, and PCM WAV without soundfile: the whole, an error, or a part with a warning.
+"""Sound that is cut, joined or put in another wrapping gives the same by every way in: a path, an open
+file, a pipe, in blocks, and PCM WAV without soundfile: the whole, an error, or a part with a warning.
 """
 
 import functools

@@ -81,7 +81,7 @@ def contenders(paths, recognizer):
 
 
 def least(contenders, count, rounds):
-    """{name: milliseconds of processor time a clip}: for each clip the least of all rounds, and their mean."""
+    """{name: milliseconds a clip}: of each clip the least of all rounds, and their mean."""
     times = {name: np.full(count, np.inf) for name in contenders}
     for _ in range(rounds):
         for k in range(count):
@@ -118,7 +118,7 @@ class Tree:
 
 
 def beside(before, now, paths, rounds):
-    """{name: (milliseconds before, now, median ratio)}: for each clip the least of the rounds, and their mean."""
+    """{name: (milliseconds before, now, median ratio)}, the milliseconds as of `least`."""
     found = {}
     for name in ("reading", "file to label"):
         times = np.array(
