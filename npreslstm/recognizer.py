@@ -21,6 +21,7 @@ from npreslstm.batching import Clip, Queue, RecognitionWarning
 from npreslstm.checkpoint import Checkpoint, load_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
+from npreslstm.memory import keep_freed_memory
 from npreslstm.prediction import Prediction
 
 __all__ = ["RecognitionWarning", "Recognizer"]
@@ -69,6 +70,7 @@ class Recognizer:
 
     def __init__(self, weights: StrPath | Checkpoint | None = None, speeds: Sequence[float] = (1.0,)) -> None:
         check_speeds(speeds)
+        keep_freed_memory()
         self.speeds = tuple(speeds)
         self.checkpoint = weights if isinstance(weights, Checkpoint) else load_checkpoint(weights)
         name = "the checkpoint" if isinstance(weights, Checkpoint) else weights

@@ -37,6 +37,7 @@ PARTS = {
         "docs/frontend",
     ),
     "To use it": (
+        "docs/listen",
         "docs/formats",
         "docs/protocol",
         "docs/reading",

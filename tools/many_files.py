@@ -1,6 +1,6 @@
 """Show that `npreslstm predict` and `features` go through any number of files: memory, kills, lost workers.
 
-    python tools/many_files.py [--count 20000] [--kills 5] [--folder DIR] [--seed 0]
+    python tools/many_files.py [--count 20000] [--kills 5] [--only csv jsonl npz] [--folder DIR] [--seed 0]
 
 Makes COUNT clips of 0.1 to 0.3 s out of the demo clip, and runs the commands on them: once undisturbed, of
 which the memory is measured at a tenth of the rows and at all; then killed (SIGKILL) KILLS times at random
@@ -198,6 +198,8 @@ def run(folder, args):
     clips.mkdir()
     make_clips(clips, args.count, args.seed)
     for what, command in COMMANDS.items():
+        if command[-1] not in args.only:
+            continue
         outputs = [Path(folder, f"{name}.{command[-1]}") for name in ("whole", "killed", "two", "cluster")]
         seconds, early, late = undisturbed(clips, outputs[0], command, args.count)
         print(f"{what}: {args.count} files, {seconds:.0f} s, {1e3 * seconds / args.count:.2f} ms a file")
@@ -222,6 +224,8 @@ def main(argv=None):
     )
     parser.add_argument("--count", type=int, default=20_000, help="clips (default 20000)")
     parser.add_argument("--kills", type=int, default=5, help="kills of each command (default 5)")
+    forms = [command[-1] for command in COMMANDS.values()]
+    parser.add_argument("--only", nargs="+", choices=forms, default=forms, help="outputs (default: all)")
     parser.add_argument("--folder", help="where the clips are made (default: a temporary folder)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-dask", dest="dask", action="store_false", help="without the cluster")

@@ -76,7 +76,9 @@ def open_part(data: Data, part: Part, path: str | None) -> Any:
     if part.media:
         return MediaFile(data, part)
     estimated = part.frames is not None  # libsndfile counts the frames of what seems to have no end
-    plain = path is not None and part.start == 0 and not part.patches and part.shown is None and not estimated
+    # some decoders take all that the file has after its header for sound
+    alone = part.start == 0 and part.stop == data.size
+    plain = path is not None and alone and not part.patches and part.shown is None and not estimated
     try:
         if plain:
             # as text it refuses names that are not UTF-8

@@ -4,7 +4,7 @@ import functools
 import warnings
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,6 @@ KAISER_BETA = 10.0  # side lobes of the kernel at -100 dB
 ROLLOFF = 0.945  # cut-off of the kernel, as a share of the lower Nyquist frequency
 BLOCK = 1 << 20  # samples filtered at once
 OUTPUTS = 64  # of a block, about: of fewer, more samples are used twice; of more, more of the matrix is zero
-ROWS = 64  # multiplied at once
 LARGEST_MATRIX = 1 << 21  # entries: 16 MB
 MAX_TERM = 20_000  # of the ratio as a fraction: 128 * 20,000 taps are 20 MB
 TAPS_AT_ONCE = 1 << 16  # of a longer kernel, while it is made
@@ -65,90 +64,102 @@ def resample_blocks(blocks: Iterable[FloatArray], from_rate: int, to_rate: int) 
     if from_rate == to_rate:
         yield from blocks
         return
-    up, down = _ratio(int(from_rate), int(to_rate))
-    # samples that the kernel reaches, in whole periods
-    context = -(-ZERO_CROSSINGS * max(up, down) // (up * down)) * down
+    plan = _plan(*_ratio(int(from_rate), int(to_rate)))
     held, taken, given = None, 0, 0
     for block in blocks:
         taken += len(block)
-        held = np.concatenate((np.zeros(context, block.dtype) if held is None else held, block))
-        ready = (len(held) - 2 * context) // down * down
-        if ready > 0:
-            yield _filter(held[: ready + 2 * context], up, down, context, ready)
-            given += ready // down * up
-            held = held[ready:]
+        held = np.concatenate((np.zeros(plan.context, block.dtype) if held is None else held, block))
+        count = len(held) // plan.step - plan.pieces + 1
+        if count > 0:
+            yield _filter(held, plan, count)
+            given += count * plan.outputs
+            held = held[count * plan.step :]
     if held is None:
         return
-    rest = -(-taken * up // down) - given
-    ready = -(-rest // up) * down
-    held = _longer(held, ready + 2 * context)
-    yield _filter(held[: ready + 2 * context], up, down, context, ready)[:rest]
+    rest = -(-taken * plan.up // plan.down) - given
+    count = -(-rest // plan.outputs)
+    missing = max(0, (count + plan.pieces - 1) * plan.step - len(held))
+    held = np.concatenate((held, np.zeros(missing, held.dtype)))
+    yield _filter(held, plan, count)[:rest]
 
 
-def _longer(signal: FloatArray, count: int) -> FloatArray:
-    """A signal with zeros after it, so that it has `count` samples at least."""
-    if len(signal) >= count:
-        return signal
-    return np.concatenate((signal, np.zeros(count - len(signal), signal.dtype)))
+class _Plan(NamedTuple):
+    """How a signal is cut into blocks of whole periods, each of `up` outputs and `down` samples.
+
+    `step` samples and `outputs` make a block, and the outputs of one depend on `pieces` blocks of samples, of
+    which the first starts `context` samples earlier.
+    """
+
+    up: int
+    down: int
+    context: int
+    step: int
+    outputs: int
+    pieces: int
+    by_phase: bool  # since the matrix would be too large
 
 
-def _filter(padded: FloatArray, up: int, down: int, context: int, ready: int) -> FloatArray:
-    """The output that belongs to `ready` samples with `context` more on either side.
+def _plan(up: int, down: int) -> _Plan:
+    # samples that the kernel reaches, in whole periods
+    context = -(-ZERO_CROSSINGS * max(up, down) // (up * down)) * down
+    periods = max(1, OUTPUTS // up)
+    step, outputs = periods * down, periods * up
+    pieces = -(-(step + 2 * context) // step)
+    return _Plan(up, down, context, step, outputs, pieces, pieces * step * outputs > LARGEST_MATRIX)
+
+
+def _filter(samples: FloatArray, plan: _Plan, count: int) -> FloatArray:
+    """The first `count` blocks of output, of the `count + pieces - 1` blocks that `samples` start with.
 
     Output m of a block lies at sample m down / up of it, and is the sum over samples of the kernel about
     there. The kernels of a block's outputs are the columns of a matrix. Its rows are cut into pieces as long
-    as a block, so that the samples, a row a block, need not be copied: the output of a block is the sum of
-    its own product with the first piece, that of the next block with the second, and so on. Where the matrix
+    as a block, so that the samples, a row a block, need not be copied: the output of a block is its own
+    product with the first piece, plus that of the next block with the second, and so on. Where the matrix
     would be too large (44,101 to 48,000 Hz), outputs of the same phase are summed together. Always by sums
     over samples: by way of a fast Fourier transform silence would come out as rounding noise, and the chroma
     of noise, however small, is not that of silence.
     """
-    periods = max(1, min(OUTPUTS // up, ready // down))  # of up outputs and down samples, in a block
-    step, outputs = periods * down, periods * up
-    pieces = -(-(step + 2 * context) // step)  # a block's outputs depend on as many blocks
-    if pieces * step * outputs > LARGEST_MATRIX:
-        return _filter_by_phase(padded, up, down, context, ready)
-    matrix = _block_matrix(up, down, context, periods, padded.dtype)  # (step, pieces * outputs)
-    blocks = -(-ready // step)
-    rows = _longer(padded, (blocks + pieces - 1) * step)[: (blocks + pieces - 1) * step].reshape(-1, step)
-    heard = np.empty((blocks, outputs), padded.dtype)
-    for start in range(0, blocks, ROWS):  # the products of this many rows stay in the cache
-        some = heard[start : start + ROWS]
-        products = (rows[start : start + len(some) + pieces - 1] @ matrix).reshape(-1, pieces, outputs)
-        some[...] = products[: len(some), 0]
-        for k in range(1, pieces):
-            some += products[k : k + len(some), k]
-    return heard.reshape(-1)[: ready // down * up]
+    if plan.by_phase:
+        return _filter_by_phase(samples, plan, count)
+    rows = samples[: (count + plan.pieces - 1) * plan.step].reshape(-1, plan.step)
+    first, *others = _matrix_pieces(plan, samples.dtype)
+    heard = rows[:count] @ first
+    product = np.empty_like(heard)
+    for k, piece in enumerate(others, start=1):
+        np.matmul(rows[k : k + count], piece, out=product)
+        heard += product
+    return heard.reshape(-1)
 
 
 @functools.lru_cache(maxsize=8)
-def _block_matrix(up: int, down: int, context: int, periods: int, dtype: np.dtype[Any]) -> FloatArray:
-    """Kernels of the outputs of a block, in pieces as long as a block, side by side (step, n)."""
+def _matrix_pieces(plan: _Plan, dtype: np.dtype[Any]) -> FloatArray:
+    """Kernels of the outputs of a block, in pieces as long as a block: (pieces, step, outputs)."""
+    up, down, context, step = plan[:4]
     kernel = _kernel(up, down)
-    half, step = len(kernel) // 2, periods * down
-    pieces = -(-(step + 2 * context) // step)
-    outputs, samples = np.arange(periods * up), np.arange(pieces * step)
+    half = len(kernel) // 2
+    outputs, samples = np.arange(plan.outputs), np.arange(plan.pieces * step)
     place = outputs * down - (samples[:, None] - context) * up + half  # (samples, outputs)
     inside = (place >= 0) & (place < len(kernel))
     matrix = np.where(inside, up * kernel[np.clip(place, 0, len(kernel) - 1)], 0.0).astype(dtype)
-    return np.ascontiguousarray(matrix.reshape(pieces, step, -1).swapaxes(0, 1).reshape(step, -1))
+    return matrix.reshape(plan.pieces, step, -1)
 
 
-def _filter_by_phase(padded: FloatArray, up: int, down: int, context: int, ready: int) -> FloatArray:
-    """As `_filter`, with the kernel cut into its `up` phases.
+def _filter_by_phase(samples: FloatArray, plan: _Plan, count: int) -> FloatArray:
+    """As `_filter`, of blocks of one period, with the kernel cut into its `up` phases.
 
     Every `up`-th output takes the same phase, `down` samples further on: (count, taps) windows of the signal,
     of which no copy is made, times one row of the table.
     """
+    up, down = plan.up, plan.down
     table = _phases(up, down)  # (up, taps)
-    half, taps, count = ZERO_CROSSINGS * max(up, down), table.shape[1], ready // down
+    half, taps = ZERO_CROSSINGS * max(up, down), table.shape[1]
     # the first window may begin one sample early, under a zero of the kernel
-    x = np.concatenate((np.zeros(1), padded))  # float64, as the table
+    x = np.concatenate((np.zeros(1), samples))  # float64, as the table
     heard = np.empty((count, up))
     for k in range(up):
-        newest, phase = divmod(half + context * up + k * down, up)
+        newest, phase = divmod(half + plan.context * up + k * down, up)
         heard[:, k] = _windows(x, newest - taps + 2, count, taps, down) @ table[phase]
-    return heard.reshape(-1).astype(padded.dtype)
+    return heard.reshape(-1).astype(samples.dtype)
 
 
 def _windows(x: FloatArray, first: int, count: int, taps: int, step: int) -> FloatArray:
@@ -157,9 +168,8 @@ def _windows(x: FloatArray, first: int, count: int, taps: int, step: int) -> Flo
     NumPy's sliding_window_view would be of all windows, more than an array may hold on a 32-bit machine.
     """
     strides = (step * x.itemsize, x.itemsize)
-    return np.ndarray(
-        (count, taps), x.dtype, x, first * x.itemsize, strides
-    )  # NumPy checks that they are inside
+    # NumPy checks that they are inside
+    return np.ndarray((count, taps), x.dtype, x, first * x.itemsize, strides)
 
 
 @functools.lru_cache(maxsize=1)

@@ -214,5 +214,5 @@ def _read_parts(parts, blocks, sample_rate):
             held, at = next(blocks), at + len(held)
         held, at = held[start - at :], start
         while len(held) < stop - start:
-            held = np.concatenate((held, next(blocks)))
+            held = np.concatenate((held, next(blocks))) if len(held) else next(blocks)
         yield Window(start, stop, held[: stop - start], sample_rate)

@@ -3,18 +3,17 @@
 import numpy as np
 
 from npreslstm.layers.lstm import LSTMParams
-from npreslstm.testing.backward import REVERSE, by_layer, direction_gradients, in_order
+from npreslstm.testing.backward import by_layer, direction_gradients, in_order
 from npreslstm.testing.compare import EXPLAINED
 from npreslstm.testing.faults import (
     ORDERS,
-    Scope,
+    backward_scopes,
     by_block,
     derivatives_left_out,
     factors_mistaken,
     frames_lost,
     gates_stacked,
     in_words,
-    place,
     running_forwards,
     scopes,
     states_not_carried,
@@ -111,22 +110,13 @@ def _given_otherwise(call, reference):
         yield f"of a forward pass {words}", call.gradients(forward=states)
     for lost in (("dh_n", "dc_n"), ("dh_n",), ("dc_n",)):
         yield f"without {' and '.join(lost)}", call.gradients(**dict.fromkeys(lost, zeros))
-    for scope in _backward_scopes(call):
+    for scope in backward_scopes(call.caches):
         run = dict.fromkeys(scope.names, running_forwards)
         turn = _turning_all_but(scope.names)
         yield (
             f"that runs the backward direction forwards{scope.words}",
             call.gradients(run, forward={"turn": turn}),
         )
-
-
-def _backward_scopes(call):
-    """The backward directions of all layers, or of one."""
-    backwards = [name for name in call.caches if name.endswith(REVERSE)]
-    if not backwards:
-        return []
-    layers = [Scope(f", in {place(name)}", frozenset([name])) for name in backwards if len(backwards) > 1]
-    return [Scope("", frozenset(backwards)), *layers]
 
 
 def _turning_all_but(names):
@@ -144,7 +134,7 @@ def _gone_back_otherwise(call, reference):
     everywhere = scopes(call.caches)
     tried = [(fault, everywhere) for fault in faults]
     tried += [(fault, everywhere[:1]) for fault in frames_lost(call.T, call.lengths)]
-    tried += [(fault, _backward_scopes(call)) for fault in turned_wrongly()]
+    tried += [(fault, backward_scopes(call.caches)) for fault in turned_wrongly()]
     for fault, where in tried:
         for scope in where:
             if all(fault.fits(call.layers[name]) for name in scope.names):

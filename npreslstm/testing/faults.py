@@ -70,6 +70,15 @@ def scopes(names):
     return [scope for scope in distinct.values() if scope.names]
 
 
+def backward_scopes(names):
+    """The backward directions of all layers, or of one."""
+    backwards = [name for name in names if name.endswith(REVERSE)]
+    if not backwards:
+        return []
+    layers = [Scope(f", in {place(name)}", frozenset([name])) for name in backwards if len(backwards) > 1]
+    return [Scope("", frozenset(backwards)), *layers]
+
+
 def place(name):
     """'layer 1' of 'l1_reverse'."""
     return f"layer {name.removesuffix(REVERSE)[1:]}"

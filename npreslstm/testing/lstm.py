@@ -1,6 +1,6 @@
 """Any LSTM layer or stack against this package's."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from npreslstm.errors import InputError, shown
 from npreslstm.formats.arrays import as_array, as_arrays
 from npreslstm.layers.lstm import GATES
 from npreslstm.testing.compare import EXPLAINED, first_deviation, largest_excess
-from npreslstm.testing.faults import ORDERS, by_block, in_words, scopes, transposed
+from npreslstm.testing.faults import ORDERS, backward_scopes, by_block, in_words, scopes, transposed
 from npreslstm.testing.recurrent import RecurrentCache, recurrent_forward, reversal
 
 # y, or (y, (h_n, c_n)), as torch.nn.LSTM returns it
@@ -195,15 +195,38 @@ def _intermediates(cache: RecurrentCache, T: int) -> dict[str, Array]:
 
 def _explanation(call: _Call, found: dict[str, Any], tolerance: float | None) -> str:
     """Which of the usual mistakes gives exactly this output, as a sentence; empty if none does."""
-    most = largest_excess(found, call.outputs(), call.lengths, tolerance)
-    for mistake, changes in _mistakes(call):
+    expected = call.outputs()
+    # states of another shape are no reason to say nothing about y
+    found = {name: value for name, value in found.items() if name == "y" or _fits(value, expected[name])}
+    most = largest_excess(found, expected, call.lengths, tolerance)
+    for mistake, changes, then in _all_mistakes(call):
         try:
-            left = largest_excess(found, call.outputs(**changes), call.lengths, tolerance)
+            left = largest_excess(found, then(call.outputs(**changes)), call.lengths, tolerance)
         except InputError:  # a change that does not fit these shapes
             continue
         if left <= min(1, EXPLAINED * most):
             return f" The output is right {mistake}."
     return ""
+
+
+def _fits(value: Any, expected: Array) -> bool:
+    return as_array(value, "a final state").shape == expected.shape
+
+
+def _all_mistakes(call: _Call) -> Iterator[tuple[str, dict[str, Any], Callable[..., dict[str, Array]]]]:
+    """Yield (description, changed arguments, what is done to the outputs)."""
+    for mistake, changes in _mistakes(call):
+        yield mistake, changes, lambda outputs: outputs
+    if call.lengths is None:
+        swapped = {"x": call.x.swapaxes(0, 1), "h0": None, "c0": None}
+        yield "if x is (frames, clips, inputs), which batch_first=True would change", swapped, _exchanged
+        if call.x.shape[0] == call.x.shape[1]:
+            yield "with clips and frames of y exchanged", {}, _exchanged
+
+
+def _exchanged(outputs: dict[str, Array]) -> dict[str, Array]:
+    """y with clips in the place of frames, without the final states."""
+    return {"y": outputs["y"].swapaxes(0, 1)}
 
 
 def _mistakes(call: _Call) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -233,6 +256,12 @@ def _mistakes(call: _Call) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "if padded frames are run as well (lengths ignored)", {"lengths": None}
     yield "with every clip backwards, padding included", {"x": call.x[:, ::-1], "lengths": None}
     yield "with every clip backwards", {"x": _backwards(call.x, call.lengths)}
+    turning = frozenset(suffix for suffix in suffixes if suffix.endswith("_reverse"))
+    for scope in backward_scopes(suffixes):
+        yield (
+            f"if the backward direction is run forwards{scope.words}",
+            {"turning": turning - scope.names},
+        )
     for lost in (("h0", "c0"), ("h0",), ("c0",)):
         yield f"from zero {' and '.join(lost)}", dict.fromkeys(lost)
     yield "with h0 and c0 exchanged", {"h0": call.c0, "c0": call.h0}

@@ -45,7 +45,7 @@ class RecurrentCache(NamedTuple):
     names: tuple[str, ...]  # of the given weights
 
 
-def recurrent_forward(x, lengths, state, h0=None, c0=None):
+def recurrent_forward(x, lengths, state, h0=None, c0=None, turning=None):
     """Run the stack over a padded batch.
 
     Parameters
@@ -58,6 +58,9 @@ def recurrent_forward(x, lengths, state, h0=None, c0=None):
         Weights under torch.nn.LSTM's names.
     h0, c0 : (L, N, H) arrays, optional
         Initial states; zeros where absent.
+    turning : set of str, optional
+        Those of 'l0', 'l0_reverse', ... that run from the last frame to the first. Default: the backward
+        directions; others are mistakes to be recognised.
 
     Returns
     -------
@@ -78,10 +81,12 @@ def recurrent_forward(x, lengths, state, h0=None, c0=None):
     H = layers["l0"].W_hh.shape[1]
     h0, c0 = (_initial(name, s, (len(layers), len(x), H)) for name, s in (("h0", h0), ("c0", c0)))
     rows, backwards, caches, states = layout.pack(x), reversal(layout), {}, []
+    if turning is None:
+        turning = {suffix for suffix in layers if suffix.endswith("_reverse")}
     for below in _by_layer(layers):
         outputs = []
         for suffix in below:
-            order = backwards if suffix.endswith("_reverse") else slice(None)
+            order = backwards if suffix in turning else slice(None)
             y, last, caches[suffix] = lstm_forward(
                 rows[order], layers[suffix], layout, h0[len(states)], c0[len(states)]
             )

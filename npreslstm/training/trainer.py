@@ -15,10 +15,10 @@ from npreslstm.formats.npy import read_npz
 from npreslstm.formats.plain_data import parse_json
 from npreslstm.layers.activations import softmax
 from npreslstm.layers.loss import cross_entropy, one_hot
+from npreslstm.memory import keep_freed_memory
 from npreslstm.model import ResLSTM
 from npreslstm.training import augment
 from npreslstm.training.batches import make_batches, pad
-from npreslstm.training.memory import keep_freed_memory
 from npreslstm.training.optimizer import Adam, clip_gradient, learning_rate
 from npreslstm.training.priors import anchor, class_log_prior, class_priors, smoothed_targets
 from npreslstm.training.snapshot import checksum, other_run, require

@@ -30,7 +30,7 @@ from npreslstm.testing import (
     trace_lstm,
     trace_lstm_gradients,
 )
-from npreslstm.testing.recurrent import PARAMETERS
+from npreslstm.testing.recurrent import PARAMETERS, recurrent_forward
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
 EXACT = 1e-14  # achieved 2e-15, float64
@@ -357,6 +357,33 @@ def test_other_mistakes_are_recognised(rng):
     message = wrong(trace_lstm(both, x)["y"], both, x, LENGTHS)
     assert message.endswith(" The output is right if padded frames are run as well (lengths ignored).")
     assert "The output is right" not in wrong(trace_lstm(both, x)["y"] + 0.1, both, x)
+
+
+@pytest.mark.parametrize("frames", [N, N + 2])
+def test_clips_taken_for_frames_are_recognised(rng, frames):
+    """torch.nn.LSTM without batch_first, given (N, T, D): y has the same shape, the states have not."""
+    weights, x = weights_of(rng), rng.normal(size=(N, frames, D))
+    swapped = trace_lstm(weights, x.swapaxes(0, 1))
+    y = swapped["y"].swapaxes(0, 1)
+    words = " The output is right if x is (frames, clips, inputs), which batch_first=True would change."
+    assert wrong(y, weights, x).endswith(words)
+    assert wrong((y, (swapped["h_n"], swapped["c_n"])), weights, x).endswith(words)
+
+
+def test_an_output_with_clips_and_frames_exchanged_is_recognised(rng):
+    weights, x = weights_of(rng), rng.normal(size=(N, N, D))
+    y = trace_lstm(weights, x)["y"].swapaxes(0, 1)
+    assert wrong(y, weights, x).endswith(" The output is right with clips and frames of y exchanged.")
+
+
+@pytest.mark.parametrize("layer", [None, 0, 1])
+def test_a_backward_direction_that_runs_forwards_is_recognised(rng, layer):
+    weights, x = stack_of(rng, 2), rng.normal(size=(N, T, 3))
+    turning = {f"l{k}_reverse" for k in range(2) if layer not in (None, k)}
+    y = recurrent_forward(x, LENGTHS, weights, turning=turning)[0]
+    place = "" if layer is None else f", in layer {layer}"
+    message = wrong(y, weights, x, LENGTHS)
+    assert message.endswith(f" The output is right if the backward direction is run forwards{place}.")
 
 
 class Packed(tuple):

@@ -55,3 +55,18 @@ def test_sound_goes_through_every_stage():
     assert list(times)[:3] == ["reading", "soundfile", "resampling"]
     ratio = times["scipy"] / times["resampling"]
     assert times["scipy / resampling"] == pytest.approx(ratio)
+
+
+@pytest.mark.oracle
+def test_sound_beside_an_earlier_commit():
+    pytest.importorskip("scipy")
+    root = BENCH.parents[1]
+    inside = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True)
+    if inside.returncode:
+        pytest.skip("no git repository")
+    rows = bench("sound", "--whole", "--clips", "1", "--before", inside.stdout.strip())["rows"]
+    assert [row["what"] for row in rows if "/" in row["what"]] == [
+        "reading, before / now",
+        "file to label, before / now",
+    ]
+    assert all(row["ms, or ratio"] > 0 for row in rows)

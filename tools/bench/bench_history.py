@@ -40,9 +40,10 @@ for N in batches:
 """
 
 
-def extract(commit, folder):
-    """Put the package of a commit into a folder; returns the commit's subject."""
-    archive = subprocess.run(["git", "archive", commit, "npreslstm"], capture_output=True, check=True).stdout
+def extract(commit, folder, *what):
+    """Put the package of a commit, or `what` of its folders, into a folder; returns the commit's subject."""
+    command = ["git", "archive", commit, *(what or ["npreslstm"])]
+    archive = subprocess.run(command, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(folder, filter="data")
     return subprocess.run(

@@ -21,8 +21,8 @@ import numpy as np
 from npreslstm.fast.lstm import PIECE
 from npreslstm.fast.packing import packing
 from npreslstm.layers.loss import cross_entropy, one_hot
+from npreslstm.memory import keep_freed_memory
 from npreslstm.model import ResLSTM
-from npreslstm.training.memory import keep_freed_memory
 from npreslstm.training.optimizer import Adam
 
 LR, WEIGHT_DECAY = 1e-4, 1.6e-3
