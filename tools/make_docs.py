@@ -41,6 +41,7 @@ PARTS = {
         "docs/formats",
         "docs/protocol",
         "docs/reading",
+        "docs/listen",
         "docs/conditions",
         "docs/testing",
         "docs/packaging",
