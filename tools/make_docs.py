@@ -44,6 +44,7 @@ PARTS = {
         "docs/testing",
         "docs/packaging",
         "docs/c-port",
+        "docs/micropython",
     ),
     "In figures": ("docs/accuracy", "weights/README", "docs/speed", "docs/parity", "docs/reliability"),
     "The notebook": (

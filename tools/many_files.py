@@ -55,7 +55,7 @@ def make_clips(folder, count, seed):
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(RATE)
-            file.writeframes((32767 * clip).astype("<i2").tobytes())
+            file.writeframes((32767 * clip).astype(np.int16).tobytes())
 
 
 class Counter:

@@ -147,15 +147,18 @@ def with_origin(checkpoint, args):
 
 
 def write_card(folder: Path):
-    """Write README.md of the weights folder from the weights files in it and docs/results."""
+    """Write README.md of the weights folder from the weights files in it and docs/results, as far as these
+    are of one corpus: figures of several corpora together do not belong in one table with them.
+    """
     checkpoints = {
         name: load_checkpoint(folder / f"{name}.npz")
         for name in FEATURES
         if (folder / f"{name}.npz").exists()
     }
-    summaries = {
+    found = {
         name: open_results(str(RESULTS / name)).summary for name in checkpoints if (RESULTS / name).is_dir()
     }
+    summaries = {name: summary for name, summary in found.items() if "corpora" not in summary}
     with atomic_write(folder / "README.md", "w", encoding="utf-8") as file:
         file.write(model_card(checkpoints, summaries))
 

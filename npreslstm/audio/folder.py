@@ -18,9 +18,10 @@ from npreslstm.audio.finding import check_file, listed, place_of
 from npreslstm.audio.reader import read_audio
 from npreslstm.audio.statistics import FrameStatistics
 from npreslstm.errors import InputError
-from npreslstm.files import read_sealed, sweep, write_sealed
+from npreslstm.files import check_folder, read_sealed, sweep, write_sealed
 from npreslstm.formats.npy import parse_npy
 from npreslstm.parallel import run_in_order
+from npreslstm.terminal import reason
 
 _Warning = tuple[type[Warning], str]  # category, text
 
@@ -78,9 +79,9 @@ def extract_folder(
     Raises
     ------
     InputError
-        If `jobs` is not positive.
+        If `jobs` is not positive, or nothing can be written into the cache's folder.
     OSError
-        If the cache cannot be written, or a worker process was killed.
+        If the cache's disk is full, or a worker process was killed.
 
     Examples
     --------
@@ -108,7 +109,7 @@ def extract_folder(
 def open_cache(folder: StrPath) -> str:
     """The path of a folder for features, made if needed, without what was left in it half-written."""
     folder = os.path.abspath(folder)
-    os.makedirs(folder, exist_ok=True)
+    check_folder("the cache", folder)
     sweep(folder)
     return folder
 
@@ -179,7 +180,7 @@ def _work(
                 else _cached(path, config, cache_dir, speed)
             )
         except (InputError, FileNotFoundError) as failure:
-            error = str(failure)
+            error = reason(failure)
     return FileFeatures(path, features, error), [
         (warning.category, str(warning.message)) for warning in caught
     ]

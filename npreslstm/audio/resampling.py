@@ -144,13 +144,22 @@ def _filter_by_phase(padded: FloatArray, up: int, down: int, context: int, ready
     half, taps, count = ZERO_CROSSINGS * max(up, down), table.shape[1], ready // down
     # the first window may begin one sample early, under a zero of the kernel
     x = np.concatenate((np.zeros(1), padded))  # float64, as the table
-    windows = np.lib.stride_tricks.sliding_window_view(x, taps)
     heard = np.empty((count, up))
     for k in range(up):
         newest, phase = divmod(half + context * up + k * down, up)
-        first = newest - taps + 2
-        heard[:, k] = windows[first::down][:count] @ table[phase]
+        heard[:, k] = _windows(x, newest - taps + 2, count, taps, down) @ table[phase]
     return heard.reshape(-1).astype(padded.dtype)
+
+
+def _windows(x: FloatArray, first: int, count: int, taps: int, step: int) -> FloatArray:
+    """The windows (count, taps) of a signal that begin at `first` and every `step` samples on; no copy.
+
+    NumPy's sliding_window_view would be of all windows, more than an array may hold on a 32-bit machine.
+    """
+    strides = (step * x.itemsize, x.itemsize)
+    return np.ndarray(
+        (count, taps), x.dtype, x, first * x.itemsize, strides
+    )  # NumPy checks that they are inside
 
 
 @functools.lru_cache(maxsize=1)

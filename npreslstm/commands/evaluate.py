@@ -78,6 +78,7 @@ def _add_output(parser):
 
 
 def execute(args):
+    from npreslstm.checkpoint import find_weights
     from npreslstm.errors import InputError
     from npreslstm.experiments.evaluate import choose_speakers, evaluate
     from npreslstm.files import check_output
@@ -88,9 +89,10 @@ def execute(args):
     if not corpus_paths(args):
         raise InputError("give DATA (a RAVDESS folder or a manifest CSV) or several --corpus")
     speeds = parse_speeds(args.speeds)
-    check_output("--output", args.output, [*read_paths(args), *([args.weights] if args.weights else [])])
     checkpoint = Recognizer(args.weights).checkpoint
     dataset = load_data(args, checkpoint.classes)
+    clips = [clip.path for clip in dataset.clips]
+    check_output("--output", args.output, [*read_paths(args), *clips, find_weights(args.weights)])
     speakers = choose_speakers(checkpoint, dataset, args.speakers)
     if warning := _warning(checkpoint, dataset, speakers):
         say(f"warning: {warning}")

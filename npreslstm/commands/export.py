@@ -4,13 +4,14 @@ from npreslstm.commands.arguments import add_features_argument, add_key_argument
 from npreslstm.terminal import Progress, printable, show
 
 HELP = (
-    "write the model as C99 sources or an ONNX file, or golden vectors that other implementations are tested"
-    " with"
+    "write the model as C99 sources, for MicroPython or as an ONNX file, or golden vectors that other"
+    " implementations are tested with"
 )
 EXAMPLES = """\
 examples:
   npreslstm export c paper --out paper_c                  the bundled weights as float32 C
   npreslstm export c my.npz --out my_c --type int8        the integer model; make -C my_c test proves it
+  npreslstm export micropython mcu --out mcu_upy          for unmodified firmware; import selftest proves it
   npreslstm export onnx my.npz --out my.onnx              dynamic batch and time, masked by lengths
   npreslstm export onnx training.ckpt --key ema --out ema.onnx
   npreslstm export vectors my.npz --out vectors           every stage from PCM to logits: .npz, JSON, C
@@ -21,6 +22,9 @@ examples:
 def add_arguments(parser):
     forms = parser.add_subparsers(dest="form", metavar="FORM", required=True)
     _add_c(forms.add_parser("c", help="hand-written C99 with generated weights, vectors and a self-test"))
+    _add_micropython(
+        forms.add_parser("micropython", help="the integer model and its frontend for unmodified MicroPython")
+    )
     _add_onnx(forms.add_parser("onnx", help="an ONNX file for inference (needs the extra `onnx`)"))
     _add_vectors(forms.add_parser("vectors", help="golden vectors: every stage of synthetic inputs"))
 
@@ -85,6 +89,31 @@ def _export_c(args):
     )
 
 
+def _add_micropython(parser):
+    parser.add_argument(
+        "weights",
+        metavar="WEIGHTS",
+        help="weights file (.npz, .pt, .safetensors) or the name of bundled ones",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", required=True, help="folder to write, made if it is not there"
+    )
+    add_key_argument(parser)
+    add_features_argument(
+        parser,
+        choices=("mcu", "paper"),
+        help="features the model was trained on, where its file does not say",
+    )
+
+
+def _export_micropython(args):
+    from npreslstm.checkpoint import load_checkpoint
+    from npreslstm.ports.micropython_export import export_micropython
+
+    files = export_micropython(load_checkpoint(args.weights, args.key), args.out, args.features)
+    show(f"{printable(args.out)}: {len(files)} files; `import selftest` on the board proves them")
+
+
 def _add_onnx(parser):
     parser.add_argument(
         "weights",
@@ -96,9 +125,11 @@ def _add_onnx(parser):
 
 
 def _export_onnx(args):
-    from npreslstm.checkpoint import load_checkpoint
+    from npreslstm.checkpoint import find_weights, load_checkpoint
+    from npreslstm.files import check_output
     from npreslstm.formats.onnx import export_onnx
 
+    check_output("--out", args.out, [find_weights(args.weights)])
     checkpoint = load_checkpoint(args.weights, args.key)
     export_onnx(checkpoint, args.out)
     D, C = checkpoint.config.input_size, checkpoint.config.num_classes
@@ -149,4 +180,9 @@ def _export_vectors(args):
     return 0
 
 
-FORMS = {"c": _export_c, "onnx": _export_onnx, "vectors": _export_vectors}
+FORMS = {
+    "c": _export_c,
+    "micropython": _export_micropython,
+    "onnx": _export_onnx,
+    "vectors": _export_vectors,
+}

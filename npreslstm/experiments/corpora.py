@@ -51,7 +51,7 @@ def corpus_scores(
         labels, numbers = first.labels[chosen], np.array([classes.index(label) for label in own])
         among = [numbers[run.probabilities[chosen][:, numbers].argmax(axis=1)] for run in runs]
         hits = np.array([run.predicted[chosen] == labels for run in runs])  # (R, N)
-        interval = bootstrap_uar(labels, hits, first.speakers[chosen], C, resamples, np.random.default_rng(0))
+        interval = bootstrap_uar(labels, hits, first.speakers[chosen], resamples, np.random.default_rng(0))
         scores[name] = {
             "clips": len(chosen),
             "classes": list(own),

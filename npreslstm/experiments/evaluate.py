@@ -286,9 +286,7 @@ def scores(evaluation, resamples=10_000):
         several["corpora"] = corpus_scores(
             corpus_classes(corpora, classes), classes, [evaluation.predictions], resamples
         )
-    interval = bootstrap_uar(
-        labels, predicted[None] == labels, who, len(classes), resamples, np.random.default_rng(0)
-    )
+    interval = bootstrap_uar(labels, predicted[None] == labels, who, resamples, np.random.default_rng(0))
     return {
         **_score(labels, predicted, len(classes)),
         "UAR interval": interval,

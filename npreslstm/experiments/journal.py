@@ -26,6 +26,7 @@ from npreslstm.checkpoint import save_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.files import CsvWriter, atomic_write, fcntl, sweep
 from npreslstm.formats.plain_data import differences, misfit, read_json
+from npreslstm.schema import MOST_CLASSES
 
 ENTRY = re.compile(r"run-(\d+)-fold-(\d+)\.csv")
 LOCK = "lock"  # a file that stays, and is empty
@@ -172,11 +173,11 @@ def checked_history(history, path):
 
 def is_config(config):
     """Whether a JSON value has what the reader of a journal looks at."""
-    if misfit(config, CONFIG) is not None:
+    if misfit(config, CONFIG) is not None or len(config["classes"]) > MOST_CLASSES:
         return False
-    corpora = config.get("corpora", {})
+    corpora, classes = config.get("corpora", {}), set(config["classes"])
     if not isinstance(corpora, dict) or not all(
-        isinstance(own, list) and _among(own, config["classes"]) for own in corpora.values()
+        isinstance(own, list) and _among(own, classes) for own in corpora.values()
     ):
         return False
     scored = config["scored speakers"]
@@ -188,7 +189,7 @@ def is_config(config):
 
 def _among(own, classes):
     """Whether there are classes in a list, and all are known."""
-    return bool(own) and all(label in classes for label in own)
+    return bool(own) and all(isinstance(label, str) and label in classes for label in own)
 
 
 def settle_config(folder, config):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.features import extract_features
+from npreslstm.audio.folder import open_cache
 from npreslstm.audio.reader import read_audio
 from npreslstm.audio.signal import to_mono
 from npreslstm.checkpoint import Checkpoint
@@ -117,7 +118,7 @@ def _hearings(checkpoint, dataset, table, features):
         probabilities = softmax(predict(model, z))  # (N, C)
         predicted = probabilities.argmax(axis=1)
         interval = bootstrap_uar(
-            labels, (predicted == labels)[None], speakers, C, 10_000, np.random.default_rng(0)
+            labels, (predicted == labels)[None], speakers, 10_000, np.random.default_rng(0)
         )
         error = expected_calibration_error(probabilities, labels)
         found[name] = Hearing(
@@ -140,8 +141,7 @@ def features_under(
     The babble behind a clip is of the other speakers of the data set, or of one speaker's other clips where
     there are no others.
     """
-    if cache is not None:
-        os.makedirs(cache, exist_ok=True)
+    cache = None if cache is None else open_cache(cache)
     voices = {speaker: _other_voices(dataset, speaker) for speaker in dataset.speakers}
     trials = [
         Trial(n, c.path, voices[c.speaker], configs, conditions, seed, cache)

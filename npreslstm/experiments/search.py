@@ -100,7 +100,9 @@ def search(
     with lock_folder(folder):
         _settle_folder(folder, plan.config(digest), ranges)
         name = _shared_name(folder, digest) if storage else "npreslstm"
-        storage = storage or os.path.join(folder, "study.log")
+        if not storage:
+            storage = os.path.join(folder, "study.log")
+            _cut_off_half_a_line(storage)
         study = _open_study(storage, name, plan.recipe)
         _check_trials(study, ranges, storage)
         if dask:
@@ -126,6 +128,14 @@ def _settle_folder(folder, config, ranges):
     os.makedirs(os.path.join(folder, "snapshots"), exist_ok=True)
     for name in ("", "snapshots"):
         sweep(os.path.join(folder, name))
+
+
+def _cut_off_half_a_line(path):
+    """Remove what a killed process or a full disk left after the last whole line of Optuna's journal: the
+    next line would be written onto it, and neither could be read again.
+    """
+    with suppress(FileNotFoundError), open(path, "r+b") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def _shared_name(folder, digest):

@@ -63,7 +63,7 @@ def summarise(config, entries, resamples=10_000):
     first, hits = by_run[0], np.array([run.predicted == run.labels for run in by_run])
     uars = [uar(confusion) for confusion in confusions]
     rng = np.random.default_rng(0)
-    interval = bootstrap_uar(first.labels, hits, first.speakers, len(classes), resamples, rng)
+    interval = bootstrap_uar(first.labels, hits, first.speakers, resamples, rng)
     summary = {
         "runs": runs,
         "unfinished": [[run, count] for run, count in sorted(done.items()) if count < folds],

@@ -2,8 +2,8 @@
 what the hook says.
 
 Commands and public names are imported when they are used, by names that no analysis of the code sees, and the
-weights, the demo clip and the C sources are files. With the hook, ``pyinstaller my_program.py`` needs no
-options for this package.
+weights, the demo clip and the sources of the ports are files. With the hook, ``pyinstaller my_program.py``
+needs no options for this package.
 """
 
 import pkgutil
@@ -49,6 +49,7 @@ def data_files():
     package, weights = package_folder(), weights_folder()
     files = {path: Path("npreslstm", "weights") for path in weights.glob("*.npz")}
     for path in package.rglob("*"):
-        if path.is_file() and path.suffix not in (".py", ".pyc") and path.parent != weights:
+        module = path.suffix == ".py" and "micropython" not in path.parts  # those are copied, never imported
+        if path.is_file() and not module and path.suffix != ".pyc" and path.parent != weights:
             files[path] = Path("npreslstm", path.parent.relative_to(package))
     return sorted((str(path), folder.as_posix()) for path, folder in files.items())

@@ -37,7 +37,7 @@ PACKAGING = (
 )
 COMMON = ("npr.h", "npr.hpp", "npr_internal.h", "npr_model.c")
 FLOATS = ("npr_math.h",)
-ARITHMETIC = {"float32": "npr_float.c", "int8": "npr_int8.c"}
+ARITHMETIC = {"float32": ("npr_float.c",), "int8": ("npr_int8.c", "npr_core.h", "npr_helium.c")}
 FRONTEND = ("npr_frontend.h", "npr_spectrum.c", "npr_features.c")
 CLIP = ("npr_clip.h", "npr_clip.c")
 ACTIVITY = ("npr_activity.h", "npr_activity.c")
@@ -50,7 +50,7 @@ NAME = re.compile(
 )  # what begins with the prefix
 NUMBERS = "npr_weights.c", "npr_vectors.c"  # the weights, and what they compute
 LIST = "exported.txt"  # names of the exported files
-FORMAT = 2  # NPR_FORMAT in npr.h
+FORMAT = 3  # NPR_FORMAT in npr.h
 
 
 def export_c(checkpoint, folder, type="float32", config=None, frontend="float", prefix="npr", weights="c"):
@@ -97,7 +97,7 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float", 
         raise InputError(
             f"prefix is {prefix!r}; expected small letters, digits and single underscores, as in voice_1"
         )
-    checkpoint = _with_features(checkpoint, config)
+    checkpoint = with_features(checkpoint, config)
     integer = frontend == "integer"
     if integer:
         c_integer.check(checkpoint, type)
@@ -108,7 +108,7 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float", 
         )
     files = generated_files(checkpoint, type, integer, weights)
     sources = _frontend_sources(checkpoint.features, integer)
-    library = {*COMMON, ARITHMETIC[type], *sources} | set(() if integer else FLOATS)
+    library = {*COMMON, *ARITHMETIC[type], *sources} | set(() if integer else FLOATS)
     library |= set(BLOB if weights == "blob" else ())
     examples = _examples(weights) if "npr_stream.h" in library else ()
     for name in (*PACKAGING, *(f"src/{name}" for name in library), *_names("extras"), *examples):
@@ -119,7 +119,7 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float", 
         _prefixed(name, prefix): _filled(content, prefix, package, licence) for name, content in files.items()
     }
     files[c_pack.file_name(package)] = c_pack.description(package, files)
-    return _write(folder, files)
+    return write_files(folder, files)
 
 
 def _names(part):
@@ -153,7 +153,7 @@ def _prefixed(text, prefix):
     return NAME.sub(lambda m: m[1] + (prefix if m[2] == "npr" else prefix.upper()), text)
 
 
-def _write(folder, files):
+def write_files(folder, files):
     """Write {name: text or bytes}, and remove what an earlier export wrote and this one does not."""
     files[LIST] = "\n".join(sorted({*files, LIST})) + "\n"
     before = Path(folder, LIST)
@@ -171,7 +171,8 @@ def _write(folder, files):
     return sorted(files)
 
 
-def _with_features(checkpoint, config):
+def with_features(checkpoint, config):
+    """The checkpoint with the features of a configuration, where it does not say how they are made."""
     if config is None:
         return checkpoint
     named = FeatureConfig.named(config)
@@ -286,9 +287,18 @@ def _state_bytes(folded, type):
 
 
 def _panels(W_h, W_x):
-    """Weights in the order that integer C reads them: four rows side by side, first of h, then of x."""
-    both = np.concatenate([W_h, W_x], axis=1)  # (4H, H + D)
-    return both.reshape(-1, 4, both.shape[1]).transpose(0, 2, 1).reshape(-1)
+    """Weights in the order that integer C reads them (npr_core.h): four rows a panel, first of h, then of x;
+    of each two columns after two columns, and of those two rows after two rows.
+    """
+
+    def paired(W):  # (4H, n) -> (H, 4 n)
+        H, n = len(W) // 4, W.shape[1]
+        columns = W.reshape(H, 4, n)
+        pairs = columns[:, :, : n - n % 2].reshape(H, 2, 2, n // 2, 2)  # panel, rows, columns
+        ordered = pairs.transpose(0, 3, 1, 4, 2).reshape(H, 4 * (n - n % 2))
+        return np.concatenate([ordered, columns[:, :, n - n % 2 :].reshape(H, -1)], axis=1)
+
+    return np.concatenate([paired(W_h), paired(W_x)], axis=1).reshape(-1)
 
 
 class _Weights:
@@ -310,9 +320,9 @@ class _Weights:
             + "};\n\n"
         )
 
-    def add(self, name, values):
+    def add(self, name, values, storage="static NPR_CONST"):
         """An array of the weights."""
-        self.text += c_text.array(name, values, "static NPR_CONST") + "\n"
+        self.text += c_text.array(name, values, storage) + "\n"
         self.arrays.append(values)
         self._count(values)
 
@@ -362,7 +372,7 @@ def _float_weights(checkpoint, folded, statistics):
 def _int8_weights(checkpoint, quantized, statistics):
     out = _Weights(checkpoint, statistics)
     for k, lstm in enumerate(quantized.lstms):
-        out.add(f"weights_{k}", _panels(lstm.W_h, lstm.W_x))
+        out.add(f"weights_{k}", _panels(lstm.W_h, lstm.W_x), "static NPR_CONST NPR_ALIGNED")
         names = ["bias", "multiplier", "recurrent_shift"]
         for name in names:
             out.add(f"{name}_{k}", getattr(lstm, name))

@@ -14,6 +14,7 @@ CORES = {
     "m3": "Cortex-M3",
     "m4f": "Cortex-M4F",
     "m7": "Cortex-M7",
+    "m33": "Cortex-M33",
     "m55": "Cortex-M55",
     "rv32imc": "RV32IMC",
     "rv32imafc": "RV32IMAFC",
@@ -59,7 +60,7 @@ def measure(folder, core, type):
     ----------
     folder : str or os.PathLike
         As `export_c` writes it, with a streaming frontend.
-    core : {'m0', 'v6m', 'm3', 'm4f', 'm7', 'm55', 'rv32imc', 'rv32imafc'}
+    core : {'m0', 'v6m', 'm3', 'm4f', 'm7', 'm33', 'm55', 'rv32imc', 'rv32imafc'}
     type : {'float32', 'int8'}
         What was exported.
 

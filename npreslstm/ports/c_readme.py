@@ -30,7 +30,7 @@ INTEGER = (
 )
 GATED = "It ends with the scores and decisions of the voice-activity gate, which must be equal.\n"
 # the board with the M0 has no room for weights in float32
-OTHERS = "m3, m4f, m7, m55, rv32imc, rv32imafc"
+OTHERS = "m3, m4f, m7, m33, m55, rv32imc, rv32imafc"
 CORES = {"float32": OTHERS, "int8": f"m0, {OTHERS}"}
 WHERE = {
     "c": "`const` (`npr_weights.c`)",

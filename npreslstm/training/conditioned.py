@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.features import extract_features
+from npreslstm.audio.folder import open_cache
 from npreslstm.audio.reader import read_audio
 from npreslstm.audio.resampling import resample
 from npreslstm.audio.signal import to_mono, trim_silence
@@ -100,8 +101,7 @@ def prepare_conditioned(
     InputError
         If clips cannot be read.
     """
-    if cache is not None:
-        os.makedirs(cache, exist_ok=True)
+    cache = None if cache is None else open_cache(cache)
     of_speaker = {
         name: tuple(path for path, who in zip(paths, speakers) if who == name) for name in set(speakers)
     }

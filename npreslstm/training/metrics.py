@@ -2,6 +2,8 @@
 
 import numpy as np
 
+BLOCK = 1 << 22  # numbers at a time
+
 
 def confusion_matrix(labels, predicted, C):
     """Counts (C, C): row the true class, column the predicted one.
@@ -15,7 +17,9 @@ def confusion_matrix(labels, predicted, C):
     -------
     (C, C) int array
     """
-    return np.bincount(np.asarray(labels) * C + np.asarray(predicted), minlength=C * C).reshape(C, C)
+    return np.bincount(
+        np.asarray(labels, np.intp) * C + np.asarray(predicted, np.intp), minlength=C * C
+    ).reshape(C, C)
 
 
 def recalls(confusion):
@@ -29,7 +33,7 @@ def uar(confusion):
     return float(np.nanmean(recalls(confusion)))
 
 
-def bootstrap_uar(labels, hits, speakers, C, resamples, rng, level=0.95):
+def bootstrap_uar(labels, hits, speakers, resamples, rng, level=0.95):
     """Interval of the mean UAR over speakers: what it would be with others of their kind.
 
     Speakers are drawn with replacement, as many as there are, each with all their clips in all runs; the
@@ -42,8 +46,6 @@ def bootstrap_uar(labels, hits, speakers, C, resamples, rng, level=0.95):
     hits : (R, N) bool array
         Whether each run was right about each clip.
     speakers : (N,) array
-    C : int
-        Classes.
     resamples : int
     rng : numpy.random.Generator
     level : float
@@ -55,40 +57,49 @@ def bootstrap_uar(labels, hits, speakers, C, resamples, rng, level=0.95):
     """
     if len(np.unique(speakers)) < 2:
         return None
-    drawn = _resampled_uar(labels, [hits], speakers, C, resamples, rng)[0]
+    drawn = _resampled_uar(labels, [hits], speakers, resamples, rng)[0]
     return _interval(drawn, level)
 
 
-def bootstrap_difference(labels, hits, other_hits, speakers, C, resamples, rng, level=0.95):
+def bootstrap_difference(labels, hits, other_hits, speakers, resamples, rng, level=0.95):
     """Interval, over speakers, of how much higher the mean UAR of other runs on the same clips is; see
     `bootstrap_uar`.
     """
     if len(np.unique(speakers)) < 2:
         return None
-    drawn, others = _resampled_uar(labels, [hits, other_hits], speakers, C, resamples, rng)
+    drawn, others = _resampled_uar(labels, [hits, other_hits], speakers, resamples, rng)
     return _interval(others - drawn, level)
 
 
-def _resampled_uar(labels, groups, speakers, C, resamples, rng):
+def _resampled_uar(labels, groups, speakers, resamples, rng):
     """Mean UAR of each group of runs (R, N) for speakers drawn with replacement, the same for all groups:
     [(B,)].
     """
     names, who = np.unique(speakers, return_inverse=True)
-    S = len(names)
+    present, labels = np.unique(labels, return_inverse=True)  # the other classes have no share
+    S, C = len(names), len(present)
     cell = who * C + labels  # (N,): one number for every speaker and class
-    total = np.bincount(cell, minlength=S * C).reshape(S, C)
-    drawn = rng.multinomial(S, np.full(S, 1 / S), size=resamples)  # (B, S): how often each speaker
-    totals = drawn @ total  # (B, C)
-    means = []
+    total = np.bincount(cell, minlength=S * C).reshape(S, C).astype(float)  # exact, and quickly multiplied
+    rights = []
     for hits in groups:
-        R = len(hits)
         right = np.array([np.bincount(cell, run, S * C).reshape(S, C) for run in hits])  # (R, S, C)
-        rights = (drawn @ right.transpose(1, 0, 2).reshape(S, R * C)).reshape(resamples, R, C)
-        share = np.divide(
-            rights, totals[:, None], out=np.full(rights.shape, np.nan), where=totals[:, None] > 0
-        )
-        means.append(np.nanmean(share, axis=2).mean(axis=1))
-    return means
+        rights.append(right.transpose(1, 0, 2).reshape(S, -1))
+    size = max(1, BLOCK // max(S, *(right.shape[1] for right in rights)))
+    means = [[] for _ in groups]
+    for start in range(0, resamples, size):
+        count = min(size, resamples - start)
+        # how often each speaker, (B, S)
+        drawn = rng.multinomial(S, np.full(S, 1 / S), size=count).astype(float)
+        for found, right in zip(means, rights):
+            found.append(_mean_uar(drawn @ right, drawn @ total))
+    return [np.concatenate(found) for found in means]
+
+
+def _mean_uar(right, total):
+    """Mean over runs of the UAR (B,): so many clips right (B, R * C) of so many in all (B, C)."""
+    right = right.reshape(len(total), -1, total.shape[1])
+    share = np.divide(right, total[:, None], out=np.full(right.shape, np.nan), where=total[:, None] > 0)
+    return np.nanmean(share, axis=2).mean(axis=1)
 
 
 def _interval(values, level):

@@ -90,7 +90,7 @@ class TestStream:
 
     @pytest.mark.parametrize(
         "bad, words",
-        [([np.nan], "NaN"), (np.array([1, 2]), "audio is int64"), ([500.0], "samples up to 500")],
+        [([np.nan], "NaN"), (np.array([1, 2], np.int64), "audio is int64"), ([500.0], "samples up to 500")],
     )
     def test_what_is_no_sound_is_refused(self, bad, words):
         with pytest.raises(InputError, match=words):

@@ -21,8 +21,11 @@ def write_wave(path, signal, width, rate=RATE):
     if width == 1:
         data = np.floor(signal * 128 + 128).astype(np.uint8).tobytes()
     else:
-        wide = np.floor(signal * 2.0**31).astype("<i4")
-        data = wide.view(np.uint8).reshape(*signal.shape, 4)[..., 4 - width :].tobytes()
+        wide = np.floor(signal * 2.0**31).astype(np.int32).view(np.uint8).reshape(*signal.shape, 4)
+        highest = (
+            slice(4 - width, 4) if sys.byteorder == "little" else slice(width)
+        )  # `wave` takes native order
+        data = wide[..., highest].tobytes()
     with wave.open(str(path), "wb") as file:
         file.setnchannels(signal.shape[1])
         file.setsampwidth(width)

@@ -24,7 +24,7 @@ def test_kernel_is_flat_and_stops(from_rate, to_rate):
     up, down = _ratio(from_rate, to_rate)
     n = 1 << 20
     gain = np.abs(np.fft.rfft(_kernel(up, down), n))
-    hz = np.arange(len(gain)) * from_rate * up / n
+    hz = np.arange(len(gain)) * (from_rate * up / n)
     nyquist = min(from_rate, to_rate) / 2
     db = 20 * np.log10(np.maximum(gain, 1e-9))
     assert np.abs(db[hz <= 0.9 * nyquist]).max() < 0.01  # achieved: 0.0037

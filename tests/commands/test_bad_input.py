@@ -305,3 +305,51 @@ def test_rewriting_alone_is_accepted(weights, tmp_path, capsys):
     rewrite(weights, tmp_path / "w.npz", lambda header, arrays: None)
     assert cli.main(["info", str(tmp_path / "w.npz")]) == 0
     assert checkpoint().sha256 in capsys.readouterr().out
+
+
+class TestOutput:
+    """What a command reads is not replaced by what it writes, and what cannot be written is found first."""
+
+    @pytest.fixture
+    def corpus(self, tmp_path):
+        lines = ["file,label,speaker"]
+        for k, label in enumerate(["calm", "happy"] * 2):
+            write_wav(tmp_path / f"{k}.wav", voice(0.3, seed=k))
+            lines.append(f"{k}.wav,{label},s{k // 2}")
+        (tmp_path / "c.csv").write_text("\n".join(lines))
+        return tmp_path / "c.csv"
+
+    @pytest.mark.parametrize("name", ["0.wav", "c.csv", "w.npz"])
+    def test_evaluate_keeps_clips_manifest_and_weights(self, refused, corpus, tmp_path, name):
+        path = write_weights(tmp_path / "w.npz", classes=("calm", "happy", "sad"))
+        options = "--weights", path, "--speakers", "all", "--output", tmp_path / name
+        assert "which is also to be read" in refused("evaluate", corpus, *options)
+
+    @pytest.mark.parametrize("command", [["convert"], ["export", "onnx", "--out"]])
+    def test_weights_are_not_replaced_by_themselves(self, refused, tmp_path, command):
+        path = write_weights(tmp_path / "w.npz")
+        (tmp_path / "link.npz").symlink_to(path)
+        command = [*command, path] if command == ["convert"] else ["export", "onnx", path, "--out"]
+        for target in (path, tmp_path / "link.npz"):
+            assert "which is also to be read" in refused(*command, target)
+
+    @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder that nobody writes into")
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ["features", "0.wav", "1.wav"],
+            ["train", "c.csv", "--out", "o.npz"],
+            ["train", "c.csv", "--recipe", "robust", "--out", "o.npz"],
+            ["evaluate", "c.csv", "--weights", "w.npz", "--speakers", "all"],
+            ["evaluate", "c.csv", "--weights", "w.npz", "--speakers", "all", "--conditions"],
+            ["crossval", "c.csv", "--folds", "2", "--out", "o"],
+        ],
+        ids=" ".join,
+    )
+    def test_a_cache_that_cannot_be_written_into(self, corpus, tmp_path, monkeypatch, capsys, command):
+        monkeypatch.chdir(tmp_path)
+        write_weights("w.npz", classes=("calm", "happy", "sad"))
+        assert cli.main([*command, "--cache", "/proc"]) == 2
+        lines = [line for line in capsys.readouterr().err.splitlines() if "warning" not in line]
+        assert lines[-1].startswith("npreslstm: error: the cache is /proc; nothing can be written into /proc")
+        assert sum("error" in line for line in lines) == 1

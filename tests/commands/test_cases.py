@@ -31,6 +31,13 @@ def run(capsys, tmp_path, monkeypatch):
     return run
 
 
+def old_libsndfile():
+    """Whether it is one before 1.2.2, which takes the wrong length of MP3 that does not say its own."""
+    import soundfile
+
+    return tuple(map(int, soundfile.__libsndfile_version__.split("."))) < (1, 2, 2)
+
+
 def predict(run, *paths):
     return run("predict", "--weights", "mcu", "--format", "csv", *map(str, paths))
 
@@ -48,6 +55,9 @@ def predict(run, *paths):
 def test_the_whole_sound(run, name, seconds, said):
     pytest.importorskip("soundfile")
     status, rows, err = predict(run, TESTS / "sounds" / name)
+    if said == ENDLESS and old_libsndfile():
+        assert status == 2 and not rows and "the decoder makes another length of it" in err
+        return
     assert status == 0 and float(rows[-1]["end"]) == seconds
     assert said in err and err.count("\n") == (1 if said else 0)
 

@@ -18,7 +18,7 @@ def write_wave(path, pitch, seconds=0.3, rate=16000):
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
-        file.writeframes((8000 * np.sin(2 * np.pi * pitch * t)).astype("<i2").tobytes())
+        file.writeframes((8000 * np.sin(2 * np.pi * pitch * t)).astype(np.int16).tobytes())
 
 
 @pytest.fixture

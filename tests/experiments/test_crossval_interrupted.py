@@ -168,7 +168,9 @@ def test_workers_that_are_ended_leave_no_file_and_no_process(tmp_path, number):
     (tmp_path / "out").mkdir()
     (tmp_path / "script.py").write_text(WRITING)
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(map(str, [ROOT, ROOT / "tests", Path(__file__).parent]))
+        "PYTHONPATH": os.pathsep.join(
+            [*map(str, (ROOT, ROOT / "tests", Path(__file__).parent)), os.environ.get("PYTHONPATH", "")]
+        )
     }
     restore = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
     command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "out")]

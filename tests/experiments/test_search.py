@@ -188,6 +188,18 @@ def test_the_lock_of_a_process_killed_while_it_wrote_is_broken(whole, corpus, tm
 
 
 @pytest.mark.oracle
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_half_a_last_line_of_its_journal_is_no_hindrance(whole, corpus, tmp_path, share):
+    shutil.copytree(whole, tmp_path / "out")
+    journal = tmp_path / "out" / "study.log"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    last = lines[round(share * len(lines))]
+    journal.write_bytes(b"".join(lines[: round(share * len(lines))]) + last[: len(last) // 2])
+    assert main(command(corpus, tmp_path / "out", "--trials", "14")) == 0
+    assert rows(tmp_path / "out") == rows(whole)
+
+
+@pytest.mark.oracle
 def test_a_trial_that_falls_behind_is_stopped_early():
     optuna = pytest.importorskip("optuna")
     from types import SimpleNamespace

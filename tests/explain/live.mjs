@@ -37,7 +37,7 @@ const atRate = (rate) => `
     constructor() { super({ sampleRate: ${rate} }); }
   };`;
 const KEEP = `
-  globalThis.kept = { raw: [], pcm: [], growing: 0, clips: [] };
+  globalThis.kept = { raw: [], pcm: [], growing: 0, clips: [], level: 0 };
   const push = Ears.prototype.push;
   Ears.prototype.push = function (samples) {
     const frames = push.call(this, samples);
@@ -47,6 +47,11 @@ const KEEP = `
   };
   const draw = drawGrowing;
   globalThis.drawGrowing = () => { draw(); kept.growing += 1; };
+  const show = showLevel;
+  globalThis.showLevel = (...told) => {
+    show(...told);
+    kept.level = Math.max(kept.level, find("level").value);
+  };
   const end = endUtterance;
   globalThis.endUtterance = () => {
     end();
@@ -60,7 +65,7 @@ async function listenAt(rate) {
   await page.evaluate(KEEP);
   await page.click("#listen");
   await page.waitForFunction(() => kept.clips.length > 0, undefined, { timeout: 120000 });
-  const report = { button: await page.textContent("#listen"), level: await page.isVisible("#level") };
+  const report = { button: await page.textContent("#listen"), metered: await page.isVisible("#level") };
   await page.click("#listen");
   await page.waitForFunction(() => live.stop === null);
   report.stopped = await page.textContent("#listen");

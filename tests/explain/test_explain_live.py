@@ -43,7 +43,10 @@ class TestEars:
         assert known["sources"] == build_ears.digest_of(tmp_path), (
             "make them anew: tools/release/build_ears.py"
         )
-        (tmp_path / "npr_rate.c").write_bytes(b"")
+        rate = (tmp_path / "npr_rate.c").read_text(encoding="utf-8")
+        (tmp_path / "npr_rate.c").write_text(f"/* a word */\n{rate}", encoding="utf-8")
+        assert known["sources"] == build_ears.digest_of(tmp_path)
+        (tmp_path / "npr_rate.c").write_text(rate.replace("1 << 14", "1 << 13"), encoding="utf-8")
         assert known["sources"] != build_ears.digest_of(tmp_path)
 
     def test_compiling_gives_the_same_bytes(self, build_ears, tmp_path):
@@ -139,7 +142,9 @@ class TestMicrophone:
     def test_it_draws_and_then_shows_a_clip(self, report, rate):
         heard = report["rates"][str(rate)]
         assert heard["growing"] > 0 and heard["clips"][0]["title"] == "How a network hears your voice"
-        assert "Stop" in heard["button"] and heard["level"] and "Listen" in heard["stopped"]
+        loudest = 20 * np.log10(np.abs(heard["pcm"]).max() / 32768)
+        assert heard["metered"] and heard["level"] == pytest.approx(60 + loudest, abs=0.01)
+        assert "Stop" in heard["button"] and "Listen" in heard["stopped"]
         assert heard["clicked"].startswith("Frame 3 at 0.10 s")
         assert heard["whatIf"] != heard["clips"][0]["logits"]
 

@@ -18,7 +18,6 @@ INT8 = {
     "tanh, index": ("k = size >> 9, t", "k = size >> 10, t"),
     "tanh, interpolation": ("* t, 9)", "* t, 8)"),
     "tanh, sign": ("return a < 0 ? -value : value", "return value"),
-    "tanh, limit": ("limit = (8 << 15) - 1", "limit = (4 << 15) - 1"),
     "sigmoid, rounding": ("+ 32769) >> 1", "+ 32768) >> 1"),
     "gate order i, f": (
         "i = sigmoid_of(gates[k]), f = sigmoid_of(gates[H + k])",
@@ -34,7 +33,10 @@ INT8 = {
         "o * table_tanh(c[k] * (1 << up) / 2)",
     ),
     "recurrent sum not shifted": ("round_shift(sum[k], lstm->recurrent_shift[row + k])", "sum[k]"),
-    "one column left out": ("panel_sum(w, x, lstm->inputs, sum)", "panel_sum(w, x, lstm->inputs - 1u, sum)"),
+    "one column left out": (
+        "panel_sum(w, x, lstm->inputs, sum)",
+        "panel_sum(w, x, lstm->inputs - 1u, sum)",
+    ),
     "residual left out": ("saturate16(x[k] + round_shift(h[k], 15u - model->x_bits))", "x[k]"),
     "residual, shift": ("15u - model->x_bits", "14u - model->x_bits"),
     "saturation of 16 bits": ("v > 32767 ? 32767", "v > 32760 ? 32760"),
@@ -50,6 +52,16 @@ INT8 = {
     "quantisation, rounding": ("+ 0.5f;", ";"),
     "quantisation, negative": ("truncated - 1 : truncated", "truncated : truncated"),
     "quantisation, saturation": ("return -32768;", "return -32767;"),
+}
+CORE = {
+    "first column": ("*s0 += w[0] * v0", "*s0 += w[1] * v0"),
+    "second column": ("*s1 += w[3] * v1", "*s1 += w[3] * v0"),
+    "lower rows": ("*s2 += w[4] * v0", "*s2 += w[5] * v0"),
+    "lower rows, second column": ("*s3 += w[7] * v1", "*s3 += w[7] * v1 / 2"),
+    "columns in fours": ("npr_two_columns(w + 8, v + 2", "npr_two_columns(w + 8, v"),
+    "remaining pair": ("n % 4 >= 2", "n % 4 > 2"),
+    "product, rounding": ("(int64_t)a * b + ((int64_t)1 << 31)", "(int64_t)a * b"),
+    "tanh, limit": ("v < 262143 ? v : 262143", "v < 131071 ? v : 131071"),
 }
 FLOAT = {
     "gate order i, f": ("*i = a, *f = a + H", "*f = a, *i = a + H"),
@@ -377,6 +389,7 @@ TABLES = {
 # (exported folder, file): {what: (text, its replacement)}
 MUTATIONS = {
     ("int8", "npr_int8.c"): INT8,
+    ("int8", "npr_core.h"): CORE,
     ("float32", "npr_float.c"): FLOAT,
     ("float32", "npr_math.h"): MATH,
     ("int8", "npr_spectrum.c"): SPECTRUM,

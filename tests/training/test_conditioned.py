@@ -23,7 +23,8 @@ DRAWS = Draws(FEATURES, (1.0, 0.9), 4)
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    """Six files of two speakers."""
+    """Six files of two speakers; conditions that are drawn for them write Opus."""
+    pytest.importorskip("soundfile", "0.13")
     folder = tmp_path_factory.mktemp("clips")
     paths = [str(write_wav(folder / f"{k}.wav", voice(0.4, seed=k))) for k in range(6)]
     return paths, ["ann", "ann", "ann", "ben", "ben", "ben"]

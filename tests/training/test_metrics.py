@@ -39,7 +39,7 @@ def naive_bootstrap(labels, hits, speakers, C, resamples, rng):
 @pytest.mark.parametrize("clips", [12, 2])  # 2: some draws lack a class
 def test_bootstrap_equals_its_naive_twin(clips):
     data = answers(clips=clips)
-    fast = bootstrap_uar(*data, 4, 200, np.random.default_rng(5))
+    fast = bootstrap_uar(*data, 200, np.random.default_rng(5))
     # achieved 6e-17
     np.testing.assert_allclose(
         fast, naive_bootstrap(*data, 4, 200, np.random.default_rng(5)), rtol=0, atol=5e-16
@@ -48,11 +48,11 @@ def test_bootstrap_equals_its_naive_twin(clips):
 
 def test_bootstrap_is_seeded_and_holds_the_mean():
     labels, hits, who = answers()
-    low, high = bootstrap_uar(labels, hits, who, 4, 1000, np.random.default_rng(1))
-    assert [low, high] == bootstrap_uar(labels, hits, who, 4, 1000, np.random.default_rng(1))
+    low, high = bootstrap_uar(labels, hits, who, 1000, np.random.default_rng(1))
+    assert [low, high] == bootstrap_uar(labels, hits, who, 1000, np.random.default_rng(1))
     assert low < np.mean([[run[labels == c].mean() for c in range(4)] for run in hits]) < high
 
 
 def test_bootstrap_of_speakers_who_are_all_alike_is_a_point():
     labels, who = np.tile([0, 1], 4), np.repeat(["x", "y", "z", "u"], 2)
-    assert bootstrap_uar(labels, np.array([labels == 0]), who, 2, 50, np.random.default_rng(0)) == [0.5, 0.5]
+    assert bootstrap_uar(labels, np.array([labels == 0]), who, 50, np.random.default_rng(0)) == [0.5, 0.5]

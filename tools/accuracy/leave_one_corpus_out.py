@@ -169,9 +169,7 @@ def compare(args, left_out: str, corpora: dict[str, Dataset], stores: dict) -> l
             float(np.mean([_uar_of_hits(row, labels, len(classes)) for row in networks])) for networks in hits
         )
         speakers = examples.speakers[known]
-        interval = bootstrap_difference(
-            labels, *hits, speakers, len(classes), 10_000, np.random.default_rng(0)
-        )
+        interval = bootstrap_difference(labels, *hits, speakers, 10_000, np.random.default_rng(0))
         row = {"left out": left_out, "classes": classes, "alone": alone_name, "UAR alone": first}
         rows.append(row | {"together": others, "UAR together": second, "interval": interval})
     return rows

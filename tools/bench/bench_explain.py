@@ -39,7 +39,7 @@ def write_clip(path, seconds):
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
-        file.writeframes(np.round(32767 * samples).astype("<i2").tobytes())
+        file.writeframes(np.round(32767 * samples).astype(np.int16).tobytes())
 
 
 def measure(page, rounds):

@@ -150,7 +150,7 @@ def growth(name, seconds, folder):
     """One row of the second table."""
     config = FeatureConfig.named(name)
     path = os.path.join(folder, "long.wav")
-    piece = (speech_like(10, config.sample_rate, 0) * 32767).astype("<i2").tobytes()
+    piece = (speech_like(10, config.sample_rate, 0) * 32767).astype(np.int16).tobytes()
     with wave.open(path, "wb") as file:
         file.setparams((1, 2, config.sample_rate, 0, "NONE", ""))
         for left in range(seconds, 0, -10):

@@ -54,7 +54,7 @@ def _make_sounds(folder):
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE)
-        file.writeframes(samples.astype("<i2").tobytes())
+        file.writeframes(samples.astype(np.int16).tobytes())
     here = os.path.join(os.path.dirname(__file__), "..", "..", "tests")
     for path in glob.glob(os.path.join(here, "**", "sounds", "*"), recursive=True):
         shutil.copy(path, folder)
@@ -106,7 +106,7 @@ def _make_results(folder):
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(RATE)
-            file.writeframes(samples.astype("<i2").tobytes())
+            file.writeframes(samples.astype(np.int16).tobytes())
         rows.append(f"{name},{CLASSES[k % 2]},s{k // 4}")
     with open(os.path.join(corpus, "corpus.csv"), "w") as file:
         file.write("\n".join(rows) + "\n")

@@ -126,7 +126,7 @@ def make_corpus(folder):
     for k in range(24):
         with wave.open(f"{folder}/{k}.wav", "wb") as file:
             file.setparams((1, 2, 16000, 0, "NONE", None))
-            file.writeframes((voice(0.3, 16000, k) * 32767).astype("<i2").tobytes())
+            file.writeframes((voice(0.3, 16000, k) * 32767).astype(np.int16).tobytes())
         rows.append(f"{k}.wav,{('calm', 'happy')[k % 2]},s{k // 4}")
     Path(folder, "speech.csv").write_text("\n".join(rows) + "\n")
 

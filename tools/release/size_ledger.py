@@ -22,7 +22,7 @@ from npreslstm.ports.c_export import FRONTENDS, export_c
 from tools.release import cycles
 
 # v6m: the M0's code on a board with room for stdio and for float32.
-CORES = "v6m", "m3", "m4f", "m7", "m55", "rv32imc", "rv32imafc"
+CORES = "v6m", "m3", "m4f", "m7", "m33", "m55", "rv32imc", "rv32imafc"
 RUNS = [(type, core) for type in ("int8", "float32") for core in CORES]
 CYCLE_COLUMNS = {
     "core": "core",

@@ -43,8 +43,8 @@ class Ears {
   }
 }
 
-// Cuts frames into utterances: calls `onFrame(frame, isFirst)` for each that is heard, `onEnd()` after the last
-// one of an utterance.
+// Cuts frames into utterances: calls `onFrame(frame, isFirst)` for each that is heard, `onEnd()` after the
+// last one of an utterance.
 class Utterances {
   constructor(onFrame, onEnd) {
     Object.assign(this, { onFrame, onEnd, undecided: [], lead: [], heard: 0, quiet: 0 });

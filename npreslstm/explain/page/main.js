@@ -59,13 +59,14 @@ function checkMyself() {
 }
 
 function introduce() {
-  const { header } = page.data;
+  const { header, frames, times } = page.data;
+  const grows = frames.length < times.length; // it is listening
   const start = header.start ? `, from ${seconds(header.start)} on` : "";
   document.title = `How a network hears ${header.name}`;
   find("title").textContent = document.title;
   find("subtitle").innerHTML =
-    `A residual LSTM with attention (weights <b>${escapeHtml(header.weights)}</b>) has listened
-    to ${seconds(header.duration)} of sound${start}. Below is everything that it computed on the way to its
+    `A residual LSTM with attention (weights <b>${escapeHtml(header.weights)}</b>)
+    ${grows ? "is listening" : `has listened to ${seconds(header.duration)} of sound`}${start}. Below is everything that it computed on the way to its
     answer, from top to bottom. ${escapeHtml(header.note ? `${header.note}.` : "")}`;
 }
 

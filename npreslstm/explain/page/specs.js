@@ -57,9 +57,10 @@ function cellSpecs({ header }, network) {
   network.cells.forEach((cell, k) => {
     for (const [letter, [name, equation]] of Object.entries(GATE_NAMES)) {
       const source = cell.name === "lstm1" ? "h is added to the features" : "h is what attention reads";
+      const isLast = cell.layer === network.model.num_layers - 1;
       specs.push({
         group: letter === "i" ? cellTitle(network, k) : undefined,
-        groupNote: `${cell.H} units, one a row${cell.layer === network.model.num_layers - 1 ? `; ${source}` : ""}`,
+        groupNote: `${cell.H} units, one a row${isLast ? `; ${source}` : ""}`,
         id: `${letter}-${k}`,
         name: `${name} <i>${letter}</i> ${tagLink(equation)}`,
         description: `${name} ${letter} of each unit of ${cellTitle(network, k)}`,

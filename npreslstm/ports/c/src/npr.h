@@ -29,7 +29,14 @@ extern "C" {
 #define NPR_CONST const
 #endif
 
-#define NPR_FORMAT 2u /* of npr_model; a model of another format is refused */
+/* Of weights that are read by words. */
+#ifdef __GNUC__
+#define NPR_ALIGNED __attribute__((aligned(4)))
+#else
+#define NPR_ALIGNED
+#endif
+
+#define NPR_FORMAT 3u /* of npr_model; a model of another format is refused */
 /* longer clips are refused: the sums of attention would overflow */
 #define NPR_MAX_FRAMES ((uint32_t)1 << 21)
 
@@ -61,7 +68,7 @@ typedef int16_t npr_value; /* x and y: 2^-x_bits; h and context: 2^-15; c: 2^-c_
 typedef int32_t npr_logit; /* 2^-16 */
 typedef int64_t npr_sum;   /* 2^-24 */
 
-/* One LSTM layer. A panel is four rows, their weights side by side: first those of h, then those of x. */
+/* One LSTM layer. A panel is four rows: first their weights of h, then those of x, as npr_core.h says. */
 typedef struct {
     uint16_t inputs, hidden;
     uint8_t c_bits;

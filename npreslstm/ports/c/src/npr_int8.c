@@ -3,7 +3,7 @@
  * (Q12) stand here, with integer/fixed_point.py, (F1) ... (F4). Qn: in units of 2^-n. Shifting a negative
  * number right is taken to round towards minus infinity, which C leaves to the compiler and every compiler
  * does; the self-test would not pass otherwise. */
-#include "npr_internal.h"
+#include "npr_core.h"
 
 #if !NPR_INT8
 #error "npr_int8.c is for models of type int8: compile npr_float.c instead"
@@ -23,11 +23,11 @@ static int64_t clamp(int64_t v, int64_t low, int64_t high) { return v < low ? lo
 
 static int16_t saturate16(int32_t v) { return (int16_t)(v < -32768 ? -32768 : v > 32767 ? 32767 : v); }
 
+#if !NPR_HELIUM /* which has its own in npr_helium.c */
+
 /* tanh, Q15 of Q15 (F3). */
-static int32_t table_tanh(int32_t a) {
-    const int32_t limit = (8 << 15) - 1;
-    int32_t size = a < 0 ? -a : a;
-    if (size > limit) { size = limit; }
+static inline int32_t table_tanh(int32_t a) {
+    const int32_t size = npr_limit_18(a < 0 ? -a : a); /* below 8 */
     const int32_t k = size >> 9, t = size & 511;
     const int32_t low = npr_tanh_table[k], value = low + round_shift((npr_tanh_table[k + 1] - low) * t, 9);
     return a < 0 ? -value : value;
@@ -35,34 +35,18 @@ static int32_t table_tanh(int32_t a) {
 
 static int32_t sigmoid_of(int32_t tanh_half) { return (tanh_half + 32769) >> 1; } /* (S1) */
 
-/* Four rows of W v, added to sum. The panel has their weights side by side. */
-static const int8_t *panel_sum(const int8_t *w, const int16_t *v, size_t n, int32_t sum[4]) {
-    int32_t s0 = sum[0], s1 = sum[1], s2 = sum[2], s3 = sum[3];
-    for (size_t k = 0; k < n; k++, w += 4) {
-        const int32_t value = v[k];
-        s0 += w[0] * value;
-        s1 += w[1] * value;
-        s2 += w[2] * value;
-        s3 += w[3] * value;
-    }
-    sum[0] = s0, sum[1] = s1, sum[2] = s2, sum[3] = s3;
-    return w;
-}
-
 /* Rows row ... row + 3 of (Q2) and (Q3): the gates before (S1), Q15. */
 static const int8_t *panel_gates(const npr_lstm *lstm, size_t row, const int8_t *w, const int16_t *x,
                                  const int16_t *h, int16_t *gate) {
     int32_t sum[4] = {0, 0, 0, 0};
-    w = panel_sum(w, h, lstm->hidden, sum);
-    for (size_t k = 0; k < 4; k++) {
+    w = npr_panel_sum(w, h, lstm->hidden, sum);
+    NPR_UNROLL for (size_t k = 0; k < 4; k++) {
         sum[k] = round_shift(sum[k], lstm->recurrent_shift[row + k]) + lstm->bias[row + k];
     }
-    w = panel_sum(w, x, lstm->inputs, sum);
-    for (size_t k = 0; k < 4; k++) {
-        const int64_t product = (int64_t)sum[k] * lstm->multiplier[row + k];
-        /* (Q2): below 2^30, as both are below 2^31 */
-        const int32_t a = (int32_t)((product + ((int64_t)1 << 31)) >> 32);
-        gate[row + k] = (int16_t)table_tanh(a); /* (Q3) */
+    w = npr_panel_sum(w, x, lstm->inputs, sum);
+    NPR_UNROLL for (size_t k = 0; k < 4; k++) {
+        const int32_t a = npr_upper(sum[k], lstm->multiplier[row + k]); /* (Q2): below 2^30 */
+        gate[row + k] = (int16_t)table_tanh(a);                         /* (Q3) */
     }
     return w;
 }
@@ -80,6 +64,8 @@ void npr_lstm_step(const npr_lstm *lstm, const int16_t *x, int16_t *h, int16_t *
         h[k] = (int16_t)round_shift(o * table_tanh(c[k] * (1 << up)), 15);     /* (Q5) */
     }
 }
+
+#endif
 
 void npr_residual(const npr_model *model, const int16_t *x, const int16_t *h, int16_t *y) {
     for (size_t k = 0; k < NPR_INPUTS; k++) {

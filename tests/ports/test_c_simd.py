@@ -1,0 +1,163 @@
+"""The int8 network in the DSP instructions of Cortex-M4, M7 and M33 and the vector instructions of the M55:
+the bits of NumPy, the instructions that the page promises, and no change of the kernels that goes unnoticed.
+"""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from c_models import checkpoint, needs
+
+from npreslstm.checkpoint import load_checkpoint
+from npreslstm.ports import c_ledger
+from npreslstm.ports.c_export import export_c
+
+PAGE = Path(__file__).parents[2] / "docs" / "c-port.md"
+TOOLS = ("arm-none-eabi-gcc", "arm-none-eabi-objdump", "qemu-system-arm", "make")
+PORTABLE = "CFLAGS=-O2 -DNPR_PORTABLE"
+# what only the kernels use
+OBJECTS = {"m4f": ("npr_int8.o", "smlad"), "m55": ("npr_helium.o", "vmladava")}
+
+DSP = {
+    "second rows": ("sxtb16 %0, %1, ror #8", "sxtb16 %0, %1"),
+    "first rows": ("__smlad(__sxtb16(w), v, *p)", "__smlad(w, v, *p)"),
+    "rows exchanged": ("__smlad(q0q1, v, *q)", "__smlad(q0q1, v, *p)"),
+    "lower rows": ("npr_pair(npr_word(w + 4)", "npr_pair(npr_word(w)"),
+    "columns in fours": ("npr_two_columns(w + 8, v + 2", "npr_two_columns(w + 8, v"),
+    "remaining pair": ("n % 4 >= 2", "n % 4 > 2"),
+    "remaining column": ("s3 += w[3] * v[0]", "s3 += w[2] * v[0]"),
+    "product, rounding": ("smmulr %0", "smmul %0"),
+    "tanh, limit": ("__usat(v, 18)", "__usat(v, 17)"),
+}
+HELIUM = {
+    "first rows": ("vmovlbq_s8(pair)", "vmovltq_s8(pair)"),
+    "second rows": ("vmovltq_s8(pair)", "vmovlbq_s8(pair)"),
+    "upper rows": ("pairs.val[0]", "pairs.val[1]"),
+    "blocks left out": ("k = n / 8; k > 0", "k = n / 8; k > 1"),
+    "remaining pairs, weights": ("vctp32q(left)", "vctp32q(left - 1)"),
+    "remaining pairs, values": ("vctp16q(2 * left)", "vctp16q(left)"),
+    "remaining pairs, rows": ("(word + 1, second", "(word, second"),
+    "remaining column": ("s3 += w[3] * v[0]", "s3 += w[2] * v[0]"),
+    "recurrent sum, shift": ("vnegq_s32(shift)", "shift"),
+    "recurrent sum, rounding": ("vrshlq_s32(vldrwq", "vshlq_s32(vldrwq"),
+    "bias": ("vldrwq_s32(lstm->bias + row)", "vldrwq_s32(lstm->bias)"),
+    "product, rounding": ("vrmulhq_s32", "vmulhq_s32"),
+    "tanh, limit": ("(8 << 15) - 1", "(4 << 15) - 1"),
+    "tanh, index": ("vshrq_n_s32(size, 9)", "vshrq_n_s32(size, 10)"),
+    "tanh, interpolation": ("npr_tanh_table + 1", "npr_tanh_table"),
+    "tanh, rounding": ("vrshrq_n_s32(vmulq_s32(vsubq", "vshrq_n_s32(vmulq_s32(vsubq"),
+    "tanh, sign": ("vcmpltq_n_s32(a, 0)", "vcmpltq_n_s32(a, -100000)"),
+    "sigmoid, rounding": ("32769", "32768"),
+    "gate order f": ("gates + H + k", "gates + k"),
+    "gate order g": ("gates + 2 * H + k", "gates + 3 * H + k"),
+    "gate order o": ("sigmoid_of(vldrhq_z_s32(gates + 3", "sigmoid_of(vldrhq_z_s32(gates + 2"),
+    "cell, shift": ("vmulq_s32(i, g), -up", "vmulq_s32(i, g), -up - 1"),
+    "cell, rounding": ("vrshrq_n_s32(vaddq_s32(kept", "vshrq_n_s32(vaddq_s32(kept"),
+    "cell, saturation": ("vdupq_n_s32(32767)", "vdupq_n_s32(32000)"),
+    "hidden state, rounding": ("vrshrq_n_s32(vmulq_s32(o", "vshrq_n_s32(vmulq_s32(o"),
+    "last units": ("vctp32q((uint32_t)(H - k))", "vctp32q((uint32_t)(H - k - 1))"),
+}
+COMPILED = {"m4f": "npr_int8.c", "m55": "npr_helium.c"}
+MUTATIONS = {("m4f", "npr_core.h"): DSP, ("m55", "npr_helium.c"): HELIUM}
+
+
+def make(folder, core, what, *variables):
+    command = ["make", "-s", "-C", folder / "extras" / "qemu", f"CORE={core}", *variables, what]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """{core: folders with every object compiled} of two networks.
+
+    Their columns end in every way, and the cell states of the second saturate.
+    """
+    needs(*TOOLS)
+    folders = {}
+    for core in ("m4f", "m55"):
+        folders[core] = tmp_path_factory.mktemp(core)
+        for name in ("h32", "two layers, two vectors"):
+            folder = folders[core] / name.split()[0].strip(",")
+            made = checkpoint(name, None)
+            if name != "h32":
+                made.notes["calibration"]["cell"] = [0.3] * len(made.notes["calibration"]["cell"])
+            export_c(made, folder, "int8")
+            assert make(folder, core, "test").stdout.endswith("PASS\n")
+    return folders
+
+
+CASES = [
+    *(("two layers, two vectors", core, ()) for core in ("m4f", "m7", "m33", "m55")),
+    *(("size one", core, ()) for core in ("m4f", "m55")),
+    *(("h32", core, (flags,)) for core in ("m4f", "m55") for flags in (PORTABLE, "CFLAGS=-Os")),
+    ("h64", "m33", ()),  # on the others in test_c_emulated.py
+]
+
+
+@pytest.mark.parametrize(("name", "core", "variables"), CASES)
+def test_every_bit_is_numpys(tmp_path, name, core, variables):
+    needs(*TOOLS)
+    export_c(checkpoint(name, None), tmp_path, "int8")
+    done = make(tmp_path, core, "test", *variables)
+    assert done.returncode == 0 and done.stdout.endswith("PASS\n"), done.stdout + done.stderr
+    assert re.search(r"network: ok, [1-9]\d* values, 0 differ, at most by 0", done.stdout)
+
+
+@pytest.mark.parametrize("core", OBJECTS)
+def test_the_compiler_chooses_and_one_switch_makes_it_portable(tmp_path, core):
+    needs(*TOOLS)
+    export_c(checkpoint("h64", None), tmp_path, "int8")
+    name, instruction = OBJECTS[core]
+    found = []
+    for variables in ((), (PORTABLE,)):
+        assert make(tmp_path, core, "sizes", *variables).returncode == 0
+        object = tmp_path / "extras" / "qemu" / f"build_{core}" / name
+        listing = subprocess.run(["arm-none-eabi-objdump", "-d", object], capture_output=True, text=True)
+        found.append(instruction in listing.stdout)
+    assert found == [True, False]
+
+
+# Millions of instructions a clip; what is achieved stands in docs/c-port.md.
+@pytest.mark.parametrize(
+    ("core", "clip"), [("m0", 31.5), ("m3", 16.3), ("m4f", 8.85), ("m7", 8.85), ("m33", 8.85), ("m55", 5.5)]
+)
+def test_instructions_stay_within_budget_and_within_the_ledger(tmp_path, core, clip):
+    needs(*TOOLS)
+    export_c(load_checkpoint("mcu"), tmp_path, "int8")
+    figures = c_ledger.measure(tmp_path, core, "int8")
+    assert figures["clip"] <= 1e6 * clip
+    rows = c_ledger.read_markdown(PAGE.read_text(encoding="utf-8"), c_ledger.COLUMNS)
+    [row] = [row for row in rows if (row["core"], row["type"]) == (c_ledger.CORES[core], "int8")]
+    for column in ("code", "stack", "clip", "lstm1", "lstm2"):
+        assert figures[column] <= 1.1 * row[column], column  # other compilers differ a little
+
+
+@pytest.mark.parametrize(
+    ("core", "file", "what"), [(*where, what) for where, changes in MUTATIONS.items() for what in changes]
+)
+def test_a_changed_kernel_is_caught(small, tmp_path, core, file, what):
+    """By the vectors of one of the two networks."""
+    old, new = MUTATIONS[core, file][what]
+    caught = False
+    for folder in sorted(small[core].iterdir()):
+        copy = tmp_path / folder.name
+        shutil.copytree(folder, copy)
+        source = copy / "src" / file
+        text = source.read_text(encoding="utf-8")
+        assert old in text, "the mutation no longer fits the code"
+        source.write_text(text.replace(old, new, 1), encoding="utf-8")
+        # of a header that is changed, only one file uses the place
+        unchanged = ("-o", f"../../src/{file}") if file.endswith(".h") else ()
+        done = make(copy, core, "test", *unchanged, "-W", f"../../src/{COMPILED[core]}")
+        assert done.stdout.endswith(("PASS\n", "FAIL\n")), done.stdout + done.stderr
+        caught = caught or bool(re.search(r"[1-9]\d* differ", done.stdout))
+        if caught:
+            break
+    assert caught
+
+
+def test_the_page_says_how_many_changes_of_the_kernels():
+    total = sum(map(len, MUTATIONS.values()))
+    assert f"{total} changes of the kernels" in PAGE.read_text(encoding="utf-8").replace("\n", " ")
