@@ -94,6 +94,11 @@ class CLibrary:
     True
     >>> probabilities.shape, bool(library.activity(pcm).any())
     ((8,), False)
+    >>> library.call("npr_init")  # any other function of the model and its state
+    >>> library.check(library.lib.npr_reset(library.model, None))  # any function at all, by its status
+    Traceback (most recent call last):
+    ...
+    npreslstm.errors.InputError: a pointer is NULL
     """
 
     def __init__(self, folder: StrPath) -> None:

@@ -49,7 +49,7 @@ statistics, classes, speakers, recipe and scores.
 The recipe is the default of `npreslstm.training.recipe.Recipe`{changes}.{teachers}{starts} The speakers that
 were held out had no part in training or in the feature statistics, and there is no choice of an epoch: the
 weights are the moving average at the last one. docs/notebook/recipe.md says how the recipe was decided on,
-and that the other speakers alone decide alike. The numbers above are those of the very files;
+and that the other speakers alone lead to the same choice. The numbers above are those of the very files;
 `tests/test_weights.py` computes them again where the corpus is at hand. The same code on the same machine
 makes the same bits; where sums are taken in another order, training ends with other weights, as different as
 those of another seed.

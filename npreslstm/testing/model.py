@@ -38,13 +38,19 @@ def trace(
         In the order of computation, zero past a clip's length:
 
         ``input`` (N, T, D)
+            What was given.
         ``lstm1.l0.i``, ``.f``, ``.g``, ``.o``, ``.c``, ``.h`` (N, T, H)
-            gates, cell and hidden state; for every layer
-        ``residual``, ``normalised`` (N, T, D)    after (R1), and after the batch norm; not in LSTM-SA
-        ``lstm2.l0.i`` ... ``.h`` (N, T, H)    ``lstm.l0.i`` in LSTM-SA
-        ``score``, ``weight`` (N, T)    of attention
-        ``context``, ``context_normalised`` (N, H)    before and after the last batch norm
+            Gates, cell and hidden state of LSTM1, for every layer.
+        ``residual``, ``normalised`` (N, T, D)
+            After (R1), and after the batch norm; not in LSTM-SA.
+        ``lstm2.l0.i``, ... ``.h`` (N, T, H)
+            The same of LSTM2; ``lstm.l0.i`` in LSTM-SA.
+        ``score``, ``weight`` (N, T)
+            Of attention.
+        ``context``, ``context_normalised`` (N, H)
+            Before and after the last batch norm.
         ``logit``, ``probability`` (N, C)
+            Of the classes.
 
     Raises
     ------

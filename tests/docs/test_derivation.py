@@ -1,5 +1,6 @@
 """docs/lstm.md: its tags are those of the code, its numbers and answers are right, its figures are fresh."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from npreslstm.layers.activations import sigmoid
 from npreslstm.layers.attention import attention_backward, attention_forward
 from npreslstm.layers.batchnorm import batchnorm_backward, batchnorm_forward
+from npreslstm.layers.lstm import lstm_backward, lstm_step_backward
 from npreslstm.schema import ModelConfig
 from tools.make_figures import main as make_figures
 
@@ -34,6 +36,16 @@ def test_every_equation_of_the_lstm_and_its_gradient_is_the_comment_of_a_line():
         re.findall(r"#.*", (ROOT / "npreslstm" / "layers" / "lstm.py").read_text(encoding="utf-8"))
     )
     assert tags(lines) == {f"L{k}{prime}" for k in range(1, 5) for prime in ("", "'")}
+
+
+def test_three_hops_from_the_readme_to_the_line_that_computes_dw_hh():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "**You want to know how an LSTM works.** [The derivation](docs/lstm.md)" in readme
+    section = PAGE.partition("## 4. Backwards through one frame")[2].partition("\n## 5.")[0]
+    assert re.search(r"\(L1'\)\n.* dW_hh = da h_before\^T ", section) and "`lstm_step_backward`" in section
+    assert "`npreslstm/layers/lstm.py`" in PAGE
+    assert "    dW_hh = da.T @ h_before  # (4H, H)  (L1')\n" in inspect.getsource(lstm_step_backward)
+    assert "lstm_step_backward(" in inspect.getsource(lstm_backward)
 
 
 def test_the_problem_in_numbers():

@@ -62,7 +62,7 @@ def essence(text):
     """C without comments, layout and the name of its weights, none of which is compiled."""
     text = re.sub(r"/\*.*?\*/", " ", text, flags=re.DOTALL)
     text = re.sub(r"#define NPR_SHA256 .*", "", text)
-    return " ".join(text.split())
+    return " ".join(re.findall(r"\w+|[^\w\s]", text))
 
 
 def digest_of(folder):

@@ -4,8 +4,9 @@
 
 One row a number; one column a commit, then the work tree. Lines and files are those of tracked Python, C and
 JavaScript; the lines of a function are counted without its docstring. Public definitions are those of
-tests/public_names.txt, as far as a tree has them. The order of the rooms is that of docs/architecture.md.
-The sdist and the wheel are built, which needs setuptools 77 or newer.
+tests/public_names.txt, as far as a tree has them; a method has an example if that of its class calls it.
+The order of the rooms is that of docs/architecture.md. The sdist and the wheel are built, which needs
+setuptools 77 or newer.
 """
 
 import ast
@@ -127,16 +128,18 @@ def public_names():
 
 
 def public_definitions(trees):
-    """Nodes of the public names that trees {module: syntax tree} define, in the module named or in the one
-    nearest to it by name.
+    """{(module, name): node} of the public names that trees {module: syntax tree} define, in the module named
+    or in the one nearest to it by name.
     """
-    defined = {}
+    defined, found = {}, {}
     for module, tree in trees.items():
         for name, node in definitions(tree):
             defined.setdefault(name, {})[module] = node
     for module, name in public_names():
         if nodes := defined.get(name):
-            yield nodes[max(nodes, key=lambda other: len(os.path.commonprefix([module, other])))]
+            home = max(nodes, key=lambda other: len(os.path.commonprefix([module, other])))
+            found[home, name] = nodes[home]
+    return found
 
 
 def definitions(tree, prefix=""):
@@ -156,6 +159,16 @@ def is_annotated(node):
     return node.returns is not None and all(a.annotation for a in arguments if a.arg not in ("self", "cls"))
 
 
+def has_example(place, public):
+    """Whether a public definition, or the class of a method, shows it in its docstring."""
+    module, name = place
+    owner, _, method = name.rpartition(".")
+    example, example_of_class = (
+        (ast.get_docstring(public[at]) or "") if at in public else "" for at in (place, (module, owner))
+    )
+    return ">>>" in example or bool(method and re.search(rf"(>>>|\.\.\.).*\.{method}\(", example_of_class))
+
+
 def length(node):
     """Lines of a function without its docstring."""
     first = node.body[0]
@@ -173,7 +186,7 @@ def numbers(root, files):
     package = {
         module_name(root / name, root): tree for name, tree in trees.items() if name.startswith(f"{PACKAGE}/")
     }
-    public = list(public_definitions(package))
+    public = public_definitions(package)
     imports = imports_of(root)
     return {
         f"lines over {LONG_LINE} columns": sum(
@@ -182,8 +195,8 @@ def numbers(root, files):
         f"functions over {LONG_FUNCTION} lines": sum(length(node) > LONG_FUNCTION for node in functions),
         f"files over {LONG_FILE} lines": sum(len(text.splitlines()) > LONG_FILE for text in texts.values()),
         "public definitions": len(public),
-        "of them without an annotation": sum(not is_annotated(node) for node in public),
-        "of them without an example": sum(">>>" not in (ast.get_docstring(node) or "") for node in public),
+        "of them without an annotation": sum(not is_annotated(node) for node in public.values()),
+        "of them without an example": sum(not has_example(place, public) for place in public),
         "imports that run upwards": len(upwards(imports, floors())),
         "imports in a circle": len(circles(imports)),
         "tracked files": len(files),
