@@ -41,7 +41,6 @@ PARTS = {
         "docs/formats",
         "docs/protocol",
         "docs/reading",
-        "docs/listen",
         "docs/conditions",
         "docs/testing",
         "docs/packaging",
