@@ -6,6 +6,7 @@ import importlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -84,7 +85,7 @@ class TestMain:
 
         module = importlib.import_module(f"npreslstm.commands.{name}")
         lines = module.EXAMPLES.replace("\\\n      ", "").splitlines()
-        examples = [line.split("   ")[0] for line in lines if line.startswith("  npreslstm ")]
+        examples = [re.split("   | > ", line)[0] for line in lines if line.startswith("  npreslstm ")]
         understood = [cli._parser().parse_args(shlex.split(example)[1:]).execute for example in examples]
         assert understood and understood[0] is module.execute
 

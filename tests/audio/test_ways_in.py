@@ -24,13 +24,17 @@ BLOCK = 1000  # samples
 
 
 def outcome(read, source):
-    """(samples, or the message of an error without the name of the file; whether there was a warning)."""
+    """(samples, or the message of an error without the name of the file; whether there was a warning).
+
+    Blocks are looked at one by one, so the first of two oddities may be another than that of the whole.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             signal = read(source)
         except InputError as error:
-            return str(error).partition(": ")[2].partition("; write it anew")[0], False
+            text = str(error).partition(": ")[2].partition("; write it anew")[0].partition("ffmpeg -i")[0]
+            return "odd samples" if "expected finite" in text or "expected floats" in text else text, False
     return signal, any(warning.category is LengthWarning for warning in caught)
 
 

@@ -10,6 +10,7 @@ from npreslstm.audio.containers.data import Data, Part, Pcm
 # sizes, of fields of 4 and 8 bytes, from which on a writer to a pipe meant "I do not know"
 UNKNOWN = {4: 0x7FFF0000, 8: 1 << 62}
 OUTER = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff")
+SAMPLE_BY_SAMPLE = (0, 1, 3, 6, 7)  # forms of WAV: any of RIFX, integers, floats, A-law, mu-law
 W64_RIFF = bytes.fromhex("72696666 2e91cf11 a5d628db 04c10000")
 W64_TAIL = bytes.fromhex("f3acd311 8cd100c0 4f8edb8a")  # ends the name of every other chunk of Wave64
 
@@ -134,6 +135,9 @@ def wave(data: Data, start: int) -> Part | None:
         size = UNKNOWN[8] if size == 0 else size
     pcm = _format(data, before[b"fmt "], grammar)
     size, endless = extent(data, begin, size, width, pcm.frame, grammar)
+    if size % 2 and begin + size == data.size and pcm.form not in SAMPLE_BY_SAMPLE:
+        # decoders read blocks up to the even end of the chunk, and make something else of the last one
+        raise data.cut("the byte after the last block is missing")
     patches = ()
     if endless:
         size = _before_next(data, begin, size)
