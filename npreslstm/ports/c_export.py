@@ -141,6 +141,8 @@ def _filled(content, prefix, package, licence):
     """A file with the package's name, version and licence, and with the prefix."""
     if isinstance(content, bytes):
         return content
+    if "LicenseRef" in licence:  # package managers refuse what is not on the list of SPDX
+        content = "".join(line for line in content.splitlines(True) if "@LICENCE@" not in line)
     for mark, text in (("@VERSION@", __version__), ("@NAME@", package), ("@LICENCE@", licence)):
         content = content.replace(mark, text)
     return _prefixed(content, prefix)

@@ -65,6 +65,13 @@ def test_the_weights_licence_is_that_of_their_notes(note, identifier):
     assert package_licence(made) == ("MIT" if note == "MIT" else f"MIT AND {identifier}")
 
 
+def test_a_licence_that_is_not_on_the_list_is_not_in_the_manifests(tmp_path):
+    """Package managers refuse those; the files themselves have it."""
+    export_c(checkpoint("h32"), tmp_path, "int8")
+    assert "license" not in json.loads((tmp_path / "library.json").read_text())
+    assert "license" not in (tmp_path / "idf_component.yml").read_text()
+
+
 def written_by_hand():
     """All C of the repository."""
     folders = [ROOT / name for name in ("npreslstm", "tests", "tools")]
