@@ -165,5 +165,9 @@ class _Heard:
         recorded = f"; recorded: {path}" if path else ""
         return (
             f"{self._source.name}: {self._samples / self._source.rate:.1f} s at {self._source.rate} Hz,"
-            f" {self._utterances} utterances, {self._source.overruns} overruns{recorded}"
+            f" {_count(self._utterances, 'utterance')}, {_count(self._source.overruns, 'overrun')}{recorded}"
         )
+
+
+def _count(n, what):
+    return f"{n} {what}{'' if n == 1 else 's'}"

@@ -77,7 +77,7 @@ class TestPipe:
                 assert one["predicted"] == event.label
                 values = list(one["probabilities"].values())
                 np.testing.assert_allclose(values, event.probabilities, rtol=0, atol=5.1e-7)  # six decimals
-        assert err == ["npreslstm: -: 5.0 s at 16000 Hz, 1 utterances, 0 overruns"]
+        assert err == ["npreslstm: -: 5.0 s at 16000 Hz, 1 utterance, 0 overruns"]
 
     def test_csv_is_the_same(self, listen):
         content = PCM.astype("<i2").tobytes()
@@ -222,7 +222,7 @@ class TestMicrophone:
         status, out, err = listen("--seconds", 3)
         rows = [line.split(",") for line in out.splitlines()[1:]]
         assert status == 0 and [row[4] for row in rows[:3]] == ["1", "2", "2"]
-        assert err == ["npreslstm: Desk microphone: 3.0 s at 16000 Hz, 1 utterances, 2 overruns"]
+        assert err == ["npreslstm: Desk microphone: 3.0 s at 16000 Hz, 1 utterance, 2 overruns"]
         assert fake.opened == [(16000, {"device": None, "channels": 1, "dtype": "int16"})]
         assert fake.closed == 1
 
