@@ -33,7 +33,7 @@ def execute(args):
     return FORMS[args.form](args)
 
 
-def _add_c(parser):
+def _add_weights_and_folder(parser):
     parser.add_argument(
         "weights",
         metavar="WEIGHTS",
@@ -43,6 +43,10 @@ def _add_c(parser):
         "--out", metavar="DIR", required=True, help="folder to write, made if it is not there"
     )
     add_key_argument(parser)
+
+
+def _add_c(parser):
+    _add_weights_and_folder(parser)
     parser.add_argument(
         "--type",
         choices=("float32", "int8"),
@@ -90,15 +94,7 @@ def _export_c(args):
 
 
 def _add_micropython(parser):
-    parser.add_argument(
-        "weights",
-        metavar="WEIGHTS",
-        help="weights file (.npz, .pt, .safetensors) or the name of bundled ones",
-    )
-    parser.add_argument(
-        "--out", metavar="DIR", required=True, help="folder to write, made if it is not there"
-    )
-    add_key_argument(parser)
+    _add_weights_and_folder(parser)
     add_features_argument(
         parser,
         choices=("mcu", "paper"),
