@@ -4,9 +4,17 @@
 function drawAll() {
   page.timeline.draw(page.result, page.view);
   page.timeline.markUnit(page.cell, page.unit, page.view);
-  find("sensitivity-of").textContent = `of p(${page.data.header.classes[page.result.best]}), the whole clip`;
+  find("sensitivity-of").textContent = sensitivityWords();
   showVerdict();
   showPicked();
+}
+
+// What |dp/dx| is of.
+function sensitivityWords() {
+  const { header, times, grows } = page.data;
+  const { best, numbers } = page.gradients.result;
+  const until = seconds(times[numbers[numbers.length - 1]], 1);
+  return `of p(${header.classes[best]}), ${grows ? `until ${until}` : "the whole clip"}`;
 }
 
 function showVerdict() {
@@ -113,7 +121,9 @@ function showTerms() {
 }
 
 function showGradient() {
-  const { result, gradients, cell, weight, index, data } = page;
+  const { gradients, cell, weight, data } = page;
+  const { result } = gradients;
+  const index = Math.min(page.index, result.frames.length - 1);
   const row = pickedRow();
   const name = inputName(result.network, cell, weight.part, weight.column, data.header.columns);
   const shown = gradientView({
