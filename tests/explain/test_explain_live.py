@@ -3,8 +3,10 @@ microphone plays a file, its utterances are those of Listener. Skipped without c
 a browser.
 """
 
+import dataclasses
 import importlib.util
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -159,7 +161,7 @@ def report(tmp_path_factory):
     job = {"modules": str(MODULES), "chromium": chromium(), "page": str(folder / "live.html"), "clips": {}}
     Path(job["page"]).write_text(explain_page(hear_nothing(), live=True), encoding="utf-8")
     for rate in RATES:
-        signal = np.concatenate([voice(1.2, rate, seed=1), np.zeros(rate, np.float32)])
+        signal = np.concatenate([voice(2.2, rate, seed=1), np.zeros(rate, np.float32)])
         job["clips"][rate] = str(write_wav(folder / f"{rate}.wav", signal, rate))
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     command = [node(), FOLDER / "live.mjs", folder / "job.json"]
@@ -177,25 +179,39 @@ class TestMicrophone:
         assert np.abs(expected).max() > 1000
         np.testing.assert_array_equal(heard["pcm"], expected[: len(heard["pcm"])])
 
-    def test_utterances_are_those_of_listener(self, report, rate):
+    def test_events_are_those_of_listener(self, report, rate):
         heard = report["rates"][str(rate)]
         listener = Listener(load_checkpoint(), rate)
-        events = listener.push(np.array(heard["raw"], np.int16))
-        [end] = [event for event in events if event.kind is EventKind.END][:1]
-        np.testing.assert_allclose(
-            heard["clips"][0]["p"], end.probabilities, rtol=0, atol=1e-6
-        )  # achieved 1.3e-7
+        expected = listener.push(np.array(heard["raw"], np.int16))
+        assert [event.kind for event in expected[:3]] == [EventKind.START, EventKind.RESULT, EventKind.RESULT]
+        for event, other in zip(heard["events"], expected):
+            assert (event["kind"], event["hop"]) == (other.kind.name.lower(), other.hop)
+            if other.probabilities is not None:
+                np.testing.assert_allclose(event["p"], other.probabilities, rtol=0, atol=1e-6)  # 1.3e-7
+        assert heard["events"][-1]["kind"] == "end"
 
     def test_logits_are_those_of_python(self, report, rate):
+        """As heard, and with f = 0, which was chosen while the utterance grew."""
         heard = report["rates"][str(rate)]
         checkpoint, clip = load_checkpoint(), heard["clips"][0]
         features = StreamingFeatures(checkpoint.features, np.float64).push(np.array(heard["pcm"], np.int16))
         x = (features - checkpoint.mean) / checkpoint.std
-        model, T = checkpoint.model(np.float64), len(clip["alpha"])
-        ways = [model.infer(x[None, first : first + T], [T])[0][0] for first in range(len(x) - T + 1)]
-        away = min(np.abs(logits - clip["logits"]).max() for logits in ways)
-        assert away < 1.5e-6  # achieved 1.6e-7
+        forgetful = {name: tensor.copy() for name, tensor in checkpoint.state.items()}
+        forgetful["lstm2.bias_ih_l0"][64:128] = -1e4
+        altered = dataclasses.replace(checkpoint, state=forgetful)
+        for logits, weights in ((clip["logits"], checkpoint), (clip["altered"], altered)):
+            model, T = weights.model(np.float64), len(clip["alpha"])
+            ways = [model.infer(x[None, first : first + T], [T])[0][0] for first in range(len(x) - T + 1)]
+            assert min(np.abs(way - logits).max() for way in ways) < 1.5e-6  # achieved 1.6e-7
         np.testing.assert_allclose(clip["p"], softmax(np.array(clip["logits"])[None])[0], atol=1e-12)
+        assert not np.allclose(clip["logits"], clip["altered"], atol=0.01)
+
+    def test_gradients_and_changes_while_it_grows(self, report, rate):
+        seen = report["rates"][str(rate)]["whileItGrows"]
+        assert seen["grows"] and seen["graded"] == 12
+        assert seen["words"].endswith("until 0.4 s")  # frame 11
+        assert re.search(r"p\(\w+\) would change by about\s+−?\d\.", seen["gradient"])
+        assert "what if" in seen["verdict"]
 
     def test_it_draws_and_then_shows_a_clip(self, report, rate):
         heard = report["rates"][str(rate)]
@@ -204,7 +220,13 @@ class TestMicrophone:
         assert heard["metered"] and heard["level"] == pytest.approx(60 + loudest, abs=0.01)
         assert "Stop" in heard["button"] and "Listen" in heard["stopped"]
         assert heard["clicked"].startswith("Frame 3 at 0.10 s")
-        assert heard["whatIf"] != heard["clips"][0]["logits"]
+
+    def test_what_was_heard_is_kept(self, report, rate):
+        heard = report["rates"][str(rate)]
+        shown, [text] = heard["shown"], heard["list"]
+        assert re.fullmatch(r"\d\.\d to \d\.\d s: \w+ \d+ %", text) and shown["pressed"] == text
+        assert not shown["follows"] and "has listened to" in shown["subtitle"]
+        assert shown["logits"] == heard["clips"][0]["logits"]
 
     def test_it_asks_for_nothing_and_complains_of_nothing(self, report, rate):
         heard = report["rates"][str(rate)]

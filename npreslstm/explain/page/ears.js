@@ -79,8 +79,8 @@ class Ears {
 }
 
 // Finds utterances among frames, and tells what `Listener` tells: {kind, hop, p}, `kind` being "start",
-// "result" or "end", and `hop` a number of a frame. `voice` is the network: it is told to begin(hop), is given
-// frames by hear(frame), and has the probabilities `p` of what it has heard since it began.
+// "result" or "end", and `hop` a number of a frame. `voice` is the network: it is told to begin(hop), is
+// given frames by hear(frame), and has the probabilities `p` of what it has heard since it began.
 class Utterances {
   constructor(voice, tell) {
     Object.assign(this, { voice, tell, undecided: [], lead: [], decided: 0, quiet: 0, speaking: false });
