@@ -32,7 +32,7 @@ function listenToTags() {
     const link = event.target.closest("a.tag");
     if (link) {
       event.preventDefault();
-      showTag(link.dataset.tag);
+      showTag(link.dataset.tag, link);
     }
   });
 }

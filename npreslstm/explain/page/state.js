@@ -19,6 +19,7 @@ const page = {
   index: 0, // the picked frame of the result
   gate: "i",
   weight: null, // {part, column} of the picked term
+  verdict: "", // as it is shown
   order: "number",
   view: { orders: [], sensitivity: [] },
   timeline: null,
