@@ -61,8 +61,8 @@ class TestEars:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
-    """What the page's ears tell, under Node, of the same voice at three rates: twelve seconds without a pause,
-    a pause, and an utterance during which the recording ends.
+    """What the page's ears tell, under Node, of the same voice at three rates: twelve seconds without a
+    pause, a pause, and an utterance during which the recording ends.
     """
     folder = tmp_path_factory.mktemp("ears")
     page = folder / "live.html"
