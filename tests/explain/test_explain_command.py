@@ -44,6 +44,14 @@ def test_what_is_heard_is_what_the_recognizer_hears(name):
     np.testing.assert_allclose(heard.running_probabilities()[-1], heard.probabilities, rtol=0, atol=1e-15)
 
 
+@pytest.mark.parametrize("weights", ["robust", "mcu", "paper"])
+def test_a_page_is_small(weights, tmp_path):
+    """At most 400 kB, and 30 kB a second."""
+    path = write_wav(tmp_path / "ten.wav", voice(10.0, 48000, seed=1), 48000)
+    assert len(explain_page(hear(path, weights)).encode()) <= 400_000 + 10 * 30_000
+    assert len(explain_page(hear(demo_clip_path(), weights)).encode()) <= 400_000 + 2.58 * 30_000
+
+
 def test_running_probabilities_are_those_of_shorter_clips(heard):
     running = heard.running_probabilities()
     for T in (1, 30, 80):

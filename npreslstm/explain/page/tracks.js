@@ -236,7 +236,7 @@ class Timeline {
   markFrame(result, index) {
     const { times, header } = this.data;
     const left = times[result.numbers[index]] - header.hop / 2 - this.axis.from;
-    this.frameMark.style.transform = `translateX(${(100 * left) / header.hop}%)`; // of its own width
+    this.frameMark.style.left = `${(100 * left) / (this.axis.to - this.axis.from)}%`;
     const { picture } = this.get("attention");
     picture.querySelector(".so-far")?.remove();
     const soFar = attentionOf(result.frames.slice(0, index + 1));
