@@ -19,10 +19,12 @@ from binascii import crc32
 
 from npr_frontend import Frontend
 
-try:
-    import npr_viper as kernels
-except (ImportError, SyntaxError, ValueError):  # no native emitter, or a .mpy of another machine
-    import npr_plain as kernels
+for name in ("npr_thumb", "npr_viper", "npr_plain"):
+    try:
+        kernels = __import__(name)
+        break
+    except (ImportError, SyntaxError, ValueError):  # no such compiler, or a .mpy of another machine
+        pass
 
 FORMAT = 1  # of the weights file
 MOST_FRAMES = 1 << 17  # of one clip: the sums of attention have 58 bits
