@@ -49,8 +49,8 @@ model.reset()                      # before the next clip
 prints the number of values compared with NumPy's, the heap that the model takes, the time of a frame, and
 PASS. `mpremote mip install package.json` installs the library and the weights.
 
-`npr.py` takes the kernels of `npr_thumb.py` on ARM, where they are about twice as fast, those of `npr_viper.py`
-where the firmware has a native emitter for its core, and those of `npr_plain.py` otherwise. All give the same bits.
+`npr.py` takes the kernels of `npr_thumb.py` on ARM, those of `npr_viper.py` where the firmware has a native
+emitter for its core, and those of `npr_plain.py` otherwise. All give the same bits.
 
 Compiled on the computer, the modules take less of the board's heap to import, and no compiler of its own:
 

@@ -231,7 +231,7 @@ print(gc.mem_alloc() - before)
 
 
 def test_weights_in_romfs_are_not_copied(made, tmp_path):
-    """In an image that mpremote makes: less heap than the matrices have bytes, and the bits of the self-test."""
+    """In an image that mpremote makes: less heap than the matrices have bytes, and the same bits."""
     exported(made, tmp_path)
     in_romfs(tmp_path, "weights.nprm")
     (tmp_path / "weights.nprm").unlink()

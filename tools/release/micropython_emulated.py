@@ -1,5 +1,5 @@
-"""Run an export for MicroPython on emulated boards: the self-test with each kind of native kernels, and how many
-instructions a frame takes.
+"""Run an export for MicroPython on emulated boards: the self-test with each kind of native kernels, and the
+instructions of a frame.
 
     python tools/release/micropython_emulated.py SOURCE [--weights mcu] [--boards m3 rv32]
 

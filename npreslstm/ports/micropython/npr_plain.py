@@ -19,7 +19,7 @@ def row_sums(w, v, zero, out, layer):
         except MemoryError as error:
             size = 4 * layer.rows * (layer.hidden + layer.inputs)
             raise MemoryError(
-                f"the heap is too small for a layer in plain Python, {size} bytes: use firmware that has viper"
+                f"the heap is too small for a layer in plain Python, {size} bytes: use firmware with viper"
             ) from error
     for part, numbers in enumerate((v, layer.x)):
         total = 0
