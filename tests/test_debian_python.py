@@ -1,5 +1,5 @@
-"""Debian's own Python with its package of NumPy, and nothing else, classifies a WAV of any rate: what this Python
-says of it.
+"""Debian's own Python with its package of NumPy, and nothing else, says of a WAV of any rate what this Python
+says.
 """
 
 import csv

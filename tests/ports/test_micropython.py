@@ -208,11 +208,55 @@ def test_damaged_weights_are_one_line(folder, tmp_path, kind, message, source):
     assert status == 1 and output.splitlines()[-1].startswith(f"ValueError: {message}"), output
 
 
-def test_too_small_a_heap_is_one_line(folder):
-    status, output = run(folder, "-X", "heapsize=100k", "-c", "import npr\nnpr.Model()")
+@pytest.mark.parametrize("native", [True, False], ids=["viper", "plain"])
+def test_no_byte_of_the_header_can_be_wrong_or_missing(made, tmp_path, native):
+    """Cut after each of the first 64 bytes, or each byte of the header changed: a ValueError that says so."""
+    exported(made, tmp_path, native)
+    code = """
+import npr
+data = open("weights.nprm", "rb").read()
+def said(damaged):
+    try:
+        npr.Model(bytes(damaged))
+    except ValueError as error:
+        return str(error)
+for n in range(64):
+    expected = f"the weights end after {n} bytes; copy the file again"
+    assert said(data[:n]) == expected, (n, said(data[:n]))
+for n in range(16):
+    for flip in (1, 0x80, 0xFF):
+        damaged = bytearray(data)
+        damaged[n] ^= flip
+        message = said(damaged)
+        assert message and message.startswith("the weights ") and "; " in message, (n, flip, message)
+damaged = bytearray(data)
+damaged[8:16] = bytes(8)
+assert said(damaged).startswith("the weights are damaged"), said(damaged)
+print("all")
+"""
+    assert run(tmp_path, "-c", code) == (0, "all\n")
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ("100k", "for weights of 65201 bytes: put them into ROMFS, and use .mpy files"),
+        ("74k", "to compile npr_viper.py: copy it as npr_viper.mpy"),
+    ],
+)
+def test_too_small_a_heap_is_one_line(folder, size, message):
+    status, output = run(folder, "-X", f"heapsize={size}", "-c", "import npr\nnpr.Model()")
     assert status == 1
-    expected = "MemoryError: the heap is too small for weights of 65201 bytes: put them into ROMFS"
-    assert output.splitlines()[-1].startswith(expected), output
+    assert output.splitlines()[-1] == f"MemoryError: the heap is too small {message}", output
+
+
+def test_too_small_a_heap_for_plain_python_is_one_line(folder, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "npr_viper.py").unlink()
+    code = "import npr\nnpr.Model().push(bytes(1024))"
+    status, output = run(tmp_path, "-X", "heapsize=250k", "-c", code)
+    message = "MemoryError: the heap is too small for a layer in plain Python, "
+    assert status == 1 and output.splitlines()[-1].startswith(message), output
 
 
 def test_weights_in_flash_are_not_copied(folder):
@@ -297,6 +341,36 @@ def test_a_wav_file_of_another_rate_is_refused(tmp_path):
     )
 
 
+def test_wav_files_that_are_none_are_one_line(tmp_path):
+    """Cut after each byte of what comes before the samples, and with chunks that say more than there is."""
+    exported("mcu", tmp_path)
+    write_wav(tmp_path / "clip.wav", ordinary()["speech"][:600] / 32768, RATE)
+    code = r"""
+import sys
+sys.path.append("examples")
+import wav
+data = open("clip.wav", "rb").read()
+at = data.find(b"data")
+def said(damaged):
+    with open("bad.wav", "wb") as file:
+        file.write(damaged)
+    try:
+        wav.classify("bad.wav")
+    except ValueError as error:
+        return str(error)
+ends = "the file ends before its samples: copy it again"
+for n in range(at + 8):
+    message = said(data[:n])
+    assert message.startswith("no WAV file") or message == ends, (n, message)
+assert said(data[:-2]) == "bad.wav ends 2 bytes before its end: copy it again"
+assert said(data[:12] + b"LIST\xff\xff\xff\x7f" + data[12:]) == ends
+assert said(data[:12] + data[at:]).startswith("the file is not 16-bit mono at 16000 Hz")
+print("all")
+"""
+    status, output = run(tmp_path, "-c", code)
+    assert (status, output) == (0, "all\n"), output
+
+
 def test_the_microphone_example_hears_a_stand_in(tmp_path):
     """The class of machine.I2S by its documentation: `readinto` fills a buffer and gives its bytes."""
     exported("mcu", tmp_path)
@@ -328,7 +402,7 @@ def test_weights_without_features_are_a_network_alone(tmp_path):
 
 def test_the_command_writes_what_mip_installs(tmp_path, capsys):
     assert main(["export", "micropython", "mcu", "--out", str(tmp_path)]) == 0
-    assert "13 files; `import selftest` on the board proves them" in capsys.readouterr().out
+    assert "14 files; `import selftest` on the board proves them" in capsys.readouterr().out
     package = json.loads((tmp_path / "package.json").read_text())
     assert package["version"] == __version__
     assert all((tmp_path / source).is_file() and name == source for name, source in package["urls"])
