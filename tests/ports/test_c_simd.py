@@ -1,5 +1,6 @@
 """The int8 network, the integer frontend and the rate conversion in the DSP instructions of Cortex-M4, M7 and
-M33 and the vector instructions of the M55: the bits of NumPy, the instructions that the page promises, and no change of the kernels that goes unnoticed.
+M33 and the vector instructions of the M55: the bits of NumPy, the instructions that the page promises, and no
+change of the kernels that goes unnoticed.
 """
 
 import re
