@@ -90,7 +90,10 @@ LEFT_OUT = "#what-if, .fields.quiet, .intro > :not(#utterances), #cell-card ~ se
 # In place of a microphone: the clip, as far as it is asked for, and a second of silence.
 SPEAK = """
 async function speak() {
-  openMicrophone = async (onBlock) => ({ rate: RATE, close() {}, onBlock: (globalThis.onBlock = onBlock) });
+  openMicrophone = async (onBlock) => {
+    globalThis.onBlock = onBlock;
+    return { rate: RATE, close() {}, gone: new Promise(() => {}) };
+  };
   find("listen").click();
   await new Promise((ready) => setInterval(() => live.stop && ready(), 20));
   hearUntil(0.4);
