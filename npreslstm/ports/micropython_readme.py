@@ -2,6 +2,7 @@
 
 from npreslstm import __version__
 from npreslstm.ports.c_blob import labels_of
+from npreslstm.terminal import printable
 
 ARCHITECTURES = (
     ("armv6m", "RP2040"),
@@ -18,13 +19,14 @@ def readme(checkpoint, quantized, weights):
     commands = "\n".join(
         f"    mpy-cross -march={arch:<9} -O3 npr_viper.py    # {boards}" for arch, boards in ARCHITECTURES
     )
-    licence = " ".join(str(checkpoint.notes.get("licence", "the terms of the weights file")).split())
+    stated = str(checkpoint.notes.get("licence", "the terms of the weights file"))
+    licence = printable(" ".join(stated.split()))
     return f"""# ResLSTM-SA for MicroPython
 
 {config.kind}, {config.input_size} features a frame, hidden size {config.hidden_size}, {
         config.num_classes
     } classes:
-{", ".join(labels_of(checkpoint))}.
+{printable(", ".join(labels_of(checkpoint)))}.
 Written by npreslstm {__version__} from weights with SHA-256 `{checkpoint.sha256}`.
 
 It runs on unmodified firmware and gives the bits that NumPy gives: all is integers{
