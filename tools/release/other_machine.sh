@@ -43,7 +43,7 @@ case $architecture in
     exec "${clean[@]}" "${paths[@]}" setarch "${architecture/amd64/x86_64}" "${enter[@]}" /usr/bin/python3 -c "$start" "$@" ;;
   armhf)
     cp "$(command -v qemu-arm-static)" "$folder/usr/bin/"
-    exec "${clean[@]}" "${enter[@]}" /usr/bin/qemu-arm-static "${paths[@]/#/-E}" /usr/bin/python3 -c "$start" "$@" ;;
+    exec "${clean[@]}" "${enter[@]}" /usr/bin/qemu-arm-static -E "${paths[0]}" -E "${paths[1]}" /usr/bin/python3 -c "$start" "$@" ;;
   *)
     machine=$(sed 's/^arm64$/aarch64/; s/^ppc64el$/ppc64le/' <<<"$architecture")
     exec "${clean[@]}" proot -q "$(command -v "qemu-$machine-static")" -r "$folder" -b /proc -b /dev /usr/bin/env "${paths[@]}" \
