@@ -27,7 +27,7 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
 from npreslstm.errors import InputError
 from npreslstm.ports.micropython_export import LIBRARY, export_micropython
-from tools.release.micropython_table import FIGURES
+from tools.release.micropython_table import FIGURES, program
 
 PROMPT = ">>> "
 HEAP = 192 * 1024  # bytes: about what an RP2040 has
@@ -179,9 +179,8 @@ def image(checkpoint, machine, architecture, without, folder):
 
 
 def run(name, *arguments):
-    """Run a program that was installed beside this Python, or on the path."""
-    beside = Path(sys.executable).with_name(name)
-    command = [str(beside if beside.exists() else name), *map(str, arguments)]
+    """Run a program quietly."""
+    command = [program(name), *map(str, arguments)]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     except FileNotFoundError as error:
