@@ -5,7 +5,7 @@ from npreslstm.integer import frontend_tables
 from npreslstm.ports import c_text
 from npreslstm.ports.c_tables import has_activity, has_stream
 
-SOURCES = ("npr_frontend.h", "npr_frontend_int.c")
+SOURCES = ("npr_frontend.h", "npr_frontend_int.c", "npr_frontend_helium.h")
 ARRAYS = (  # of FrontendTables, in npr_tables.c
     *("cosine", "mel_start", "mel_count", "mel_weights", "mel_offset"),
     *("chroma_start", "chroma_count", "chroma_weights", "chroma_down", "log2"),

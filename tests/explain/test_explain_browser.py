@@ -193,6 +193,13 @@ def test_it_plays(report, heard):
     assert abs(report["file"]["duration"] - heard.duration) < 0.01
 
 
+def test_keyboard_keeps_its_place(report):
+    """Whatever is drawn anew, the focus is where a reader left it."""
+    file = report["file"]
+    assert file["focusAfterWeight"] == "picked" and file["focusAfterTag"] == "L3"
+    assert file["focusAfterTour"] == "tour-start" and file["focusAfterAlike"].isdecimal()
+
+
 def test_every_control_has_a_name(report):
     assert report["file"]["nameless"] == []
 

@@ -201,9 +201,46 @@ def test_without_a_usual_one_the_error_lists_the_keys():
 
 
 def test_an_optimizers_averages_are_no_network():
-    found, notes = network_state({"final": W, "optimizer": {"exp_avg": OTHER}})
+    found, notes = network_state({"model": W, "Optimizer": {"exp_avg": OTHER}})
     assert_same(found, W)
     assert notes == []
+
+
+@pytest.mark.parametrize("name", ["optimal", "optimal_model", "optimized", "optimised"])
+def test_an_optimal_network_is_no_optimizer(name):
+    assert_same(network_state(under(name + "."))[0], W)
+    found, notes = network_state({"model": W, name: OTHER})
+    assert_same(found, W)
+    assert notes == [f"the network at 'model' is taken, --key chooses another: '{name}'"]
+    assert_same(network_state({"model": W, name: OTHER}, name)[0], OTHER)
+
+
+@pytest.mark.parametrize("value", [{"ema": W}, {"ema": W, "model": without("fc.weight", "attention_vector")}])
+def test_the_only_one_is_said_where_it_has_no_usual_name(value):
+    found, notes = network_state(value)
+    assert_same(found, W)
+    assert notes == ["the network at 'ema' is taken, the only one"]
+
+
+@pytest.mark.parametrize("separator", [".", "/", ":", "_", ""])
+def test_a_prefix_may_end_in_anything(separator):
+    found, notes = network_state({"state_dict": under(f"reslstm{separator}")})
+    assert_same(found, W)
+    assert notes == [f"the prefix 'reslstm{separator}' is removed from the names"]
+    both = {**under(f"a{separator}"), **under(f"b{separator}", OTHER)}
+    with pytest.raises(
+        InputError, match=rf"2 networks, at 'a{separator.strip('.')}', 'b{separator.strip('.')}';"
+    ):
+        network_state(both)
+    assert_same(network_state(both, f"b{separator}")[0], OTHER)
+
+
+def test_messages_are_short_whatever_the_names_are():
+    with pytest.raises(InputError, match="1000 networks, at 'fold0', .* and 992 more; choose one") as caught:
+        network_state({f"fold{k}": W for k in range(1000)})
+    assert len(str(caught.value)) < 200
+    _, notes = network_state(under("x" * 3000 + "\x1b."))
+    assert len(notes[0]) < 100
 
 
 # --- tensors in parts, as PyTorch saved them ---

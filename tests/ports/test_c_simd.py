@@ -1,5 +1,6 @@
-"""The int8 network in the DSP instructions of Cortex-M4, M7 and M33 and the vector instructions of the M55:
-the bits of NumPy, the instructions that the page promises, and no change of the kernels that goes unnoticed.
+"""The int8 network, the integer frontend and the rate conversion in the DSP instructions of Cortex-M4, M7 and
+M33 and the vector instructions of the M55: the bits of NumPy, the instructions that the page promises, and no
+change of the kernels that goes unnoticed.
 """
 
 import re
@@ -59,8 +60,90 @@ HELIUM = {
     "hidden state, rounding": ("vrshrq_n_s32(vmulq_s32(o", "vshrq_n_s32(vmulq_s32(o"),
     "last units": ("vctp32q((uint32_t)(H - k))", "vctp32q((uint32_t)(H - k - 1))"),
 }
-COMPILED = {"m4f": "npr_int8.c", "m55": "npr_helium.c"}
-MUTATIONS = {("m4f", "npr_core.h"): DSP, ("m55", "npr_helium.c"): HELIUM}
+FRONTEND_DSP = {
+    "half": ("smulwb %0", "smulwt %0"),
+}
+FRONTEND_CLZ = {
+    "bits of a number": ("32 - __builtin_clz(v)", "31 - __builtin_clz(v)"),
+    "bits of 0": ("v == 0 ? 0 : 32", "v == 0 ? 1 : 32"),
+}
+RATE_DSP = {
+    "pairs, forwards": ("__smlad(npr_word(h + k)", "__smladx(npr_word(h + k)"),
+    "pairs, backwards": ("__smladx(npr_word(h + NPR_TAPS - 2 - k)", "__smlad(npr_word(h + NPR_TAPS - 2 - k)"),
+    "pairs, the last": ("h + NPR_TAPS - 2 - k", "h + NPR_TAPS - 3 - k"),
+}
+FRONTEND_HELIUM = {
+    "four numbers": ("vidupq_n_u32((uint32_t)k, 1)", "vidupq_n_u32((uint32_t)k, 2)"),
+    "cosine, unit": ("vreinterpretq_u32_s32(k)), 16)", "vreinterpretq_u32_s32(k)), 15)"),
+    "sine": ("vdupq_n_s32(HALF / 2)", "vdupq_n_s32(HALF / 2 - 1)"),
+    "magnitude": ("veorq_s32(x, vshrq_n_s32(x, 31))", "vabsq_s32(x)"),
+    "window": ("vaddq_n_s32(cos, 32768)", "vaddq_n_s32(cos, 32767)"),
+    "window, second half": (
+        "vminq_s32(n, vsubq_s32(vdupq_n_s32(NPR_FFT)",
+        "vminq_s32(n, vsubq_s32(vdupq_n_s32(NPR_FFT - 1)",
+    ),
+    "exponent": ("up = 30", "up = 29"),
+    "exponent, largest": ("vmaxq_u32(largest, magnitudes(y))", "magnitudes(y)"),
+    "turned": ("vcaddq_rot270_s32", "vcaddq_rot90_s32"),
+    "butterfly, not halved": ("half_a = vshrq_n_s32(*a, 1)", "half_a = *a"),
+    "butterfly, rounding": ("half_a = vshrq_n_s32(*a, 1)", "half_a = vrshrq_n_s32(*a, 1)"),
+    "butterfly, sign": ("*b = vaddq_s32", "*b = vsubq_s32"),
+    "first stage, pairs": ("vdupq_n_s32(2))); /*", "vdupq_n_s32(1))); /*"),
+    "first stage, angle": (
+        "vdupq_n_s32(INT32_MIN), vdupq_n_s32(0)",
+        "vdupq_n_s32(INT32_MIN + 65536), vdupq_n_s32(0)",
+    ),
+    "stage, angle": ("number = vshrq_n_s32(four_from(2 * k), 1)", "number = four_from(2 * k)"),
+    "stage, distance": ("vldrwq_s32(at + 2 * size)", "vldrwq_s32(at + size)"),
+    "power, bits": ("vdupq_n_s32(32 - POWER_BITS)", "vdupq_n_s32(33 - POWER_BITS)"),
+    "power, small numbers": ("zeros), vdupq_n_s32(0))", "zeros), vdupq_n_s32(1))"),
+    "power, imaginary part": ("vmulq_u32(fine_y, fine_y)", "vmulq_u32(fine_x, fine_y)"),
+    "power, exponent": ("vshlq_n_s32(down, 1), there", "down, there"),
+    "halves apart, last bin": ("(HALF / 2 + 1 - k)", "(HALF / 2 - k)"),
+    "halves apart, first bin": ("vandq_s32(high, vdupq_n_s32(NPR_FFT - 1))", "high"),
+    "halves apart, rounding": ("b_im = vshrq_n_s32(gathered", "b_im = vrshrq_n_s32(gathered"),
+    "halves apart, rounding of the even part": ("even_im = vshrq", "even_im = vrshrq"),
+    "halves apart, odd": ("odd_im = vsubq_s32(half(im, cos)", "odd_im = vaddq_s32(half(im, cos)"),
+    "halves apart, upper": ("vaddq_s32(even_im, odd_im), there", "vsubq_s32(even_im, odd_im), there"),
+    "aligned, shift": ("30 - bits + largest", "31 - bits + largest"),
+    "aligned, rounding": (
+        "vreinterpretq_u32_s32(mantissa), up), 1), 1)",
+        "vreinterpretq_u32_s32(mantissa), up), 0), 1)",
+    ),
+    "mel, exponents": ("every_second(bins + 2 * k + 1, there));", "every_second(bins + 2 * k, there));"),
+    "mel, largest exponent": ("vmaxvq_s32(largest, every", "vmaxvq_s32(0, every"),
+    "mel, last bins": ("vldrhq_z_u32(weight + k, there)", "vldrhq_u32(weight)"),
+    "cosine transform, order": ("k % 2 == 0 ? n", "k % 2 != 0 ? n"),
+    "cosine transform, angle": ("vaddq_n_s32(vshlq_n_s32(n, 1), 1)", "vshlq_n_s32(n, 1)"),
+    "cosine transform, period": (
+        "a = vandq_s32(vmulq_n_s32(odd, step), vdupq_n_s32(NPR_FFT - 1))",
+        "a = vandq_s32(vmulq_n_s32(odd, step), vdupq_n_s32(HALF - 1))",
+    ),
+    "cosine transform, sign": ("return -sum", "return sum"),
+}
+RATE_HELIUM = {
+    "eight, forwards": ("vldrhq_s16(h + k)", "vldrhq_s16(h)"),
+    "eight, backwards": ("vddupq_n_u16(7, 1)", "vidupq_n_u16(0, 1)"),
+    "eight, the first": ("h + NPR_TAPS - 8 - k", "h + NPR_TAPS - 9 - k"),
+}
+MUTATIONS = {
+    ("m4f", "npr_core.h"): DSP,
+    ("m4f", "npr_internal.h"): FRONTEND_DSP,
+    ("m4f", "npr_frontend_int.c"): FRONTEND_CLZ,
+    ("m4f", "npr_rate.c"): RATE_DSP,
+    ("m55", "npr_helium.c"): HELIUM,
+    ("m55", "npr_frontend_helium.h"): FRONTEND_HELIUM,
+    ("m55", "npr_rate.c"): RATE_HELIUM,
+}
+NETWORKS = (
+    "npr_core.h",
+    "npr_helium.c",
+)  # their changes are shown to the small networks, the others to the frontend
+COMPILED = {  # of a header that is changed, this file alone uses the place
+    "npr_core.h": "npr_int8.c",
+    "npr_internal.h": "npr_frontend_int.c",
+    "npr_frontend_helium.h": "npr_frontend_int.c",
+}
 
 
 def make(folder, core, what, *variables):
@@ -70,9 +153,9 @@ def make(folder, core, what, *variables):
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """{core: folders with every object compiled} of two networks.
+    """{core: folders with every object compiled} of two networks and of the integer frontend.
 
-    Their columns end in every way, and the cell states of the second saturate.
+    The columns of the networks end in every way, and the cell states of the second saturate.
     """
     needs(*TOOLS)
     folders = {}
@@ -84,6 +167,8 @@ def small(tmp_path_factory):
             if name != "h32":
                 made.notes["calibration"]["cell"] = [0.3] * len(made.notes["calibration"]["cell"])
             export_c(made, folder, "int8")
+        export_c(checkpoint("h32"), folders[core] / "frontend", "int8", frontend="integer")
+        for folder in folders[core].iterdir():
             assert make(folder, core, "test").stdout.endswith("PASS\n")
     return folders
 
@@ -138,19 +223,20 @@ def test_instructions_stay_within_budget_and_within_the_ledger(tmp_path, core, c
     ("core", "file", "what"), [(*where, what) for where, changes in MUTATIONS.items() for what in changes]
 )
 def test_a_changed_kernel_is_caught(small, tmp_path, core, file, what):
-    """By the vectors of one of the two networks."""
+    """By the vectors of one of the networks, or by those of the frontend and of the rate conversion."""
     old, new = MUTATIONS[core, file][what]
     caught = False
     for folder in sorted(small[core].iterdir()):
+        if (folder.name == "frontend") == (file in NETWORKS):
+            continue
         copy = tmp_path / folder.name
         shutil.copytree(folder, copy)
         source = copy / "src" / file
         text = source.read_text(encoding="utf-8")
         assert old in text, "the mutation no longer fits the code"
         source.write_text(text.replace(old, new, 1), encoding="utf-8")
-        # of a header that is changed, only one file uses the place
-        unchanged = ("-o", f"../../src/{file}") if file.endswith(".h") else ()
-        done = make(copy, core, "test", *unchanged, "-W", f"../../src/{COMPILED[core]}")
+        unchanged = ("-o", f"../../src/{file}") if file in COMPILED else ()
+        done = make(copy, core, "test", *unchanged, "-W", f"../../src/{COMPILED.get(file, file)}")
         assert done.stdout.endswith(("PASS\n", "FAIL\n")), done.stdout + done.stderr
         caught = caught or bool(re.search(r"[1-9]\d* differ", done.stdout))
         if caught:

@@ -105,9 +105,13 @@ class Board:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         self.heard = ""
-        self._until(PROMPT)
 
     def __enter__(self):
+        try:
+            self._until(PROMPT)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exception):

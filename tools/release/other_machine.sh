@@ -23,6 +23,7 @@ if [ ! -e "$folder/.made" ]; then
   for library in "$folder"/usr/lib/*/libsndfile.so.1; do  # soundfile asks for it by this name where ldconfig has not run
     ln -sf libsndfile.so.1 "${library%.1}"
   done
+  ln -sf gcc "$folder/usr/bin/cc"  # which the scripts of packages would have made
   # Debian's pytest is older than these tests ask for; it is pure Python, as what it needs
   python3 -m pip -q install --target "$folder/opt/pytest" --only-binary=:all: --python-version 3.11 --implementation py --abi none --platform any \
     "pytest>=8" pytest-xdist

@@ -35,8 +35,8 @@ function showSources(element) {
   }).join("");
 }
 
-// Open the engine at the lines of a tag, and name the Python line.
-function showTag(tag) {
+// Open the engine at the lines of a tag, and name the Python line. The button Back leads to `link` again.
+function showTag(tag, link) {
   find("source").open = true;
   document.querySelectorAll(".code-line.lit").forEach((line) => line.classList.remove("lit"));
   const lines = [...document.querySelectorAll(`.code-line[data-tags*=" ${CSS.escape(tag)} "]`)];
@@ -49,4 +49,10 @@ function showTag(tag) {
   const target = find(tagId(tag)) ?? find("source");
   target.scrollIntoView({ block: "center" });
   find("python-line").focus({ preventScroll: true });
+  find("source-back").hidden = false;
+  find("source-back").onclick = () => {
+    const back = link.isConnected ? link : find("timeline"); // its frame may be gone
+    back.focus({ preventScroll: true });
+    back.scrollIntoView({ block: "center" });
+  };
 }

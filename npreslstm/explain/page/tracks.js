@@ -172,7 +172,8 @@ class Timeline {
     this.drawBars("attention", result.alpha, numbers, "attention-bar");
     const even = 1 - 1 / frames.length / (largestOf(result.alpha) || 1);
     this.get("attention").picture.append(makeSvg("path", { d: `M0 ${even}H${this.total}`, class: "even" }));
-    this.drawBars("sensitivity", view.sensitivity, numbers, "sensitivity-bar");
+    const graded = numbers.slice(0, view.sensitivity.length); // fewer while the clip grows
+    this.drawBars("sensitivity", view.sensitivity, graded, "sensitivity-bar");
     this.drawRunning(result);
   }
 

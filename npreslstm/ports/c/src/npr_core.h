@@ -1,30 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Four rows of a matrix times a vector: nine tenths of the network's work, in the instructions that the core
  * has. The sums are integers that fit 32 bits, so their order changes nothing, and every core has the same
- * bits. The compiler's macros choose; -DNPR_PORTABLE takes plain C everywhere.
+ * bits.
  *
  * A panel is four rows p, q, r, s, their weights in the order that serves all: two columns after two columns,
  * p0 q0 p1 q1 r0 s0 r1 s1, p2 q2 p3 q3 r2 s2 r3 s3, ...; of an odd number of columns, p q r s of the last. */
 #ifndef NPR_CORE_H
 #define NPR_CORE_H
 
-#include <string.h>
-
 #include "npr_internal.h"
-
-#if defined(NPR_PORTABLE) || !defined(__GNUC__) || defined(__ARM_BIG_ENDIAN)
-#define NPR_HELIUM 0
-#define NPR_DSP 0
-#elif defined(__ARM_FEATURE_MVE) /* Cortex-M55, M85: npr_helium.c has the whole layer */
-#define NPR_HELIUM 1
-#define NPR_DSP 0
-#elif defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32) /* Cortex-M4, M7, M33, M35P */
-#define NPR_HELIUM 0
-#define NPR_DSP 1
-#else
-#define NPR_HELIUM 0
-#define NPR_DSP 0
-#endif
 
 #if defined(__GNUC__) && defined(__thumb__) && !defined(__thumb2__)
 /* Two columns at once would not fit the registers of a Cortex-M0. */
@@ -33,28 +17,8 @@
 #define NPR_ONE_BY_ONE() ((void)0)
 #endif
 
-/* What makes a compiler put small functions and loops in place, for it sees no reason to on its own. */
-#ifdef __GNUC__
-#define NPR_INLINE static inline __attribute__((always_inline))
-#else
-#define NPR_INLINE static inline
-#endif
-#if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)
-#define NPR_UNROLL _Pragma("GCC unroll 4")
-#else
-#define NPR_UNROLL
-#endif
-
-#if NPR_DSP
-
-#include <arm_acle.h>
-
-/* Four bytes, which may lie anywhere: one load. */
-static inline int32_t npr_word(const void *at) {
-    int32_t word;
-    memcpy(&word, at, sizeof word);
-    return word;
-}
+#if NPR_HELIUM /* npr_helium.c has the whole layer */
+#elif NPR_DSP
 
 /* Two columns of a pair of rows, p0 q0 p1 q1: p0 v0 + p1 v1 added to *p, q0 v0 + q1 v1 to *q. */
 NPR_INLINE void npr_pair(int32_t w, int16x2_t v, int32_t *p, int32_t *q) {
@@ -81,7 +45,7 @@ static inline int32_t npr_upper(int32_t a, int32_t b) {
 /* At most 2^18 - 1, of v >= 0. */
 static inline int32_t npr_limit_18(int32_t v) { return (int32_t)__usat(v, 18); }
 
-#elif !NPR_HELIUM
+#else
 
 NPR_INLINE void npr_two_columns(const int8_t *w, const int16_t *v, int32_t *s0, int32_t *s1, int32_t *s2,
                                 int32_t *s3) {

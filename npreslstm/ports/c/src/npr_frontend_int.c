@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The frontend in integers of 32 bits: no float, and no product of 64 bits where a core has none. The
  * specification is npreslstm/integer/frontend.py, whose tags (I2) ... (I12) stand here; (I1) is in
- * npr_internal.h, (I13) in npr_int8.c. Qn: in units of 2^-n. */
+ * npr_internal.h, (I13) in npr_int8.c. Qn: in units of 2^-n. What takes the time is here in C, and in
+ * npr_frontend_helium.h in vector instructions. */
 #include <string.h>
 
 #include "npr_frontend.h"
@@ -19,14 +20,10 @@
 #define RATIO_BITS 16
 #define SHARED_BITS 15
 
-/* -cos and -sin of 2 pi k / NPR_FFT for 0 <= k <= NPR_FFT / 2, Q15. */
-static int32_t minus_cos(size_t k) { return npr_cosine[k]; }
-static int32_t minus_sin(size_t k) { return npr_cosine[k < HALF / 2 ? HALF / 2 - k : k - HALF / 2]; }
-
-/* x, or -1 - x of a negative x. */
-static uint32_t magnitude(int32_t x) { return (uint32_t)(x ^ (x >> 31)); }
-
 static int32_t bit_length(uint32_t v) {
+#if defined(__GNUC__) && defined(__ARM_FEATURE_CLZ) && !defined(NPR_PORTABLE)
+    return v == 0 ? 0 : 32 - __builtin_clz(v);
+#else
     int32_t bits = 0;
     for (int32_t step = 16; step > 0; step /= 2) {
         if (v >> step != 0) {
@@ -35,7 +32,28 @@ static int32_t bit_length(uint32_t v) {
         }
     }
     return bits + (int32_t)v;
+#endif
 }
+
+/* A power in units of 2^(31 - bits) * 2^largest, where `largest` is the largest exponent: `bits` bits, or
+ * 2^bits itself (I8). */
+static uint32_t aligned(int32_t mantissa, int32_t exponent, int32_t largest, int32_t bits) {
+    const int32_t down = 30 - bits + largest - exponent;
+    return (((uint32_t)mantissa >> (down < 31 ? down : 31)) + 1) >> 1;
+}
+
+#if NPR_HELIUM
+
+#include "npr_frontend_helium.h"
+
+#else
+
+/* -cos and -sin of 2 pi k / NPR_FFT for 0 <= k <= NPR_FFT / 2, Q15. */
+static int32_t minus_cos(size_t k) { return npr_cosine[k]; }
+static int32_t minus_sin(size_t k) { return npr_cosine[k < HALF / 2 ? HALF / 2 - k : k - HALF / 2]; }
+
+/* x, or -1 - x of a negative x. */
+static uint32_t magnitude(int32_t x) { return (uint32_t)(x ^ (x >> 31)); }
 
 /* Samples times Hann's window, as large as 31 bits and the sign allow. Returns the exponent. */
 static int32_t window(int32_t *z, const int16_t *samples) {
@@ -49,29 +67,6 @@ static int32_t window(int32_t *z, const int16_t *samples) {
         z[k] = up < 0 ? z[k] >> 1 : (int32_t)((uint32_t)z[k] << up); /* (I3) */
     }
     return up;
-}
-
-static void swap_pair(int32_t *a, int32_t *b) {
-    const int32_t re = a[0];
-    const int32_t im = a[1];
-    a[0] = b[0];
-    a[1] = b[1];
-    b[0] = re;
-    b[1] = im;
-}
-
-/* The order in which a transform in place takes its inputs: that of indices with their bits reversed. */
-static void reverse_bits(int32_t *z) {
-    size_t reversed = 0;
-    for (size_t k = 1; k < HALF; k++) {
-        size_t bit = HALF >> 1;
-        while (reversed & bit) {
-            reversed ^= bit;
-            bit >>= 1;
-        }
-        reversed |= bit;
-        if (k < reversed) { swap_pair(z + 2 * k, z + 2 * reversed); }
-    }
 }
 
 /* Half of re + i im times minus e^(-i angle): real and imaginary part (I4). */
@@ -97,7 +92,7 @@ static void stage(int32_t *z, size_t size) {
     const int32_t *const end = z + NPR_FFT;
     for (int32_t *a = z; a < end; a += 4 * size) {
         int32_t *b = a + 2 * size;
-        butterfly(a, b, -b[0] >> 1, -b[1] >> 1); /* angle 0: npr_half by -1 */
+        butterfly(a, b, -b[0] >> 1, -b[1] >> 1); /* angle 0 */
     }
     for (size_t k = 1; k < size; k++) {
         const int32_t cos = minus_cos(k * (HALF / size));
@@ -136,11 +131,62 @@ static void spectrum(int32_t *bins) {
     }
 }
 
-/* A power in units of 2^(31 - bits) * 2^largest, where `largest` is the largest exponent: `bits` bits, or
- * 2^bits itself (I8). */
-static uint32_t aligned(int32_t mantissa, int32_t exponent, int32_t largest, int32_t bits) {
-    const int32_t down = 30 - bits + largest - exponent;
-    return (((uint32_t)mantissa >> (down < 31 ? down : 31)) + 1) >> 1;
+/* The largest exponent of bins. */
+static int32_t largest_exponent(const int32_t *bins, size_t count) {
+    int32_t largest = 0;
+    for (size_t k = 0; k < count; k++) { largest = bins[2 * k + 1] > largest ? bins[2 * k + 1] : largest; }
+    return largest;
+}
+
+/* Powers times weights, in the unit of `largest` (I9). */
+static uint32_t band_power(const int32_t *bins, size_t count, int32_t largest, const uint16_t *weight) {
+    uint32_t total = 0;
+    for (size_t k = 0; k < count; k++) {
+        total += weight[k] * aligned(bins[2 * k], bins[2 * k + 1], largest, LEVEL_BITS);
+    }
+    return total;
+}
+
+/* Folded levels times the cosines of coefficient k, which fold() left in this order or in the opposite one.
+ */
+static int32_t cosine_sum(const int32_t *levels, size_t k) {
+    const size_t step = k * (NPR_FFT / (4 * NPR_MELS));
+    const int32_t *folded = k % 2 == 0 ? levels : levels + NPR_MELS - 1;
+    const ptrdiff_t next = k % 2 == 0 ? 1 : -1;
+    size_t angle = step;
+    int32_t sum = 0;
+    for (size_t m = 0; m < NPR_MELS / 2; m++) {
+        const size_t a = angle & (NPR_FFT - 1);
+        sum -= npr_half(*folded, minus_cos(a <= HALF ? a : NPR_FFT - a)); /* (I11) */
+        folded += next;
+        angle += 2 * step;
+    }
+    return sum;
+}
+
+#endif
+
+static void swap_pair(int32_t *a, int32_t *b) {
+    const int32_t re = a[0];
+    const int32_t im = a[1];
+    a[0] = b[0];
+    a[1] = b[1];
+    b[0] = re;
+    b[1] = im;
+}
+
+/* The order in which a transform in place takes its inputs: that of indices with their bits reversed. */
+static void reverse_bits(int32_t *z) {
+    size_t reversed = 0;
+    for (size_t k = 1; k < HALF; k++) {
+        size_t bit = HALF >> 1;
+        while (reversed & bit) {
+            reversed ^= bit;
+            bit >>= 1;
+        }
+        reversed |= bit;
+        if (k < reversed) { swap_pair(z + 2 * k, z + 2 * reversed); }
+    }
 }
 
 /* log2 of v > 0, Q16, by straight lines between 128 points an octave (I10). */
@@ -157,67 +203,64 @@ static int32_t fixed_log2(uint32_t v) {
 static void log_mel(npr_frontend *frontend, int32_t unit) {
     const uint16_t *weight = npr_mel_weights;
     for (size_t m = 0; m < NPR_MELS; m++) {
-        const int32_t *const first = frontend->bins + 2 * npr_mel_start[m];
-        const int32_t *const end = first + 2 * npr_mel_count[m];
-        int32_t largest = 0, level = NPR_FLOOR;
-        uint32_t total = 0;
-        for (const int32_t *bin = first; bin < end; bin += 2) {
-            largest = bin[1] > largest ? bin[1] : largest;
-        }
-        for (const int32_t *bin = first; bin < end; bin += 2) {
-            total += *weight++ * aligned(bin[0], bin[1], largest, LEVEL_BITS); /* (I9) */
-        }
+        const int32_t *bins = frontend->bins + 2 * npr_mel_start[m];
+        const size_t count = npr_mel_count[m];
+        const int32_t largest = largest_exponent(bins, count);
+        const uint32_t total = band_power(bins, count, largest, weight);
+        int32_t level = NPR_FLOOR;
         if (total > 0) {
             level = fixed_log2(total) + (largest + 31 - LEVEL_BITS + unit) * 65536 + npr_mel_offset[m];
         }
         frontend->levels[m] = level > NPR_FLOOR ? level : NPR_FLOOR;
+        weight += count;
     }
 }
 
 /* Bands m and NPR_MELS - 1 - m have the same cosine but for the sign (-1)^k. In place, their sums come first,
  * for even k, then their differences, in the opposite order, for odd k. */
-static void cepstrum(int32_t *levels, int32_t *features) {
+static void fold(int32_t *levels) {
     for (size_t m = 0; m < NPR_MELS / 2; m++) {
         const int32_t left = levels[m] * (1 << CEPSTRUM_BITS);
         const int32_t right = levels[NPR_MELS - 1 - m] * (1 << CEPSTRUM_BITS);
         levels[m] = left + right;
         levels[NPR_MELS - 1 - m] = left - right;
     }
-    for (size_t k = 0; k < NPR_MFCC; k++) {
-        const size_t step = k * (NPR_FFT / (4 * NPR_MELS));
-        size_t angle = step;
-        int32_t sum = 0;
-        for (size_t m = 0; m < NPR_MELS / 2; m++) {
-            const size_t a = angle & (NPR_FFT - 1);
-            const int32_t folded = levels[k % 2 == 0 ? m : NPR_MELS - 1 - m];
-            sum -= npr_half(folded, minus_cos(a <= HALF ? a : NPR_FFT - a)); /* (I11) */
-            angle += 2 * step;
-        }
-        features[k] = sum;
-    }
+}
+
+static void cepstrum(int32_t *levels, int32_t *features) {
+    fold(levels);
+    for (size_t k = 0; k < NPR_MFCC; k++) { features[k] = cosine_sum(levels, k); }
 }
 
 /* The exponent of a bin's power times a weight in its largest unit. */
 static int32_t heard_exponent(const int32_t *bins, size_t k) { return bins[2 * k + 1] - npr_chroma_down[k]; }
 
-/* Power in each pitch class over that in the strongest one, Q30. */
-static void chroma(const int32_t *bins, int32_t *features) {
+/* Power of all bins by pitch class. A run of classes that begins anew goes on in the second half of `sums`.
+ */
+static void sum_classes(const int32_t *bins, int32_t *sums) {
     const int16_t *weight = npr_chroma_weights;
-    int32_t largest = heard_exponent(bins, 0), top = 0;
+    int32_t largest = heard_exponent(bins, 0);
     for (size_t k = 1; k < NPR_BINS; k++) {
         const int32_t exponent = heard_exponent(bins, k);
         largest = exponent > largest ? exponent : largest;
     }
-    memset(features, 0, NPR_CHROMA * sizeof *features);
     for (size_t k = 0; k < NPR_BINS; k++) {
         const uint32_t part = aligned(bins[2 * k], heard_exponent(bins, k), largest, 31 - CHROMA_BITS);
-        size_t p = npr_chroma_start[k];
+        int32_t *sum = sums + npr_chroma_start[k];
         for (size_t left = npr_chroma_count[k]; left > 0; left--) {
-            features[p] += npr_half((int32_t)part, *weight++); /* (I12) */
-            p = p + 1 == NPR_CHROMA ? 0 : p + 1;
+            *sum++ += npr_half((int32_t)part, *weight++); /* (I12) */
         }
     }
-    for (size_t p = 0; p < NPR_CHROMA; p++) { top = features[p] > top ? features[p] : top; }
+}
+
+/* Power in each pitch class over that in the strongest one, Q30. */
+static void chroma(const int32_t *bins, int32_t *features) {
+    int32_t sums[2 * NPR_CHROMA] = {0}, top = 0;
+    sum_classes(bins, sums);
+    for (size_t p = 0; p < NPR_CHROMA; p++) {
+        features[p] = sums[p] + sums[NPR_CHROMA + p];
+        top = features[p] > top ? features[p] : top;
+    }
     const int32_t bits = bit_length((uint32_t)top);
     const int32_t down = bits > RATIO_BITS ? bits - RATIO_BITS : 0;
     const uint32_t divisor = top > 0 ? (uint32_t)top >> down : 1; /* in silence all are 0 */

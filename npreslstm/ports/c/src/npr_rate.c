@@ -5,6 +5,9 @@
 
 #include "npr_internal.h"
 #include "npr_stream.h"
+#if NPR_HELIUM
+#include <arm_mve.h>
+#endif
 
 extern const int16_t npr_filter_44100[80 * NPR_TAPS], npr_filter_48000[NPR_TAPS]; /* generated */
 
@@ -19,17 +22,60 @@ NPR_REQUIRE(shifts_round_down, (-1 >> 1) == -1);
 
 static int16_t saturate(int32_t v) { return (int16_t)(v < -32768 ? -32768 : v > 32767 ? 32767 : v); }
 
-/* (P1). The window begins with the oldest sample, and a phase of the filter with the newest; the sum fits,
- * since no phase's sizes add up to more than 1.9. */
-static int16_t filtered(const npr_rate *rate, size_t phase, const int16_t *window) {
-    int32_t sum = 1 << 14;
-    if (phase < (rate->up + 1u) / 2) {
-        const int16_t *h = rate->filter + (phase + 1) * NPR_TAPS;
-        for (size_t k = 0; k < NPR_TAPS; k++) { sum += *--h * window[k]; }
-    } else {
-        const int16_t *h = rate->filter + (rate->up - 1u - phase) * NPR_TAPS;
-        for (size_t k = 0; k < NPR_TAPS; k++) { sum += *h++ * window[k]; }
+#if NPR_HELIUM
+
+static int32_t add_products(int32_t sum, const int16_t *h, const int16_t *window) {
+    for (size_t k = 0; k < NPR_TAPS; k += 8) {
+        sum = vmladavaq_s16(sum, vldrhq_s16(h + k), vldrhq_s16(window + k));
     }
+    return sum;
+}
+static int32_t add_reversed_products(int32_t sum, const int16_t *h, const int16_t *window) {
+    const uint16x8_t downwards = vddupq_n_u16(7, 1);
+    for (size_t k = 0; k < NPR_TAPS; k += 8) {
+        const int16x8_t eight = vldrhq_gather_shifted_offset_s16(h + NPR_TAPS - 8 - k, downwards);
+        sum = vmladavaq_s16(sum, eight, vldrhq_s16(window + k));
+    }
+    return sum;
+}
+
+#elif NPR_DSP
+
+/* Two products at a time, of words that have two numbers each. */
+static int32_t add_products(int32_t sum, const int16_t *h, const int16_t *window) {
+    NPR_UNROLL for (size_t k = 0; k < NPR_TAPS; k += 2) {
+        sum = __smlad(npr_word(h + k), npr_word(window + k), sum);
+    }
+    return sum;
+}
+static int32_t add_reversed_products(int32_t sum, const int16_t *h, const int16_t *window) {
+    NPR_UNROLL for (size_t k = 0; k < NPR_TAPS; k += 2) {
+        sum = __smladx(npr_word(h + NPR_TAPS - 2 - k), npr_word(window + k), sum);
+    }
+    return sum;
+}
+
+#else
+
+static int32_t add_products(int32_t sum, const int16_t *h, const int16_t *window) {
+    NPR_UNROLL for (size_t k = 0; k < NPR_TAPS; k++) { sum += h[k] * window[k]; }
+    return sum;
+}
+static int32_t add_reversed_products(int32_t sum, const int16_t *h, const int16_t *window) {
+    NPR_UNROLL for (size_t k = 0; k < NPR_TAPS; k++) { sum += h[NPR_TAPS - 1 - k] * window[k]; }
+    return sum;
+}
+
+#endif
+
+/* (P1). The window begins with the oldest sample, and a phase of the filter with the newest; of phases that
+ * mirror each other one is stored. The sum fits, since no phase's sizes add up to more than 1.9. */
+static int16_t filtered(const npr_rate *rate, size_t phase, const int16_t *window) {
+    const int32_t half = 1 << 14;
+    const size_t mirrored = rate->up - 1u - phase;
+    const int32_t sum = phase <= mirrored
+                            ? add_reversed_products(half, rate->filter + phase * NPR_TAPS, window)
+                            : add_products(half, rate->filter + mirrored * NPR_TAPS, window);
     return saturate(sum >> 15);
 }
 

@@ -4,8 +4,8 @@
     i2s.listen()
 
 Set the bus and the pins to those of the board. The microphone's 32-bit slots carry 24 bits, of which
-machine.I2S gives the upper 16 when it is asked for 16. A frame must take less than its 32 ms: selftest.py
-measures it. Samples are lost otherwise.
+machine.I2S gives the upper 16 when it is asked for 16. A frame must take less than its 32 ms, or samples are
+lost; selftest.py prints how long it takes.
 """
 
 from machine import I2S, Pin
