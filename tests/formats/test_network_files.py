@@ -1,5 +1,6 @@
 """Networks of others in files of every format: what is read, what is said, what is refused."""
 
+import gzip
 import re
 
 import numpy as np
@@ -114,3 +115,38 @@ def test_a_torch_file_that_is_called_npz(tmp_path):
     torch_pt.write_state_dict(tmp_path / "a.pt", W)
     (tmp_path / "a.pt").rename(tmp_path / "a.npz")
     assert_same(load_checkpoint(tmp_path / "a.npz").state, W)
+
+
+WRITERS = {
+    ".pt": torch_pt.write_state_dict,
+    ".npz": lambda path, state: np.savez(path, **state),
+    ".safetensors": safetensors.write_state_dict,
+}
+
+
+@pytest.mark.parametrize("written", [".pt", ".npz", pytest.param(".safetensors", marks=pytest.mark.oracle)])
+@pytest.mark.parametrize("called", ["w.pt", "w.npz", "w.safetensors", "w.bin", "w.onnx", "W.NPZ"])
+def test_the_content_says_the_format(tmp_path, written, called):
+    WRITERS[written](tmp_path / f"right{written}", W)
+    (tmp_path / f"right{written}").rename(tmp_path / called)
+    assert_same(load_checkpoint(tmp_path / called).state, W)
+
+
+STRANGERS = {
+    "git lfs pull": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n",
+    "a web page or XML: download the file itself": b"<!DOCTYPE html><html></html>",
+    "HDF5: read it where it was written": b"\x89HDF\r\n\x1a\n" + bytes(99),
+    "packed by gzip: unpack it": gzip.compress(b"weights"),
+    "GGUF: convert": b"GGUF\x03\x00\x00\x00" + bytes(50),
+}
+
+
+@pytest.mark.parametrize("remedy", STRANGERS)
+@pytest.mark.parametrize("called", ["w.pt", "w.npz", "w.safetensors"])
+def test_what_people_take_for_weights_is_named(tmp_path, capsys, remedy, called):
+    path = tmp_path / called
+    path.write_bytes(STRANGERS[remedy])
+    for command in (["info", str(path)], ["convert", str(path), str(tmp_path / "out.npz")]):
+        assert main(command) == 2
+        assert f"{called} holds no weights, it is " in (said := capsys.readouterr().err) and remedy in said
+    assert not (tmp_path / "out.npz").exists()
