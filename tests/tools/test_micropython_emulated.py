@@ -1,4 +1,4 @@
-"""What the tool that emulates boards says of what it cannot use; it builds firmware, which no test waits for."""
+"""What the tool that emulates boards says of what it cannot use; no test waits for the firmware it builds."""
 
 import sys
 
@@ -21,5 +21,6 @@ def test_a_source_that_does_not_build_says_what_make_said(tmp_path):
 
 
 def test_a_board_that_says_something_else_is_quoted():
-    with pytest.raises(InputError, match="the board says 'panic.*expected '>>> '"):
-        Board([sys.executable, "-c", "print('panic')"])
+    message = "the board says 'panic.*expected '>>> '"
+    with pytest.raises(InputError, match=message), Board([sys.executable, "-c", "print('panic')"]):
+        pass
