@@ -2,6 +2,7 @@
 
 from npreslstm import __version__
 from npreslstm.ports.c_blob import labels_of
+from npreslstm.terminal import printable
 
 ARCHITECTURES = (
     ("armv6m", "RP2040"),
@@ -19,13 +20,14 @@ def readme(checkpoint, quantized, weights):
         f"    for f in npr*.py; do mpy-cross -march={arch} -O3 $f; done{' ' * (12 - len(arch))}# {boards}"
         for arch, boards in ARCHITECTURES
     )
-    licence = " ".join(str(checkpoint.notes.get("licence", "the terms of the weights file")).split())
+    stated = str(checkpoint.notes.get("licence", "the terms of the weights file"))
+    licence = printable(" ".join(stated.split()))
     return f"""# ResLSTM-SA for MicroPython
 
 {config.kind}, {config.input_size} features a frame, hidden size {config.hidden_size}, {
         config.num_classes
     } classes:
-{", ".join(labels_of(checkpoint))}.
+{printable(", ".join(labels_of(checkpoint)))}.
 Written by npreslstm {__version__} from weights with SHA-256 `{checkpoint.sha256}`.
 
 It runs on unmodified firmware and gives the bits that NumPy gives: all is integers{
