@@ -213,6 +213,12 @@ class TestMicrophone:
         assert re.search(r"p\(\w+\) would change by about\s+−?\d\.", seen["gradient"])
         assert "what if" in seen["verdict"]
 
+    def test_it_can_be_held(self, report, rate):
+        """What was heard until then is a clip, with the changes; and it goes on after it."""
+        heard = report["rates"][str(rate)]
+        assert heard["held"] == {"grows": False, "total": 20, "altered": True}
+        assert heard["followedAgain"] == {"grows": True, "altered": True}
+
     def test_it_draws_and_then_shows_a_clip(self, report, rate):
         heard = report["rates"][str(rate)]
         assert heard["growing"] > 0 and heard["clips"][0]["title"] == "How a network hears your voice"

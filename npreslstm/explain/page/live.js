@@ -266,7 +266,7 @@ async function listenLive() {
   find("follow").checked = true;
   showListening();
   microphone.gone.then(() => {
-    live.stop();
+    live.stop?.();
     fail("No microphone: it was taken away.");
   });
 }
