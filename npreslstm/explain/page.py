@@ -163,9 +163,9 @@ def _arrays(heard):
         "attention": heard.attention,
     }
     for k, cut in enumerate(heard.cuts):
-        arrays[f"cut {k} changed"] = cut.changed.astype(np.int32)
-        arrays[f"cut {k} log_mel"] = cut.frames.log_mel
-        arrays[f"cut {k} chroma"] = cut.frames.chroma
+        for name, changed, rows in zip(("log_mel", "chroma"), cut.changed, cut.frames):
+            arrays[f"cut {k} {name} changed"] = changed.astype(np.int32)
+            arrays[f"cut {k} {name}"] = rows
     return arrays
 
 

@@ -172,8 +172,17 @@ async function looks(options) {
   });
   const worst = contrast.sort((a, b) => a.ratio - b.ratio)[0];
   const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+  // Where frames are narrower than the mark is at least, how far it is from its frame.
+  const markAway = await page.evaluate(() => {
+    find("timeline").style.width = "180px";
+    pickFrame(60);
+    const lane = page.timeline.get("attention").picture.getBoundingClientRect();
+    const mark = page.timeline.frameMark.getBoundingClientRect();
+    const hop = lane.width / page.timeline.total;
+    return { hop, away: Math.abs(mark.left - (lane.left + 60 * hop)) };
+  });
   await page.close();
-  return { worst, overflow, ...heard };
+  return { worst, overflow, markAway, ...heard };
 }
 
 const report = { port: server.address().port };

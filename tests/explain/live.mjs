@@ -143,5 +143,15 @@ report.noDevice = await refused(
   file,
   `navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", "NotFoundError"));`,
 );
+report.unplugged = await refused(
+  [ALLOWED],
+  file,
+  `const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+   navigator.mediaDevices.getUserMedia = async (wishes) => {
+     const stream = await ask(wishes);
+     setTimeout(() => stream.getTracks()[0].dispatchEvent(new Event("ended")), 1000);
+     return stream;
+   };`,
+);
 server.close();
 process.stdout.write(JSON.stringify(report));

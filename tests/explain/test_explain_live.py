@@ -243,6 +243,7 @@ class TestMicrophone:
         ("noWorklet", "no AudioWorklet"),
         ("noGesture", "waits for a click"),
         ("noDevice", "there is none"),
+        ("unplugged", "it was taken away"),
     ],
 )
 def test_no_microphone_is_one_line(report, why, words):

@@ -65,7 +65,6 @@ FRONTEND_DSP = {
 }
 FRONTEND_CLZ = {
     "bits of a number": ("32 - __builtin_clz(v)", "31 - __builtin_clz(v)"),
-    "bits of 0": ("v == 0 ? 0 : 32", "v == 0 ? 1 : 32"),
 }
 RATE_DSP = {
     "pairs, forwards": ("__smlad(npr_word(h + k)", "__smladx(npr_word(h + k)"),

@@ -1,7 +1,7 @@
 """Run an export for MicroPython on emulated boards: the self-test with each kind of native kernels, and the
 instructions of a frame.
 
-    python tools/release/micropython_emulated.py SOURCE [--weights mcu] [--boards m3 rv32]
+    python tools/release/micropython_emulated.py SOURCE [--weights mcu] [--boards m3 nofloat rv32]
 
 SOURCE is MicroPython's source tree, 1.25 or newer, such as `apt-get source micropython` brings. Its port
 `qemu` is built there for each board, unless that was done before. The export lies in the board's memory as an
@@ -27,7 +27,7 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import guarded
 from npreslstm.errors import InputError
 from npreslstm.ports.micropython_export import LIBRARY, export_micropython
-from tools.release.micropython_table import FIGURES
+from tools.release.micropython_table import FIGURES, program
 
 PROMPT = ">>> "
 HEAP = 192 * 1024  # bytes: about what an RP2040 has
@@ -59,6 +59,7 @@ class Machine(NamedTuple):
     rom: int  # where there is memory for the image
     clock: str  # time.py, whose unit is an instruction
     kernels: dict  # by name: the architecture for mpy-cross and the modules that are left out
+    config: str = ""  # what is different in the firmware
 
 
 M3 = Machine(
@@ -84,7 +85,12 @@ RV32 = Machine(
     MTIME,
     {"viper": ("rv32imc", ("npr_thumb",))},
 )
-MACHINES = {"m3": M3, "rv32": RV32}
+NO_FLOATS = M3._replace(
+    core="Cortex-M3, firmware without floats",
+    kernels={"thumb": ("armv7m", ()), "viper": ("armv7m", ("npr_thumb",))},
+    config="#undef MICROPY_FLOAT_IMPL\n#define MICROPY_FLOAT_IMPL (MICROPY_FLOAT_IMPL_NONE)\n",
+)
+MACHINES = {"m3": M3, "nofloat": NO_FLOATS, "rv32": RV32}
 
 
 class Board:
@@ -143,17 +149,21 @@ class Board:
         return found
 
 
-def firmware(source, machine):
-    """The path of the firmware for a board, built if it is not there."""
+def firmware(source, name):
+    """The path of the firmware for a machine, built if it is not there."""
+    machine = MACHINES[name]
     port = Path(source, "ports", "qemu")
     if not port.exists():
         raise InputError(f"{source} has no ports/qemu; expected MicroPython's source tree, 1.25 or newer")
-    command = ["make", "-s", "-C", port, f"BOARD={machine.board}", f"BUILD=npreslstm-{machine.board}"]
-    command += ["FROZEN_MANIFEST=", f"MICROPY_HEAP_SIZE={HEAP}", *machine.make]
+    config = port / f"npreslstm_{name}.h"
+    config.write_text(f"#include <mpconfigport.h>\n{machine.config}", encoding="utf-8")
+    command = ["make", "-s", "-C", port, f"BOARD={machine.board}", f"BUILD=npreslstm-{name}", *machine.make]
+    command += ["FROZEN_MANIFEST=", f"MICROPY_HEAP_SIZE={HEAP}"]
+    command += [f'CFLAGS_EXTRA=-DMP_CONFIGFILE="<{config.name}>"']
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
-        raise InputError(f"the firmware of {machine.board} was not built: {done.stdout.decode()[-500:]}")
-    return port / f"npreslstm-{machine.board}" / "firmware.elf"
+        raise InputError(f"the firmware {name} was not built: {done.stdout.decode()[-500:]}")
+    return port / f"npreslstm-{name}" / "firmware.elf"
 
 
 def image(checkpoint, machine, architecture, without, folder):
@@ -173,9 +183,8 @@ def image(checkpoint, machine, architecture, without, folder):
 
 
 def run(name, *arguments):
-    """Run a program that was installed beside this Python, or on the path."""
-    beside = Path(sys.executable).with_name(name)
-    command = [str(beside if beside.exists() else name), *map(str, arguments)]
+    """Run a program quietly."""
+    command = [program(name), *map(str, arguments)]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     except FileNotFoundError as error:
@@ -216,8 +225,9 @@ def main(argv=None):
     columns = ("core", "kernels", "network, instructions a frame", "from samples", "heap", "values compared")
     print(f"| {' | '.join(columns)} | differ |")
     print("|---|---|---|---|---|---|---|")
-    for machine in map(MACHINES.get, args.boards):
-        elf = firmware(args.source, machine)
+    for board in args.boards:
+        machine = MACHINES[board]
+        elf = firmware(args.source, board)
         for kernels, (architecture, without) in machine.kernels.items():
             with tempfile.TemporaryDirectory() as folder:
                 rom = image(checkpoint, machine, architecture, without, folder)

@@ -21,7 +21,8 @@ const live = {
   drawing: false,
 };
 
-// The microphone as a stream of blocks of samples; throws what a reader can do something about.
+// The microphone as a stream of blocks of samples; throws what a reader can do something about. `gone` is kept
+// when it is unplugged.
 async function openMicrophone(onBlock) {
   if (!isSecureContext || !navigator.mediaDevices) {
     throw new Error("this page came by plain http: open the file itself, or serve it by https or localhost");
@@ -31,6 +32,7 @@ async function openMicrophone(onBlock) {
   }
   const off = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, ...off } });
+  const gone = new Promise((done) => stream.getTracks()[0].addEventListener("ended", done));
   let context = new AudioContext();
   if (![16000, 44100, 48000].includes(context.sampleRate)) {
     context.close();
@@ -55,7 +57,7 @@ async function openMicrophone(onBlock) {
     close();
     throw error;
   }
-  return { rate: context.sampleRate, close };
+  return { rate: context.sampleRate, close, gone };
 }
 
 const toInt16 = (block) =>
@@ -173,10 +175,11 @@ function onEvent({ kind, p }) {
   live.due = kind === "result";
   if (kind === "end") {
     const wasShown = live.clip.data === page.data;
-    const data = keepClip(p);
+    const { data, button } = keepClip(p);
     live.clip = null;
     if (wasShown) {
       showClip(data, page.changes);
+      markKept(button);
     }
   }
 }
@@ -201,9 +204,8 @@ function keepClip(whole = null) {
     find("utterance-list").firstChild.remove();
   }
   find("utterances").hidden = false;
-  markKept(find("follow").checked ? button : null);
   find("announcement").textContent = button.textContent;
-  return data;
+  return { data, button };
 }
 
 // Which of the kept clips is shown.
@@ -261,7 +263,12 @@ async function listenLive() {
     throw error;
   }
   find("utterance-list").replaceChildren();
+  find("follow").checked = true;
   showListening();
+  microphone.gone.then(() => {
+    live.stop();
+    fail("No microphone: it was taken away.");
+  });
 }
 
 function showListening() {

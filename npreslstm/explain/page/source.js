@@ -9,7 +9,8 @@ let places = {}; // {tag: {file, line, function, code}} of the Python package
 function tagLink(tag) {
   const place = places[tag];
   const where = place ? `${place.file}, line ${place.line}` : "this page's engine";
-  return `<a class="tag" href="#${tagId(tag)}" data-tag="${tag}" title="${where}">${tag}</a>`;
+  const name = `(${tag}): the line of code`;
+  return `<a class="tag" href="#${tagId(tag)}" data-tag="${tag}" title="${where}" aria-label="${name}">${tag}</a>`;
 }
 
 function tagId(tag) {

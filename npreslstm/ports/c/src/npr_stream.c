@@ -11,8 +11,24 @@
 #ifndef __GNUC__
 #error "define NPR_LOAD(pointer), a load that acquires, and NPR_STORE(pointer, value), a store that releases"
 #endif
+#if defined(__clang__) && __GCC_ATOMIC_INT_LOCK_FREE < 2
+/* On cores without atomic instructions (Cortex-M0, RV32IMC) Clang calls a library for these, which nobody has
+ * there; an aligned word is loaded and stored in one piece all the same. */
+static uint32_t load_acquire(const volatile uint32_t *pointer) {
+    const uint32_t value = *pointer;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return value;
+}
+static void store_release(volatile uint32_t *pointer, uint32_t value) {
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    *pointer = value;
+}
+#define NPR_LOAD(pointer) load_acquire(pointer)
+#define NPR_STORE(pointer, value) store_release(pointer, value)
+#else
 #define NPR_LOAD(pointer) __atomic_load_n(pointer, __ATOMIC_ACQUIRE)
 #define NPR_STORE(pointer, value) __atomic_store_n(pointer, value, __ATOMIC_RELEASE)
+#endif
 #endif
 
 NPR_REQUIRE(a_frame_for_each_decision, NPR_HOP == NPR_ACTIVITY_HOP && NPR_SAMPLE_RATE == 16000);
