@@ -6,6 +6,7 @@ import ctypes
 import dataclasses
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +75,10 @@ def test_features_are_normalised_as_numpy_does(exported, type):
     expected = (raw - made.mean.astype(np.float32)) * (1 / made.std).astype(np.float32)
     if type == "int8":
         assert np.array_equal(x, QuantizedModel.from_checkpoint(made).quantize(expected))
-    else:
+    elif sys.maxsize > 2**32:
         assert np.array_equal(x, expected)
+    else:  # 32-bit x86 rounds once, after both operations
+        np.testing.assert_array_max_ulp(x, expected, 2)
 
 
 @pytest.mark.parametrize("type", ["float32", "int8"])
