@@ -20,14 +20,19 @@ import importlib
 import pkgutil
 
 import numpy
-import soundfile
 
 import npreslstm
+
+try:
+    import soundfile
+    sound = f"soundfile {soundfile.__version__}"
+except OSError:  # it has no library of its own
+    sound = "no libsndfile"
 
 names = [module.name for module in pkgutil.walk_packages(npreslstm.__path__, "npreslstm.")]
 names = [name for name in names if not name.endswith("__main__")]
 for name in names:
     importlib.import_module(name)
-print(f"NumPy {numpy.__version__}, soundfile {soundfile.__version__}: {len(names)} modules imported")
+print(f"NumPy {numpy.__version__}, {sound}: {len(names)} modules imported")
 END
 "$venv/bin/python" -m npreslstm predict npreslstm/data/demo.wav --weights mcu
