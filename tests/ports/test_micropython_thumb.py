@@ -33,13 +33,12 @@ def board():
 
 
 def functions(module, *names):
-    """The text of functions and classes of a module of the port, without docstrings and comments."""
+    """The text of functions of a module of the port, without docstrings and comments."""
     tree = ast.parse((PORT / f"{module}.py").read_text(encoding="utf-8"))
-    found = {node.name: node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    for name in names:
-        for node in ast.walk(found[name]):
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
-                del node.body[0]
+    found = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    for node in found.values():
+        if ast.get_docstring(node):
+            del node.body[0]
     return [ast.unparse(found[name]) for name in names]
 
 
