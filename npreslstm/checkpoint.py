@@ -227,9 +227,10 @@ def _read_foreign(path: str) -> Any:
     """What a file of another project holds; InputError names it."""
     from npreslstm.formats import safetensors, torch_pt
 
-    if path.lower().endswith(".safetensors"):
+    kind = container(path)
+    if kind == "safetensors":
         return safetensors.read_state_dict(path)
-    if container(path) == "npz":
+    if kind == "npz":
         remedy = "fetch it again, or save the tensors by np.savez(path, **state_dict)"
         return read_npz(path, remedy, inflate=UNPACKED)
     return torch_pt.read_torch(path)

@@ -22,14 +22,11 @@ Letters: N clips, T frames, D inputs, H hidden, C classes, K attention vectors. 
 clips, laid out as the backend has them: packed rows (M, .) in `fast`, (T, N, .) in `layers`.
 """
 
-import math
-from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from npreslstm import initialisers
 from npreslstm.annotations import Array
 from npreslstm.errors import InputError
 from npreslstm.fast import batch as fast
@@ -40,6 +37,7 @@ from npreslstm.layers.attention import AttentionCache
 from npreslstm.layers.batchnorm import BatchNormCache, running_statistics
 from npreslstm.layers.dense import dropout_mask, linear_backward, linear_forward
 from npreslstm.layers.lstm import LSTMCache, LSTMParams
+from npreslstm.parameters import Parameters
 from npreslstm.schema import ModelConfig, lstm_names, norm_names
 
 PADDINGS = ("masked", "original")
@@ -66,26 +64,8 @@ class ModelCache(NamedTuple):
     dropout: Array | None  # (N, H)
 
 
-class _Tensors(dict[str, Array]):
-    """Tensors by name, views into one vector: what is assigned to a name is written there."""
-
-    def __setitem__(self, name: str, values: ArrayLike) -> None:
-        self[name][...] = values
-
-    def update(self, tensors: Any) -> None:  # type: ignore[override]
-        for name, values in dict(tensors).items():
-            self[name] = values
-
-    def __ior__(self, tensors: Any) -> "_Tensors":  # type: ignore[override,misc]
-        self.update(tensors)
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:  # a copy is of the tensors alone
-        return dict, ({name: tensor.copy() for name, tensor in self.items()},)
-
-
-class ResLSTM:
-    """The model: a configuration and its tensors.
+class ResLSTM(Parameters):
+    """The model: its `Parameters`, and what is computed with them.
 
     Parameters
     ----------
@@ -123,79 +103,13 @@ class ResLSTM:
     ) -> None:
         if backend not in BACKENDS:
             raise InputError(f"backend is {backend!r}; expected one of {', '.join(BACKENDS)}")
-        self.config = config or ModelConfig()
-        self.dtype = np.dtype(dtype)
+        super().__init__(config, rng, dtype)
         self.backend = backend
         self._layers = BACKENDS[backend]
         self._one_clip: OneClip | None = None  # made by the first inference of a single clip
-        self._shapes = self.config.parameters
-        statistics = {name: shape for name, (shape, _) in self.config.schema.items() if ".running_" in name}
-        P = self.config.num_parameters
-        count = P + sum(map(math.prod, statistics.values()))
-        self._numbers = np.zeros(count, dtype=self.dtype)  # all that results depend on
-        self.vector = self._numbers[:P]
-        views = self.named_views(self.vector) | _named_views(self._numbers[P:], statistics)
-        self.tensors = _Tensors()
-        for name, (shape, initialiser) in self.config.schema.items():
-            counter = initialiser == "counter"  # of batches
-            self.tensors.setdefault(name, np.zeros(shape, dtype=np.int64) if counter else views[name])
-            if initialiser == "ones" or rng is not None:
-                self.tensors[name][...] = getattr(initialisers, initialiser)(shape, rng)
 
-    # copies and pickles are made of the tensors: views into `vector` would come apart
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _from_state, (self.config, self.dtype, self.state_dict(), self.backend)
-
-    def named_views(self, vector: Array) -> dict[str, Array]:
-        """{parameter name: view of its shape} into a vector of P numbers laid out as `vector`.
-
-        Examples
-        --------
-        >>> model = ResLSTM(rng=np.random.default_rng(0))
-        >>> moments = np.zeros_like(model.vector)
-        >>> model.named_views(moments)["fc.bias"].shape
-        (8,)
-        """
-        return _named_views(vector, self._shapes)
-
-    def state_dict(self) -> dict[str, Array]:
-        """Copies of all tensors under PyTorch's names.
-
-        Examples
-        --------
-        >>> state = ResLSTM().state_dict()
-        >>> list(state)[:2], state["fc.weight"].shape
-        (['lstm1.weight_ih_l0', 'lstm1.weight_hh_l0'], (8, 64))
-        """
-        return {name: tensor.copy() for name, tensor in self.tensors.items()}
-
-    def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
-        """Take over all tensors of `state`, converted to the model's dtype.
-
-        Raises
-        ------
-        InputError
-            Naming the first tensor that is missing, unexpected or misshapen; nothing is changed then.
-
-        Examples
-        --------
-        >>> first, second = ResLSTM(rng=np.random.default_rng(0)), ResLSTM()
-        >>> second.load_state_dict(first.state_dict())
-        >>> bool((second.vector == first.vector).all())
-        True
-        """
-        other = "the weights are not of this configuration"
-        if missing := self.tensors.keys() - state.keys():
-            raise InputError(f"state_dict lacks {', '.join(sorted(missing))}: {other}")
-        if extra := state.keys() - self.tensors.keys():
-            raise InputError(f"state_dict has unexpected {', '.join(sorted(extra))}: {other}")
-        for name, tensor in self.tensors.items():
-            if np.shape(state[name]) != tensor.shape:
-                raise InputError(
-                    f"{name} is {np.shape(state[name])}; the configuration expects {tensor.shape}"
-                )
-        for name, tensor in self.tensors.items():
-            tensor[...] = state[name]
+    def _arguments(self) -> tuple[Any, ...]:
+        return *super()._arguments(), self.backend
 
     def forward(
         self,
@@ -286,9 +200,11 @@ class ResLSTM:
         ((2, 5), [0.0, 0.0])
         """
         x = np.asarray(x, dtype=self.dtype)
-        if (rows := self._single_clip(x, lengths, padding)) is not None:
-            logits, alpha = self._folded().infer(rows)  # (C,), (T,)
-            return logits[None], alpha[None]
+        if self.backend == "fast" and padding in PADDINGS:
+            rows = OneClip.rows_of(self.config, x, lengths)  # (T, D), or None
+            if rows is not None:
+                logits, alpha = self._folded().infer(rows)  # (C,), (T,)
+                return logits[None], alpha[None]
         batch, frames = self._batch(x, lengths, padding)
         if self.config.kind == "reslstm-sa":
             frames = frames + self._infer_lstm("lstm1", frames, batch)  # (R1), under one name to save memory
@@ -297,21 +213,6 @@ class ResLSTM:
         context, alpha, _ = self._attend(z, batch)  # (N, H), (N, T)  (R3)
         head_input, _ = self._normalise("bn", context, False)  # (N, H)
         return self._head(head_input), alpha  # (R4)
-
-    def _single_clip(self, x: Array, lengths: ArrayLike, padding: str) -> Array | None:
-        """The frames (T, D) of a single clip that `OneClip` takes; None for others, and what `_batch`
-        refuses.
-        """
-        lengths = np.asarray(lengths)
-        if self.backend != "fast" or not OneClip.takes(self.config) or padding not in PADDINGS:
-            return None
-        if x.ndim != 3 or x.shape[::2] != (1, self.config.input_size):
-            return None
-        if lengths.shape != (1,) or lengths.dtype.kind not in "iu" or not 1 <= lengths[0] <= x.shape[1]:
-            return None
-        rows = x[0, : lengths[0]]
-        # One call; where squares overflow, `_batch` looks at each number.
-        return rows if math.isfinite(np.vdot(rows, rows)) else None
 
     def _folded(self) -> OneClip:
         """The model folded for single clips, made anew when a number of it has changed."""
@@ -466,21 +367,3 @@ class ResLSTM:
 
     def _head(self, head_input: Array) -> Array:
         return linear_forward(head_input, self.tensors["fc.weight"], self.tensors["fc.bias"])
-
-
-def _named_views(vector: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
-    """{name: view of its shape} into a vector that holds all of `shapes` end to end."""
-    views, start = {}, 0
-    for name, shape in shapes.items():
-        size = math.prod(shape)
-        views[name] = vector[start : start + size].reshape(shape)
-        start += size
-    return views
-
-
-def _from_state(
-    config: ModelConfig, dtype: DTypeLike, state: Mapping[str, ArrayLike], backend: str
-) -> "ResLSTM":
-    model = ResLSTM(config, dtype=dtype, backend=backend)
-    model.load_state_dict(state)
-    return model

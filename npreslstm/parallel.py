@@ -151,7 +151,7 @@ def _cluster(address):
     client = _client(address)
     from distributed import KilledWorker
 
-    with client, client.get_executor(pure=False) as executor:
+    with _left(client), _left(client.get_executor(pure=False)) as executor:
         try:
             client.wait_for_workers(1, timeout=CLUSTER_SECONDS)
             yield executor
@@ -170,6 +170,18 @@ def _cluster(address):
             ) from None
 
 
+@contextlib.contextmanager
+def _left(resource):
+    """Like ``with resource``, but what fails at its end is passed over: after a lost connection dask fails
+    there in ways of its own, which would hide what happened inside.
+    """
+    try:
+        yield resource.__enter__()
+    finally:
+        with contextlib.suppress(Exception):
+            resource.__exit__(None, None, None)
+
+
 def check_cluster(address):
     """Find out before the work whether there is a cluster: OSError or InputError as of `run_all`."""
     with _cluster(address):
@@ -181,7 +193,7 @@ def run_all(function, tasks, workers=1, dask=None):
 
     A worker of a cluster that is lost is replaced by another one. A process that is killed takes its pool
     with it: the rest of the tasks go to a new pool, of half as many processes where nothing was done, until
-    `ATTEMPTS` pools in a row have done nothing.
+    `ATTEMPTS` pools in a row have done nothing. So they do when the connection to a scheduler is lost.
 
     Parameters
     ----------
@@ -197,7 +209,7 @@ def run_all(function, tasks, workers=1, dask=None):
     OSError
         If processes are killed again and again.
     """
-    from concurrent.futures import as_completed
+    from concurrent.futures import CancelledError, as_completed
     from concurrent.futures.process import BrokenProcessPool
 
     left, fruitless = dict.fromkeys(tasks), 0
@@ -214,10 +226,10 @@ def run_all(function, tasks, workers=1, dask=None):
                     result = future.result()
                     del left[futures[future]]
                     yield futures[future], result
-        except BrokenProcessPool:
+        except (BrokenProcessPool, CancelledError):  # cancelled: the connection to the scheduler was lost
             fruitless = fruitless + 1 if len(left) == before else 0
             if fruitless == ATTEMPTS:
-                raise OSError(DIED) from None
+                raise OSError(_lost(dask)) from None
 
 
 def run_in_order(function, tasks, workers=1, dask=None):
@@ -264,9 +276,12 @@ def run_in_order(function, tasks, workers=1, dask=None):
         except (BrokenProcessPool, CancelledError):  # cancelled: the connection to the scheduler was lost
             fruitless = 0 if done else fruitless + 1
             if fruitless == ATTEMPTS:
-                raise OSError(
-                    DIED if dask is None else f"the work at {dask} was lost again and again"
-                ) from None
+                raise OSError(_lost(dask)) from None
+
+
+def _lost(dask):
+    """What is said where nothing is done again and again."""
+    return DIED if dask is None else f"the work at {dask} was lost again and again"
 
 
 def _take(tasks, waiting):

@@ -21,6 +21,16 @@ def program(name):
     return found
 
 
+def in_romfs(folder, *names):
+    """Put an image of ROMFS beside an export, with some of its files."""
+    rom = folder / "rom"
+    rom.mkdir()
+    for name in names:
+        shutil.copy(folder / name, rom)
+    command = [program("mpremote"), "romfs", "--no-mpy", "-o", folder / "romfs.img", "build", rom]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
 def exported(made, folder, native=True):
     """Export a checkpoint or bundled weights; without `native` the only kernels are in plain Python."""
     export_micropython(load_checkpoint(made) if isinstance(made, str) else made, folder)

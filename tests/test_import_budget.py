@@ -2,6 +2,7 @@
 `python tools/bench import`.
 """
 
+import os
 import subprocess
 import sys
 
@@ -49,6 +50,35 @@ warnings.simplefilter("ignore")
 npreslstm.Recognizer("mcu").process_file(npreslstm.assets.demo_clip_path())
 """
     assert heavy_modules("import npreslstm.assets\n" + code) <= {"soundfile"}
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="only Linux says the size of a process")
+@pytest.mark.parametrize("weights", ["robust", "mcu"])
+def test_a_clip_takes_little_address_space(weights):
+    """Of a machine with words of 32 bits 64 MB with Python, NumPy and all; elsewhere 28 MB beyond NumPy."""
+    code = f"""
+import resource, sys, numpy
+numpy.ones((64, 64)) @ numpy.ones((64, 64))  # a BLAS takes its memory at the first product
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = 64 << 20 if sys.maxsize < 1 << 32 else pages * resource.getpagesize() + (28 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+import npreslstm
+print(npreslstm.Recognizer({weights!r}).process_file(npreslstm.assets.demo_clip_path()).label)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("angry\n", 0), done.stderr
+
+
+def test_import_loads_one_module():
+    """All others are loaded when a name is first used."""
+    code = """
+import sys, numpy
+before = set(sys.modules)
+import npreslstm
+print(*set(sys.modules) - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "npreslstm\n"
 
 
 def test_the_check_sees_a_heavy_import():

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from samples import checkpoint, voice, write_wav
 
-from npreslstm.checkpoint import save_checkpoint
+from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.cli import main
 from npreslstm.report.text import table
 from npreslstm.terminal import CLEAR_LINE, ClipLine, Progress, printable, say, show
@@ -104,6 +104,25 @@ def test_scores_of_a_cross_validation(folder, capsys):
     assert not ACTS.search(out + err) and SAFE in out
     assert main(["crossval", "--report", f"r{EVIL}"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == out.splitlines()[0]
+
+
+@pytest.mark.parametrize("port", ["c", "micropython"])
+def test_exported_texts_hold_no_controls(tmp_path, port):
+    """People look at a README and at sources on a terminal too, and a comment ends where it should."""
+    notes = {"licence": f"mine {EVIL} */ /* int x; /*"}
+    weights = dataclasses.replace(
+        load_checkpoint("mcu"), classes=tuple(f"{k}{EVIL}" for k in range(8)), notes=notes
+    )
+    save_checkpoint(tmp_path / "w.npz", weights)
+    assert main(["export", port, str(tmp_path / "w.npz"), "--out", str(tmp_path / "out")]) == 0
+    texts = [
+        path for path in (tmp_path / "out").rglob("*") if path.suffix in (".md", ".c", ".h", ".py", ".txt")
+    ]
+    assert len(texts) > 5
+    for path in texts:
+        text = path.read_text(encoding="utf-8").replace("\t", "")  # of makefiles' and sources' own
+        assert not ACTS.search(text), path.name
+        assert path.suffix == ".md" or ("*/ /*" not in text and "int x; /*" not in text)
 
 
 def test_data_keeps_the_names(folder, capsys):

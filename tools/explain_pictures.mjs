@@ -1,4 +1,4 @@
-// Called by tools/make_explain_pictures.py: screenshots of a page, one job on stdin.
+// Called by tools/make_explain_pictures.py: screenshots of pages, one job on stdin.
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -11,13 +11,13 @@ const args = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable
 );
 const browser = await chromium.launch({ executablePath: job.chromium, headless: true, args });
 
-for (const { name, width, height, scheme, before, steps } of job.pictures) {
+for (const { name, page: file = "clip", width, height, scheme, before, steps } of job.pictures) {
   const page = await browser.newPage({
     viewport: { width, height },
     colorScheme: scheme,
     reducedMotion: "reduce",
   });
-  await page.goto(pathToFileURL(job.page).href);
+  await page.goto(pathToFileURL(path.join(job.folder, `${file}.html`)).href);
   await page.waitForSelector("body[data-ready]");
   await page.evaluate(before);
   for (const [k, step] of (steps ?? [""]).entries()) {

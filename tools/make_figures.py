@@ -64,8 +64,23 @@ def svg(width, height, title, parts):
 
 def cell():
     """One frame of the LSTM, (L1)-(L4), and the way back along the cell state."""
-    top, low, gates = 90, 300, {"f": 170, "i": 280, "g": 402, "o": 560}
-    parts = [
+    top, low = 90, 300  # of the cell state, and of the gates' inputs
+    parts = [*_state_of_cell(top), *_gates(low), *_inputs(low)]
+    parts += [
+        text(484, 250, "(L2)", "small"),
+        text(340, 62, "(L3)", "small"),
+        text(668, 240, "(L4)", "small"),
+        path([(720, 34), (40, 34)], "back", "back"),
+        text(
+            380, 24, "dc before = dc * f: the gradient goes back by a product with f alone", "small gradient"
+        ),
+    ]
+    return svg(760, 410, "One frame of an LSTM", parts)
+
+
+def _state_of_cell(top):
+    """c before to c, and from there to tanh(c)."""
+    return [
         path([(40, top), (156, top)]),
         path([(184, top), (326, top)]),
         path([(354, top), (720, top)]),
@@ -82,33 +97,37 @@ def cell():
         text(236, top - 10, "f * c before", "small"),
         text(388, 134, "i * g", "small"),
     ]
-    for name, x in gates.items():
+
+
+def _gates(low):
+    """The gates, and what each is multiplied by."""
+    parts = []
+    for name, x in {"f": 170, "i": 280, "g": 402, "o": 560}.items():
         function = "tanh" if name == "g" else "σ"
         parts += [
             box(x, 244, f"{name} = {function}(a_{name})", GATE, 114 if name == "g" else 92),
             path([(x, low), (x, 261)]),
         ]
-    parts += [
+    return [
+        *parts,
         path([(170, 227), (170, 104)]),
         path([(280, 227), (280, 170), (326, 170)]),
         path([(402, 227), (402, 170), (354, 170)]),
         path([(560, 227), (560, 210), (606, 210)]),
         path([(634, 210), (720, 210)]),
         text(690, 200, "h"),
+    ]
+
+
+def _inputs(low):
+    """x and h before, into the sums a."""
+    return [
         box(365, low + 17, "a = W_ih x + b_ih + W_hh h before + b_hh     (L1)", STATE, 430),
         path([(40, low + 17), (150, low + 17)]),
         text(92, low + 7, "h before"),
         path([(365, 376), (365, low + 34)]),
         text(365, 394, "x"),
-        text(484, 250, "(L2)", "small"),
-        text(340, 62, "(L3)", "small"),
-        text(668, 240, "(L4)", "small"),
-        path([(720, 34), (40, 34)], "back", "back"),
-        text(
-            380, 24, "dc before = dc * f: the gradient goes back by a product with f alone", "small gradient"
-        ),
     ]
-    return svg(760, 410, "One frame of an LSTM", parts)
 
 
 def network():

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import numbers
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from npreslstm.audio.signal import check_sample_rate
@@ -106,54 +106,57 @@ class FeatureConfig:
 
     def _check_ranges(self) -> None:
         check_sample_rate(self.sample_rate, "sample_rate")
-        nyquist = self.sample_rate / 2
-        checks = [
-            (
-                self.n_fft % 2 == 0 and self.n_fft >= 4,
-                f"n_fft is {self.n_fft}; expected an even number from 4",
-            ),
-            (
-                self.hop_length <= self.n_fft,
-                f"hop_length is {self.hop_length}; expected at most n_fft = {self.n_fft}",
-            ),
-            (
-                self.sample_rate <= MOST_FRAMES * self.hop_length,
-                (
-                    f"hop_length is {self.hop_length}; expected at least"
-                    f" {-(-self.sample_rate // MOST_FRAMES)}, a thousandth of a second"
-                ),
-            ),
-            (self.n_mfcc <= self.n_mels, f"n_mfcc is {self.n_mfcc}; expected at most n_mels = {self.n_mels}"),
-            (
-                0 <= self.fmin < self.upper_hz,
-                f"fmin is {self.fmin:g} Hz; expected from 0 to below fmax = {self.upper_hz:g} Hz",
-            ),
-            (
-                self.upper_hz <= nyquist,
-                f"fmax is {self.upper_hz:g} Hz; expected at most half the sample rate, {nyquist:g} Hz",
-            ),
-            (
-                self.top_db is None or self.top_db >= 0,
-                f"top_db is {self.top_db}; expected 0 or more, or None",
-            ),
-            (-300 <= self.floor_db <= 100, f"floor_db is {self.floor_db:g}; expected -300 to 100"),
-            (
-                self.tuning is None or -0.5 <= self.tuning < 0.5,
-                f"tuning is {self.tuning}; expected from -0.5 to below 0.5, or None",
-            ),
-            (
-                self.framing in ("centered", "causal"),
-                f"framing is {shown(self.framing)}; expected 'centered' or 'causal'",
-            ),
-            (
-                self.trim_db is None or self.trim_db > 0,
-                f"trim_db is {self.trim_db}; expected above 0, or None",
-            ),
-        ]
-        for good, message in checks:
+        for good, message in (*self._of_frames(), *self._of_bands(), *self._of_levels()):
             if not good:
                 raise InputError(message)
         self._check_cost()
+
+    def _of_frames(self) -> Iterator[tuple[bool, str]]:
+        """(whether it holds, message) of what is required of frames."""
+        yield (
+            self.n_fft % 2 == 0 and self.n_fft >= 4,
+            f"n_fft is {self.n_fft}; expected an even number from 4",
+        )
+        yield (
+            self.hop_length <= self.n_fft,
+            f"hop_length is {self.hop_length}; expected at most n_fft = {self.n_fft}",
+        )
+        least = -(-self.sample_rate // MOST_FRAMES)
+        yield (
+            self.sample_rate <= MOST_FRAMES * self.hop_length,
+            f"hop_length is {self.hop_length}; expected at least {least}, a thousandth of a second",
+        )
+        yield (
+            self.framing in ("centered", "causal"),
+            f"framing is {shown(self.framing)}; expected 'centered' or 'causal'",
+        )
+
+    def _of_bands(self) -> Iterator[tuple[bool, str]]:
+        nyquist = self.sample_rate / 2
+        yield self.n_mfcc <= self.n_mels, f"n_mfcc is {self.n_mfcc}; expected at most n_mels = {self.n_mels}"
+        yield (
+            0 <= self.fmin < self.upper_hz,
+            f"fmin is {self.fmin:g} Hz; expected from 0 to below fmax = {self.upper_hz:g} Hz",
+        )
+        yield (
+            self.upper_hz <= nyquist,
+            f"fmax is {self.upper_hz:g} Hz; expected at most half the sample rate, {nyquist:g} Hz",
+        )
+        yield (
+            self.tuning is None or -0.5 <= self.tuning < 0.5,
+            f"tuning is {self.tuning}; expected from -0.5 to below 0.5, or None",
+        )
+
+    def _of_levels(self) -> Iterator[tuple[bool, str]]:
+        yield (
+            self.top_db is None or self.top_db >= 0,
+            f"top_db is {self.top_db}; expected 0 or more, or None",
+        )
+        yield -300 <= self.floor_db <= 100, f"floor_db is {self.floor_db:g}; expected -300 to 100"
+        yield (
+            self.trim_db is None or self.trim_db > 0,
+            f"trim_db is {self.trim_db}; expected above 0, or None",
+        )
 
     def _check_cost(self) -> None:
         """Refuse what no sound is heard better by, and what takes more memory or time than a machine has."""

@@ -26,6 +26,15 @@ OTHERS = {
     b"ftyp": 4,
 }
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # formats of WAV
+# what else samples without a header may be, where they are taken for 16 bits, little-endian
+OTHER_SAMPLES = {
+    "big-endian": lambda content: np.frombuffer(content, ">i2"),
+    "of 24 bits": lambda content: np.frombuffer(content, np.int8)[2::3],
+    "floats": lambda content: np.frombuffer(content[: len(content) // 4 * 4], "<f4"),
+    "of 32 bits": lambda content: np.frombuffer(content[: len(content) // 4 * 4], "<i4"),
+}
+SMOOTH, ROUGH = 0.5, 1.0  # of `_roughness`: voices are below, noise and what is misread above
+LOUD = 2000  # mean size of 16-bit samples: what is misread is louder
 REMEDY = "convert it: ffmpeg -v error -i IN -ac 1 -ar 16000 -f wav - | npreslstm listen -"
 
 
@@ -66,6 +75,7 @@ class PipedSound:
         self._left = None  # bytes of samples; None: until the end
         self.rate, self.channels = rate, channels
         self._kind, self._width = PCM, 2
+        self._is_doubtful = False  # whether the samples may be others than they are taken for
         head = self._ahead = source.read(HEAD)
         if not head:
             raise InputError("-: nothing came through the pipe; expected WAV or samples of 16 bits")
@@ -73,6 +83,7 @@ class PipedSound:
             self._read_header()
         else:
             _refuse_others(head)
+            self._is_doubtful = True
         check_sample_rate(self.rate, self.name)
 
     def blocks(self):
@@ -85,7 +96,19 @@ class PipedSound:
             if rest := len(content) % frame:
                 say(f"warning: -: the last sample is incomplete: {rest} of {frame} bytes")
             if samples := content[: len(content) - rest]:
+                if self._is_doubtful:
+                    self._doubt(samples)
                 yield self._decoded(samples)
+
+    def _doubt(self, content):
+        """Warn once of samples that are noise as they are read, and a voice if read otherwise."""
+        samples = np.frombuffer(content, "<i2")
+        if np.abs(samples.astype(np.int32)).mean() > LOUD and _roughness(samples) > ROUGH:
+            for kind, read in OTHER_SAMPLES.items():
+                if _roughness(read(content)) < SMOOTH:
+                    self._is_doubtful = False
+                    say(f"warning: -: the samples look {kind}; heard as 16 bits, little-endian: {REMEDY}")
+                    return
 
     def _read(self, size):
         """The next `size` bytes; fewer at the end."""
@@ -143,6 +166,19 @@ class PipedSound:
             samples = np.frombuffer(content, f"<i{self._width}")
         samples = samples.astype(samples.dtype.newbyteorder("="))
         return samples if self.channels == 1 else samples.reshape(-1, self.channels)
+
+
+def _roughness(samples):
+    """Mean size of a step over mean size: 0 where nothing moves, about 1.4 of white noise; infinite for
+    numbers that are no samples.
+    """
+    with np.errstate(all="ignore"):  # of floats that are none
+        x = samples.astype(np.float64)
+        x -= x.mean()
+        size = np.abs(x).mean()
+        if not 0 < size < 2.0**32:
+            return np.inf
+        return np.abs(np.diff(x)).mean() / size
 
 
 def _refuse_others(head):

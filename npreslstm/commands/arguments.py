@@ -152,7 +152,7 @@ def _pairs_of(path):
 def add_training_arguments(parser):
     """What `crossval` and `search` have in common."""
     _add_protocol(parser)
-    _add_network(parser)
+    add_network_arguments(parser)
     _add_work(parser)
 
 
@@ -163,11 +163,17 @@ def _add_protocol(parser):
         " several"
     )
     parser.add_argument("--folds", default="paper", metavar="F", help=folds)
+    add_recipe_arguments(parser, default="default")
+    add_background_argument(parser)
+
+
+def add_recipe_arguments(parser, default=None):
+    """How the network is trained."""
     recipe = (
         "default, student or robust (where there are teachers), original (the paper's settings) or a JSON"
         " file of fields"
     )
-    parser.add_argument("--recipe", default="default", metavar="R", help=recipe)
+    parser.add_argument("--recipe", default=default, metavar="R", help=recipe)
     parser.add_argument(
         "--set",
         action="append",
@@ -175,10 +181,10 @@ def _add_protocol(parser):
         metavar="FIELD=VALUE",
         help="change a field of the recipe, e.g. lr=1e-3; repeatable",
     )
-    add_background_argument(parser)
 
 
-def _add_network(parser):
+def add_network_arguments(parser):
+    """What the network hears, and of what size it is."""
     add_features_argument(
         parser, default="paper", metavar="F", help="paper (default), mcu, or a JSON file of fields"
     )

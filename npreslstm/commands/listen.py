@@ -58,7 +58,8 @@ def _run(args):
 
         show("\n".join(list_devices()))
         return 0
-    check_recording(args.record, [args.weights] if args.weights else [])
+    read = [*(["/dev/stdin"] if args.source else []), *([args.weights] if args.weights else [])]
+    check_recording(args.record, read)
     StreamingRecognizer(args.weights)  # whether the weights will do, before anything is heard
     source = _open(args)
     recognizer = StreamingRecognizer(args.weights, source.rate)

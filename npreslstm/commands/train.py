@@ -8,7 +8,8 @@ from npreslstm.commands.arguments import (
     DATA,
     add_background_argument,
     add_corpus_arguments,
-    add_features_argument,
+    add_network_arguments,
+    add_recipe_arguments,
     background_files,
     corpus_paths,
     load_training_data,
@@ -48,7 +49,7 @@ npreslstm calibrate.
 
 def add_arguments(parser):
     _add_data(parser)
-    _add_network(parser)
+    add_network_arguments(parser)
     _add_recipe(parser)
     _add_work(parser)
 
@@ -78,37 +79,8 @@ def _add_data(parser):
     )
 
 
-def _add_network(parser):
-    add_features_argument(
-        parser,
-        default="paper",
-        metavar="F",
-        help="paper (default), mcu, or a JSON file of FeatureConfig fields",
-    )
-    parser.add_argument(
-        "--model", default="reslstm-sa", choices=("reslstm-sa", "lstm-sa"), help="default: reslstm-sa"
-    )
-    parser.add_argument(
-        "--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default: 64)"
-    )
-    parser.add_argument(
-        "--layers", type=int, default=1, metavar="L", help="layers stacked in each LSTM (default: 1)"
-    )
-
-
 def _add_recipe(parser):
-    recipe = (
-        "default, student or robust (where there are teachers), original (the paper's settings) or a JSON"
-        " file of fields"
-    )
-    parser.add_argument("--recipe", metavar="R", help=recipe)
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="change a field of the recipe, e.g. lr=1e-3; repeatable",
-    )
+    add_recipe_arguments(parser)
     parser.add_argument(
         "--teacher",
         action="append",

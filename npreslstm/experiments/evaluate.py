@@ -232,7 +232,7 @@ def _remedy(unknown, classes):
         if bare_name(name) == bare_name(label)
     ]
     if spelt:
-        return f"the spelling differs in case or blanks only: {' '.join(spelt)}"
+        return f"only the spelling differs: {' '.join(spelt)}"
     return (
         f"say what they mean, e.g. --label '{unknown[0]}={classes[0]}', or '{unknown[0]}={LEFT_OUT}' to leave"
         " the clips out"

@@ -90,20 +90,12 @@ def search(
     InputError
         If Optuna is not installed, or the folder or the study is of another search.
     """
-    if not plan.inner:
-        raise InputError("a search is judged by validation speakers: expected a plan with inner=True")
-    for what, value in (("trials", trials), ("workers", workers)):
-        if value < 1:
-            raise InputError(f"{what} is {value}; expected at least 1")
+    _check_arguments(plan, trials, workers)
     folder = os.path.abspath(folder)
     digest = corpus_digest(plan.dataset)
     with lock_folder(folder):
         _settle_folder(folder, plan.config(digest), ranges)
-        name = _shared_name(folder, digest) if storage else "npreslstm"
-        if not storage:
-            storage = os.path.join(folder, "study.log")
-            _cut_off_half_a_line(storage)
-        study = _open_study(storage, name, plan.recipe)
+        study, storage = _study_of(folder, digest, storage, plan.recipe)
         _check_trials(study, ranges, storage)
         if dask:
             check_cluster(dask)
@@ -120,6 +112,23 @@ def search(
                 if on_trial:
                     on_trial(next(trial for trial in done if trial.number == task.number), done)
     return finished_trials(study), _importances(study)
+
+
+def _check_arguments(plan, trials, workers):
+    if not plan.inner:
+        raise InputError("a search is judged by validation speakers: expected a plan with inner=True")
+    for what, value in (("trials", trials), ("workers", workers)):
+        if value < 1:
+            raise InputError(f"{what} is {value}; expected at least 1")
+
+
+def _study_of(folder, digest, storage, recipe):
+    """(study, where it is stored): in the database that is given, or in a file of the folder."""
+    if storage:
+        return _open_study(storage, _shared_name(folder, digest), recipe), storage
+    storage = os.path.join(folder, "study.log")
+    _cut_off_half_a_line(storage)
+    return _open_study(storage, "npreslstm", recipe), storage
 
 
 def _settle_folder(folder, config, ranges):

@@ -40,8 +40,8 @@ class Cut:
     samples: tuple[int, int]  # from where to where, of those that are heard
     first: int
     last: int
-    changed: np.ndarray  # (k,) int, frames of the cut clip
-    frames: Frames  # those k
+    changed: tuple[np.ndarray, np.ndarray]  # frames of the cut clip whose bands, and whose chroma, differ
+    frames: Frames  # of those alone
 
 
 def frames_of(y: np.ndarray, config: FeatureConfig) -> Frames:
@@ -102,10 +102,13 @@ def _cut(name, y, span, frames, config):
     new = frames_of(y[slice(*span)], config)
     first = span[0] // config.hop_length
     T = len(new.log_mel)
-    same = np.ones(T, bool)
-    for old, now in zip(frames, new):
-        part = old[first : first + T]
-        same[len(part) :] = False
-        same[: len(part)] &= (abs(part - now[: len(part)]) < ROUNDING).all(axis=1)
-    changed = np.flatnonzero(~same)
-    return Cut(name, span, first, first + T, changed, Frames(new.log_mel[changed], new.chroma[changed]))
+    changed = tuple(_differing(old[first : first + T], now) for old, now in zip(frames, new))
+    kept = Frames(*(now[which] for now, which in zip(new, changed)))
+    return Cut(name, span, first, first + T, changed, kept)
+
+
+def _differing(old, new):
+    """Rows of `new` that `old`, which may be shorter, has not: (k,) int."""
+    same = np.zeros(len(new), bool)
+    same[: len(old)] = (abs(old - new[: len(old)]) < ROUNDING).all(axis=1)
+    return np.flatnonzero(~same)

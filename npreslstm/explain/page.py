@@ -40,7 +40,7 @@ SCRIPTS = (
     "tour.js",
     "main.js",
 )  # in the order in which they are read
-LIVE_SCRIPTS = ("ears.js", "live.js")
+LIVE_SCRIPTS = ("ears.js", "growing.js", "live.js")
 MU = 255.0
 
 # What a page that listens has and others have not, by its place in index.html.
@@ -49,11 +49,16 @@ LIVE = {
     "LISTEN-BUTTON": """\
   <button id="listen" class="main">&#9679; Listen</button>
   <span id="hearing" hidden><meter id="level" min="0" max="60" aria-label="level of the microphone"></meter>
-    <span id="heard" class="dim"></span></span>
+    <span id="heard" class="dim"></span>
+    <label class="check"><input id="follow" type="checkbox" checked> show what is spoken</label></span>
 """,
     "LISTEN-WORDS": """\
   <p>Press Listen and speak: each utterance is drawn while it lasts, and then shown here as a clip.
     Nothing leaves this machine: the page computes everything itself, and may load or send nothing.</p>
+  <section id="utterances" aria-labelledby="utterances-heading" hidden>
+    <h2 id="utterances-heading">What was heard, in seconds since Listen was pressed</h2>
+    <ol id="utterance-list"></ol>
+  </section>
 """,
 }
 
@@ -158,9 +163,9 @@ def _arrays(heard):
         "attention": heard.attention,
     }
     for k, cut in enumerate(heard.cuts):
-        arrays[f"cut {k} changed"] = cut.changed.astype(np.int32)
-        arrays[f"cut {k} log_mel"] = cut.frames.log_mel
-        arrays[f"cut {k} chroma"] = cut.frames.chroma
+        for name, changed, rows in zip(("log_mel", "chroma"), cut.changed, cut.frames):
+            arrays[f"cut {k} {name} changed"] = changed.astype(np.int32)
+            arrays[f"cut {k} {name}"] = rows
     return arrays
 
 

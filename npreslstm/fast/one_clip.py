@@ -7,7 +7,10 @@ layer by layer.
 Letters: T frames, D inputs, H hidden, C classes.
 """
 
+import math
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from npreslstm.fast.attention import attention_infer
 from npreslstm.fast.lstm_pair import Workspaces, join_pair, pair_infer
@@ -45,6 +48,20 @@ class OneClip:
     def takes(config: ModelConfig) -> bool:
         """Whether a model of this configuration can be run this way."""
         return config.kind == "reslstm-sa" and config.num_layers == 1
+
+    @staticmethod
+    def rows_of(config: ModelConfig, x: np.ndarray, lengths: ArrayLike) -> np.ndarray | None:
+        """The frames (T, D) of a batch of one clip that can be run this way; None for other batches, and for
+        what `Batch` refuses.
+        """
+        lengths = np.asarray(lengths)
+        if not OneClip.takes(config) or x.ndim != 3 or x.shape[::2] != (1, config.input_size):
+            return None
+        if lengths.shape != (1,) or lengths.dtype.kind not in "iu" or not 1 <= lengths[0] <= x.shape[1]:
+            return None
+        rows = x[0, : lengths[0]]
+        # One call; where squares overflow, `ResLSTM` looks at each number.
+        return rows if math.isfinite(np.vdot(rows, rows)) else None
 
     def is_made_from(self, numbers: np.ndarray) -> bool:
         """Whether the model's numbers are still those that were folded."""

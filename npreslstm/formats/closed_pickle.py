@@ -320,9 +320,13 @@ _REFUSED = {  # names for the message; any other opcode is shown as its number
 }  # fmt: skip
 
 
+def _check_name(name, vocabulary):
+    if name not in vocabulary.constructors and name not in vocabulary.constants:
+        raise InputError(f"the pickle names {name!a}: {vocabulary.explain(name)}")
+
+
 def _decode(program, vocabulary):
     """(action, operand) of the whole program, up to and with STOP, which must be its last byte."""
-    known = {*vocabulary.constructors, *vocabulary.constants}
     actions, operands = [], []
     at, action = 2, None  # after PROTO
     try:
@@ -331,8 +335,8 @@ def _decode(program, vocabulary):
             at += 1
             if decode:
                 operand, at = decode(program, at)
-            if action is _global and operand not in known:
-                raise InputError(f"the pickle names {operand!a}: {vocabulary.explain(operand)}")
+            if action is _global:
+                _check_name(operand, vocabulary)
             actions.append(action)
             operands.append(operand)
             if len(actions) > MAX_OPCODES:

@@ -20,19 +20,40 @@ from npreslstm.formats.plain_data import parse_json
 FORMAT, VERSION = "npreslstm", 1
 
 
+# files that people take for weights, by how they begin, and what to do
+_STRANGERS = {
+    b"version https://git-lfs": "a pointer of Git LFS, not the file itself: git lfs pull",
+    b"<": "a web page or XML: download the file itself",
+    b"\x89HDF\r\n": "HDF5: read it where it was written, and save its tensors by np.savez(path, **tensors)",
+    b"\x1f\x8b": "packed by gzip: unpack it",
+    b"GGUF": "GGUF: convert the .pt or .safetensors that it was made from",
+}
+_KINDS = {".npz": "native", ".safetensors": "safetensors"}  # of what is damaged, by its ending
+
+
 def container(path: StrPath) -> str:
-    """'native', 'npz' for another NumPy archive, or 'other', by the content."""
+    """'native', 'npz' for another NumPy archive, 'safetensors' or 'torch', by the content; by the ending
+    where that says nothing.
+
+    Raises
+    ------
+    InputError
+        If it begins as no weights do, but other files that are taken for them.
+    """
     with open(path, "rb") as file:
         start = file.read(300)
+    for mark, what in _STRANGERS.items():
+        if start.startswith(mark):
+            raise InputError(f"{os.fspath(path)} holds no weights, it is {what}")
+    if start[8:9] == b"{":  # after the length of the header
+        return "safetensors"
     length = int.from_bytes(start[26:28], "little")
     # the name of the first member
     first = start[30 : 30 + length] if start.startswith(b"PK\x03\x04") else b""
+    if first.endswith(b"/data.pkl"):
+        return "torch"
     if not first.endswith(b".npy"):
-        return (
-            "native"
-            if os.fspath(path).lower().endswith(".npz") and not first.endswith(b"/data.pkl")
-            else "other"
-        )
+        return _KINDS.get(os.path.splitext(path)[1].lower(), "torch")
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()

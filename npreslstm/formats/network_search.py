@@ -2,7 +2,7 @@
 
 A checkpoint is taken apart into tensors under dotted names, through dictionaries and lists. A network is
 where two of ``lstm1.weight_ih_l0`` (or ``lstm.``), ``attention_vector`` and ``fc.weight`` have one prefix,
-whatever it is: ``state_dict.net._orig_mod.``.
+whatever it is: ``state_dict.net._orig_mod.``, ``model/``.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
 from npreslstm.formats.state_dicts import MODEL_KEYS, summary
 
 # what torch.compile, DataParallel, FSDP and activation checkpointing put between the names of modules
@@ -19,13 +19,16 @@ WRAPPERS = ("_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_
 _WRAPPED = rf"(?:(?:{'|'.join(WRAPPERS)})\.)*"
 _PARAMETRIZED = r"(?:parametrizations\.)?"
 _MARK = re.compile(
-    r"(?P<prefix>(?:[^.]+\.)*?)"
+    r"(?P<prefix>.*?)"
     rf"(?:(?P<lstm>lstm1?\.{_WRAPPED}{_PARAMETRIZED}weight_ih_l0)"
     rf"|(?P<attention>{_PARAMETRIZED}attention_vector)"
     rf"|(?P<head>fc\.{_WRAPPED}{_PARAMETRIZED}weight))"
-    r"(?:_orig|_v|\.original1?)?"
+    r"(?:_orig|_v|\.original1?)?",
+    re.DOTALL,
 )
-_OPTIMIZER = re.compile(r"(^|[._])optim")
+OPTIMIZER = r"optim(?!al|um|us|i[sz]ed)"  # an "optimal_model" is a network
+_OPTIMIZER = re.compile(rf"(^|[._]){OPTIMIZER}", re.IGNORECASE)
+_MOST_SHOWN = 8  # keys in a message
 
 
 class Found(NamedTuple):
@@ -79,9 +82,11 @@ def find_network(value, key=None):
     places = _networks(tensors)
     prefix, notes = _choice(list(places), key)
     state, beside = _cut(tensors, prefix, places)
-    place = min(places.get(prefix, [prefix]), key=len)
+    place = min([prefix, *places.get(prefix, ())], key=len)
+    if key is None and len(places) == 1 and not _is_usual(place):  # an average alone, beside parts of another
+        notes = [f"the network at {_keys([place])} is taken, the only one"]
     if len(prefix) > len(place):
-        notes = [f"the prefix {prefix[len(place) :]!r} is removed from the names", *notes]
+        notes = [f"the prefix {shown(prefix[len(place) :])} is removed from the names", *notes]
     return Found(state, beside, notes)
 
 
@@ -123,21 +128,21 @@ def _choice(networks, key):
         return _named_by(networks, key), []
     if not networks:
         return "", []
-    usual = networks if len(networks) == 1 else [prefix for prefix in networks if _is_usual(prefix)]
+    if len(networks) == 1:
+        return networks[0], []
+    usual = [prefix for prefix in networks if _is_usual(prefix)]
     if len(usual) != 1:
         remedy = "choose one by --key of convert, info or export (`key=` in Python)"
         raise InputError(f"it holds {len(networks)} networks, at {_keys(networks)}; {remedy}")
     others = [prefix for prefix in networks if prefix != usual[0]]
-    if not others:
-        return usual[0], []
     return usual[0], [f"the network at {_keys(usual)} is taken, --key chooses another: {_keys(others)}"]
 
 
 def _named_by(networks, key):
     """The prefix that is `key`, or the only one below it."""
-    wanted = key.strip(".") + "." if key.strip(".") else ""
-    exact = [prefix for prefix in networks if prefix == wanted]
-    found = exact or [prefix for prefix in networks if prefix.startswith(wanted)]
+    wanted = key.strip(".")
+    exact = [prefix for prefix in networks if prefix.rstrip(".") == wanted]
+    found = exact or [prefix for prefix in networks if prefix.startswith(wanted + "." if wanted else "")]
     if len(found) != 1:
         count = f"{len(found)} networks" if found else "no ResLSTM-SA or LSTM-SA"
         raise InputError(f"{count} at the key {key!a:.80}; there are {_keys(found or networks) or 'none'}")
@@ -146,12 +151,14 @@ def _named_by(networks, key):
 
 def _is_usual(prefix):
     """Whether training scripts call the network itself so, and not an average or a copy of it."""
-    parts = [part for part in prefix.split(".") if part and part not in WRAPPERS]
+    parts = [part.strip("_") for part in re.split("[./:]", prefix) if part and part not in WRAPPERS]
     return not parts or parts[-1] in MODEL_KEYS
 
 
 def _keys(prefixes):
-    return ", ".join(repr(prefix.rstrip(".")) if prefix else "'' (the top)" for prefix in prefixes)
+    listed = [shown(prefix.rstrip(".")) if prefix else "'' (the top)" for prefix in prefixes[:_MOST_SHOWN]]
+    more = f" and {len(prefixes) - _MOST_SHOWN} more" if len(prefixes) > _MOST_SHOWN else ""
+    return ", ".join(listed) + more
 
 
 def _cut(tensors, prefix, places):

@@ -10,7 +10,7 @@ import numpy as np
 
 from npreslstm.errors import InputError
 from npreslstm.formats.cells import check_cells, check_directions
-from npreslstm.formats.network_search import find_network
+from npreslstm.formats.network_search import OPTIMIZER, find_network
 from npreslstm.formats.reparametrised import whole_tensors
 from npreslstm.schema import SCHEMA, ModelConfig
 
@@ -20,7 +20,8 @@ _SHOWN = 5  # names in a message
 # parts of names that belong to the training: losses with their class weights, metrics, averages, optimizers
 _COMPANION = re.compile(
     r"crit\w*|\w*loss\w*|objective\w*|(b?ce|nll|xent|focal|cross_?entropy)(_\w+)?|(class|cls|pos)_?weights?"
-    r"|\w*metrics?|n_averaged|(\w+_)?ema(_\w+)?|\w*optim\w*|\w*sched\w*",
+    r"|\w*metrics?|n_averaged|(\w+_)?ema(_\w+)?|\w*sched\w*"
+    rf"|\w*{OPTIMIZER}\w*",
     re.IGNORECASE,
 )
 

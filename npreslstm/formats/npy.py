@@ -103,7 +103,9 @@ def read_npz(path, remedy, inflate=0, kind=".npz file"):
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        data = file.read(LARGEST + 1)
+        data = file.read(min(size, LARGEST) + 1)  # more would be taken of the address space, if not of memory
+        if len(data) > size:  # a pipe, whose size is 0
+            data += file.read(LARGEST + 1 - len(data))
     if len(data) > LARGEST:
         raise InputError(f"{os.fspath(path)} has {size} bytes; expected at most {LARGEST}")
     try:

@@ -87,6 +87,24 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float", 
         If the type is another, `config` contradicts the checkpoint, the model cannot be quantised, the C
         frontend cannot compute its features, or there are no statistics to z-score them with.
     """
+    _check_options(type, frontend, weights, prefix)
+    checkpoint = with_features(checkpoint, config)
+    integer = frontend == "integer"
+    if integer:
+        c_integer.check(checkpoint, type)
+    _check_statistics(checkpoint)
+    files = generated_files(checkpoint, type, integer, weights)
+    files |= _copied_files(checkpoint.features, type, integer, weights)
+    package = "npreslstm" if prefix == "npr" else f"npreslstm_{prefix}"
+    licence = c_readme.package_licence(checkpoint)
+    files = {
+        _prefixed(name, prefix): _filled(content, prefix, package, licence) for name, content in files.items()
+    }
+    files[c_pack.file_name(package)] = c_pack.description(package, files)
+    return write_files(folder, files)
+
+
+def _check_options(type, frontend, weights, prefix):
     if type not in ARITHMETIC:
         raise InputError(f"type is {type!r}; expected {' or '.join(ARITHMETIC)}")
     if frontend not in FRONTENDS:
@@ -97,29 +115,23 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float", 
         raise InputError(
             f"prefix is {prefix!r}; expected small letters, digits and single underscores, as in voice_1"
         )
-    checkpoint = with_features(checkpoint, config)
-    integer = frontend == "integer"
-    if integer:
-        c_integer.check(checkpoint, type)
+
+
+def _check_statistics(checkpoint):
     if checkpoint.features is not None and (checkpoint.mean is None or checkpoint.std is None):
         raise InputError(
             "the weights have no statistics; expected mean and std to z-score the features with: npreslstm"
             " convert --mean-std adds them"
         )
-    files = generated_files(checkpoint, type, integer, weights)
-    sources = _frontend_sources(checkpoint.features, integer)
-    library = {*COMMON, *ARITHMETIC[type], *sources} | set(() if integer else FLOATS)
-    library |= set(BLOB if weights == "blob" else ())
+
+
+def _copied_files(features, type, integer, weights):
+    """{file name: text} of the sources that are written by hand and belong to an export."""
+    library = {*COMMON, *ARITHMETIC[type], *_frontend_sources(features, integer)}
+    library |= set(() if integer else FLOATS) | set(BLOB if weights == "blob" else ())
     examples = _examples(weights) if "npr_stream.h" in library else ()
-    for name in (*PACKAGING, *(f"src/{name}" for name in library), *_names("extras"), *examples):
-        files[name] = (SOURCES / name).read_text(encoding="utf-8")
-    package = "npreslstm" if prefix == "npr" else f"npreslstm_{prefix}"
-    licence = c_readme.package_licence(checkpoint)
-    files = {
-        _prefixed(name, prefix): _filled(content, prefix, package, licence) for name, content in files.items()
-    }
-    files[c_pack.file_name(package)] = c_pack.description(package, files)
-    return write_files(folder, files)
+    names = (*PACKAGING, *(f"src/{name}" for name in library), *_names("extras"), *examples)
+    return {name: (SOURCES / name).read_text(encoding="utf-8") for name in names}
 
 
 def _names(part):
@@ -216,10 +228,9 @@ def generated_files(checkpoint, type, integer=False, where="c"):
     weights = (_int8_weights if quantized else _float_weights)(checkpoint, quantized or folded, statistics)
     arrays = {"npr_weights.c": weights.text} if where == "c" else weights.curves
     library = {"npr_sizes.h": _sizes(checkpoint, folded, type, integer, where)} | arrays
+    proof = c_vectors.files(checkpoint, quantized, integer)
     bodies = {f"src/{name}": text for name, text in library.items()}
-    bodies |= {
-        f"extras/{name}": text for name, text in c_vectors.files(checkpoint, quantized, integer).items()
-    }
+    bodies |= {f"extras/{name}": text for name, text in proof.items()}
     ledger = {
         "weights and tables of the network, const": weights.bytes,
         "`npr_state`": _state_bytes(folded, type),
@@ -233,16 +244,11 @@ def generated_files(checkpoint, type, integer=False, where="c"):
         "README.md": c_readme.readme(checkpoint, type, weights.crc, ledger, where, integer),
         "LICENSE": c_readme.licence(),
     }
-    blob = (
-        {"npr_weights.bin": c_blob.blob(checkpoint, type, FORMAT, weights, integer)}
-        if where == "blob"
-        else {}
-    )
-    headed = {
-        name: c_readme.notice(checkpoint, type, name.endswith(NUMBERS)) + body
-        for name, body in bodies.items()
-    }
-    return headed | prose | blob
+    blob = {}
+    if where == "blob":
+        blob["npr_weights.bin"] = c_blob.blob(checkpoint, type, FORMAT, weights, integer)
+    notices = {name: c_readme.notice(checkpoint, type, name.endswith(NUMBERS)) for name in bodies}
+    return {name: notices[name] + body for name, body in bodies.items()} | prose | blob
 
 
 def _statistics(checkpoint, quantized):

@@ -6,6 +6,7 @@ from pathlib import Path
 from npreslstm import __version__
 from npreslstm.ports.c_tables import has_activity, has_stream
 from npreslstm.ports.c_vectors import SOUND_TOLERANCES
+from npreslstm.terminal import printable
 
 FOLDED = (
     "the two biases of each LSTM layer (added), the residual batch norm (into the LSTM after it), the last"
@@ -117,7 +118,7 @@ Each file says which it is by its SPDX-License-Identifier; the whole is {package
 def _terms(checkpoint):
     """The licence of the weights, on one line that ends no comment."""
     stated = checkpoint.notes.get("licence", "the terms of the weights file that they come from")
-    return " ".join(str(stated).split()).replace("*/", "* /")
+    return printable(" ".join(str(stated).split())).replace("*/", "* /").replace("/*", "/ *")
 
 
 def _heard(features, integer):
@@ -127,7 +128,7 @@ def _heard(features, integer):
 
 
 def _classes(checkpoint):
-    return ", ".join(checkpoint.classes or ["not named"])
+    return printable(", ".join(checkpoint.classes or ["not named"]))
 
 
 def _frontend(features):

@@ -257,50 +257,62 @@ def files(checkpoint, quantized=None, integer=False):
 
 
 def _declarations(heard, gated, streamed, tolerances):
-    numbers = {"NPR_VECTOR_FRAMES": FRAMES} | {
-        f"NPR_{name}TOLERANCE": value for name, value in tolerances.items()
-    }
-    rows = [
-        ("npr_feature", "features", "INPUTS"),
-        ("npr_value", "x", "INPUTS"),
-        ("npr_value", "h", "UNITS"),
-        ("npr_value", "c", "UNITS"),
-    ]
-    rows += [
-        ("npr_sum", "total", None),
-        ("npr_value", "context", "HIDDEN"),
-        ("npr_logit", "logits", "CLASSES"),
-    ]
-    arrays = [
-        f"{kind} npr_vector_{name}[NPR_VECTOR_FRAMES][{f'NPR_{size}' if size else 1}]"
-        for kind, name, size in rows
-    ]
-    if heard:
-        numbers |= {"NPR_SOUND_SAMPLES": len(heard["pcm"]), "NPR_SOUND_FRAMES": len(heard["sound"])}
-        arrays += [
-            "int16_t npr_vector_pcm[NPR_SOUND_SAMPLES]",
-            "npr_feature npr_vector_sound[NPR_SOUND_FRAMES][NPR_INPUTS]",
-        ]
-        arrays += ["npr_probability npr_vector_probabilities[NPR_CLASSES]"]
-    if gated:
-        numbers |= {"NPR_ACTIVITY_SEED": SEED, "NPR_ACTIVITY_HOPS": len(LOUDNESS)}
-        kinds = {"loudness": "int32_t", "scores": "int32_t", "speech": "int8_t"}
-        arrays += [f"{kinds[name]} npr_vector_{name}[NPR_ACTIVITY_HOPS]" for name in gated]
-    if streamed:
-        numbers |= {
-            "NPR_RATE_SAMPLES": RATE_SAMPLES,
-            "NPR_EVENTS": len(streamed["events"]),
-            "NPR_SPOKEN_HOPS": len(SPOKEN),
-        }
-        arrays += ["int32_t npr_vector_spoken[NPR_SPOKEN_HOPS]"]
-        arrays += [
-            "int32_t npr_vector_events[NPR_EVENTS][3]",
-            "npr_probability npr_vector_chances[NPR_EVENTS][NPR_CLASSES]",
-        ]
-        arrays += ["int16_t npr_vector_noise[NPR_RATE_SAMPLES]"]
-        arrays += [
-            f"int16_t npr_vector_{name}[{len(streamed[name])}]" for name in ("from_44100", "from_48000")
-        ]
+    """Text of npr_vectors.h."""
+    parts = [_of_network(tolerances)]
+    parts += [_of_sound(heard)] if heard else []
+    parts += [_of_gate(gated)] if gated else []
+    parts += [_of_stream(streamed)] if streamed else []
     lines = ["#ifndef NPR_VECTORS_H", "#define NPR_VECTORS_H", "", '#include "npr.h"', ""]
-    lines += [f"#define {name} {c_text.literal(value)}" for name, value in numbers.items()]
+    for numbers, _ in parts:
+        lines += [f"#define {name} {c_text.literal(value)}" for name, value in numbers.items()]
+    arrays = [array for _, arrays in parts for array in arrays]
     return "\n".join([*lines, "", *(f"extern const {array};" for array in arrays), "", "#endif", ""])
+
+
+def _of_network(tolerances):
+    """({macro: number}, declarations of arrays) of the frames that go through the network."""
+    numbers = {"NPR_VECTOR_FRAMES": FRAMES}
+    numbers |= {f"NPR_{name}TOLERANCE": value for name, value in tolerances.items()}
+    rows = [
+        ("npr_feature", "features", "NPR_INPUTS"),
+        ("npr_value", "x", "NPR_INPUTS"),
+        ("npr_value", "h", "NPR_UNITS"),
+        ("npr_value", "c", "NPR_UNITS"),
+        ("npr_sum", "total", "1"),
+        ("npr_value", "context", "NPR_HIDDEN"),
+        ("npr_logit", "logits", "NPR_CLASSES"),
+    ]
+    return numbers, [f"{kind} npr_vector_{name}[NPR_VECTOR_FRAMES][{size}]" for kind, name, size in rows]
+
+
+def _of_sound(heard):
+    """The same of the sound."""
+    numbers = {"NPR_SOUND_SAMPLES": len(heard["pcm"]), "NPR_SOUND_FRAMES": len(heard["sound"])}
+    return numbers, [
+        "int16_t npr_vector_pcm[NPR_SOUND_SAMPLES]",
+        "npr_feature npr_vector_sound[NPR_SOUND_FRAMES][NPR_INPUTS]",
+        "npr_probability npr_vector_probabilities[NPR_CLASSES]",
+    ]
+
+
+def _of_gate(gated):
+    """The same of the voice-activity gate."""
+    numbers = {"NPR_ACTIVITY_SEED": SEED, "NPR_ACTIVITY_HOPS": len(LOUDNESS)}
+    kinds = {"loudness": "int32_t", "scores": "int32_t", "speech": "int8_t"}
+    return numbers, [f"{kinds[name]} npr_vector_{name}[NPR_ACTIVITY_HOPS]" for name in gated]
+
+
+def _of_stream(streamed):
+    """The same of the stream."""
+    numbers = {
+        "NPR_RATE_SAMPLES": RATE_SAMPLES,
+        "NPR_EVENTS": len(streamed["events"]),
+        "NPR_SPOKEN_HOPS": len(SPOKEN),
+    }
+    return numbers, [
+        "int32_t npr_vector_spoken[NPR_SPOKEN_HOPS]",
+        "int32_t npr_vector_events[NPR_EVENTS][3]",
+        "npr_probability npr_vector_chances[NPR_EVENTS][NPR_CLASSES]",
+        "int16_t npr_vector_noise[NPR_RATE_SAMPLES]",
+        *(f"int16_t npr_vector_{name}[{len(streamed[name])}]" for name in ("from_44100", "from_48000")),
+    ]

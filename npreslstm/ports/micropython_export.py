@@ -17,7 +17,7 @@ from npreslstm.ports.c_export import with_features, write_files
 from npreslstm.ports.micropython_weights import weights_file
 
 SOURCES = package_folder() / "ports" / "micropython"
-LIBRARY = ("npr.py", "npr_frontend.py", "npr_viper.py", "npr_plain.py")
+LIBRARY = ("npr.py", "npr_frontend.py", "npr_thumb.py", "npr_viper.py", "npr_plain.py")
 ALONGSIDE = ("selftest.py", "examples/i2s.py", "examples/wav.py")
 FRAMES, SEED = 24, 7
 

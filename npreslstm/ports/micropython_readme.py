@@ -2,12 +2,13 @@
 
 from npreslstm import __version__
 from npreslstm.ports.c_blob import labels_of
+from npreslstm.terminal import printable
 
 ARCHITECTURES = (
     ("armv6m", "RP2040"),
     ("armv7emsp", "RP2350, STM32F4, STM32H7 and other Cortex-M with a floating point unit"),
-    ("xtensawin", "ESP32, ESP32-S3"),
-    ("rv32imc", "ESP32-C3, RP2350 in its RISC-V mode"),
+    ("xtensawin", "ESP32, ESP32-S3; without npr_thumb.py"),
+    ("rv32imc", "ESP32-C3, RP2350 in its RISC-V mode; without npr_thumb.py"),
 )
 
 
@@ -16,15 +17,17 @@ def readme(checkpoint, quantized, weights):
     config, features = checkpoint.config, checkpoint.features
     matrices = sum(lstm.W_h.size + lstm.W_x.size for lstm in quantized.lstms)
     commands = "\n".join(
-        f"    mpy-cross -march={arch:<9} -O3 npr_viper.py    # {boards}" for arch, boards in ARCHITECTURES
+        f"    for f in npr*.py; do mpy-cross -march={arch} -O3 $f; done{' ' * (12 - len(arch))}# {boards}"
+        for arch, boards in ARCHITECTURES
     )
-    licence = " ".join(str(checkpoint.notes.get("licence", "the terms of the weights file")).split())
+    stated = str(checkpoint.notes.get("licence", "the terms of the weights file"))
+    licence = printable(" ".join(stated.split()))
     return f"""# ResLSTM-SA for MicroPython
 
 {config.kind}, {config.input_size} features a frame, hidden size {config.hidden_size}, {
         config.num_classes
     } classes:
-{", ".join(labels_of(checkpoint))}.
+{printable(", ".join(labels_of(checkpoint)))}.
 Written by npreslstm {__version__} from weights with SHA-256 `{checkpoint.sha256}`.
 
 It runs on unmodified firmware and gives the bits that NumPy gives: all is integers{
@@ -42,19 +45,20 @@ model.reset()                      # before the next clip
 
 ## On a board
 
-    mpremote cp npr.py npr_frontend.py npr_viper.py npr_plain.py weights.nprm selftest.py vectors.bin :
+    mpremote cp npr*.py weights.nprm selftest.py vectors.bin :
     mpremote exec "import selftest"
 
 prints the number of values compared with NumPy's, the heap that the model takes, the time of a frame, and
 PASS. `mpremote mip install package.json` installs the library and the weights.
 
+`npr.py` takes the kernels of `npr_thumb.py` on ARM, those of `npr_viper.py` where the firmware has a native
+emitter for its core, and those of `npr_plain.py` otherwise. All give the same bits.
+
 Compiled on the computer, the modules take less of the board's heap to import, and no compiler of its own:
 
 {commands}
-    mpy-cross npr.py && mpy-cross npr_frontend.py && mpy-cross npr_plain.py
 
-Copy the .mpy files in place of the .py files. `npr.py` takes the kernels of `npr_viper.py` where the firmware
-has a native emitter for its core, and those of `npr_plain.py` otherwise, which give the same bits.
+Copy the .mpy files in place of the .py files.
 
 ## Memory
 
@@ -63,7 +67,8 @@ has a native emitter for its core, and those of `npr_plain.py` otherwise, which 
 read into the heap, in pieces. In ROMFS, or given as bytes that are frozen into the firmware, the matrices are
 used where they lie in flash, and only constants and tables are copied:
 
-    mpremote romfs -o romfs.img build FOLDER
+    mkdir rom && cp npr*.mpy weights.nprm rom/
+    mpremote romfs --no-mpy -o romfs.img build rom
     mpremote romfs deploy romfs.img      # then npr.Model("/rom/weights.nprm")
 
 ## Examples

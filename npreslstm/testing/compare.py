@@ -14,9 +14,9 @@ from npreslstm.formats.arrays import as_array, as_arrays, type_name
 
 # Largest deviation allowed from the float64 reference, times max(1, |reference|), by the type of the tensor
 # under test. Gates and hidden states lie in [-1, 1], so this is a number of roundings: a sum of D + H
-# products in another order, one tanh, and what the cell carries on from frame to frame. docs/parity.md has
-# what PyTorch, Keras and ONNX Runtime achieve, a tenth of these or less: 8e-16 in float64, 2.7e-7 in float32.
-TOLERANCES = {"float64": 2e-14, "float32": 5e-6, "float16": 2e-2, "bfloat16": 5e-2}
+# products in another order, one tanh, and what the cell carries on from frame to frame. It is at most ten
+# times what PyTorch shows over 1 to 500 frames and 1 to 256 units; docs/testing.md has the figures.
+TOLERANCES = {"float64": 7e-15, "float32": 3e-6, "float16": 1e-2, "bfloat16": 5e-2}
 EXPLAINED = (
     0.1  # a mistake is named where it leaves at most this of the deviation, and no more than is allowed
 )

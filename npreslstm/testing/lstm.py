@@ -233,6 +233,22 @@ def _mistakes(call: _Call) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (description, changed arguments)."""
     weights = call.weights
     suffixes = [name.removeprefix("weight_ih_") for name in weights if name.startswith("weight_ih_")]
+    yield from _mistakes_of_biases(weights)
+    yield (
+        "with weight_hh transposed gate by gate",
+        {"state": {name: transposed(w) if "weight_hh" in name else w for name, w in weights.items()}},
+    )
+    yield from _mistakes_of_time(call, suffixes)
+    for lost in (("h0", "c0"), ("h0",), ("c0",)):
+        yield f"from zero {' and '.join(lost)}", dict.fromkeys(lost)
+    yield "with h0 and c0 exchanged", {"h0": call.c0, "c0": call.h0}
+    for scope in scopes(suffixes):
+        for order in ORDERS:
+            what = f"for weights with gates in the order {in_words(order)}{scope.words}"
+            yield what, {"state": _read_in(weights, order, scope.names)}
+
+
+def _mistakes_of_biases(weights: dict[str, Array]) -> Iterator[tuple[str, dict[str, Any]]]:
     biases = {name: np.zeros_like(w) for name, w in weights.items() if name.startswith("bias")}
     yield "without the biases", {"state": weights | biases}
     for kind, other in (("ih", "hh"), ("hh", "ih")):
@@ -248,10 +264,9 @@ def _mistakes(call: _Call) -> Iterator[tuple[str, dict[str, Any]]]:
             f"with bias_{kind} counted twice",
             {"state": weights | {n: 2 * weights[n] for n in biases if kind in n}},
         )
-    yield (
-        "with weight_hh transposed gate by gate",
-        {"state": {name: transposed(w) if "weight_hh" in name else w for name, w in weights.items()}},
-    )
+
+
+def _mistakes_of_time(call: _Call, suffixes: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     if call.lengths is not None:
         yield "if padded frames are run as well (lengths ignored)", {"lengths": None}
     yield "with every clip backwards, padding included", {"x": call.x[:, ::-1], "lengths": None}
@@ -262,13 +277,6 @@ def _mistakes(call: _Call) -> Iterator[tuple[str, dict[str, Any]]]:
             f"if the backward direction is run forwards{scope.words}",
             {"turning": turning - scope.names},
         )
-    for lost in (("h0", "c0"), ("h0",), ("c0",)):
-        yield f"from zero {' and '.join(lost)}", dict.fromkeys(lost)
-    yield "with h0 and c0 exchanged", {"h0": call.c0, "c0": call.h0}
-    for scope in scopes(suffixes):
-        for order in ORDERS:
-            what = f"for weights with gates in the order {in_words(order)}{scope.words}"
-            yield what, {"state": _read_in(weights, order, scope.names)}
 
 
 def _backwards(x: Array, lengths: Array | None) -> Array:

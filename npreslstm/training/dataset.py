@@ -21,12 +21,13 @@ RAVDESS_NAME = re.compile(r"03-01-(0[1-8])-(0[12])-0[12]-0[12]-(0[1-9]|1\d|2[0-4
 MANIFEST_COLUMNS = ("file", "label", "speaker")
 CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 TWINS = {
-    "label": "case or blanks only: {}; write them alike if they mean the same, or say so with {}",
-    "speaker": (
-        "case, blanks or leading zeros only: {}; write them alike if they are one, not to train and test on"
-        " the same"
-    ),
+    "label": "spelling only: {}; write them alike if they mean the same, or say so with {}",
+    "speaker": "spelling only: {}; write them alike if they are one, not to train and test on the same",
 }
+# quotation marks that CSV does not know, and what spreadsheets write before numbers that are texts
+QUOTED = re.compile("=?[\"'“”„«»‘’‚].*[\"'“”«»‘’]|'[0-9]+", re.DOTALL)
+# Cyrillic and Greek letters that look like Latin ones
+ALIKE = str.maketrans("авекмнорстухіјѕԁαβεικνορτυχ", "abekmhopctyxijsdabeikvoptux")
 LEFT_OUT = "-"  # the class of labels whose clips are left out
 
 
@@ -162,6 +163,13 @@ def _read_manifest(path, mapped):
         f"line {row.line}" for row, *names in zip(rows, labels, speakers) if CONTROL.search("".join(names))
     ]
     refuse(broken, f"{path} has a label or a speaker with a line break or another control character in it")
+    quoted = [
+        f"line {row.line} ({name})"
+        for row, *names in zip(rows, labels, speakers)
+        for name in names
+        if QUOTED.fullmatch(name)
+    ]
+    refuse(quoted, f"{path} has quotation marks that are part of labels or speakers; leave them out")
     paths = _find_files(path, [row.values["file"] for row in rows])
     refuse([name for name, count in Counter(paths).items() if count > 1], f"{path} names files twice")
     classes = tuple(sorted(set(labels)))
@@ -208,7 +216,7 @@ def _warn_of_twins(path, column, names):
     """Warn of labels or speakers that may be meant to be one."""
     counts, groups = Counter(names), {}
     for name in sorted(counts):
-        groups.setdefault(bare_name(name, column), []).append(name)
+        groups.setdefault(bare_name(name), []).append(name)
     for twins in groups.values():
         if len(twins) > 1:
             found = " and ".join(f"{name!r} (clips: {counts[name]})" for name in twins)
@@ -218,15 +226,17 @@ def _warn_of_twins(path, column, names):
             )
 
 
-def bare_name(name: str, column: str = "label") -> str:
-    """What is left of a name without what people and programs write in several ways: case, blanks, accents as
-    letters of their own, and leading zeros of a speaker.
+def bare_name(name: str) -> str:
+    """What is left of a name without what people and programs write in several ways: case, blanks, lines and
+    hyphens between words, accents as letters of their own, letters that look alike, marks at the end, zeros
+    before a number and after its point.
     """
-    letters = unicodedata.normalize("NFKC", name.casefold())
+    letters = unicodedata.normalize("NFKC", name.casefold()).translate(ALIKE)
     visible = "".join(
         letter for letter in letters if not letter.isspace() and unicodedata.category(letter) != "Cf"
     )
-    return visible.lstrip("0") if column == "speaker" else visible
+    words = re.sub(r"(?<=[^\W\d_])[_-]+(?=[^\W\d_])|[.,;:!?]+$", "", visible)
+    return re.sub(r"^0+(?=\w)|\.0+$", "", words)
 
 
 def _natural(speaker):

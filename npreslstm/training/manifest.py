@@ -122,7 +122,11 @@ def _separator(text, columns):
 
 def _records(path, text, separator, skipped):
     """[(line number, fields)] of the lines that are not empty."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    blanks = re.search(f'(^|[{separator}\r\n]) +"', text) is not None
+    if blanks:
+        warnings.warn(f"{path} has blanks before quotation marks, read as if there were none", stacklevel=4)
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=blanks)
     records, line = [], 1 + skipped
     try:
         for fields in reader:

@@ -125,3 +125,30 @@ def test_half_a_sample_is_named(capsys):
 def test_what_is_no_sound_is_not_heard_as_noise(content, words):
     with pytest.raises(InputError, match=words):
         heard(content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("big-endian", PCM.astype(">i2").tobytes()),
+        (
+            "of 24 bits",
+            (65536 * voice(0.35) * 100).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes(),
+        ),
+        ("of 32 bits", np.rint(2.0**31 * voice(0.35)).astype("<i4").tobytes()),
+        ("floats", voice(0.35).astype("<f4").tobytes()),
+    ],
+)
+def test_samples_of_another_kind_are_doubted_once(capsys, kind, content):
+    heard(content)
+    [warning] = capsys.readouterr().err.splitlines()
+    assert f"the samples look {kind}; heard as 16 bits, little-endian: convert it" in warning
+
+
+def test_what_is_16_bits_is_not_doubted(capsys):
+    rng = np.random.default_rng(0)
+    noise = np.rint(8000 * rng.standard_normal(20000)).astype("<i2")
+    quiet = rng.integers(-2, 3, 20000).astype("<i2")
+    for samples in (PCM, noise, quiet, np.zeros(20000, "<i2"), np.full(20000, -32640, "<i2")):
+        heard(samples.tobytes())
+    assert capsys.readouterr().err == ""

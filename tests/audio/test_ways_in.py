@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 import pytest
-from test_containers import encode, formats
+from encoded_sounds import encode, formats
 
 from npreslstm.audio.reader import LengthWarning, open_audio, read_audio, read_blocks
 from npreslstm.errors import InputError

@@ -134,6 +134,16 @@ class TestPipe:
         status, out, err = listen(*options, content=PCM.tobytes())
         assert status == 2 and out == "" and len(err) == 1 and re.search(words, err[0]), err
 
+    @pytest.mark.skipif(not os.path.exists("/dev/stdin"), reason="standard input has no name there")
+    def test_a_recording_onto_its_input_is_refused(self, weights, tmp_path):
+        path = write_wav(tmp_path / "talk.wav", PCM)
+        before = path.read_bytes()
+        command = [sys.executable, "-m", "npreslstm", "listen", "-", "--weights", weights, "--record", path]
+        with open(path, "rb") as file:
+            run = subprocess.run(command, stdin=file, capture_output=True, cwd=ROOT)
+        assert run.returncode == 2 and run.stdout == b"" and path.read_bytes() == before
+        assert b"talk.wav, which is also to be read; give another name" in run.stderr
+
     def test_a_reader_that_goes_away_leaves_the_recording(self, weights, tmp_path):
         path = tmp_path / "out.wav"
         line = f"{sys.executable} -m npreslstm listen - --weights {weights} --record {path} | head -n 2"

@@ -8,21 +8,18 @@ import os
 import random
 import shutil
 import sys
-from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
 import pytest
-from dying import die_once
 from samples import voice, write_wav, write_weights
 
-from npreslstm import cli, parallel
+from npreslstm import cli
 from npreslstm.commands import many, predict
 from npreslstm.commands.many import chunks, names_in_list
 from npreslstm.errors import InputError
 from npreslstm.partial import open_partial
 from npreslstm.terminal import Progress
-from tools import many_files
 
 COUNT = 20  # clips, in three chunks of 8, 8 and 4
 KINDS = ("predict csv", "predict json", "predict jsonl")
@@ -295,90 +292,6 @@ def test_the_archive_is_that_of_numpy(clips, run, tmp_path):
     assert arrays["lengths"][11] == 0 and arrays["lengths"].sum() == len(arrays["features"])
     np.savez("again.npz", **arrays)
     assert Path("again.npz").read_bytes() == Path("out.npz").read_bytes()
-
-
-class TestRunInOrder:
-    def test_few_tasks_are_held(self):
-        taken = []
-
-        def tasks():
-            for k in range(100):
-                taken.append(k)
-                yield k
-
-        results = parallel.run_in_order(abs, tasks(), 2)
-        for k in range(100):
-            assert next(results) == k and len(taken) <= k + 1 + 2 * parallel.AHEAD
-        assert list(results) == []
-
-    @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-    def test_a_killed_worker(self, tmp_path):
-        path = tmp_path / "kill"
-        path.touch()
-        tasks = [(str(path) if k == 9 else "none", k) for k in range(20)]
-        assert list(parallel.run_in_order(die_once, tasks, 2)) == list(range(0, 40, 2)) and not path.exists()
-
-    def test_a_lost_connection(self, monkeypatch):
-        """A cluster's futures are cancelled when its scheduler is out of reach for a moment."""
-        opened = []
-
-        class Executor:
-            def submit(self, function, task):
-                future = Future()
-                if len(opened) == 1 and task == 5:
-                    future.cancel()
-                else:
-                    future.set_result(function(task))
-                return future
-
-        @contextlib.contextmanager
-        def open_executor(workers, dask):
-            opened.append(dask)
-            yield Executor()
-
-        monkeypatch.setattr(parallel, "open_executor", open_executor)
-        results = list(parallel.run_in_order(abs, range(20), dask="tcp://host:1"))
-        assert results == list(range(20)) and opened == ["tcp://host:1"] * 2
-
-    def test_no_tasks(self):
-        assert list(parallel.run_in_order(abs, [], 2)) == []
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="there is no /proc")
-class TestKilled:
-    """As `tools/many_files.py` shows it of 20,000 files."""
-
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def folder(tmp_path_factory):
-        folder = tmp_path_factory.mktemp("many")
-        (folder / "clips").mkdir()
-        many_files.make_clips(folder / "clips", 200, 0)
-        _, early, late = many_files.undisturbed(
-            folder / "clips", folder / "whole.csv", many_files.COMMANDS["predict, CSV"], 200
-        )
-        assert late < early + 3  # MB; 0 to 1 is usual
-        return folder
-
-    def test_killed_again_and_again(self, folder):
-        command = many_files.COMMANDS["predict, CSV"]
-        places = many_files.killed(folder / "clips", folder / "killed.csv", command, 200, 2, random.Random(0))
-        assert len(set(places)) == 2 and 0 < places[0] < places[1] < 200
-        assert (folder / "killed.csv").read_bytes() == (folder / "whole.csv").read_bytes()
-
-    def test_one_of_two_processes_killed(self, folder):
-        many_files.with_two_processes(
-            folder / "clips", folder / "two.csv", many_files.COMMANDS["predict, CSV"], 200
-        )
-        assert (folder / "two.csv").read_bytes() == (folder / "whole.csv").read_bytes()
-
-    @pytest.mark.oracle
-    @pytest.mark.filterwarnings("ignore")  # of distributed, about the worker that was killed
-    def test_one_of_two_workers_of_a_cluster_killed(self, folder):
-        pytest.importorskip("distributed")
-        command = many_files.COMMANDS["predict, CSV"]
-        assert many_files.with_a_cluster(folder / "clips", folder / "cluster.csv", command, 200)
-        assert (folder / "cluster.csv").read_bytes() == (folder / "whole.csv").read_bytes()
 
 
 @pytest.mark.oracle

@@ -103,7 +103,7 @@ def test_differences_run_by_run():
 def test_what_the_four_teachers_know_together():
     journal = committed("mcu-labels")
     four = {key: entry for key, entry in journal.entries().items() if key[0] in (6, 7, 8, 9)}
-    together = f"Together these four score {summarise(journal.config, four)['ensemble UAR']:.4f}"
+    together = f"Together these four teachers score {summarise(journal.config, four)['ensemble UAR']:.4f}"
     assert together in (NOTEBOOK / "folds.md").read_text(encoding="utf-8")
 
 

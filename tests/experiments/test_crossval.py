@@ -12,15 +12,12 @@ from crossval_runs import (
     EPOCHS,
     FOLDS,
     RUNS,
-    SMALL,
     command,
-    finished,
     plan_of,
     quick_recipe,
     results,
     small_model,
 )
-from samples import voice, write_wav
 
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
@@ -28,11 +25,9 @@ from npreslstm.errors import InputError
 from npreslstm.experiments import crossval as cv
 from npreslstm.experiments.journal import Journal, lock_folder
 from npreslstm.experiments.plan import Plan, fold_seed
-from npreslstm.experiments.store import corpus_digest, open_examples, store_examples
+from npreslstm.experiments.store import open_examples
 from npreslstm.experiments.summary import pooled
-from npreslstm.formats.plain_data import differences
 from npreslstm.training.dataset import load_dataset
-from npreslstm.training.examples import Examples
 from npreslstm.training.recipe import training_features
 
 
@@ -145,107 +140,6 @@ def test_the_report_follows_from_config_and_predictions_alone(whole, tmp_path, c
     assert "run 1 is left out: 2 of 3 folds are done" in capsys.readouterr().out
 
 
-def test_a_folder_of_another_configuration_is_refused_before_any_work(corpus, whole, capsys):
-    arguments = [
-        "crossval",
-        str(corpus),
-        *SMALL,
-        "--runs",
-        "3",
-        "--out",
-        str(whole),
-        "--set",
-        "lr=0.5",
-        "--hidden",
-        "5",
-    ]
-    assert main(arguments) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert (
-        "holds results of another configuration: model.hidden_size is 4 there and 5 here; recipe.lr is 0.002"
-        " there and 0.5 here" in error
-    )
-    assert finished(whole) == RUNS * FOLDS
-
-
-def test_a_clip_that_changed_is_another_configuration(corpus, tmp_path):
-    shutil.copytree(corpus.parent, tmp_path / "c")
-    before = corpus_digest(load_dataset(tmp_path / "c/corpus.csv"))
-    assert before == corpus_digest(load_dataset(corpus))
-    write_wav(tmp_path / "c/3.wav", voice(0.3, seed=99))
-    assert before != corpus_digest(load_dataset(tmp_path / "c/corpus.csv"))
-    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}, "d": 3}) == [
-        "a.c is 2 there and null here",
-        "d is null there and 3 here",
-    ]
-
-
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        (lambda text: text[: len(text) // 2], "is damaged"),
-        (
-            lambda text: text.replace("file,", "name,"),
-            "is damaged .*expected the columns file, speaker, true, predicted",
-        ),
-        (
-            lambda text: "\n".join(text.splitlines()[:-1]),
-            "is not of the speakers .* with all their clips: delete it, and run again",
-        ),
-        (lambda text: text.replace(",a,", ",z,"), "is damaged"),
-    ],
-)
-def test_a_damaged_entry_is_named(whole, tmp_path, change, message):
-    shutil.copytree(whole / "predictions", tmp_path / "predictions")
-    shutil.copy(whole / "config.json", tmp_path)
-    entry = tmp_path / "predictions" / "run-01-fold-0.csv"
-    entry.write_text(change(entry.read_text()))
-    with pytest.raises(InputError, match=f"run-01-fold-0.csv {message}"):
-        Journal(str(tmp_path)).entries()
-
-
-def test_bad_input_is_one_line_before_any_work(corpus, tmp_path, capsys):
-    def error(*arguments):
-        assert main(["crossval", *map(str, arguments)]) == 2
-        lines = capsys.readouterr().err.splitlines()
-        return lines[-1]
-
-    out = tmp_path / "out"
-    assert "give DATA" in error(corpus)
-    assert "holds no cross-validation: there is no config.json" in error("--report", tmp_path)
-    assert "the folds 'paper' need RAVDESS's actors 1 to 24" in error(corpus, "--out", out)
-    assert "too few for 7 folds" in error(corpus, "--folds", 7, "--out", out)
-    assert "fold 0 leaves nobody to train on" in error(corpus, "--folds", 2, "--inner", "--out", out)
-    assert "runs is 0" in error(corpus, "--folds", 3, "--runs", 0, "--out", out)
-    assert "workers is 0" in error(corpus, *SMALL, "--workers", 0, "--out", out)
-    assert "seed is -1" in error(corpus, "--folds", 3, "--seed", -1, "--out", out)
-    assert "recipe is 'mine.json'; expected default, student, robust, original or a JSON file" in error(
-        corpus, "--recipe", "mine.json", "--out", out
-    )
-
-
-def test_unreadable_clips_are_listed_before_training(corpus, tmp_path, capsys):
-    shutil.copytree(corpus.parent, tmp_path / "c")
-    for name in ("5.wav", "6.wav"):
-        (tmp_path / "c" / name).write_bytes(b"not audio")
-    assert (
-        main(
-            [
-                "crossval",
-                str(tmp_path / "c/corpus.csv"),
-                *SMALL,
-                "--workers",
-                "1",
-                "--out",
-                str(tmp_path / "out"),
-            ]
-        )
-        == 2
-    )
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert "2 of 24 clips cannot be used" in error and "5.wav" in error and "6.wav" in error
-
-
 def test_students_learn_from_the_networks_of_their_own_fold(corpus, whole, tmp_path, capsys):
     more = tmp_path / "more" / "weights"
     more.mkdir(parents=True)
@@ -284,40 +178,6 @@ def test_students_learn_from_the_networks_of_their_own_fold(corpus, whole, tmp_p
         == 2
     )
     assert "has no networks of fold 1" in capsys.readouterr().err and not (tmp_path / "none").exists()
-
-
-def test_what_is_no_folder_of_results_is_one_line(whole, tmp_path, capsys):
-    (tmp_path / "config.json").write_text('{"what": "else"}')
-    assert main(["crossval", "--report", str(tmp_path)]) == 2
-    assert (
-        "is not that of a cross-validation; expected a folder that npreslstm crossval --out wrote"
-        in capsys.readouterr().err
-    )
-    (tmp_path / "config.json").write_text("[" * 100_000)
-    assert main(["crossval", "--report", str(tmp_path)]) == 2 and "is damaged" in capsys.readouterr().err
-    config = json.loads((whole / "config.json").read_text())
-    for change in (
-        {"folds": 5},
-        {"classes": 5},
-        {"classes": [1]},
-        {"scored speakers": []},
-        {"scored speakers": [[1], ["a"], []]},
-        {"clips": {}},
-    ):
-        (tmp_path / "config.json").write_text(json.dumps(config | change))
-        assert (
-            main(["crossval", "--report", str(tmp_path)]) == 2
-            and "is not that of a cross-validation" in capsys.readouterr().err
-        )
-    shutil.copytree(whole, tmp_path / "out")
-    shutil.copy(
-        whole / "predictions" / "run-00-fold-0.csv", tmp_path / "out" / "predictions" / "run-00-fold-7.csv"
-    )
-    assert main(["crossval", "--report", str(tmp_path / "out")]) == 2
-    assert (
-        "run-00-fold-7.csv in " in (said := capsys.readouterr().err)
-        and "is of no fold: there are 3, from 0" in said
-    )
 
 
 def test_two_processes_cannot_work_on_one_folder(corpus, whole):
@@ -367,51 +227,6 @@ def test_of_all_who_come_at_once_one_works(tmp_path):
     for k in range(ROUNDS):
         assert len(list((tmp_path / str(k)).glob("inside-*"))) == 1
         assert not list((tmp_path / str(k)).glob(".*"))
-
-
-def test_the_store_gives_back_what_was_stored(corpus, whole):
-    data = load_dataset(corpus)
-    store = store_examples(
-        str(whole / "features"), data, corpus_digest(data), training_features("mcu"), (1.0,)
-    )
-    examples, names = open_examples(store)
-    assert isinstance(examples, Examples) and len(names) == 24 and examples.classes == ("a", "b")
-    from npreslstm.audio.features import extract_file
-
-    for clip, variants in zip(data.clips, examples.variants):
-        assert len(variants) == 1 and (variants[0] == extract_file(clip.path, training_features("mcu"))).all()
-    assert examples.labels.tolist() == [clip.label for clip in data.clips]
-
-
-def test_a_store_with_any_bit_flipped_is_refused_and_made_anew(corpus, whole, tmp_path):
-    data, rng = load_dataset(corpus), np.random.default_rng(0)
-    cache = shutil.copytree(whole / "features", tmp_path / "features")
-    (store,) = cache.glob("corpus-*")
-    arguments = str(cache), data, corpus_digest(data), training_features("mcu"), (1.0,)
-    for name in ("rows.npy", "about.json"):
-        content = (store / name).read_bytes()
-        for at in rng.choice(8 * len(content), 100, replace=False):
-            flipped = bytearray(content)
-            flipped[at // 8] ^= 1 << int(at % 8)
-            (store / name).write_bytes(flipped)
-            try:
-                examples, names = open_examples(str(store))
-            except InputError:
-                continue
-            assert name == "rows.npy" and at < 8 * 128  # a blank of the header of rows.npy
-        assert store_examples(*arguments) == str(store)
-        assert (store / "rows.npy").read_bytes() == next(
-            (whole / "features").glob("corpus-*/rows.npy")
-        ).read_bytes()
-        open_examples(str(store))
-
-
-@pytest.mark.parametrize("name", ["rows.npy", "about.json"])
-def test_a_damaged_store_is_one_line(whole, tmp_path, name):
-    store = shutil.copytree(next(whole.glob("features/corpus-*")), tmp_path / "store")
-    (store / name).write_bytes((store / name).read_bytes()[:200])
-    with pytest.raises(InputError, match=f"{name} is .*: delete .*store"):
-        open_examples(str(store))
 
 
 def test_the_original_recipe_runs(corpus, tmp_path, capsys):

@@ -70,7 +70,9 @@ async function readerOf({ page, heard }) {
   }
   await page.evaluate(`page.index = 20; pickUnit(${top}, 17)`);
   await page.selectOption("#gate", "f");
-  await page.locator("#terms button.weight").nth(2).click();
+  await page.locator("#terms button.weight").nth(2).focus();
+  await page.keyboard.press("Enter");
+  report.focusAfterWeight = await page.evaluate("document.activeElement.closest('tr')?.className");
   report.weight = await page.evaluate("({ ...page.weight, row: pickedRow(), entry: weightEntry() })");
   report.gradient = await texts(page, "#gradient-equations .formula");
   report.terms = await texts(page, "#terms td, #terms th");
@@ -100,6 +102,8 @@ async function readerOf({ page, heard }) {
   await page.locator("#equations a.tag").nth(8).click();
   report.lit = await texts(page, ".code-line.lit");
   report.pythonLine = await page.textContent("#python-line");
+  await page.click("#source-back");
+  report.focusAfterTag = await page.evaluate("document.activeElement.dataset.tag");
   await page.click("#tour-start");
   report.tour = [];
   for (let k = 0; k < 8; k++) {
@@ -107,6 +111,10 @@ async function readerOf({ page, heard }) {
     await page.click("#tour-next");
   }
   report.tourEnded = await page.isHidden("#tour");
+  report.focusAfterTour = await page.evaluate("document.activeElement.id");
+  await page.locator("#alike button").nth(1).focus();
+  await page.keyboard.press("Enter");
+  report.focusAfterAlike = await page.evaluate("document.activeElement.dataset.unit");
   await page.click("#reset").catch(() => {});
   for (const summary of await page.$$("#exercise-list summary")) {
     await summary.click();
@@ -133,6 +141,7 @@ async function readerOf({ page, heard }) {
 // How far the text stands out from what is behind it, by WCAG's contrast, and whether it fits the window.
 async function looks(options) {
   const { page, heard } = await open(pathToFileURL(job.page).href, options);
+  await page.evaluate("document.querySelectorAll('details').forEach((e) => (e.open = true))");
   const contrast = await page.evaluate(() => {
     const parse = (colour) => colour.match(/[\d.]+/g).map(Number);
     const light = (colour) => {
@@ -150,20 +159,30 @@ async function looks(options) {
       }
       return "rgb(255, 255, 255)";
     };
-    const seen = document.querySelectorAll(
-      "p, h1, h2, h3, button, select, td, th, .name, .name small, .note, .tag, .formula b",
-    );
-    return [...seen]
-      .filter((e) => e.offsetParent && !e.disabled)
+    const ownText = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    const seen = [...document.querySelectorAll("body *:not(script, option)")].filter(ownText);
+    return seen
+      .filter((e) => e.getClientRects().length && !e.disabled && !e.closest("[aria-hidden=true]"))
       .map((e) => {
-        const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((p, q) => q - p);
+        const { color, fill } = getComputedStyle(e);
+        const own = e.closest("svg") ? fill : color;
+        const [a, b] = [light(own), light(behind(e))].sort((p, q) => q - p);
         return { what: e.outerHTML.slice(0, 60), ratio: (a + 0.05) / (b + 0.05) };
       });
   });
   const worst = contrast.sort((a, b) => a.ratio - b.ratio)[0];
   const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+  // Where frames are narrower than the mark is at least, how far it is from its frame.
+  const markAway = await page.evaluate(() => {
+    find("timeline").style.width = "180px";
+    pickFrame(60);
+    const lane = page.timeline.get("attention").picture.getBoundingClientRect();
+    const mark = page.timeline.frameMark.getBoundingClientRect();
+    const hop = lane.width / page.timeline.total;
+    return { hop, away: Math.abs(mark.left - (lane.left + 60 * hop)) };
+  });
   await page.close();
-  return { worst, overflow, ...heard };
+  return { worst, overflow, markAway, ...heard };
 }
 
 const report = { port: server.address().port };

@@ -36,8 +36,9 @@ const atRate = (rate) => `
   globalThis.AudioContext = class extends Plain {
     constructor() { super({ sampleRate: ${rate} }); }
   };`;
+// While the utterance grows, its twelfth frame makes a change, and picks a weight.
 const KEEP = `
-  globalThis.kept = { raw: [], pcm: [], growing: 0, clips: [], level: 0 };
+  globalThis.kept = { raw: [], pcm: [], growing: 0, clips: [], level: 0, events: [], whileItGrows: null };
   const push = Ears.prototype.push;
   Ears.prototype.push = function (samples) {
     const frames = push.call(this, samples);
@@ -45,18 +46,38 @@ const KEEP = `
     frames.forEach((frame) => kept.pcm.push(...frame.pcm));
     return frames;
   };
+  const { hear } = voice;
+  voice.hear = (frame) => {
+    hear(frame);
+    if (live.clip.taken === 12) {
+      find("forget").value = "1 f0";
+      find("forget").dispatchEvent(new Event("change"));
+      pickWeight("W_hh", 3);
+      kept.whileItGrows = {
+        grows: page.data.grows,
+        graded: page.view.sensitivity.length,
+        words: find("sensitivity-of").textContent,
+        gradient: find("gradient-words").textContent,
+        verdict: find("verdict").textContent,
+      };
+    }
+  };
   const draw = drawGrowing;
-  globalThis.drawGrowing = () => { draw(); kept.growing += 1; };
+  globalThis.drawGrowing = (due) => { draw(due); kept.growing += 1; };
   const show = showLevel;
   globalThis.showLevel = (...told) => {
     show(...told);
     kept.level = Math.max(kept.level, find("level").value);
   };
-  const end = endUtterance;
-  globalThis.endUtterance = () => {
-    end();
-    const { logits, p, alpha } = page.base;
-    kept.clips.push({ logits: [...logits], p: [...p], alpha: [...alpha], title: document.title });
+  const on = onEvent;
+  globalThis.onEvent = (event) => {
+    on(event);
+    kept.events.push({ kind: event.kind, hop: event.hop, p: event.p && [...event.p] });
+    if (event.kind === "end") {
+      const { logits, p, alpha } = page.base;
+      const altered = [...page.result.logits];
+      kept.clips.push({ logits: [...logits], p: [...p], alpha: [...alpha], altered, title: document.title });
+    }
   };`;
 
 async function listenAt(rate) {
@@ -71,8 +92,12 @@ async function listenAt(rate) {
   report.stopped = await page.textContent("#listen");
   Object.assign(report, await page.evaluate("kept"), heard);
   report.clicked = await page.evaluate("pickFrame(3); find('frame-title').textContent");
-  report.whatIf = await page.evaluate(
-    "page.controls.set({ ...noChanges(), evenAttention: true }); [...page.result.logits]",
+  report.list = await page.$$eval("#utterance-list button", (found) => found.map((e) => e.textContent));
+  await page.evaluate("page.controls.set(noChanges())");
+  await page.click("#utterance-list button");
+  report.shown = await page.evaluate(
+    `({ logits: [...page.result.logits], follows: find("follow").checked, subtitle: find("subtitle").textContent,
+        pressed: document.querySelector("#utterance-list [aria-pressed=true]")?.textContent })`,
   );
   await browser.close();
   return report;
@@ -117,6 +142,16 @@ report.noDevice = await refused(
   [ALLOWED],
   file,
   `navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", "NotFoundError"));`,
+);
+report.unplugged = await refused(
+  [ALLOWED],
+  file,
+  `const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+   navigator.mediaDevices.getUserMedia = async (wishes) => {
+     const stream = await ask(wishes);
+     setTimeout(() => stream.getTracks()[0].dispatchEvent(new Event("ended")), 1000);
+     return stream;
+   };`,
 );
 server.close();
 process.stdout.write(JSON.stringify(report));

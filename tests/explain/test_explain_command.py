@@ -4,6 +4,7 @@ import dataclasses
 import doctest
 import importlib
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from npreslstm.explain.tags import tagged_lines
 from npreslstm.explain.text import explain_text
 from npreslstm.explain.units import Unit, find_unit, gates_of
 from npreslstm.recognizer import Recognizer
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.filterwarnings("ignore::npreslstm.recognizer.RecognitionWarning")
 
@@ -42,6 +45,20 @@ def test_what_is_heard_is_what_the_recognizer_hears(name):
     np.testing.assert_array_equal(heard.times, prediction.times)
     assert heard.label == prediction.label
     np.testing.assert_allclose(heard.running_probabilities()[-1], heard.probabilities, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("weights", ["robust", "mcu", "paper"])
+def test_a_page_is_small(weights, tmp_path):
+    """At most 400 kB, and 30 kB a second."""
+    path = write_wav(tmp_path / "ten.wav", voice(10.0, 48000, seed=1), 48000)
+    assert len(explain_page(hear(path, weights)).encode()) <= 400_000 + 10 * 30_000
+    assert len(explain_page(hear(demo_clip_path(), weights)).encode()) <= 400_000 + 2.58 * 30_000
+
+
+def test_pictures_are_small():
+    """Those of README and docs, together."""
+    pictures = [*(ROOT / "docs/figures").glob("explain*"), ROOT / "docs/figures/listen.gif"]
+    assert len(pictures) >= 6 and sum(path.stat().st_size for path in pictures) <= 600_000
 
 
 def test_running_probabilities_are_those_of_shorter_clips(heard):

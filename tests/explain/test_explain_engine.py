@@ -211,18 +211,18 @@ def test_what_if_ends_are_cut(page):
         direct = features_of(frames_of(heard.samples[first:last], config), heard.checkpoint)
         close(answer["x"], direct, 2e-5)
         if config.framing == "causal":  # only the first frame reaches before the cut
-            assert len(cut.changed) <= 1
+            assert max(map(len, cut.changed)) <= 1
 
 
 def _cut_frames(heard, cut):
     """The frames of a cut clip, put together as the page does."""
     T = cut.last - cut.first
     parts = []
-    for whole, changed in zip(heard.frames, cut.frames):
+    for whole, numbers, rows in zip(heard.frames, cut.changed, cut.frames):
         kept = np.zeros((T, whole.shape[1]), whole.dtype)
         part = whole[cut.first : cut.last]
         kept[: len(part)] = part
-        kept[cut.changed] = changed
+        kept[numbers] = rows
         parts.append(kept)
     return Frames(*parts)
 

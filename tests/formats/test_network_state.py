@@ -3,44 +3,16 @@ by what it is.
 """
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+from small_networks import BASE, GOLDENS, ONE, OTHER, SMALL, W, assert_same, under, without
 
 from npreslstm.checkpoint import CheckpointWarning, load_checkpoint
 from npreslstm.cli import main
 from npreslstm.errors import InputError
-from npreslstm.formats import safetensors, torch_pt
 from npreslstm.formats.network_state import network_state
 from npreslstm.model import ResLSTM
-from npreslstm.schema import ModelConfig
-
-GOLDENS = Path(__file__).parents[1] / "goldens"
-SMALL = ModelConfig(input_size=6, hidden_size=8, num_classes=3)
-
-
-def state_of(config=SMALL, seed=0):
-    return ResLSTM(config, np.random.default_rng(seed)).state_dict()
-
-
-W, OTHER = state_of(), state_of(seed=1)
-BASE = state_of(ModelConfig("lstm-sa", input_size=6, hidden_size=8, num_classes=3))
-ONE = np.array(1, np.float32)
-
-
-def under(prefix, state=W):
-    return {prefix + name: array for name, array in state.items()}
-
-
-def without(*parts):
-    return {name: array for name, array in W.items() if not name.endswith(parts)}
-
-
-def assert_same(found, wanted):
-    assert found.keys() == wanted.keys()
-    assert all(found[name].tobytes() == array.tobytes() for name, array in wanted.items())
-
 
 # --- prefixes and companions ---
 
@@ -201,9 +173,46 @@ def test_without_a_usual_one_the_error_lists_the_keys():
 
 
 def test_an_optimizers_averages_are_no_network():
-    found, notes = network_state({"final": W, "optimizer": {"exp_avg": OTHER}})
+    found, notes = network_state({"model": W, "Optimizer": {"exp_avg": OTHER}})
     assert_same(found, W)
     assert notes == []
+
+
+@pytest.mark.parametrize("name", ["optimal", "optimal_model", "optimized", "optimised"])
+def test_an_optimal_network_is_no_optimizer(name):
+    assert_same(network_state(under(name + "."))[0], W)
+    found, notes = network_state({"model": W, name: OTHER})
+    assert_same(found, W)
+    assert notes == [f"the network at 'model' is taken, --key chooses another: '{name}'"]
+    assert_same(network_state({"model": W, name: OTHER}, name)[0], OTHER)
+
+
+@pytest.mark.parametrize("value", [{"ema": W}, {"ema": W, "model": without("fc.weight", "attention_vector")}])
+def test_the_only_one_is_said_where_it_has_no_usual_name(value):
+    found, notes = network_state(value)
+    assert_same(found, W)
+    assert notes == ["the network at 'ema' is taken, the only one"]
+
+
+@pytest.mark.parametrize("separator", [".", "/", ":", "_", ""])
+def test_a_prefix_may_end_in_anything(separator):
+    found, notes = network_state({"state_dict": under(f"reslstm{separator}")})
+    assert_same(found, W)
+    assert notes == [f"the prefix 'reslstm{separator}' is removed from the names"]
+    both = {**under(f"a{separator}"), **under(f"b{separator}", OTHER)}
+    with pytest.raises(
+        InputError, match=rf"2 networks, at 'a{separator.strip('.')}', 'b{separator.strip('.')}';"
+    ):
+        network_state(both)
+    assert_same(network_state(both, f"b{separator}")[0], OTHER)
+
+
+def test_messages_are_short_whatever_the_names_are():
+    with pytest.raises(InputError, match="1000 networks, at 'fold0', .* and 992 more; choose one") as caught:
+        network_state({f"fold{k}": W for k in range(1000)})
+    assert len(str(caught.value)) < 200
+    _, notes = network_state(under("x" * 3000 + "\x1b."))
+    assert len(notes[0]) < 100
 
 
 # --- tensors in parts, as PyTorch saved them ---
@@ -350,108 +359,3 @@ def test_refused_with_what_it_is(case):
     with pytest.raises(InputError, match=message) as error:
         ResLSTM(SMALL).load_state_dict(network_state(value)[0])
     assert "\n" not in str(error.value) and len(str(error.value)) < 300
-
-
-FOREIGN = {
-    "dynamic": (
-        r"'torch\.ScriptObject': an object of compiled code, as quantised layers have; use the network as it"
-        r" was before quantisation"
-    ),
-    "dynamic_head": (
-        r"'torch\.qint8': a type of quantised numbers; use the network as it was before quantisation"
-    ),
-    "quantised": (
-        r"a quantised tensor; use the network as it was before quantisation, or in PyTorch save"
-        r" x\.dequantize\(\) instead"
-    ),
-    "spectral": r"fc\.weight is spectral-normed; .* torch\.nn\.utils\.remove_spectral_norm\(module\)",
-    "orthogonal": (
-        r"lstm1\.weight_hh_l0 is computed from original by code .*\.remove_parametrizations\(module,"
-        r" 'weight_hh_l0'\)"
-    ),
-}
-
-
-@pytest.mark.parametrize("file", FOREIGN)
-def test_pytorchs_own_files_that_are_refused(file, tmp_path, capsys):
-    assert main(["convert", str(GOLDENS / f"checkpoint_{file}.pt"), str(tmp_path / "w.npz")]) == 2
-    printed = capsys.readouterr().err
-    assert re.search(FOREIGN[file], printed) and printed.count("\n") == 1
-    assert not (tmp_path / "w.npz").exists()
-
-
-# --- the same from every format, through the commands ---
-
-
-def write_npz(path, state):
-    np.savez(path, **state)
-
-
-FORMATS = {".pt": torch_pt.write_state_dict, ".ckpt": torch_pt.write_state_dict, ".npz": write_npz}
-
-
-@pytest.mark.parametrize("ending", [*FORMATS, pytest.param(".safetensors", marks=pytest.mark.oracle)])
-def test_every_format_and_info_says_the_same(tmp_path, capsys, ending):
-    if ending == ".safetensors":
-        pytest.importorskip("safetensors")
-    source, target = tmp_path / f"a{ending}", tmp_path / "b.npz"
-    write = FORMATS.get(ending, safetensors.write_state_dict)
-    write(
-        source,
-        {**under("net.student."), **under("net.teacher.", OTHER), "criterion.weight": np.ones(3, np.float32)},
-    )
-    for command in (["info", source], ["convert", source, target]):
-        assert main([str(word) for word in command]) == 2
-        assert (
-            f"{source}: it holds 2 networks, at 'net.student', 'net.teacher'; choose one by --key"
-            in capsys.readouterr().err
-        )
-    assert not target.exists()
-    assert main(["convert", str(source), str(target), "--key", "net.teacher"]) == 0
-    said = capsys.readouterr().err
-    assert (
-        said.count(
-            "the prefix 'net.teacher.' is removed from the names; left aside, as no part of the network:"
-            " criterion.weight"
-        )
-        == 1
-    )
-    assert_same(load_checkpoint(target).state, OTHER)
-    assert main(["info", str(source), "--key", "net.student"]) == 0
-    assert "reslstm-sa" in capsys.readouterr().out
-
-
-def test_a_key_for_a_native_file(capsys):
-    assert main(["info", "paper", "--key", "model"]) == 2
-    assert "holds one network; leave out the key 'model'" in capsys.readouterr().err
-
-
-def test_numpy_archives(tmp_path):
-    np.savez_compressed(tmp_path / "a.npz", **W, epoch=3, classes=np.array(["a", "b", "c"]))
-    with pytest.warns(CheckpointWarning, match="left aside, as no part of the network: epoch, classes"):
-        assert_same(load_checkpoint(tmp_path / "a.npz").state, W)
-    np.savez(tmp_path / "b.npz", W)
-    with pytest.raises(
-        InputError,
-        match=r"b\.npz is not .* \(arr_0\.npy: it is Python objects, .* np\.savez\(path, \*\*state_dict\)",
-    ):
-        load_checkpoint(tmp_path / "b.npz")
-    (tmp_path / "c.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"c\.npz is not a readable \.npz file \(.*\): fetch it again"):
-        load_checkpoint(tmp_path / "c.npz")
-    (tmp_path / "a.npz").rename(tmp_path / "a.weights")
-    with pytest.warns(CheckpointWarning):
-        load_checkpoint(tmp_path / "a.weights")
-
-
-def test_an_archive_that_unpacks_to_too_much(tmp_path, monkeypatch):
-    np.savez_compressed(tmp_path / "a.npz", **W)
-    monkeypatch.setattr("npreslstm.checkpoint.UNPACKED", 1000)
-    with pytest.raises(InputError, match="is compressed; expected arrays of at most 1000 bytes"):
-        load_checkpoint(tmp_path / "a.npz")
-
-
-def test_a_torch_file_that_is_called_npz(tmp_path):
-    torch_pt.write_state_dict(tmp_path / "a.pt", W)
-    (tmp_path / "a.pt").rename(tmp_path / "a.npz")
-    assert_same(load_checkpoint(tmp_path / "a.npz").state, W)

@@ -22,12 +22,14 @@ STACKS = [  # layers, directions, frames, whether the loss sees the last frame a
     (1, 1, 1, False), (1, 1, 20, True), (2, 2, 40, False), (3, 2, 124, True), (3, 1, 124, False),
     (1, 2, 500, False), (3, 2, 500, False), (1, 1, 500, True),
 ]  # fmt: skip
+# D, H: of these one frame, where the state that comes in is largest and so is what its rounding costs
+SIZES = [(1, 1), (46, 46), (46, 64), (64, 128), (128, 256)]
 
 
-def run(dtype, layers, directions, frames, last, seed=0):
+def run(dtype, layers, directions, frames, last, size=(7, 16), seed=0):
     """(outputs, gradients, the arguments of a comparison) of torch.nn.LSTM in a type."""
     torch.manual_seed(seed)
-    D, H, N = 7, 16, 3
+    (D, H), N = size, 3
     net = torch.nn.LSTM(D, H, layers, batch_first=True, bidirectional=directions == 2).to(dtype)
     x = torch.randn(N, frames, D).to(dtype).requires_grad_()
     h0, c0 = (torch.randn(layers * directions, N, H).to(dtype).requires_grad_() for _ in range(2))
@@ -52,7 +54,8 @@ def excess_of(grads, given):
 def deviations(kind):
     """The largest deviations of PyTorch's outputs and gradients in a type, relative to their scales."""
     worst_output = worst_gradient = 0.0
-    for stack in STACKS:
+    wide = [(2, 2, 1, False, size, seed) for size in SIZES for seed in range(4)]
+    for stack in STACKS + wide:
         (y, (h_n, c_n)), grads, given = run(getattr(torch, kind), *stack)
         expected = trace_lstm(given["weights"], given["x"], h0=given["h0"], c0=given["c0"])
         found = {"y": y, "h_n": h_n, "c_n": c_n}
@@ -80,9 +83,9 @@ def test_right_gradients_pass(kind, stack):
 def test_tolerances_are_at_most_ten_times_what_is_achieved(kind):
     achieved = [row(f"{what}, achieved by PyTorch")[kind] for what in ("outputs", "gradients")]
     for found, stated in zip(deviations(kind), achieved):
-        assert found <= 3 * stated  # other processors and versions round otherwise
+        assert stated / 3 <= found <= 3 * stated  # other processors and versions round otherwise
     assert row("outputs, allowed") == TOLERANCES and row("gradients, allowed") == GRADIENT_TOLERANCES
-    assert GRADIENT_TOLERANCES[kind] <= 10 * achieved[1]
+    assert TOLERANCES[kind] <= 10 * achieved[0] and GRADIENT_TOLERANCES[kind] <= 10 * achieved[1]
 
 
 @pytest.mark.parametrize("stack", [(1, 1, 20, True), (2, 2, 124, True), (1, 2, 500, False)])

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from micropython_runs import program
 
 BENCH = Path(__file__).resolve().parents[2] / "tools" / "bench"
 
@@ -34,6 +35,15 @@ def test_infer_compares_the_same_logits():
         rows
     )
     assert rows["npreslstm"]["/ npreslstm"] == 1
+
+
+def test_micropython_times_either_kernels():
+    command = [sys.executable, str(BENCH), "micropython", "--rounds", "1"]
+    program("micropython")
+    printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
+    kernels = ["network", "viper"], ["network", "plain"], ["from", "samples"], ["from", "samples"]
+    assert [line.split()[:2] for line in printed] == list(kernels)
+    assert printed[0].endswith("1.00 x viper") and printed[2].endswith("1.00 x viper")
 
 
 def test_layers_compares_the_two_backends():

@@ -71,12 +71,18 @@ def test_commands_get_the_output_of_today():
         weights_figures.COMMAND.sub(weights_figures._with_output, PAGE)
 
 
-def test_a_page_is_written_anew_and_then_stays(tmp_path, monkeypatch):
+def test_a_command_gets_the_file_it_reads(monkeypatch):
+    monkeypatch.chdir(weights_figures.ROOT)
+    page = "$ npreslstm listen - --format jsonl < npreslstm/data/demo.wav\nold output\n"
+    text = weights_figures.COMMAND.sub(weights_figures._with_output, page)
+    assert text.startswith(page.splitlines()[0] + '\n{"start": ') and "old output" not in text
+
+
+def test_a_page_is_written_anew_and_then_stays(tmp_path):
     page = tmp_path / "README.md"
     page.write_text(PAGE.replace("$ npreslstm info nothing.npz\nold output\n", ""))
-    monkeypatch.setattr(weights_figures, "README", page)
-    weights_figures.write_readme()
+    weights_figures.write_examples(page)
     first = page.read_text()
     assert "npreslstm 0.0.0" not in first and ">>> k + 1\n3\n" in first
-    weights_figures.write_readme()
+    weights_figures.write_examples(page)
     assert page.read_text() == first

@@ -92,6 +92,28 @@ def test_what_is_meant_without_doubt_is_read_and_said_once(read, content, said):
     assert len(caught) == 1
 
 
+def test_blanks_before_quotation_marks_are_no_part_of_a_value(read):
+    quoted = 'file, text, label, speaker\na.wav, "well, yes", "x", 01\nb.wav, t, y, 01\nc.wav, t, "x", 2\n'
+    with pytest.warns(UserWarning) as caught:
+        assert read(quoted) == EXPECTED
+    assert "has blanks before quotation marks, read as if there were none" in str(caught[0].message)
+    with pytest.warns(UserWarning) as caught:
+        assert read(quoted.replace(", ", "; ").replace("; yes", ", yes")) == EXPECTED
+    assert len(caught) == 2  # of the blanks, and of the separator
+
+
+@pytest.mark.parametrize("value", ["'x'", "“x”", "„x“", "«x»", '="x"', "'01", '"""x"""'])
+@pytest.mark.parametrize("row", ["b.wav,{},1", "b.wav,y,{}"])
+def test_marks_that_would_be_part_of_a_name_are_refused(read, value, row):
+    with pytest.raises(InputError, match=r"quotation marks that are part of labels or .* out: line 3 \("):
+        read("file,label,speaker\na.wav,z,1\n" + row.format(value) + "\n")
+
+
+def test_marks_inside_a_name_are_kept(read):
+    found = read("file,label,speaker\na.wav,don't know,O'Brien\nb.wav,x\"y,'s Jacob\n")
+    assert found == [("a.wav", "don't know", "O'Brien"), ("b.wav", 'x"y', "'s Jacob")]
+
+
 def test_excels_line_about_commas_is_none_of_the_rows(read):
     assert read("sep=,\n" + PLAIN) == EXPECTED
     with pytest.raises(InputError, match="line 3 has 4 fields"):
@@ -197,7 +219,7 @@ def test_blanks_around_names_of_files_are_not_meant_unless_they_are_there(read, 
         (
             "label",
             ["Angry", "angry", "sad"],
-            r"case or blanks only: 'Angry' \(clips: 1\) and 'angry' .* --label 'Angry=angry'",
+            r"spelling only: 'Angry' \(clips: 1\) and 'angry' .* --label 'Angry=angry'",
         ),
         ("label", ["SAD", "Sad", "sad"], "--label 'SAD=sad' --label 'Sad=sad'"),
         ("label", ["very sad", "verysad", "x"], "'very sad' .* and 'verysad'"),
@@ -205,9 +227,14 @@ def test_blanks_around_names_of_files_are_not_meant_unless_they_are_there(read, 
         (
             "speaker",
             ["Anna", "anna", "ben"],
-            r"speakers that differ in case, blanks or leading zeros only: 'Anna' \(clips: 1\) and 'anna'",
+            r"speakers that differ in spelling only: 'Anna' \(clips: 1\) and 'anna'",
         ),
         ("speaker", ["01", "1", "2"], r"'01' \(clips: 1\) and '1'"),
+        ("speaker", ["1", "1.0", "2"], r"'1' \(clips: 1\) and '1\.0'"),
+        ("label", ["0", "00", "x"], r"'0' \(clips: 1\) and '00'"),
+        ("label", ["very-sad", "very_sad", "very sad"], "'very sad' .* and 'very-sad' .* and 'very_sad'"),
+        ("label", ["sad", "sad.", "x"], "'sad' .* and 'sad.'"),
+        ("label", ["happy", "h\u0430ppy", "x"], "'happy' .* and 'h\u0430ppy'"),
     ],
 )
 def test_names_that_may_be_one_are_told_apart_and_named(read, column, names, said):
@@ -221,8 +248,15 @@ def test_names_that_may_be_one_are_told_apart_and_named(read, column, names, sai
     assert [clip[1 if column == "label" else 2] for clip in found] == names
 
 
+def test_numbers_and_signs_are_told_apart_without_a_word(read):
+    lines = ["a.wav,-1,1-11", "b.wav,1,11-1", "c.wav,1.5,15"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read("file,label,speaker\n" + "\n".join(lines))) == 3
+
+
 def test_labels_that_will_be_given_a_meaning_are_not_warned_of(read, tmp_path):
-    with pytest.warns(UserWarning, match="differ in case"):
+    with pytest.warns(UserWarning, match="differ in spelling"):
         read("file,label,speaker\na.wav,X,1\nb.wav,x,1\nc.wav,y,1\n")
     assert load_dataset(tmp_path / "corpus.csv", {"X"}).classes == ("X", "x", "y")
 
@@ -289,19 +323,19 @@ def test_train_warns_of_spelling_and_evaluate_refuses_it(tmp_path, capsys):
     data, out = sounds(tmp_path), str(tmp_path / "w.npz")
     assert main(["train", data, *FEW, "--out", out]) == 0
     assert (
-        "warning: corpus.csv has labels that differ in case or blanks only: 'Angry' (clips: 1) and 'angry'"
+        "warning: corpus.csv has labels that differ in spelling only: 'Angry' (clips: 1) and 'angry'"
         in capsys.readouterr().err.replace(str(tmp_path) + "/", "")
     )
     assert load_checkpoint(out).classes == ("Angry", "angry", "sad")
     assert main(["train", data, *FEW, "--label", "Angry=angry", "--out", out]) == 0
-    assert "differ in case" not in capsys.readouterr().err and load_checkpoint(out).classes == (
+    assert "differ in spelling" not in capsys.readouterr().err and load_checkpoint(out).classes == (
         "angry",
         "sad",
     )
     assert main(["evaluate", data, "--weights", out, "--speakers", "all"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert (
-        "has the labels Angry; the model knows angry, sad; the spelling differs in case or blanks only:"
+        "has the labels Angry; the model knows angry, sad; only the spelling differs:"
         " --label 'Angry=angry'" in error
     )
     assert main(["evaluate", data, "--weights", out, "--speakers", "all", "--label", "Angry=angry"]) == 0

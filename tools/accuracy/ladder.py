@@ -133,6 +133,20 @@ def arguments():
     return parser
 
 
+def of_all_variants(results, store):
+    """Probabilities (S, N, C) of the clips of each group, in all their variants, by the network that did not
+    hear them.
+    """
+    examples, names = open_examples(store)
+    found = []
+    for k in range(GROUPS):
+        checkpoint = results[k].checkpoint
+        clips = [names.index(name) for name in results[k].predictions.files]
+        rows = z_scored(checkpoint, [examples.variants[n] for n in clips])
+        found.append(class_probabilities(checkpoint, rows))
+    return found
+
+
 def main(argv=None):
     parser = arguments()
     args = parser.parse_args(argv)
@@ -152,27 +166,18 @@ def main(argv=None):
     if args.keep:
         keep(args.keep, results, args.seed)
     entries = [results[k].predictions for k in range(GROUPS)]
-    settings = settings_text(args, dataset)
-    print(line(entries, len(dataset.classes), settings), flush=True)
+    settings, classes = settings_text(args, dataset), len(dataset.classes)
+    print(line(entries, classes, settings), flush=True)
     if heard_at or recipe.conditions:
-        examples, names = open_examples(store)
-        networks = [
-            (results[k].checkpoint, [names.index(name) for name in results[k].predictions.files])
-            for k in range(GROUPS)
-        ]
-        # (S, N, C) of each group
-        p = [
-            class_probabilities(c, z_scored(c, [examples.variants[n] for n in clips]))
-            for c, clips in networks
-        ]
+        p = of_all_variants(results, store)
     for text, speeds in heard_at.items():
         chosen = [recipe.speeds.index(speed) for speed in speeds]
         averaged = [_averaged(entry, q[chosen]) for entry, q in zip(entries, p)]
-        print(line(averaged, len(dataset.classes), f"{settings} at {text}"), flush=True)
+        print(line(averaged, classes, f"{settings} at {text}"), flush=True)
     drawn = []
     if recipe.conditions:
         drawn = p_of_conditions(entries, p, len(recipe.speeds))
-        print(line(drawn, len(dataset.classes), f"{settings} under drawn conditions"), flush=True)
+        print(line(drawn, classes, f"{settings} under drawn conditions"), flush=True)
     if args.temperature:
         write_temperature(args.temperature, temperature_record(entries, drawn, max(recipe.conditions, 1)))
 

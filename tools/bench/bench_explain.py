@@ -3,7 +3,8 @@
 python tools/bench explain [--seconds 10] [--rounds 20]
 
 Printed are kB, and milliseconds of processor time of the page's own thread: other programs lengthen the time
-on the clock more than that. Needs Node.js, Chromium, and playwright-core in build/browser (`make browser`).
+on the clock more than that, though a crowded machine lengthens both. Needs Node.js, Chromium, and
+playwright-core in build/browser (`make browser`).
 """
 
 import argparse
@@ -21,6 +22,8 @@ from npreslstm.explain.hearing import hear
 from npreslstm.explain.page import explain_page
 
 ROOT = Path(__file__).resolve().parents[2]
+MOST = {"all tracks drawn": 30}  # ms, for 10 s
+LIVE_MOST = 40  # kB that a page takes more which listens
 WORK = {
     "another frame": "pickFrame(n)",
     "another unit": "pickUnit(page.cell, n)",
@@ -68,13 +71,17 @@ def main(argv=None):
         for weights in ("robust", "mcu", "paper"):
             size = len(explain_page(hear(clip, weights)).encode()) / 1000
             print(f"{weights:30} {size:8.0f} kB for {args.seconds:g} s; at most {limit:.0f}")
-        page.write_text(explain_page(hear(clip)), encoding="utf-8")
+        heard = hear(clip)
+        plain, live = (len(explain_page(heard, way).encode()) / 1000 for way in (False, True))
+        print(f"{'--live':30} {live - plain:8.1f} kB more; at most {LIVE_MOST}")
+        page.write_text(explain_page(heard), encoding="utf-8")
         times = measure(page, args.rounds)
     if times is None:
         print("drawing is not measured: Node.js, Chromium or playwright-core is missing (make browser)")
         return
     for work, milliseconds in times.items():
-        print(f"{work:30} {milliseconds:8.1f} ms")
+        limit = f"; at most {MOST[work]}" if work in MOST and args.seconds == 10 else ""
+        print(f"{work:30} {milliseconds:8.1f} ms{limit}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 from random import Random
 
 from forked import QUICK, finish, prepared, run, start
@@ -24,73 +25,42 @@ OLD = b"the old file"
 PATIENCE = 60  # seconds until workers must have ended
 
 
+COMMANDS = {  # that write; words in capitals stand for what `commands` puts in their place
+    "predict": "predict CLIP --weights WEIGHTS --format csv --output OUT/a.csv",
+    "features": "features CLIP --features mcu --output OUT/a.npz",
+    "features, with a cache": "features CORPUS --cache OUT/cache --output OUT/a.csv",
+    "train": "train MANIFEST TRAINING --out OUT/a.npz",
+    "train to .pt": "train MANIFEST TRAINING --out OUT/a.pt",
+    "crossval": "crossval MANIFEST QUICK --runs 1 --workers 1 --cache CACHE --out OUT/results",
+    "crossval --pack": "crossval --pack JOURNAL --out OUT/packed",
+    "evaluate": "evaluate MANIFEST --weights WEIGHTS --format csv --speakers all --output OUT/a.csv",
+    "convert to .npz": "convert WEIGHTS OUT/a.npz",
+    "convert to .pt": "convert WEIGHTS OUT/a.pt",
+    "export c": "export c mcu --out OUT/c",
+    "export vectors": "export vectors SMALL --out OUT/vectors",
+    "search": "search MANIFEST QUICK --trials 1 --workers 1 --cache CACHE --out OUT/search",
+}
+
+
 def commands(folder):
     """{name: arguments} of the commands that write, OUT being the folder for it."""
-    made = os.path.join(folder, "made")
-    corpus, weights = os.path.join(made, "corpus", "corpus.csv"), os.path.join(made, "weights.npz")
-    clip, cache = os.path.join(made, "corpus", "0.wav"), os.path.join(folder, "cache")
-    train = [
-        "train",
-        corpus,
-        "--config",
-        "mcu",
-        "--hidden",
-        "4",
-        "--set",
-        "epochs=3",
-        "--cache",
-        cache,
-        "--test",
-        "s2",
-    ]
-    found = {
-        "predict": ["predict", clip, "--weights", weights, "--format", "csv", "--output", "OUT/a.csv"],
-        "features": ["features", clip, "--config", "mcu", "--output", "OUT/a.npz"],
-        "features, with a cache": [
-            "features",
-            os.path.join(made, "corpus"),
-            "--cache",
-            "OUT/cache",
-            "--output",
-            "OUT/a.csv",
-        ],
-        "train": [*train, "--out", "OUT/a.npz"],
-        "train to .pt": [*train, "--out", "OUT/a.pt"],
-        "crossval": [
-            "crossval",
-            corpus,
-            *QUICK,
-            "--runs",
-            "1",
-            "--workers",
-            "1",
-            "--cache",
-            cache,
-            "--out",
-            "OUT/results",
-        ],
-        "crossval --pack": ["crossval", "--pack", os.path.join(made, "journal"), "--out", "OUT/packed"],
-        "evaluate": [
-            "evaluate",
-            corpus,
-            "--weights",
-            weights,
-            "--format",
-            "csv",
-            "--speakers",
-            "all",
-            "--output",
-            "OUT/a.csv",
-        ],
-        "convert to .npz": ["convert", weights, "OUT/a.npz"],
-        "convert to .pt": ["convert", weights, "OUT/a.pt"],
-        "export c": ["export", "c", "mcu", "--out", "OUT/c"],
-        "export vectors": ["export", "vectors", os.path.join(made, "small.npz"), "--out", "OUT/vectors"],
+    made, cache = Path(folder, "made"), str(Path(folder, "cache"))
+    words = {
+        "CLIP": [made / "corpus" / "0.wav"],
+        "CORPUS": [made / "corpus"],
+        "MANIFEST": [made / "corpus" / "corpus.csv"],
+        "WEIGHTS": [made / "weights.npz"],
+        "SMALL": [made / "small.npz"],
+        "JOURNAL": [made / "journal"],
+        "CACHE": [cache],
+        "QUICK": QUICK,
+        "TRAINING": "--features mcu --hidden 4 --set epochs=3 --test s2 --cache".split() + [cache],
     }
-    if importlib.util.find_spec("optuna"):
-        search = ["search", corpus, *QUICK, "--trials", "1", "--workers", "1", "--cache", cache]
-        found["search"] = [*search, "--out", "OUT/search"]
-    return found
+    return {
+        name: [str(part) for word in command.split() for part in words.get(word, [word])]
+        for name, command in COMMANDS.items()
+        if name != "search" or importlib.util.find_spec("optuna")
+    }
 
 
 def main():

@@ -25,7 +25,7 @@ from npreslstm.ports.c_export import export_c
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "npreslstm" / "explain" / "page"
-OWN = ("ears.c", "memory.c", "string.h")
+OWN = ("ears.c", "memory.c", "string.h", "tables.c")
 EXPORTED = (
     "npr_activity.c",
     "npr_features.c",
@@ -34,6 +34,7 @@ EXPORTED = (
     "npr_spectrum.c",
     "npr_tables.c",
 )
+UNITS = ("ears.c", "memory.c", "tables.c", *EXPORTED[:-1])  # tables.c has npr_tables.c in it
 HEADERS = (
     "npr.h",
     "npr_activity.h",
@@ -92,9 +93,7 @@ def compile_ears(folder):
         f"-fuse-ld={linker}",
         "-I",
         ".",
-        "ears.c",
-        "memory.c",
-        *EXPORTED,
+        *UNITS,
         "-o",
         "ears.wasm",
     ]

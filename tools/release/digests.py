@@ -76,7 +76,8 @@ def short(value):
     return value[:60] if value.startswith("failed") else value[:12]
 
 
-def main(argv=None):
+def arguments(argv):
+    """The options, checked."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -95,17 +96,22 @@ def main(argv=None):
     )
     options = parser.parse_args(argv)
     options.only = options.only or SECTIONS
-    old, new = Path(options.old).resolve(), Path(options.new).resolve()
-    for tree in (old, new):
+    options.old, options.new = Path(options.old).resolve(), Path(options.new).resolve()
+    for tree in (options.old, options.new):
         if not (tree / "npreslstm" / "__init__.py").is_file():
             parser.error(f"{tree} is no work tree: there is no npreslstm/__init__.py in it")
     if options.corpus and not os.path.isdir(options.corpus):
         parser.error(f"--corpus is {options.corpus}; expected a folder")
     if options.keep and os.path.exists(options.keep):
         parser.error(f"--keep is {options.keep}, which exists; expected a new folder")
+    return options
+
+
+def main(argv=None):
+    options = arguments(argv)
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(options.keep or temporary).resolve()
-        table = list(lines(compare(old, new, options, work)))
+        table = list(lines(compare(options.old, options.new, options, work)))
     width = max((len(what) for _, what, *_ in table), default=0)
     for section, what, a, b, verdict in table:
         print(f"{section:9}  {what:{width}}  {short(a):12}  {short(b):12}  {verdict}")

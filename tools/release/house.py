@@ -1,14 +1,16 @@
 """Print the numbers of the house: what is long, what is not explained, and what imports what it should not.
 
-    python tools/release/house.py [COMMIT ...]
+    python tools/release/house.py [COMMIT ...]     # one column a commit, then the work tree
+    python tools/release/house.py --long           # the functions and files over the limits, longest first
 
-One row a number; one column a commit, then the work tree. Lines and files are those of tracked Python, C and
+One row a number. Lines and files are those of tracked Python, C and
 JavaScript; the lines of a function are counted without its docstring. Public definitions are those of
 tests/public_names.txt, as far as a tree has them; a method has an example if that of its class calls it.
 The order of the rooms is that of docs/architecture.md. The sdist and the wheel are built, which needs
 setuptools 77 or newer.
 """
 
+import argparse
 import ast
 import io
 import os
@@ -238,14 +240,48 @@ def numbers_of(commit):
         return numbers(Path(folder), git("ls-tree", "-r", "--name-only", commit).decode().splitlines())
 
 
-def main(commits):
-    tracked = [name for name in git("ls-files").decode().splitlines() if (ROOT / name).exists()]
-    columns = {commit: numbers_of(commit) for commit in commits} | {"now": numbers(ROOT, tracked)}
-    print(f"| | {' | '.join(columns)} |")
-    print("|---" * (len(columns) + 1) + "|")
+def long_ones(root, files):
+    """Lines that name every file and function over its limit, longest first: 'LINES PLACE'."""
+    found = []
+    for name in files:
+        text = (root / name).read_text(encoding="utf-8") if Path(name).suffix in SOURCES else ""
+        if (lines := len(text.splitlines())) > LONG_FILE:
+            found.append((lines, name))
+        if name.endswith(".py"):
+            functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+            found += [
+                (length(node), f"{name}, {node.name}") for node in functions if length(node) > LONG_FUNCTION
+            ]
+    return [f"{lines:4} {place}" for lines, place in sorted(found, key=lambda row: (-row[0], row[1]))]
+
+
+def table(columns):
+    """The numbers {column: {what: number}} in Markdown."""
+    yield f"| | {' | '.join(columns)} |"
+    yield "|---" * (len(columns) + 1) + "|"
     for what in columns["now"]:
-        print(f"| {what} | {' | '.join(f'{column[what]:,}' for column in columns.values())} |")
+        yield f"| {what} | {' | '.join(f'{column[what]:,}' for column in columns.values())} |"
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("commits", nargs="*", metavar="COMMIT", help="beside the work tree")
+    parser.add_argument("--long", action="store_true", help="name what is over the limits")
+    args = parser.parse_args(argv)
+    tracked = [name for name in git("ls-files").decode().splitlines() if (ROOT / name).exists()]
+    if args.long:
+        print("\n".join(long_ones(ROOT, tracked)))
+        return
+    for commit in args.commits:
+        try:
+            git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
+        except subprocess.CalledProcessError:
+            parser.error(f"{commit!r} is no commit of this repository; git log lists them")
+    columns = {commit: numbers_of(commit) for commit in args.commits} | {"now": numbers(ROOT, tracked)}
+    print("\n".join(table(columns)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -37,6 +37,12 @@ FIGURES = re.compile(
 )
 
 
+def program(name):
+    """The path of a program that was installed beside this Python, or its name alone."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else name
+
+
 def self_test(command, folder, runs):
     """(network us, samples us, kernels, heap, values, differing) of a port, times the least of some runs."""
     rows = []
@@ -59,9 +65,9 @@ def compiled_bytes(folder, core):
     """Bytes of the modules that run on a core: all but the plain kernels."""
     total = 0
     for name in LIBRARY:
-        if name != "npr_plain.py":
+        if name != "npr_plain.py" and (name != "npr_thumb.py" or core.startswith("arm")):
             out = Path(folder, f"{name}.{core}.mpy")
-            command = ["mpy-cross", f"-march={core}", "-O3", "-o", out, Path(folder, name)]
+            command = [program("mpy-cross"), f"-march={core}", "-O3", "-o", out, Path(folder, name)]
             subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
             total += out.stat().st_size
     return total
@@ -83,11 +89,11 @@ def main(argv=None):
             " | differ |"
         )
         print("|---|---|---|---|---|---|---|")
-        show("Unix, x86-64", self_test(["micropython", "selftest.py"], folder, args.runs))
+        show("Unix, x86-64", self_test([program("micropython"), "selftest.py"], folder, args.runs))
         viper = Path(folder, "npr_viper.py")
         kept = viper.read_bytes()
         viper.unlink()
-        show("Unix, x86-64", self_test(["micropython", "selftest.py"], folder, args.runs))
+        show("Unix, x86-64", self_test([program("micropython"), "selftest.py"], folder, args.runs))
         if (WEB / "node_modules").exists():
             command = ["node", str(ROOT / "tests" / "micropython_web.mjs"), str(WEB), folder]
             show("WebAssembly, Node.js", self_test(command, folder, args.runs))

@@ -5,7 +5,8 @@
 #   tools/release/other_machine.sh i386 /tmp/i386 -m "not oracle"
 #   tools/release/other_machine.sh s390x /tmp/s390x tests/test_npy.py        a big-endian one
 #
-# amd64 and i386 run as they are, for which it must be root; armhf, arm64, s390x and others through QEMU, an order of magnitude slower. It needs
+# amd64 and i386 run as they are, for which it must be root; armhf, arm64, s390x and others through QEMU, an order of magnitude slower. For armhf it
+# must be root too, and tests that start a process fail: proot does not know the call by which its C library asks about files. It needs
 # debootstrap and, for those, proot and qemu-user-static; nothing is installed outside FOLDER, which is kept for the next time. The tests are those
 # of the last commit.
 set -euo pipefail
@@ -22,6 +23,7 @@ if [ ! -e "$folder/.made" ]; then
   for library in "$folder"/usr/lib/*/libsndfile.so.1; do  # soundfile asks for it by this name where ldconfig has not run
     ln -sf libsndfile.so.1 "${library%.1}"
   done
+  ln -sf gcc "$folder/usr/bin/cc"  # which the scripts of packages would have made
   # Debian's pytest is older than these tests ask for; it is pure Python, as what it needs
   python3 -m pip -q install --target "$folder/opt/pytest" --only-binary=:all: --python-version 3.11 --implementation py --abi none --platform any \
     "pytest>=8" pytest-xdist
@@ -32,14 +34,19 @@ mkdir -p "$folder/opt/npreslstm" "$folder/tmp"
 git archive HEAD | tar -x -C "$folder/opt/npreslstm"
 
 libraries=$(cd "$folder" && printf '/%s:' usr/lib/*/blas usr/lib/*/lapack)
-inside=(/usr/bin/env -i -C /opt/npreslstm PATH=/usr/bin:/bin HOME=/tmp LANG=C.UTF-8 LD_LIBRARY_PATH="$libraries" PYTHONPATH=/opt/npreslstm:/opt/pytest
-  OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider "$@")
+paths=(LD_LIBRARY_PATH="$libraries" PYTHONPATH=/opt/npreslstm:/opt/pytest)
+clean=(env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin HOME=/tmp LANG=C.UTF-8 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1)
+start='import os, sys; os.chdir("/opt/npreslstm"); import pytest; sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[1:]]))'
+# shellcheck disable=SC2016  # $0 and $@ are those of the inner shell
+enter=(unshare --mount sh -c 'mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$folder")
 case $architecture in
   amd64 | i386)
-    # shellcheck disable=SC2016  # $0 and $@ are those of the inner shell
-    exec setarch "${architecture/amd64/x86_64}" unshare --mount sh -c 'mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' \
-      "$folder" "${inside[@]}" ;;
+    exec "${clean[@]}" "${paths[@]}" setarch "${architecture/amd64/x86_64}" "${enter[@]}" /usr/bin/python3 -c "$start" "$@" ;;
+  armhf)
+    cp "$(command -v qemu-arm-static)" "$folder/usr/bin/"
+    exec "${clean[@]}" "${enter[@]}" /usr/bin/qemu-arm-static -E "${paths[0]}" -E "${paths[1]}" /usr/bin/python3 -c "$start" "$@" ;;
   *)
-    machine=$(sed 's/^armhf$/arm/; s/^arm64$/aarch64/; s/^ppc64el$/ppc64le/' <<<"$architecture")
-    exec proot -q "$(command -v "qemu-$machine-static")" -r "$folder" -b /proc -b /dev "${inside[@]}" ;;
+    machine=$(sed 's/^arm64$/aarch64/; s/^ppc64el$/ppc64le/' <<<"$architecture")
+    exec "${clean[@]}" proot -q "$(command -v "qemu-$machine-static")" -r "$folder" -b /proc -b /dev /usr/bin/env "${paths[@]}" \
+      /usr/bin/python3 -c "$start" "$@" ;;
 esac

@@ -171,6 +171,19 @@ def networks(options):
         yield f"infer one clip {name}", lambda m=model, x=x: digest(*m.infer(x[:1], np.array([87])))
 
 
+PLAIN = {
+    "batch_size": 8, "speeds": (1.0, 0.9), "mixup": 0.0, "dropout": 0.0, "crop": 0.0, "noise": 0.0,
+    "offset": 0.0, "time_masks": 0,
+}  # fmt: skip
+RECIPES = {  # what each changes in PLAIN
+    "plain": {}, "dropout": {"dropout": 0.5}, "warp": {"warp": 0.12}, "mixup": {"mixup": 0.3},
+    "noise": {"noise": 0.2, "offset": 0.2, "crop": 0.2},
+    "masks": {"time_masks": 2, "longest_mask": 3, "column_masks": 1, "widest_mask": 3},
+    "original padding, adam": {"padding": "original", "optimizer": "adam", "ema": 0.0}, "teachers": {},
+    "student": {"dropout": 0.2, "warp": 0.12, "mixup": 0.3, "crop": 0.2, "noise": 0.2, "offset": 0.2},
+}  # fmt: skip
+
+
 def training(options):
     """Weights after 40 steps (8 with --fast) under several recipes."""
     names = ("fit", "Split", "Examples", "Recipe", "with_settings")
@@ -183,26 +196,11 @@ def training(options):
     labels, speakers = np.arange(40) % 4, np.array([f"s{k // 10}" for k in range(40)])
     examples = Examples("noise", ("a", "b", "c", "d"), features, variants, labels, speakers)
     split = Split(np.arange(32), np.array([], dtype=int), np.arange(32, 40))
-    plain = {
-        "epochs": 2 if options.fast else 10,
-        "batch_size": 8,
-        "speeds": (1.0, 0.9),
-        "mixup": 0.0,
-        "dropout": 0.0,
-        "crop": 0.0,
-    }
-    plain |= {"noise": 0.0, "offset": 0.0, "time_masks": 0}
+    plain = PLAIN | {"epochs": 2 if options.fast else 10}
     untrimmed = ["trim_db=0"]  # the one way to say so that every tree understands
     teacher_recipe = with_settings(Recipe(**plain), untrimmed)
     teacher = fit(examples, split, ModelConfig(hidden_size=6), teacher_recipe, 1)
-    changes = {
-        "plain": {}, "dropout": {"dropout": 0.5}, "warp": {"warp": 0.12}, "mixup": {"mixup": 0.3},
-        "noise": {"noise": 0.2, "offset": 0.2, "crop": 0.2},
-        "masks": {"time_masks": 2, "longest_mask": 3, "column_masks": 1, "widest_mask": 3},
-        "original padding, adam": {"padding": "original", "optimizer": "adam", "ema": 0.0}, "teachers": {},
-        "student": {"dropout": 0.2, "warp": 0.12, "mixup": 0.3, "crop": 0.2, "noise": 0.2, "offset": 0.2},
-    }  # fmt: skip
-    for name, change in changes.items():
+    for name, change in RECIPES.items():
         for kind, layers in (("reslstm-sa", 1), ("lstm-sa", 2)):
             if kind == "lstm-sa" and (options.fast or name not in ("plain", "student")):
                 continue

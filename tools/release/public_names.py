@@ -24,6 +24,7 @@ MODULES = (
     "npreslstm.integer_recognizer",
     "npreslstm.listening",
     "npreslstm.model",
+    "npreslstm.parameters",
     "npreslstm.ports.c_library",
     "npreslstm.recognizer",
     "npreslstm.schema",

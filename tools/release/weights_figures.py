@@ -5,10 +5,11 @@
     python tools/release/weights_figures.py --seen NAME      a page that was brought up to date by hand
     python tools/release/weights_figures.py --list           which figure is of which weights
 
-Written are the model card, the examples in README.md that predict, and the ledger and the self-test in
-docs/c-port.md; these two need arm-none-eabi-gcc and qemu-system-arm, and are left as they are where there are
-none. tools/release/weights_figures.json keeps, for each, the SHA-256 of the weights that it was made of; a
-test compares them with the bundled files. What needs a corpus is listed with its command.
+Written are the model card, the examples in README.md, docs/explain.md and docs/listen.md, and the ledger and
+the self-test in docs/c-port.md. The last two need arm-none-eabi-gcc and qemu-system-arm, and are left as they
+are if there are none. tools/release/weights_figures.json keeps, for each, the SHA-256 of the weights that it
+was made of; a test compares them with the bundled files. What needs a corpus, MicroPython or a browser is
+listed with its command.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import sys
 import tempfile
 import warnings
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -39,12 +41,16 @@ from tools.train_weights import write_card
 ROOT = Path(__file__).resolve().parents[2]
 MADE_OF = Path(__file__).with_suffix(".json")
 PORT = ROOT / "docs" / "c-port.md"
-README = ROOT / "README.md"
+EXAMPLES = ("README.md", "docs/explain.md", "docs/listen.md")  # pages with commands and what they print
 BY_HAND = {
     "docs/c-port.md, accuracy": "python tools/accuracy/c_parity.py RAVDESS (mcu and paper, float32 and int8)",
     "docs/c-port.md, integer frontend": "python tools/accuracy/integer_frontend.py RAVDESS (mcu, robust)",
     "docs/c-port.md, cycles": "python tools/release/cycles.py",
+    "docs/c-port.md, listening": "python tools/accuracy/listening.py RAVDESS",
     "docs/accuracy.md, robustness": "python tools/accuracy/robustness.py RAVDESS --update docs/accuracy.md",
+    "docs/micropython.md, tables": "python tools/release/micropython_table.py",
+    "docs/micropython.md, clips": "python tools/accuracy/micropython.py RAVDESS --weights mcu",
+    "docs/explain.md, pictures": "python tools/make_explain_pictures.py",
 }
 WEIGHTS = {  # of which a figure is; without an entry here, of all that are bundled
     "docs/c-port.md, ledger": ("mcu",),
@@ -52,22 +58,34 @@ WEIGHTS = {  # of which a figure is; without an entry here, of all that are bund
     "docs/c-port.md, accuracy": ("mcu", "paper"),
     "docs/c-port.md, integer frontend": ("mcu", "robust"),
     "docs/c-port.md, cycles": ("mcu",),
+    "docs/c-port.md, listening": ("mcu",),
+    "docs/micropython.md, tables": ("mcu",),
+    "docs/micropython.md, clips": ("mcu",),
+    "docs/explain.md, examples": ("robust",),
+    "docs/explain.md, pictures": ("robust",),
+    "docs/listen.md, examples": ("mcu", "robust"),
 }
 CONSOLE = re.compile(r"(```console\n)(.*?)(```)", re.DOTALL)
 COMMAND = re.compile(r"^(\$ npreslstm (.*)\n)(?:(?!\$ ).*\n)*", re.MULTILINE)
 
 
-def write_readme():
-    """Replace the output of the commands and of the Python examples in README.md."""
-    text = README.read_text(encoding="utf-8")
+def write_examples(page):
+    """Replace the output of the commands and of the Python examples in a page."""
+    text = page.read_text(encoding="utf-8")
     text = CONSOLE.sub(lambda block: block[1] + COMMAND.sub(_with_output, block[2]) + block[3], text)
-    _write(README, with_results(text))
+    _write(page, with_results(text))
 
 
 def _with_output(match):
-    printed = io.StringIO()
-    with redirect_stdout(printed):
-        status = npreslstm(shlex.split(match[2]))
+    command, _, source = match[2].partition(" < ")
+    printed, stdin = io.StringIO(), sys.stdin
+    content = (ROOT / source).read_bytes() if source else b""
+    sys.stdin = io.TextIOWrapper(io.BytesIO(content))
+    try:
+        with redirect_stdout(printed):
+            status = npreslstm(shlex.split(command))
+    finally:
+        sys.stdin = stdin
     if status:
         raise RuntimeError(f"npreslstm {match[2]} ended with exit status {status}")
     return match[1] + printed.getvalue()
@@ -136,7 +154,7 @@ def _write(path, text):
 EMULATED = ("arm-none-eabi-gcc", "qemu-system-arm", "make")
 FIGURES = {  # name: (what writes it, programs that it needs)
     "weights/README.md": (lambda: write_card(ROOT / "weights"), ()),
-    "README.md, examples": (write_readme, ()),
+    **{f"{page}, examples": (partial(write_examples, ROOT / page), ()) for page in EXAMPLES},
     "docs/c-port.md, ledger": (write_ledger, EMULATED),
     "docs/c-port.md, self-test": (write_selftest, EMULATED),
 }

@@ -24,21 +24,7 @@ def walk(data: Data, start: int) -> Part | None:
     info = data.at(head + 8, 34)
     declared = int.from_bytes(info[13:18], "big") & 0xFFFFFFFFF
     if declared:
-        counts = []
-        for count, _ in _last_frames(data, offset, stop, info):
-            if count == declared:
-                if any(0 < later - declared <= SURPLUS for later in counts):
-                    data.remarks.append(
-                        f"it says that it has {declared} samples: frames after them are passed over"
-                    )
-                return Part(start, stop)
-            counts.append(count)
-        if counts and counts[0] < declared:
-            raise data.cut(f"{declared - counts[0]} of {declared} samples are missing")
-        data.remarks.append(
-            "its last frame is not at its end: what comes after that is no sound that can be read, and passed"
-            " over"
-        )
+        _check_count(data, declared, (count for count, _ in _last_frames(data, offset, stop, info)))
         return Part(start, stop)
     stop = _without_tag(data, stop)
     if offset >= stop:
@@ -46,6 +32,27 @@ def walk(data: Data, start: int) -> Part | None:
     count = _samples(data, offset, stop, info)
     field = bytes([info[13] & 0xF0 | count >> 32]) + (count & 0xFFFFFFFF).to_bytes(4, "big")
     return Part(start, stop, True, ((head + 8 + 13, field),))
+
+
+def _check_count(data: Data, declared: int, counts: Iterator[int]) -> None:
+    """Compare the samples that the header declares with those up to the ends of the last frames, counted from
+    the last one back.
+    """
+    later: list[int] = []
+    for count in counts:
+        if count == declared:
+            if any(0 < other - declared <= SURPLUS for other in later):
+                data.remarks.append(
+                    f"it says that it has {declared} samples: frames after them are passed over"
+                )
+            return
+        later.append(count)
+    if later and later[0] < declared:
+        raise data.cut(f"{declared - later[0]} of {declared} samples are missing")
+    data.remarks.append(
+        "its last frame is not at its end: what comes after that is no sound that can be read, and passed"
+        " over"
+    )
 
 
 def _first_frame(data: Data, head: int) -> int | None:

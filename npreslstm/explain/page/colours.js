@@ -13,7 +13,22 @@ const GLOW = [
   [254, 159, 109],
   [252, 253, 191],
 ];
-const CLASS_HUES = [220, 175, 42, 210, 4, 275, 95, 325, 25, 150, 245, 60];
+// Hue of each class, and the lightness with which it can still be read on white.
+const CLASS_COLOURS = [
+  [220, 43],
+  [175, 29],
+  [42, 32],
+  [210, 43],
+  [4, 43],
+  [275, 43],
+  [95, 29],
+  [325, 43],
+  [25, 39],
+  [150, 29],
+  [245, 43],
+  [60, 27],
+];
+const LIGHTNESS_ON_BLACK = 70; // with which each can be read
 const CLASS_GREY = 0; // the class that is drawn without a hue
 
 function isDark() {
@@ -51,9 +66,9 @@ function colourTables() {
 }
 
 function classColour(c) {
-  const hue = CLASS_HUES[c % CLASS_HUES.length];
-  const [saturation, lightness] = [c === CLASS_GREY ? 8 : 68, isDark() ? 64 : 43];
-  return `hsl(${hue} ${saturation}% ${lightness}%)`;
+  const [hue, onWhite] = CLASS_COLOURS[c % CLASS_COLOURS.length];
+  const lightness = isDark() ? LIGHTNESS_ON_BLACK : onWhite;
+  return `hsl(${hue} ${c === CLASS_GREY ? 8 : 68}% ${lightness}%)`;
 }
 
 // The colour of one number from -1 to 1, for lines and text.

@@ -35,25 +35,25 @@ async function readData(headerText, packed) {
   const header = JSON.parse(headerText);
   const bytes = await inflate(packed);
   const array = (name) => readArray(bytes, header.arrays[name]);
-  const framesOf = (prefix) => {
-    const mel = rowsOf(array(`${prefix}log_mel`), header.features.n_mels);
-    const chroma = rowsOf(array(`${prefix}chroma`), header.features.n_chroma);
-    return mel.map((row, t) => ({ mel: row, chroma: chroma[t] }));
-  };
+  const melOf = (prefix) => rowsOf(array(`${prefix}log_mel`), header.features.n_mels);
+  const chromaOf = (prefix) => rowsOf(array(`${prefix}chroma`), header.features.n_chroma);
+  const chroma = chromaOf("");
   const tensors = {};
   for (const name of header.tensors) {
     tensors[name] = Float64Array.from(array(`tensor ${name}`));
   }
   const cuts = header.cuts.map((cut, k) => ({
     ...cut,
-    changed: array(`cut ${k} changed`),
-    frames: framesOf(`cut ${k} `),
+    changed: [
+      { name: "mel", numbers: array(`cut ${k} log_mel changed`), rows: melOf(`cut ${k} `) },
+      { name: "chroma", numbers: array(`cut ${k} chroma changed`), rows: chromaOf(`cut ${k} `) },
+    ],
   }));
   return {
     header,
     tensors,
     cuts,
-    frames: framesOf(""),
+    frames: melOf("").map((mel, t) => ({ mel, chroma: chroma[t] })),
     statistics: { mean: array("mean"), std: array("std") },
     times: array("times"),
     sound: expand(array("sound")),

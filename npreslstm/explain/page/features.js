@@ -19,7 +19,9 @@ function rowsOf(matrix, width) {
 // The frames of a cut clip: those of the whole, but for the ones that its ends have changed.
 function cutFrames(frames, cut) {
   const kept = frames.slice(cut.first, cut.last); // maybe fewer: the rest has changed
-  cut.changed.forEach((t, k) => (kept[t] = cut.frames[k]));
+  cut.changed.forEach(({ name, numbers, rows }) =>
+    numbers.forEach((t, k) => (kept[t] = { ...kept[t], [name]: rows[k] })),
+  );
   return kept;
 }
 

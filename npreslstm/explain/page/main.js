@@ -32,7 +32,7 @@ function listenToTags() {
     const link = event.target.closest("a.tag");
     if (link) {
       event.preventDefault();
-      showTag(link.dataset.tag);
+      showTag(link.dataset.tag, link);
     }
   });
 }
@@ -59,29 +59,32 @@ function checkMyself() {
 }
 
 function introduce() {
-  const { header, frames, times } = page.data;
-  const grows = frames.length < times.length; // it is listening
+  const { header, grows } = page.data;
   const start = header.start ? `, from ${seconds(header.start)} on` : "";
   document.title = `How a network hears ${header.name}`;
   find("title").textContent = document.title;
-  find("subtitle").innerHTML =
-    `A residual LSTM with attention (weights <b>${escapeHtml(header.weights)}</b>)
-    ${grows ? "is listening" : `has listened to ${seconds(header.duration)} of sound`}${start}. Below is everything that it computed on the way to its
-    answer, from top to bottom. ${escapeHtml(header.note ? `${header.note}.` : "")}`;
+  find("subtitle").innerHTML = `A residual LSTM with attention (weights <b>${escapeHtml(header.weights)}</b>)
+    ${grows ? "is listening" : `has listened to ${seconds(header.duration)} of sound`}${start}. Below is
+    everything that it computed on the way to its answer, from top to bottom.
+    ${escapeHtml(header.note ? `${header.note}.` : "")}`;
 }
 
 function recompute() {
+  if (page.data.grows) {
+    page.drawGrowing(true);
+    return;
+  }
   compute();
   drawAll();
 }
 
-// Show a clip from its beginning, with nothing changed.
-function showClip(data) {
+// Show a clip from its beginning.
+function showClip(data, changes = noChanges()) {
   page.player?.release();
   page.data = data;
-  page.changes = noChanges();
+  page.changes = changes;
   page.weight = null;
-  page.base = runClip(data, page.changes);
+  page.base = runClip(data, noChanges());
   page.network = page.base.network;
   page.result = page.base;
   page.baseGradients = page.gradientsOf(page.base);
@@ -100,6 +103,9 @@ function showClip(data) {
   page.controls.write();
   page.timeline.markTime(null);
   listExercises();
+  const whole = !data.grows; // what follows is about a whole clip
+  find("play").disabled = find("tour-start").disabled = !whole;
+  find("exercises").hidden = find("alike-card").hidden = !whole;
 }
 
 async function begin() {

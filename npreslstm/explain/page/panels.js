@@ -4,9 +4,17 @@
 function drawAll() {
   page.timeline.draw(page.result, page.view);
   page.timeline.markUnit(page.cell, page.unit, page.view);
-  find("sensitivity-of").textContent = `of p(${page.data.header.classes[page.result.best]}), the whole clip`;
+  find("sensitivity-of").textContent = sensitivityWords();
   showVerdict();
   showPicked();
+}
+
+// What |dp/dx| is of.
+function sensitivityWords() {
+  const { header, times, grows } = page.data;
+  const { best, numbers } = page.gradients.result;
+  const until = seconds(times[numbers[numbers.length - 1]], 1);
+  return `of p(${header.classes[best]}), ${grows ? `until ${until}` : "the whole clip"}`;
 }
 
 function showVerdict() {
@@ -15,10 +23,16 @@ function showVerdict() {
     `<b style="color:${classColour(result.best)}">${escapeHtml(classes[result.best])}</b> ` +
     percent(result.p[result.best], 1);
   const before = words(page.base);
-  find("verdict").innerHTML =
+  const verdict =
     page.result === page.base
       ? `it says ${before}`
       : `${before} &rarr; ${words(page.result)} <span class="dim">what if</span>`;
+  // a screen reader says what is new here, but not many times a second
+  find("verdict").setAttribute("aria-live", page.data.grows ? "off" : "polite");
+  if (verdict !== page.verdict) {
+    page.verdict = verdict;
+    find("verdict").innerHTML = verdict;
+  }
 }
 
 function showPicked() {
@@ -85,12 +99,16 @@ function showUnit() {
 
 function showAlike() {
   const like = unitsLike(page.series[page.cell], page.unit).slice(0, 5);
+  const hadFocus = find("alike").contains(document.activeElement);
   find("alike").replaceChildren(
     ...like.map(({ unit, r }) => {
       const button = make("button", { "data-unit": unit }, `unit ${unit}`);
       return make("li", {}, button, ` r = ${fmt(r, 3)}`);
     }),
   );
+  if (hadFocus) {
+    find("alike").querySelector("button").focus();
+  }
 }
 
 function pickedRow() {
@@ -104,7 +122,11 @@ function showTerms() {
   document.querySelectorAll("#cell .gate").forEach((box) => {
     box.classList.toggle("picked", box.dataset.gate === page.gate);
   });
+  const hadFocus = find("terms").contains(document.activeElement);
   find("terms").innerHTML = termsTable(result.network, cell, step, pickedRow(), data.header.columns, weight);
+  if (hadFocus) {
+    (find("terms").querySelector(".picked button") ?? find("gate")).focus();
+  }
   find("gradient").hidden = weight === null;
   find("gradient-hint").hidden = weight !== null;
   if (weight !== null) {
@@ -113,7 +135,9 @@ function showTerms() {
 }
 
 function showGradient() {
-  const { result, gradients, cell, weight, index, data } = page;
+  const { gradients, cell, weight, data } = page;
+  const { result } = gradients;
+  const index = Math.min(page.index, result.frames.length - 1);
   const row = pickedRow();
   const name = inputName(result.network, cell, weight.part, weight.column, data.header.columns);
   const shown = gradientView({

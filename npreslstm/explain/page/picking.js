@@ -22,7 +22,7 @@ function pickGate(gate) {
 }
 
 function pickWeight(part, column) {
-  page.weight = page.gradients && { part, column }; // there are none while the clip still grows
+  page.weight = { part, column };
   showTerms();
 }
 
@@ -79,13 +79,14 @@ function tell({ spec, index, row }) {
   const { result, data } = page;
   const frame = result.frames[index];
   const where = `frame ${result.numbers[index]}, ${seconds(data.times[result.numbers[index]])}`;
+  const graded = index < page.view.sensitivity.length;
   const values = {
     mel: () => `${spec.rows.what(row)}: ${fmt(result.mel[index][row], 1)} dB`,
     features: () => `${spec.rows.what(row)}: ${fmt(frame.x[row], 2)}`,
     residual: () => `${spec.rows.what(row)}: y = ${fmt(frame.y[row], 2)}`,
     said: () => `${spec.rows.what(row)}: ${fmtSmall(lessTheirMean(result.said[index])[row])} in its logit`,
     attention: () => `attention ${percent(result.alpha[index], 1)}`,
-    sensitivity: () => `|dp/dx| ${fmtSmall(page.view.sensitivity[index])}`,
+    sensitivity: () => `|dp/dx| ${graded ? fmtSmall(page.view.sensitivity[index]) : "comes within a second"}`,
     running: () => data.header.classes.map((name, c) => `${name} ${fmt(frame.p[c], 2)}`).join(", "),
     sound: () => "",
   };
@@ -117,7 +118,7 @@ function onKey(event) {
     ArrowDown: () => pickUnit(cell, other(1)),
     Home: () => pickFrame(0),
     End: () => pickFrame(page.result.frames.length - 1),
-    " ": () => page.player.toggle(),
+    " ": () => find("play").click(),
   };
   if (actions[event.key] && event.target === find("timeline")) {
     event.preventDefault();

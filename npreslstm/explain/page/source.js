@@ -9,7 +9,8 @@ let places = {}; // {tag: {file, line, function, code}} of the Python package
 function tagLink(tag) {
   const place = places[tag];
   const where = place ? `${place.file}, line ${place.line}` : "this page's engine";
-  return `<a class="tag" href="#${tagId(tag)}" data-tag="${tag}" title="${where}">${tag}</a>`;
+  const name = `(${tag}): the line of code`;
+  return `<a class="tag" href="#${tagId(tag)}" data-tag="${tag}" title="${where}" aria-label="${name}">${tag}</a>`;
 }
 
 function tagId(tag) {
@@ -35,8 +36,8 @@ function showSources(element) {
   }).join("");
 }
 
-// Open the engine at the lines of a tag, and name the Python line.
-function showTag(tag) {
+// Open the engine at the lines of a tag, and name the Python line. The button Back leads to `link` again.
+function showTag(tag, link) {
   find("source").open = true;
   document.querySelectorAll(".code-line.lit").forEach((line) => line.classList.remove("lit"));
   const lines = [...document.querySelectorAll(`.code-line[data-tags*=" ${CSS.escape(tag)} "]`)];
@@ -49,4 +50,10 @@ function showTag(tag) {
   const target = find(tagId(tag)) ?? find("source");
   target.scrollIntoView({ block: "center" });
   find("python-line").focus({ preventScroll: true });
+  find("source-back").hidden = false;
+  find("source-back").onclick = () => {
+    const back = link.isConnected ? link : find("timeline"); // its frame may be gone
+    back.focus({ preventScroll: true });
+    back.scrollIntoView({ block: "center" });
+  };
 }

@@ -5,6 +5,7 @@
 const page = {
   data: null,
   own: null, // of a page that listens: what it came with
+  drawGrowing: null, // and what draws a clip that is still spoken
   network: null, // as learned
   base: null, // the run as it is
   baseGradients: null,
@@ -12,12 +13,13 @@ const page = {
   series: [], // h of each layer's units over time
   changes: noChanges(),
   result: null, // the run with the changes
-  gradients: null, // of the probability of its label
+  gradients: null, // of the probability of its label; while a clip grows, of some frames less
   cell: 0, // the picked layer
   unit: 0,
   index: 0, // the picked frame of the result
   gate: "i",
   weight: null, // {part, column} of the picked term
+  verdict: "", // as it is shown
   order: "number",
   view: { orders: [], sensitivity: [] },
   timeline: null,
@@ -29,7 +31,7 @@ const page = {
   },
 
   gradientsOf(result) {
-    return backward(result.network, result.frames, ofProbability(result.p, result.best));
+    return { result, ...backward(result.network, result.frames, ofProbability(result.p, result.best)) };
   },
 };
 

@@ -11,6 +11,7 @@ const tour = {
     find("tour").hidden = at < 0;
     document.body.classList.toggle("touring", at >= 0);
     if (at < 0) {
+      find("tour-start").focus({ preventScroll: true }); // where it was started
       return;
     }
     const step = this.steps[at];

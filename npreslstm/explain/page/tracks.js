@@ -48,7 +48,11 @@ function wavePath(samples, columns) {
   let path = "";
   for (let x = 0; x < columns; x++) {
     const part = samples.subarray(Math.floor(x * size), Math.max(Math.floor((x + 1) * size), x * size + 1));
-    const [low, high] = part.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [0, 0]);
+    let [low, high] = [0, 0];
+    for (const value of part) {
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
     path += `M${x + 0.5} ${(1 - high / largest).toFixed(3)}V${(1 - low / largest + 0.01).toFixed(3)}`;
   }
   return path;
@@ -73,6 +77,7 @@ class Track {
     this.picture = spec.heat
       ? make("canvas", { style: place })
       : makeSvg("svg", { style: place, preserveAspectRatio: "none" });
+    this.picture.setAttribute("aria-hidden", "true"); // the lane has its name
     this.lane.append(this.picture);
     if (spec.id === "running") {
       this.lane.append(make("span", { class: "scale" }));
@@ -110,7 +115,7 @@ class Timeline {
       if (track.spec.group) {
         group = make("details", { open: "", class: "group" });
         const heading = make("summary", {}, make("h3", {}, track.spec.group));
-        heading.append(make("span", { class: "dim" }, track.spec.groupNote ?? ""));
+        heading.append(" ", make("span", { class: "dim" }, track.spec.groupNote ?? ""));
         group.append(heading);
         place.append(group);
       }
@@ -172,7 +177,8 @@ class Timeline {
     this.drawBars("attention", result.alpha, numbers, "attention-bar");
     const even = 1 - 1 / frames.length / (largestOf(result.alpha) || 1);
     this.get("attention").picture.append(makeSvg("path", { d: `M0 ${even}H${this.total}`, class: "even" }));
-    this.drawBars("sensitivity", view.sensitivity, numbers, "sensitivity-bar");
+    const graded = numbers.slice(0, view.sensitivity.length); // fewer while the clip grows
+    this.drawBars("sensitivity", view.sensitivity, graded, "sensitivity-bar");
     this.drawRunning(result);
   }
 
@@ -235,7 +241,7 @@ class Timeline {
   markFrame(result, index) {
     const { times, header } = this.data;
     const left = times[result.numbers[index]] - header.hop / 2 - this.axis.from;
-    this.frameMark.style.transform = `translateX(${(100 * left) / header.hop}%)`; // of its own width
+    this.frameMark.style.left = `${(100 * left) / (this.axis.to - this.axis.from)}%`;
     const { picture } = this.get("attention");
     picture.querySelector(".so-far")?.remove();
     const soFar = attentionOf(result.frames.slice(0, index + 1));

@@ -39,19 +39,19 @@ function runClip(data, changes) {
   const features = featuresOf(all, header.features, data.statistics, changes.gain);
   const numbers = all.map((_, t) => t + offset).filter((t) => !changes.removed.includes(t));
   const rows = numbers.map((t) => features.rows[t - offset]);
-  const network = new Network(header.model, editedTensors(data.tensors, changes.edit), changes);
-  const frames = network.run(rows);
+  const network = changedNetwork(data, changes);
+  const mel = numbers.map((t) => features.mel[t - offset]);
+  return resultOf(network, network.run(rows), numbers, mel);
+}
+
+function changedNetwork({ header, tensors }, changes) {
+  return new Network(header.model, editedTensors(tensors, changes.edit), changes);
+}
+
+// What is shown of the frames that a network has been given.
+function resultOf(network, frames, numbers, mel) {
   const alpha = attentionOf(frames);
-  const last = frames[frames.length - 1];
-  return {
-    network,
-    frames,
-    numbers,
-    alpha,
-    mel: numbers.map((t) => features.mel[t - offset]),
-    logits: last.logits,
-    p: last.p,
-    best: last.p.indexOf(Math.max(...last.p)),
-    ...saidByFrames(network, frames, alpha),
-  };
+  const { logits, p } = frames[frames.length - 1];
+  const best = p.indexOf(Math.max(...p));
+  return { network, frames, numbers, alpha, mel, logits, p, best, ...saidByFrames(network, frames, alpha) };
 }

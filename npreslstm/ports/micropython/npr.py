@@ -19,10 +19,14 @@ from binascii import crc32
 
 from npr_frontend import Frontend
 
-try:
-    import npr_viper as kernels
-except (ImportError, SyntaxError, ValueError):  # no native emitter, or a .mpy of another machine
-    import npr_plain as kernels
+for name in ("npr_thumb", "npr_viper", "npr_plain"):
+    try:
+        kernels = __import__(name)
+        break
+    except (ImportError, SyntaxError, ValueError):  # no such compiler, or a .mpy of another machine
+        pass
+    except MemoryError as error:
+        raise MemoryError(f"the heap is too small to compile {name}.py: copy it as {name}.mpy") from error
 
 FORMAT = 1  # of the weights file
 MOST_FRAMES = 1 << 17  # of one clip: the sums of attention have 58 bits
@@ -119,7 +123,7 @@ class _Reader:
         found = 0
         while self.at < size:
             found = crc32(self.take(min(512, size - self.at)), found)
-        if found != crc:
+        if found != crc or size <= 16:
             raise ValueError(f"the weights are damaged: CRC {found:08x}, expected {crc:08x}; copy them again")
         self.rewind(16)
         return size

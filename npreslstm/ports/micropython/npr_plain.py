@@ -14,10 +14,13 @@ def row_sums(w, v, zero, out, layer):
     """Of every row two sums of products, over h and over x."""
     first_of_x = 8 * layer.blocks_h
     if layer.columns is None:
-        layer.columns = (
-            columns(layer, 0, layer.hidden),
-            columns(layer, first_of_x, layer.inputs),
-        )
+        try:
+            layer.columns = columns(layer, 0, layer.hidden), columns(layer, first_of_x, layer.inputs)
+        except MemoryError as error:
+            size = 4 * layer.rows * (layer.hidden + layer.inputs)
+            raise MemoryError(
+                f"the heap is too small for a layer in plain Python, {size} bytes: use firmware with viper"
+            ) from error
     for part, numbers in enumerate((v, layer.x)):
         total = 0
         for column, number in zip(layer.columns[part], numbers):

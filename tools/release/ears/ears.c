@@ -76,3 +76,10 @@ EXPORT(push) int push(int samples) {
 EXPORT(fetched) void fetched(int hops) {
     for (size_t k = 0; k < waiting; k++) { pcm[0][k] = pcm[hops][k]; }
 }
+
+/* At the end of the recording: the decisions about the last hops, one a call; then -1. */
+EXPORT(finish) int finish(void) {
+    npr_decision decision = NPR_UNDECIDED;
+    npr_activity_flush(&activity, &decision);
+    return decision;
+}

@@ -3,15 +3,17 @@
     import i2s
     i2s.listen()
 
-Set the pins to those of the board. The microphone's 32-bit slots carry 24 bits, of which machine.I2S gives
-the upper 16 when it is asked for 16.
+Set the bus and the pins to those of the board. The microphone's 32-bit slots carry 24 bits, of which
+machine.I2S gives the upper 16 when it is asked for 16. A frame must take less than its 32 ms, or samples are
+lost; selftest.py prints how long it takes.
 """
 
 from machine import I2S, Pin
 
 import npr
 
-SCK, WS, SD = 14, 15, 16  # an ESP32-S3; on an RP2350 WS is the pin after SCK, on a Pyboard "Y6", "Y5", "Y8"
+# An ESP32-S3; also an RP2350, where WS must be the pin after SCK. On a Pyboard 2, "Y6", "Y5", "Y8".
+BUS, SCK, WS, SD = 0, 14, 15, 16
 WINDOW = 94  # frames of 32 ms in three seconds, after which the network begins anew
 
 
@@ -20,7 +22,7 @@ def listen(weights="weights.nprm", windows=None):
     model = npr.Model(weights)
     frontend = model.frontend
     microphone = I2S(
-        0,
+        BUS,
         sck=Pin(SCK),
         ws=Pin(WS),
         sd=Pin(SD),
@@ -28,7 +30,7 @@ def listen(weights="weights.nprm", windows=None):
         bits=16,
         format=I2S.MONO,
         rate=frontend.sample_rate,
-        ibuf=8 * frontend.hop_length,  # two hops of stereo: what comes while a frame is worked on
+        ibuf=16 * frontend.hop_length,  # two hops: a sample takes 8 bytes of it, both channels in 32 bits
     )
     block = bytearray(2 * frontend.hop_length)
     view = memoryview(block)

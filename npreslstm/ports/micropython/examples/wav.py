@@ -32,17 +32,21 @@ def classify(path, weights="weights.nprm"):
 
 def find_samples(file, rate):
     """Go to the samples of a WAV file; returns how many bytes they have."""
-    riff, _, wave = struct.unpack("<4sI4s", file.read(12))
-    if riff != b"RIFF" or wave != b"WAVE":
-        raise ValueError(f"no WAV file: it begins with {riff!r}")
+    head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        raise ValueError(f"no WAV file: it begins with {head[:4]!r}")
     found = None
     while True:
-        name, size = struct.unpack("<4sI", file.read(8))
+        head = file.read(8)
+        if len(head) < 8:
+            raise ValueError("the file ends before its samples: copy it again")
+        name, size = struct.unpack("<4sI", head)
         if name == b"data":
             break
-        chunk = file.read(size + size % 2)
-        if name == b"fmt ":
-            form, channels, found, _, _, bits = struct.unpack("<HHIIHH", chunk[:16])
-    if found is None or (form, channels, found, bits) != (1, 1, rate, 16):
+        if name == b"fmt " and size >= 16:
+            found = file.read(16)
+            size -= 16
+        file.seek(size + size % 2, 1)
+    if found is None or found[:8] + found[14:] != struct.pack("<HHIH", 1, 1, rate, 16):
         raise ValueError(f"the file is not 16-bit mono at {rate} Hz: convert it with sox or ffmpeg")
     return size

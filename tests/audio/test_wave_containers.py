@@ -1,0 +1,116 @@
+"""RIFF and Wave64: with and without soundfile, with chunks after the sound, with forgotten padding."""
+
+import io
+import struct
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from encoded_sounds import UNKNOWN, encode, patched, read, read_quietly
+from samples import voice
+
+from npreslstm.audio.reader import LengthWarning, read_audio
+from npreslstm.errors import InputError
+
+soundfile = pytest.importorskip("soundfile")
+
+
+class TestWithoutSoundfile:
+    """PCM WAV through the standard library: the same rule."""
+
+    @pytest.fixture(autouse=True)
+    def content(self, monkeypatch):
+        self.wav = encode("WAV", "PCM_16")
+        self.signal = read_quietly(self.wav)
+        monkeypatch.setitem(sys.modules, "soundfile", None)  # importing it raises ImportError
+
+    def test_the_same(self):
+        np.testing.assert_array_equal(read_quietly(self.wav), self.signal)
+
+    def test_cut(self):
+        with pytest.raises(InputError, match="cut short: 4 of 22400 bytes of sound are missing"):
+            read_audio(io.BytesIO(self.wav[:-4]))
+
+    @pytest.mark.parametrize("name", [name for name in UNKNOWN if name.startswith("RIFF")])
+    def test_unknown_length(self, name):
+        signal, warned = read(patched(self.wav, UNKNOWN[name][2]))
+        assert warned
+        np.testing.assert_array_equal(signal, self.signal)
+
+    def test_joined(self):
+        np.testing.assert_array_equal(read_quietly(self.wav + self.wav), np.concatenate([self.signal] * 2))
+        unknown = patched(self.wav, UNKNOWN["RIFF, ones"][2])
+        twice, warned = read(unknown + unknown)
+        assert warned
+        np.testing.assert_array_equal(twice, np.concatenate([self.signal] * 2))
+
+    def test_others_need_it(self):
+        content = encode("FLAC", "PCM_16")
+        with pytest.raises(
+            InputError, match="without soundfile only PCM WAV can be read: pip install soundfile"
+        ):
+            read_audio(io.BytesIO(content))
+
+
+class TestWav:
+    """Chunks after the sound, forgotten padding, and what else there is."""
+
+    wav = staticmethod(lambda: encode("WAV", "PCM_U8", voice(0.7001, 16000)))  # an odd number of bytes
+
+    def chunk(self, name, content):
+        return name + struct.pack("<I", len(content)) + content
+
+    def test_chunks_after_the_sound(self):
+        content = encode("WAV", "PCM_16")
+        np.testing.assert_array_equal(
+            read_quietly(content + self.chunk(b"LIST", b"INFO")), read_quietly(content)
+        )
+
+    def test_padding_that_was_forgotten(self):
+        head = b"WAVE" + self.chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 16000, 16000, 1, 8))
+        for padding in (b"\0", b""):
+            body = head + self.chunk(b"data", b"\x90" * 777) + padding + self.chunk(b"LIST", b"INFO")
+            assert len(read_quietly(b"RIFF" + struct.pack("<I", len(body)) + body)) == 777
+
+    def test_zeros_after_the_sound(self):
+        content = encode("WAV", "PCM_16")
+        np.testing.assert_array_equal(read_quietly(content + bytes(1000)), read_quietly(content))
+
+    def test_several_chunks_of_sound(self):
+        content = encode("WAV", "PCM_16")
+        signal, warned = read(content + self.chunk(b"data", bytes(100)))
+        assert signal is None or warned
+
+    def test_samples_after_a_stale_length(self):
+        """As a recorder leaves it that crashed after it had last written the length."""
+        content = encode("WAV", "PCM_16")
+        stale = patched(content, [(b"data", 4, struct.pack("<I", 8000))])
+        signal, warned = read(stale)
+        assert warned and len(signal) == 4000
+
+    def test_an_empty_one_with_chunks_after_it(self):
+        content = patched(encode("WAV", "PCM_16")[:44], [(b"data", 4, bytes(4))]) + self.chunk(
+            b"LIST", b"INFO"
+        )
+        with pytest.raises(InputError, match="no samples"):
+            read_audio(io.BytesIO(content))
+
+
+@pytest.mark.parametrize("name", [b"data", b"list", b"junk"])
+@pytest.mark.parametrize("samples", [1600, 1601, 1603])
+def test_w64_with_chunks_after_its_sound(tmp_path, name, samples):
+    """They are no sound, though libsndfile would read them as such."""
+    signal = np.linspace(-0.5, 0.5, samples)
+    soundfile.write(tmp_path / "a.w64", signal, 16000, subtype="PCM_16")
+    content = (tmp_path / "a.w64").read_bytes()
+    guid = content.index(b"data")
+    further = name + content[guid + 4 : guid + 16] + struct.pack("<Q", 24 + 104) + bytes(range(104))
+    padded = content + bytes(-len(content) % 8) + further
+    got, warned = read(padded)
+    assert warned == (name == b"data")
+    np.testing.assert_array_equal(got, read_audio(tmp_path / "a.w64")[0])
+    (tmp_path / "b.w64").write_bytes(padded)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LengthWarning)
+        np.testing.assert_array_equal(read_audio(tmp_path / "b.w64")[0], got)
