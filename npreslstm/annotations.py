@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.integer[Any]]
+FloatArray = NDArray["np.floating[Any]"]  # in quotes, since before NumPy 1.22 these take no parameter
+IntArray = NDArray["np.integer[Any]"]
 StrPath = str | os.PathLike[str]
 Source = StrPath | BinaryIO  # of sound
 Progress = Callable[[int, int], None]  # called with how many are done, and of how many

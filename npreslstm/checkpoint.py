@@ -11,7 +11,9 @@ The hash covers every array and the header itself, so that damage of any kind is
 loaded.
 """
 
+import json
 import os
+import re
 import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -381,7 +383,7 @@ def _check_classes(path: StrPath, classes: tuple[str, ...], expected: int) -> No
 
 
 def _header(checkpoint: Checkpoint) -> dict[str, Any]:
-    return {
+    header = {
         "format": FORMAT,
         "version": VERSION,
         "model": checkpoint.config.to_dict(),
@@ -389,6 +391,8 @@ def _header(checkpoint: Checkpoint) -> dict[str, Any]:
         "classes": None if checkpoint.classes is None else list(checkpoint.classes),
         "notes": checkpoint.notes,
     }
+    # halves of characters, as names of files that are no UTF-8 have: no reader takes them
+    return json.loads(re.sub("[\ud800-\udfff]", "\ufffd", json.dumps(header, ensure_ascii=False)))
 
 
 def _arrays(checkpoint: Checkpoint) -> dict[str, Array]:

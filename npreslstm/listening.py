@@ -232,7 +232,8 @@ class Listener:
         config = streamed(checkpoint.features)
         if checkpoint.mean is None or checkpoint.std is None:
             raise InputError(
-                "the weights have no statistics; expected mean and std to z-score the features with"
+                "the weights have no statistics; expected mean and std to z-score the features with:"
+                " npreslstm convert --mean-std adds them"
             )
         self._classes = checkpoint.classes
         if arithmetic not in CHAINS:

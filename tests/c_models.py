@@ -7,7 +7,7 @@ import pytest
 
 from npreslstm.audio.features import FeatureConfig
 from npreslstm.checkpoint import Checkpoint
-from npreslstm.integer.quantize import calibrate
+from npreslstm.integer.calibration import calibrate
 from npreslstm.model import ResLSTM
 from npreslstm.ports.c_export import export_c
 from npreslstm.ports.c_library import CLibrary, build

@@ -67,6 +67,16 @@ def test_round_trip_is_exact(saved):
     assert after.sha256 == before.sha256 and len(after.sha256) == 64
 
 
+def test_what_is_saved_can_be_loaded_whatever_names_were_noted(tmp_path):
+    """Names of files may be halves of characters: bytes that are no UTF-8."""
+    half = "m\udcff.csv"
+    weights = make_checkpoint(notes={"data": half, half: [half]}, classes=("x", "y", f"z{half}"))
+    save_checkpoint(tmp_path / "w.npz", weights)
+    loaded = load_checkpoint(tmp_path / "w.npz")
+    assert loaded.notes == {"data": "m\ufffd.csv", "m\ufffd.csv": ["m\ufffd.csv"]}
+    assert loaded.classes[2] == "zm\ufffd.csv" and loaded.sha256 == weights.sha256
+
+
 def test_saving_twice_gives_the_same_bytes(saved, tmp_path):
     save_checkpoint(tmp_path / "again.npz", make_checkpoint())
     assert saved.read_bytes() == (tmp_path / "again.npz").read_bytes()

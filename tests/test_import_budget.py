@@ -2,9 +2,11 @@
 `python tools/bench import`.
 """
 
+import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +93,23 @@ def test_every_public_name_can_be_had():
     assert set(npreslstm.__all__) <= set(dir(npreslstm))
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = npreslstm.nothing
+
+
+def subscripted(tree):
+    """Names of NumPy that are given a parameter when the code runs: `np.floating[Any]`, not in quotes."""
+    return [
+        node.value.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Attribute)
+        and isinstance(node.value.value, ast.Name)
+        and node.value.value.id == "np"
+    ]
+
+
+def test_types_take_no_parameters_that_numpy_1_21_does_not_know():
+    """With it, `np.floating[Any]` or `np.dtype[Any]` would end the import."""
+    assert subscripted(ast.parse("def f(a: np.dtype[Any], b: 'np.floating[Any]'): np.pi")) == ["dtype"]
+    folder = Path(npreslstm.__file__).parent
+    found = {path.name: subscripted(ast.parse(path.read_text("utf-8"))) for path in folder.rglob("*.py")}
+    assert len(found) > 100 and {name: names for name, names in found.items() if names} == {}

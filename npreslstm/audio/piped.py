@@ -26,12 +26,13 @@ OTHERS = {
     b"ftyp": 4,
 }
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # formats of WAV
-# what else samples without a header may be, where they are taken for 16 bits, little-endian
+# what else samples without a header may be, where they are taken for 16 bits, little-endian: how to read
+# them, and ffmpeg's name
 OTHER_SAMPLES = {
-    "big-endian": lambda content: np.frombuffer(content, ">i2"),
-    "of 24 bits": lambda content: np.frombuffer(content, np.int8)[2::3],
-    "floats": lambda content: np.frombuffer(content[: len(content) // 4 * 4], "<f4"),
-    "of 32 bits": lambda content: np.frombuffer(content[: len(content) // 4 * 4], "<i4"),
+    "big-endian": (lambda content: np.frombuffer(content, ">i2"), "s16be"),
+    "of 24 bits": (lambda content: np.frombuffer(content, np.int8)[2::3], "s24le"),
+    "like floats": (lambda content: np.frombuffer(content[: len(content) // 4 * 4], "<f4"), "f32le"),
+    "of 32 bits": (lambda content: np.frombuffer(content[: len(content) // 4 * 4], "<i4"), "s32le"),
 }
 SMOOTH, ROUGH = 0.5, 1.0  # of `_roughness`: voices are below, noise and what is misread above
 LOUD = 2000  # mean size of 16-bit samples: what is misread is louder
@@ -102,13 +103,16 @@ class PipedSound:
 
     def _doubt(self, content):
         """Warn once of samples that are noise as they are read, and a voice if read otherwise."""
-        samples = np.frombuffer(content, "<i2")
-        if np.abs(samples.astype(np.int32)).mean() > LOUD and _roughness(samples) > ROUGH:
-            for kind, read in OTHER_SAMPLES.items():
-                if _roughness(read(content)) < SMOOTH:
-                    self._is_doubtful = False
-                    say(f"warning: -: the samples look {kind}; heard as 16 bits, little-endian: {REMEDY}")
-                    return
+        found = _other_kind(content)
+        if found is None:
+            return
+        self._is_doubtful = False
+        kind, name = found
+        remedy = f"ffmpeg -v error -f {name} -ar {self.rate} -ac {self.channels} -i - -f wav -"
+        say(
+            f"warning: -: the samples look {kind}, and are heard as 16 bits, little-endian; convert them:"
+            f" {remedy} | npreslstm listen -"
+        )
 
     def _read(self, size):
         """The next `size` bytes; fewer at the end."""
@@ -166,6 +170,16 @@ class PipedSound:
             samples = np.frombuffer(content, f"<i{self._width}")
         samples = samples.astype(samples.dtype.newbyteorder("="))
         return samples if self.channels == 1 else samples.reshape(-1, self.channels)
+
+
+def _other_kind(content):
+    """What samples look like that are loud noise as 16 bits, little-endian: words, and ffmpeg's name."""
+    samples = np.frombuffer(content, "<i2")
+    if np.abs(samples.astype(np.int32)).mean() > LOUD and _roughness(samples) > ROUGH:
+        for kind, (read, name) in OTHER_SAMPLES.items():
+            if _roughness(read(content)) < SMOOTH:
+                return kind, name
+    return None
 
 
 def _roughness(samples):

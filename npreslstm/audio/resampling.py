@@ -132,7 +132,7 @@ def _filter(samples: FloatArray, plan: _Plan, count: int) -> FloatArray:
 
 
 @functools.lru_cache(maxsize=8)
-def _matrix_pieces(plan: _Plan, dtype: np.dtype[Any]) -> FloatArray:
+def _matrix_pieces(plan: _Plan, dtype: "np.dtype[Any]") -> FloatArray:
     """Kernels of the outputs of a block, in pieces as long as a block: (pieces, step, outputs)."""
     up, down, context, step = plan[:4]
     kernel = _kernel(up, down)

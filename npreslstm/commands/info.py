@@ -36,7 +36,7 @@ def execute(args):
 
     facts = _facts(args.weights, args.key)
     if args.format == "json":
-        print(json.dumps(facts, indent=1))
+        print(json.dumps(_as_json(facts), indent=1))
     else:
         show(_text(facts))
 
@@ -64,6 +64,17 @@ def _facts(weights, key):
         "classes": checkpoint.classes and list(checkpoint.classes),
         "notes": checkpoint.notes,
     }
+
+
+def _as_json(value):
+    """A value with null for what JSON has no number for: notes may hold a loss that is NaN."""
+    import math
+
+    if isinstance(value, dict):
+        return {name: _as_json(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_json(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _tensors(config, state):

@@ -21,13 +21,11 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from npreslstm.errors import InputError
+from npreslstm.formats import pickle_operands as read
 from npreslstm.formats.plain_data import check_plain, checked_key
 
 MAX_PROGRAM_BYTES = 8 * 2**20
 MAX_OPCODES = 100_000
-MAX_NAME_BYTES = 200
-
-_ALIASES = {"__builtin__": "builtins", "torch.tensor": "torch._tensor"}  # modules that were renamed
 
 
 class Global(NamedTuple):
@@ -241,53 +239,18 @@ def _stop(machine, _):
     pass
 
 
-# --- operands: (program, position) -> (operand, position after it) ---
-
-
-def _number(code):
-    layout = struct.Struct(code)
-    return lambda program, at: (layout.unpack_from(program, at)[0], at + layout.size)
-
-
-def _text(program, at):
-    end = at + 4 + struct.unpack_from("<I", program, at)[0]
-    if end > len(program):
-        raise InputError(
-            f"a text in the pickle claims {end - at - 4} bytes, {len(program) - at - 4} are left: the file is"
-            " damaged"
-        )
-    return program[at + 4 : end].decode("utf-8", "surrogatepass"), end
-
-
-def _long(program, at):
-    end = at + 1 + program[at]
-    return int.from_bytes(program[at + 1 : end], "little", signed=True), end
-
-
-def _name(program, at):
-    """Module and name, a line each."""
-    middle = program.find(b"\n", at, at + MAX_NAME_BYTES)
-    end = program.find(b"\n", middle + 1, middle + 1 + MAX_NAME_BYTES)
-    if middle < 0 or end < 0:
-        raise InputError(
-            f"the pickle names something longer than {MAX_NAME_BYTES} bytes: the file was made to do harm"
-        )
-    module, name = program[at:middle].decode("utf-8"), program[middle + 1 : end].decode("utf-8")
-    return f"{_ALIASES.get(module, module)}.{name}", end + 1
-
-
 _OPCODES = {  # byte: (action, decoder of the operand or None, the operand if there is no decoder)
     ord(code): row
     for code, *row in [
         (b"N", _push, None, None),  # NONE
         (b"\x88", _push, None, True),  # NEWTRUE
         (b"\x89", _push, None, False),  # NEWFALSE
-        (b"K", _push, _number("<B"), None),  # BININT1
-        (b"M", _push, _number("<H"), None),  # BININT2
-        (b"J", _push, _number("<i"), None),  # BININT
-        (b"\x8a", _push, _long, None),  # LONG1
-        (b"G", _push, _number(">d"), None),  # BINFLOAT
-        (b"X", _push, _text, None),  # BINUNICODE
+        (b"K", _push, read.number("<B"), None),  # BININT1
+        (b"M", _push, read.number("<H"), None),  # BININT2
+        (b"J", _push, read.number("<i"), None),  # BININT
+        (b"\x8a", _push, read.long, None),  # LONG1
+        (b"G", _push, read.number(">d"), None),  # BINFLOAT
+        (b"X", _push, read.text, None),  # BINUNICODE
         (b")", _push, None, ()),  # EMPTY_TUPLE
         (b"]", _push_new, None, list),  # EMPTY_LIST
         (b"}", _push_new, None, dict),  # EMPTY_DICT
@@ -300,11 +263,11 @@ _OPCODES = {  # byte: (action, decoder of the operand or None, the operand if th
         (b"e", _appends, None, None),  # APPENDS
         (b"s", _setitem, None, None),  # SETITEM
         (b"u", _setitems, None, None),  # SETITEMS
-        (b"q", _put, _number("<B"), None),  # BINPUT
-        (b"r", _put, _number("<I"), None),  # LONG_BINPUT
-        (b"h", _get, _number("<B"), None),  # BINGET
-        (b"j", _get, _number("<I"), None),  # LONG_BINGET
-        (b"c", _global, _name, None),  # GLOBAL
+        (b"q", _put, read.number("<B"), None),  # BINPUT
+        (b"r", _put, read.number("<I"), None),  # LONG_BINPUT
+        (b"h", _get, read.number("<B"), None),  # BINGET
+        (b"j", _get, read.number("<I"), None),  # LONG_BINGET
+        (b"c", _global, read.name, None),  # GLOBAL
         (b"R", _reduce, None, None),  # REDUCE
         (b"b", _build, None, None),  # BUILD
         (b"Q", _persistent, None, None),  # BINPERSID

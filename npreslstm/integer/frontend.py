@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from npreslstm.annotations import Array
+from npreslstm.annotations import Array, IntArray
 from npreslstm.audio.activity import as_pcm
 from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.spectrum import Framer
@@ -26,8 +26,6 @@ from npreslstm.integer import frontend_tables
 from npreslstm.integer.frontend_tables import FrontendTables, Statistics
 
 __all__ = ["IntegerFrontend", "features_of_clip", "z_score"]
-
-Ints = NDArray[np.integer[Any]]
 
 POWER_BITS = 15  # of a spectral value before it is squared
 LEVEL_BITS = 16  # of the decibels' fraction, and of a power in a sum of 16-bit weights
@@ -38,22 +36,22 @@ SHARED_BITS = 15  # chroma leave the division in Q15, and go on in Q30
 FRAMES_AT_ONCE = 256  # some 20 MB of intermediate arrays
 
 
-def half(x: Ints, c: Ints | int) -> Ints:
+def half(x: IntArray, c: IntArray | int) -> IntArray:
     """Half the product of x and c, c in Q15, rounded down (I1)."""
     return (x * c) >> 16
 
 
-def bit_length(v: Ints) -> Ints:
+def bit_length(v: IntArray) -> IntArray:
     """Bits of integers from 0 to 2^53 - 1: 0 for 0, n for 2^(n - 1) to 2^n - 1."""
     return np.frexp(v.astype(np.float64))[1].astype(np.int64)
 
 
-def magnitude(x: Ints) -> Ints:
+def magnitude(x: IntArray) -> IntArray:
     """x, or -1 - x of a negative x: as many bits as |x|, or one less where that is a power of two."""
     return x ^ (x >> 63)
 
 
-def window(frames: Ints, cosine: Ints) -> tuple[Ints, Ints]:
+def window(frames: IntArray, cosine: IntArray) -> tuple[IntArray, IntArray]:
     """Samples times Hann's window, Q31, and the frame's exponent: (T, N) -> (T, N), (T,)."""
     N = frames.shape[1]
     n = np.arange(N)
@@ -63,14 +61,14 @@ def window(frames: Ints, cosine: Ints) -> tuple[Ints, Ints]:
     return z, up
 
 
-def turned(re: Ints, im: Ints, minus_cos: Ints, minus_sin: Ints) -> tuple[Ints, Ints]:
+def turned(re: IntArray, im: IntArray, minus_cos: IntArray, minus_sin: IntArray) -> tuple[IntArray, IntArray]:
     """Half of a complex number times minus e^(-i angle): the step of the transform that multiplies (I4)."""
     turned_re = half(re, minus_cos) + half(im, minus_sin)
     turned_im = half(im, minus_cos) - half(re, minus_sin)
     return turned_re, turned_im
 
 
-def transform(re: Ints, im: Ints, cosine: Ints) -> tuple[Ints, Ints]:
+def transform(re: IntArray, im: IntArray, cosine: IntArray) -> tuple[IntArray, IntArray]:
     """Discrete Fourier transform of H complex numbers divided by H, radix 2: (T, H), (T, H) -> the same.
 
     Every stage halves what it adds, so that no number outgrows the largest of the input.
@@ -88,7 +86,7 @@ def transform(re: Ints, im: Ints, cosine: Ints) -> tuple[Ints, Ints]:
     return re, im
 
 
-def reversed_bits(H: int) -> Ints:
+def reversed_bits(H: int) -> IntArray:
     """The order in which a transform in place takes its H inputs: (H,)."""
     order = np.zeros(1, np.int64)
     while len(order) < H:
@@ -96,7 +94,7 @@ def reversed_bits(H: int) -> Ints:
     return order
 
 
-def spectrum(re: Ints, im: Ints, cosine: Ints) -> tuple[Ints, Ints]:
+def spectrum(re: IntArray, im: IntArray, cosine: IntArray) -> tuple[IntArray, IntArray]:
     """Half the spectrum of N real numbers, from the transform of H complex ones: (T, H) -> (T, F).
 
     The complex numbers were the even samples + i times the odd ones.
@@ -112,20 +110,20 @@ def spectrum(re: Ints, im: Ints, cosine: Ints) -> tuple[Ints, Ints]:
     return X_re, X_im
 
 
-def power(re: Ints, im: Ints) -> tuple[Ints, Ints]:
+def power(re: IntArray, im: IntArray) -> tuple[IntArray, IntArray]:
     """|X|^2 of each bin as mantissa * 2^exponent: (T, F) -> (T, F) below 2^31, (T, F)."""
     re, im = magnitude(re), magnitude(im)
     down = np.maximum(bit_length(re | im) - POWER_BITS, 0)
     return (re >> down) ** 2 + (im >> down) ** 2, 2 * down  # (I7)
 
 
-def aligned(mantissa: Ints, exponent: Ints, largest: Ints, bits: int) -> Ints:
+def aligned(mantissa: IntArray, exponent: IntArray, largest: IntArray, bits: int) -> IntArray:
     """Powers in units of 2^(31 - bits) * 2^largest, rounded: `bits` bits, or 2^bits itself."""
     down = np.minimum(30 - bits + largest - exponent, 31)
     return ((mantissa >> down) + 1) >> 1  # (I8)
 
 
-def log_mel(mantissa: Ints, exponent: Ints, unit: Ints, tables: FrontendTables) -> Ints:
+def log_mel(mantissa: IntArray, exponent: IntArray, unit: IntArray, tables: FrontendTables) -> IntArray:
     """log2 of the power in each mel band, Q16, not below the floor: (T, F) -> (T, M).
 
     `unit` (T,) is the exponent of the frame.
@@ -145,7 +143,7 @@ def log_mel(mantissa: Ints, exponent: Ints, unit: Ints, tables: FrontendTables) 
     return levels
 
 
-def log2(v: Ints, table: Ints) -> Ints:
+def log2(v: IntArray, table: IntArray) -> IntArray:
     """log2 in Q16 of integers from 1 to 2^32 - 1, by straight lines between 128 points an octave; of 0 that
     of 1.
     """
@@ -155,7 +153,7 @@ def log2(v: Ints, table: Ints) -> Ints:
     return (whole << 16) + table[k] + (((table[k + 1] - table[k]) * t + 256) >> 9)  # (I10)
 
 
-def cepstrum(levels: Ints, n_mfcc: int, cosine: Ints) -> Ints:
+def cepstrum(levels: IntArray, n_mfcc: int, cosine: IntArray) -> IntArray:
     """Sums over the bands of levels times cosines, Q19: (T, M) -> (T, n_mfcc).
 
     Bands m and M - 1 - m have the same cosine but for the sign (-1)^k.
@@ -169,7 +167,7 @@ def cepstrum(levels: Ints, n_mfcc: int, cosine: Ints) -> Ints:
     return -half(folded, basis).sum(axis=2)  # (I11)
 
 
-def chroma(mantissa: Ints, exponent: Ints, tables: FrontendTables) -> Ints:
+def chroma(mantissa: IntArray, exponent: IntArray, tables: FrontendTables) -> IntArray:
     """Power in each pitch class over that in the strongest one, Q30: (T, F) -> (T, n_chroma)."""
     exponent = exponent - tables.chroma_down
     largest = exponent.max(axis=1, keepdims=True)

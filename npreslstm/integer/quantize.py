@@ -29,7 +29,6 @@ Letters: N clips, T frames, D inputs, H hidden, C classes.
 """
 
 import dataclasses
-import numbers
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +37,7 @@ from npreslstm.errors import InputError
 from npreslstm.fast.packing import packing
 from npreslstm.folding import fold, halve_sigmoids
 from npreslstm.integer import fixed_point as fp
+from npreslstm.integer.calibration import check_calibration
 
 INPUT_RANGE, CELL_RANGE = 16.0, 16.0  # where a checkpoint carries no calibration
 CELL_MARGIN = 1.25  # head-room of the cell states over those of the calibration
@@ -80,29 +80,6 @@ class QuantizedState:
     total: np.ndarray  # (N,) Q24
     weighted: np.ndarray  # (N, H) Q39
     frames: int
-
-
-def calibrate(checkpoint, x, lengths):
-    """Ranges of a model's activations on clips of training speakers; `fit` keeps them as
-    ``notes["calibration"]``.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-    x : (N, T, D) array
-        Z-scored features; never of test speakers.
-    lengths : (N,) int array
-
-    Returns
-    -------
-    dict
-        JSON values: ``input``, the largest size of a feature after the residual connection at most; ``cell``,
-        the largest size of a cell state of each layer.
-    """
-    _, cache = checkpoint.model().forward(x, lengths)
-    rows = packing(lengths).pack(np.asarray(x))
-    cells = [float(np.abs(layer.c).max()) for layers in cache.lstms.values() for layer in layers]
-    return {"input": float(np.abs(rows).max()) + 1.0, "cell": cells}
 
 
 class QuantizedModel:
@@ -151,7 +128,7 @@ class QuantizedModel:
             calibration = checkpoint.notes.get(
                 "calibration", {"input": INPUT_RANGE, "cell": [CELL_RANGE] * len(folded.lstms)}
             )
-        _check_calibration(calibration, len(folded.lstms))
+        check_calibration(calibration, len(folded.lstms))
         return cls(folded, calibration)
 
     def quantize(self, z):
@@ -364,16 +341,3 @@ def _check_sums(what, W, multipliers, shifts):
 def _fraction_bits(limit):
     """Bits after the point of an int16 that holds values up to `limit`: 15 for limits up to 1."""
     return int(15 - np.clip(np.ceil(np.log2(limit)), 0, 15))
-
-
-def _check_calibration(calibration, layers):
-    cells = calibration.get("cell") if isinstance(calibration, dict) else None
-    limits = (
-        [calibration.get("input"), *cells]
-        if isinstance(cells, (list, tuple)) and len(cells) == layers
-        else [None]
-    )
-    if not all(isinstance(limit, numbers.Real) and 0 < limit < 1e300 for limit in limits):
-        raise InputError(
-            f"calibration is {calibration!r}; expected positive ranges: 'input' and a list 'cell' of {layers}"
-        )

@@ -226,7 +226,7 @@ def _load(path: Path) -> ctypes.CDLL:
         return ctypes.CDLL(os.path.abspath(copy.name))
 
 
-def _of_type(what: str, values: ArrayLike, dtype: np.dtype[Any]) -> Array:
+def _of_type(what: str, values: ArrayLike, dtype: "np.dtype[Any]") -> Array:
     """`values` in one piece of memory, if they are of the type that C takes: a conversion would change them
     beyond recognition.
     """

@@ -71,6 +71,11 @@ used where they lie in flash, and only constants and tables are copied:
     mpremote romfs --no-mpy -o romfs.img build rom
     mpremote romfs deploy romfs.img      # then npr.Model("/rom/weights.nprm")
 
+A model of the bundled weights `mcu` takes 33 KB of heap on a board where the matrices stay in flash, 46 KB
+more elsewhere; the modules take 20 KB of flash as .mpy files. On an emulated Cortex-M3 a frame of 32 ms takes
+1.8 million instructions from its samples on, 0.5 million of them in the network; with viper 2.6 and 1.0.
+`selftest.py` prints what your board takes.
+
 ## Examples
 
 {_examples(features)}

@@ -180,7 +180,8 @@ def _read_manifest(path, mapped):
     clips = [
         Clip(full, classes.index(label), speaker) for full, label, speaker in zip(paths, labels, speakers)
     ]
-    return Dataset(os.path.basename(path), classes, tuple(sorted(clips)))
+    name = os.fsencode(os.path.basename(path)).decode(errors="replace")  # notes hold whole characters
+    return Dataset(name, classes, tuple(sorted(clips)))
 
 
 def _find_files(path, names):

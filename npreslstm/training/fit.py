@@ -5,7 +5,7 @@ import numpy as np
 from npreslstm import __version__
 from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
-from npreslstm.integer.quantize import calibrate
+from npreslstm.integer.calibration import calibrate
 from npreslstm.schema import ModelConfig
 from npreslstm.training.ancestors import check_start, check_teacher, chosen_by, heard_before, opinions_of
 from npreslstm.training.batches import pad, predict

@@ -1,11 +1,12 @@
 """Several corpora as one: which of their labels mean the same."""
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from npreslstm.errors import InputError
-from npreslstm.training.dataset import LEFT_OUT, Clip, Corpus, Dataset
+from npreslstm.training.dataset import CONTROL, LEFT_OUT, QUOTED, Clip, Corpus, Dataset, bare_name
 from npreslstm.training.manifest import refuse
 
 
@@ -116,6 +117,25 @@ def _check_mapping(datasets, labels):
             f"the label {', '.join(nothing)} means nothing; expected a class, or {LEFT_OUT} to leave its"
             " clips out"
         )
+    if wrong := [name for name in labels.values() if CONTROL.search(name) or QUOTED.fullmatch(name)]:
+        raise InputError(
+            f"the class {wrong[0]!r} has control characters or quotation marks of its own; leave them out"
+        )
+    classes = {_meaning(dataset, label, labels) for dataset in datasets for label in dataset.classes}
+    _warn_of_twins(classes, labels)
+
+
+def _warn_of_twins(classes, labels):
+    """Warn of classes of a mapping that differ from another class in spelling only."""
+    found = {}
+    for name in sorted(classes - {None}):
+        found.setdefault(bare_name(name), []).append(name)
+    for twins in found.values():
+        if len(twins) > 1 and not set(labels.values()).isdisjoint(twins):
+            names = " and ".join(map(repr, twins))
+            warnings.warn(
+                f"the classes {names} differ in spelling only; write them alike if they are one", stacklevel=4
+            )
 
 
 def _check_meeting(mapped):

@@ -136,13 +136,13 @@ def test_what_is_no_sound_is_not_heard_as_noise(content, words):
             (65536 * voice(0.35) * 100).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes(),
         ),
         ("of 32 bits", np.rint(2.0**31 * voice(0.35)).astype("<i4").tobytes()),
-        ("floats", voice(0.35).astype("<f4").tobytes()),
+        ("like floats", voice(0.35).astype("<f4").tobytes()),
     ],
 )
 def test_samples_of_another_kind_are_doubted_once(capsys, kind, content):
     heard(content)
     [warning] = capsys.readouterr().err.splitlines()
-    assert f"the samples look {kind}; heard as 16 bits, little-endian: convert it" in warning
+    assert f"the samples look {kind}, and are heard as 16 bits, little-endian; convert them" in warning
 
 
 def test_what_is_16_bits_is_not_doubted(capsys):

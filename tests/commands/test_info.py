@@ -1,5 +1,6 @@
 """``npreslstm info``: everything in a weights file is printed."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -46,6 +47,13 @@ def test_json_holds_everything(tmp_path, info):
         sum(np.prod(tensor["shape"], dtype=int) for tensor in facts["tensors"] if tensor["trained"])
         == facts["num_parameters"]
     )
+
+
+def test_json_has_no_number_that_json_lacks(tmp_path, info):
+    notes = {"history": {"loss": [1.5, float("nan")]}, "most": float("inf")}
+    save_checkpoint(tmp_path / "w.npz", dataclasses.replace(checkpoint(), notes=notes))
+    facts = json.loads(info(tmp_path / "w.npz", "--format", "json"), parse_constant=pytest.fail)
+    assert facts["notes"] == {"history": {"loss": [1.5, None]}, "most": None}
 
 
 def test_text_holds_everything(tmp_path, info):

@@ -36,7 +36,8 @@ const atRate = (rate) => `
   globalThis.AudioContext = class extends Plain {
     constructor() { super({ sampleRate: ${rate} }); }
   };`;
-// While the utterance grows, its twelfth frame makes a change, and picks a weight.
+// While the utterance grows, its twelfth frame makes a change and picks a weight; the twentieth holds the page
+// there, and lets it go on.
 const KEEP = `
   globalThis.kept = { raw: [], pcm: [], growing: 0, clips: [], level: 0, events: [], whileItGrows: null };
   const push = Ears.prototype.push;
@@ -60,6 +61,12 @@ const KEEP = `
         gradient: find("gradient-words").textContent,
         verdict: find("verdict").textContent,
       };
+    }
+    if (live.clip.taken === 20) {
+      find("follow").click();
+      kept.held = { grows: page.data.grows, total: page.data.times.length, altered: isChanged(page.changes) };
+      find("follow").click();
+      kept.followedAgain = { grows: page.data.grows, altered: isChanged(page.changes) };
     }
   };
   const draw = drawGrowing;

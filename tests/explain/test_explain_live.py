@@ -16,12 +16,13 @@ from explain_pages import FOLDER, node
 from samples import voice, write_wav, write_weights
 from test_explain_browser import MODULES, chromium
 
+from npreslstm.assets import demo_clip_path
 from npreslstm.audio.config import FEATURE_CONFIGS, FeatureConfig
 from npreslstm.audio.decimation import Decimator
 from npreslstm.audio.streaming import StreamingFeatures
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
-from npreslstm.explain.hearing import hear_nothing
+from npreslstm.explain.hearing import hear, hear_nothing
 from npreslstm.explain.page import explain_page
 from npreslstm.layers.activations import softmax
 from npreslstm.listening import EventKind, Listener
@@ -128,10 +129,12 @@ class TestCommand:
         assert "it listens when asked" in capsys.readouterr().err
         assert len(html.encode()) <= 400_000 + 0.5 * 30_000 + 40_000
 
-    def test_other_pages_do_not_listen(self):
-        plain, live = (explain_page(hear_nothing(), way) for way in (False, True))
+    @pytest.mark.parametrize("clip", [None, demo_clip_path()])
+    def test_other_pages_do_not_listen(self, clip):
+        heard = hear(clip) if clip else hear_nothing()
+        plain, live = (explain_page(heard, way) for way in (False, True))
         assert "getUserMedia" not in plain and "wasm-unsafe-eval" not in plain
-        assert len(live) - len(plain) <= 40_000  # 38,400
+        assert len(live) - len(plain) <= 40_000  # 38,700 and 38,800; 39,200 for ten seconds
 
     @pytest.mark.parametrize(
         ("options", "words"),
@@ -212,6 +215,12 @@ class TestMicrophone:
         assert seen["words"].endswith("until 0.4 s")  # frame 11
         assert re.search(r"p\(\w+\) would change by about\s+−?\d\.", seen["gradient"])
         assert "what if" in seen["verdict"]
+
+    def test_it_can_be_held(self, report, rate):
+        """What was heard until then is a clip, with the changes; and it goes on after it."""
+        heard = report["rates"][str(rate)]
+        assert heard["held"] == {"grows": False, "total": 20, "altered": True}
+        assert heard["followedAgain"] == {"grows": True, "altered": True}
 
     def test_it_draws_and_then_shows_a_clip(self, report, rate):
         heard = report["rates"][str(rate)]

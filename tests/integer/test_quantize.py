@@ -13,7 +13,8 @@ from npreslstm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.folding import fold, halve_sigmoids
 from npreslstm.integer import fixed_point as fp
-from npreslstm.integer.quantize import QuantizedModel, calibrate
+from npreslstm.integer.calibration import calibrate
+from npreslstm.integer.quantize import QuantizedModel
 from npreslstm.layers.activations import softmax
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig

@@ -2,6 +2,7 @@
 refused by line.
 """
 
+import os
 import warnings
 
 import numpy as np
@@ -339,6 +340,19 @@ def test_train_warns_of_spelling_and_evaluate_refuses_it(tmp_path, capsys):
         " --label 'Angry=angry'" in error
     )
     assert main(["evaluate", data, "--weights", out, "--speakers", "all", "--label", "Angry=angry"]) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files are texts there")
+def test_a_manifest_whose_name_is_no_utf_8(tmp_path):
+    """What is trained on it can be read again."""
+    name = os.path.join(os.fsencode(tmp_path), b"m\xff.csv")
+    try:
+        os.rename(sounds(tmp_path), name)
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    out = str(tmp_path / "w.npz")
+    assert main(["train", os.fsdecode(name), *FEW, "--label", "Angry=angry", "--out", out]) == 0
+    assert load_checkpoint(out).notes["data"] == "m\ufffd.csv"
 
 
 def test_copies_and_silence_are_named(tmp_path, capsys):

@@ -139,6 +139,8 @@ def test_a_label_that_may_be_another_name_is_asked_for(meaning, classes):
         ("a:xy b:xy", {"z": "x"}, "no corpus has the label z; a has x, y; b has x, y"),
         ("a:xy b:xyz", {"a/z": "x"}, "no corpus has the label a/z"),
         ("a:xy b:xyz", {"z": ""}, "the label z means nothing; expected a class, or - to leave its clips out"),
+        ("a:xy b:xyz", {"z": "x\x1b[2J"}, r"the class 'x\\x1b\[2J' has control characters or"),
+        ("a:xy b:xyz", {"z": "“x”"}, "the class '“x”' has control characters or quotation marks of its own"),
         ("a:xy b:xyz", {"b/y": "-", "b/z": "-"}, "a has x in common"),
         ("a:xy b:xy", {"b/x": "-", "b/y": "-"}, "a has no label in common .*b has none"),
     ],
@@ -147,6 +149,14 @@ def test_corpora_that_do_not_meet_are_refused(names, labels, message):
     data = [dataset_of(name, tuple(classes)) for name, classes in (word.split(":") for word in names.split())]
     with pytest.raises(InputError, match=message):
         merge(data, labels)
+
+
+@pytest.mark.parametrize("meaning", ["X", "x.", " x\u200b"])
+def test_classes_of_a_mapping_that_may_be_one_are_named(meaning):
+    with pytest.warns(UserWarning, match="the classes .* and .* differ in spelling only") as caught:
+        assert meaning in relabel(dataset_of("a", ("x", "y", "z")), {"z": meaning}).classes
+    assert len(caught) == 1
+    relabel(dataset_of("a", ("x", "X", "z")), {"z": "y"})  # told of when it was read
 
 
 def test_a_file_in_two_corpora_is_refused(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from npreslstm.errors import InputError
-from npreslstm.integer.quantize import calibrate
+from npreslstm.integer.calibration import calibrate
 from npreslstm.schema import ModelConfig
 from npreslstm.training.batches import make_batches, pad, predict
 from npreslstm.training.examples import Examples, split_by_speaker

@@ -4,10 +4,11 @@ heard.
 
     python tools/accuracy/robust_folds.py RAVDESS DIR [--condition "as recorded" --condition "peak at 0.9"]
         [--jobs 2] [--cache FEATURES]
+    python tools/accuracy/robust_folds.py RAVDESS DIR --condition all
 
 DIR is a folder of `npreslstm crossval` with weights/. Prints, for every condition, the UAR of the pooled
 predictions and their expected calibration error: mean and standard deviation of the runs whose networks are
-all there.
+all there. The last line has the means over the conditions of each run.
 """
 
 import argparse
@@ -41,21 +42,24 @@ def main(argv=None):
         "--condition",
         action="append",
         metavar="NAME",
-        help=f"of the table; repeatable (default: {' and '.join(DEFAULT)})",
+        help=f"of the table, or all; repeatable (default: {' and '.join(DEFAULT)})",
     )
     parser.add_argument("--seed", type=int, default=SEED, help=f"of noises and rooms (default {SEED})")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that extract features")
     parser.add_argument("--cache", metavar="DIR", help="folder that keeps features")
     args = parser.parse_args(argv)
     dataset, journal = load_dataset(args.data), Journal(args.results)
-    names = args.condition or DEFAULT
+    names = list(TABLE) if args.condition == ["all"] else args.condition or DEFAULT
     if unknown := [name for name in names if name not in TABLE]:
-        raise InputError(f"no condition {unknown[0]!r}; expected some of {', '.join(TABLE)}")
+        raise InputError(f"no condition {unknown[0]!r}; expected all, or some of {', '.join(TABLE)}")
     runs = complete_runs(journal)
     if not runs:
         raise InputError(f"{args.results} has no run with all of its networks in weights/")
     found = [score_run(journal, run, dataset, {name: TABLE[name] for name in names}, args) for run in runs]
-    print(table(("condition", "UAR", "", "ECE", ""), [_row(name, found) for name in names], right={1, 3}))
+    for run in found:
+        run["mean"] = tuple(np.mean([run[name] for name in names], axis=0))
+    rows = [_row(name, found) for name in (*names, "mean")]
+    print(table(("condition", "UAR", "", "ECE", ""), rows, right={1, 3}))
 
 
 def complete_runs(journal: Journal) -> list[int]:

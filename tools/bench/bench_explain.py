@@ -12,6 +12,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from npreslstm.assets import demo_clip_path
 from npreslstm.audio.reader import read_audio
 from npreslstm.explain.hearing import hear
 from npreslstm.explain.page import explain_page
+from npreslstm.recognizer import RecognitionWarning
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST = {"all tracks drawn": 30}  # ms, for 10 s
@@ -64,6 +66,7 @@ def main(argv=None):
     parser.add_argument("--seconds", type=float, default=10.0, help="of sound (default 10)")
     parser.add_argument("--rounds", type=int, default=20, help="of which the mean is taken (default 20)")
     args = parser.parse_args(argv)
+    warnings.simplefilter("ignore", RecognitionWarning)  # `paper` would hear more than is in the clip
     with tempfile.TemporaryDirectory() as folder:
         clip, page = Path(folder, "clip.wav"), Path(folder, "clip.html")
         write_clip(clip, args.seconds)

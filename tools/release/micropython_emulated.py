@@ -234,7 +234,7 @@ def main(argv=None):
                 network, samples, taken, heap, values, differing = self_test(elf, machine, rom)
             if not kernels.startswith(taken):
                 raise InputError(f"the kernels {taken} were taken; expected {kernels}")
-            row = f"{network:,} | {samples:,} | {heap:,} | {values:,} | {differing}"
+            row = f"{network / 1e6:.2f} M | {samples / 1e6:.2f} M | {heap:,} | {values:,} | {differing}"
             print(f"| {machine.core} | {kernels} | {row} |", flush=True)
 
 

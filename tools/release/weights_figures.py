@@ -49,7 +49,8 @@ BY_HAND = {
     "docs/c-port.md, listening": "python tools/accuracy/listening.py RAVDESS",
     "docs/accuracy.md, robustness": "python tools/accuracy/robustness.py RAVDESS --update docs/accuracy.md",
     "docs/micropython.md, tables": "python tools/release/micropython_table.py",
-    "docs/micropython.md, clips": "python tools/accuracy/micropython.py RAVDESS --weights mcu",
+    "docs/micropython.md, emulated": "python tools/release/micropython_emulated.py SOURCE",
+    "docs/micropython.md, clips": "python tools/accuracy/micropython.py RAVDESS (mcu, robust)",
     "docs/explain.md, pictures": "python tools/make_explain_pictures.py",
 }
 WEIGHTS = {  # of which a figure is; without an entry here, of all that are bundled
@@ -60,7 +61,8 @@ WEIGHTS = {  # of which a figure is; without an entry here, of all that are bund
     "docs/c-port.md, cycles": ("mcu",),
     "docs/c-port.md, listening": ("mcu",),
     "docs/micropython.md, tables": ("mcu",),
-    "docs/micropython.md, clips": ("mcu",),
+    "docs/micropython.md, emulated": ("mcu",),
+    "docs/micropython.md, clips": ("mcu", "robust"),
     "docs/explain.md, examples": ("robust",),
     "docs/explain.md, pictures": ("robust",),
     "docs/listen.md, examples": ("mcu", "robust"),

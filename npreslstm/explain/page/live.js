@@ -21,8 +21,8 @@ const live = {
   drawing: false,
 };
 
-// The microphone as a stream of blocks of samples; throws what a reader can do something about. `gone` is kept
-// when it is unplugged.
+// The microphone as a stream of blocks of samples; throws what a reader can do something about. `gone` is
+// kept when it is unplugged.
 async function openMicrophone(onBlock) {
   if (!isSecureContext || !navigator.mediaDevices) {
     throw new Error("this page came by plain http: open the file itself, or serve it by https or localhost");
@@ -266,7 +266,7 @@ async function listenLive() {
   find("follow").checked = true;
   showListening();
   microphone.gone.then(() => {
-    live.stop();
+    live.stop?.();
     fail("No microphone: it was taken away.");
   });
 }

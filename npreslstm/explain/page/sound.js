@@ -40,8 +40,11 @@ class Player {
   }
 
   release() {
+    const url = this.audio.src;
     this.audio.pause();
-    URL.revokeObjectURL(this.audio.src);
+    this.audio.removeAttribute("src");
+    this.audio.load(); // which ends a load that is under way
+    URL.revokeObjectURL(url);
   }
 
   setSpeed(speed) {

@@ -10,7 +10,8 @@ function tagLink(tag) {
   const place = places[tag];
   const where = place ? `${place.file}, line ${place.line}` : "this page's engine";
   const name = `(${tag}): the line of code`;
-  return `<a class="tag" href="#${tagId(tag)}" data-tag="${tag}" title="${where}" aria-label="${name}">${tag}</a>`;
+  const attributes = `href="#${tagId(tag)}" data-tag="${tag}" title="${where}" aria-label="${name}"`;
+  return `<a class="tag" ${attributes}>${tag}</a>`;
 }
 
 function tagId(tag) {
