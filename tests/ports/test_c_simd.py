@@ -24,7 +24,7 @@ OBJECTS = [
     ("m4f", "npr_frontend_int.o", "smulwb"),
     ("m4f", "npr_rate.o", "smladx"),
     ("m55", "npr_helium.o", "<npr_lstm_step>:"),
-    ("m55", "npr_frontend_int.o", "vshr.s32"),
+    ("m55", "npr_frontend_int.o", "vabs.s32"),
 ]
 
 DSP = {
