@@ -114,3 +114,44 @@ def test_w64_with_chunks_after_its_sound(tmp_path, name, samples):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LengthWarning)
         np.testing.assert_array_equal(read_audio(tmp_path / "b.w64")[0], got)
+
+
+def _aiff(rest):
+    rate = bytes.fromhex("400cfa00000000000000")  # 16 kHz in 80 bits
+    common = struct.pack(">IhIh", 18, 1, 0xFFFFFFFF, 16) + rate
+    return (
+        b"FORM"
+        + struct.pack(">I", 46)
+        + b"AIFFCOMM"
+        + common
+        + b"SSND"
+        + struct.pack(">I", 0xFFFFFFFF)
+        + rest
+    )
+
+
+def _caf(rest):
+    description = struct.pack(">Qd4sIIIII", 32, 16000.0, b"lpcm", 0, 2, 1, 1, 16)
+    return b"caff\0\1\0\0desc" + description + b"data" + bytes([255] * 8) + rest
+
+
+def _au(mark, order, size):
+    return mark + struct.pack(f"{order}IIIII", 5000, size, 3, 16000, 1) + bytes(40)  # sound from byte 5000 on
+
+
+BEFORE_THE_SOUND = {
+    "AIFF": _aiff(b""),
+    "AIFF, four bytes": _aiff(bytes(4)),
+    "CAF": _caf(b""),
+    "CAF, two bytes": _caf(bytes(2)),
+    "AU": _au(b".snd", ">", 100),
+    "AU, unknown length": _au(b".snd", ">", 0xFFFFFFFF),
+    "AU, other order": _au(b"dns.", "<", 100),
+    "AU, other order, unknown length": _au(b"dns.", "<", 0xFFFFFFFF),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE_THE_SOUND)
+def test_a_file_that_ends_before_its_sound_begins(name):
+    with pytest.raises(InputError, match="cut short: it ends before its sound begins"):
+        read_audio(io.BytesIO(BEFORE_THE_SOUND[name]))

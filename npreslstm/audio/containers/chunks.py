@@ -90,6 +90,8 @@ def extent(
         return declared, False
     if declared == 0 and (left <= 0 or (grammar and grammar.skip(data, begin)[0] == data.size)):
         return 0, False
+    if left < 0:
+        raise data.cut("it ends before its sound begins")
     if 0 < declared < UNKNOWN[width]:
         raise data.cut(f"{declared - left} of {declared} bytes of sound are missing")
     if not frame:
