@@ -242,7 +242,7 @@ def test_parts_of_a_file_that_is_of_no_known_kind():
 )
 def test_tags_at_either_end(kind):
     """As programs write them that take every file for an MP3."""
-    content = encode(kind, soundfile.default_subtype(kind))
+    content = encode(kind, {"OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}.get(kind, "PCM_16"))
     whole = read_quietly(content)
     id3 = b"ID3\4\0\0\0\0\0\x0a" + bytes(10)
     ape = b"APETAGEX" + struct.pack("<IIII8x", 2000, 32, 0, 0)
