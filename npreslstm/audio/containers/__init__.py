@@ -37,7 +37,7 @@ STARTS: dict[bytes, Walk] = {
     **{b"\xff" + second: media.adts for second in (b"\xf0", b"\xf1", b"\xf8", b"\xf9")},
     b"\xff": mpeg.walk,
     b"NIST_1A\n": rare.nist,
-    b"Creative Voice File\x1a": rare.voc,
+    rare.VOC: rare.voc,
     b"ALawSoundFile**": rare.wve,
     b"2BIT": rare.avr,
     b"\x01\x04": rare.mpc,
