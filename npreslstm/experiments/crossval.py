@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class FoldResult(NamedTuple):
     """
 
     predictions: Predictions
-    history: dict
+    history: dict[str, Any]
     checkpoint: Checkpoint
 
 

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from npreslstm import __version__
+from npreslstm.audio.config import FeatureConfig
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.experiments.corpora import corpus_classes
-from npreslstm.experiments.protocol import check_classes, make_folds
+from npreslstm.experiments.protocol import Fold, check_classes, make_folds
 from npreslstm.experiments.store import store_examples
 from npreslstm.schema import ModelConfig
 from npreslstm.training.conditioned import digest_of
+from npreslstm.training.dataset import Dataset
 from npreslstm.training.examples import Split
 from npreslstm.training.recipe import Recipe
 
@@ -51,11 +53,11 @@ class Plan:
         fold and run by run; runs beyond the last one there begin with its first again.
     """
 
-    dataset: object
-    features: object
+    dataset: Dataset
+    features: FeatureConfig
     model: ModelConfig
     recipe: Recipe
-    folds: tuple
+    folds: tuple[Fold, ...]
     seed: int = 0
     inner: bool = False
     hold_validation: bool = False
