@@ -50,6 +50,7 @@ const KEEP = `
   const { hear } = voice;
   voice.hear = (frame) => {
     hear(frame);
+    kept.begun ??= Math.round(live.clip.data.header.start / live.clip.data.header.hop);
     if (live.clip.taken === 12) {
       find("forget").value = "1 f0";
       find("forget").dispatchEvent(new Event("change"));
@@ -83,7 +84,9 @@ const KEEP = `
     if (event.kind === "end") {
       const { logits, p, alpha } = page.base;
       const altered = [...page.result.logits];
-      kept.clips.push({ logits: [...logits], p: [...p], alpha: [...alpha], altered, title: document.title });
+      const { start } = page.data.header;
+      const heard = { start, sound: [...page.data.sound], title: document.title };
+      kept.clips.push({ logits: [...logits], p: [...p], alpha: [...alpha], altered, ...heard });
     }
   };`;
 
@@ -101,7 +104,7 @@ async function listenAt(rate) {
   report.clicked = await page.evaluate("pickFrame(3); find('frame-title').textContent");
   report.list = await page.$$eval("#utterance-list button", (found) => found.map((e) => e.textContent));
   await page.evaluate("page.controls.set(noChanges())");
-  await page.click("#utterance-list button");
+  await page.click("#utterance-list li:last-child button");
   report.shown = await page.evaluate(
     `({ logits: [...page.result.logits], follows: find("follow").checked, subtitle: find("subtitle").textContent,
         pressed: document.querySelector("#utterance-list [aria-pressed=true]")?.textContent })`,
