@@ -17,13 +17,13 @@ from npreslstm.errors import InputError
 from npreslstm.training.dataset import bare_name, load_dataset
 from npreslstm.training.manifest import read_table
 
-FILES = ("a.wav", "b.wav", "c.wav")
+FILES = ("a.wav", "b.wav", "c.wav", "d.wav")
 PLAIN = "file,label,speaker\na.wav,x,01\nb.wav,y,01\nc.wav,x,2\n"
 
 
 @pytest.fixture
 def read(tmp_path):
-    """Reads a manifest of text or bytes, beside the files a.wav, b.wav and c.wav: (file, label, speaker) of
+    """Reads a manifest of text or bytes, beside the files a.wav to d.wav: (file, label, speaker) of
     its clips.
     """
 
@@ -318,6 +318,16 @@ def sounds(folder):
         rows.append(f"{k}.wav,{'Angry' if k == 0 else ('angry', 'sad')[k % 2]},s{k // 3}")
     (folder / "corpus.csv").write_text("\n".join(rows))
     return str(folder / "corpus.csv")
+
+
+@pytest.mark.parametrize("nothing", ["nan", "NaN", "None", "NULL", "N/A", "<NA>", "#N/A"])
+def test_what_programs_write_where_there_is_no_value(read, nothing):
+    with pytest.warns(
+        UserWarning, match=f"has the label '{nothing}' .clips: 1.*--label '{nothing}=-' leaves"
+    ):
+        read(PLAIN + f"d.wav,{nothing},2\n")
+    with pytest.warns(UserWarning, match=f"has the speaker '{nothing}' .clips: 1.*all are one"):
+        read(f"file,label,speaker\na.wav,x,01\nb.wav,y,{nothing}\n")
 
 
 def test_train_warns_of_spelling_and_evaluate_refuses_it(tmp_path, capsys):
