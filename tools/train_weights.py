@@ -24,6 +24,7 @@ from npreslstm.cli import guarded
 from npreslstm.commands.arguments import (
     add_background_argument,
     add_corpus_arguments,
+    add_recipe_arguments,
     background_files,
     load_training_data,
 )
@@ -74,19 +75,7 @@ def arguments():
     parser.add_argument(
         "--start", metavar="W", help="weights to go on from: a file, or the name of bundled ones"
     )
-    parser.add_argument(
-        "--recipe",
-        default="default",
-        metavar="R",
-        help="default, student, robust, original or a JSON file of fields",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="change a field of the recipe; repeatable",
-    )
+    add_recipe_arguments(parser, default="default")
     parser.add_argument("--jobs", type=int, default=1, help="processes that extract features")
     parser.add_argument("--cache", help="folder that keeps extracted features")
     return parser

@@ -41,35 +41,12 @@ def test_networks_that_the_ladder_kept_are_teachers(tmp_path, capsys):
         write_wav(tmp_path / f"{k}.wav", voice(0.3, seed=k))
         rows.append(f"{k}.wav,{'ab'[k % 2]},{k // 4 + 1}")
     (tmp_path / "corpus.csv").write_text("\n".join(rows))
-    run = [
-        str(tmp_path / "corpus.csv"),
-        "--cache",
-        str(tmp_path / "cache"),
-        "--set",
-        "epochs=2",
-        "--set",
-        "speeds=1",
-        "--workers",
-        "1",
-    ]
+    few = [str(tmp_path / "corpus.csv"), "--cache", str(tmp_path / "cache")]
+    few += "--workers 1 --set epochs=2".split()
+    run = [*few, "--set", "speeds=1"]
     ladder.main([*run, "--seed", "1", "--keep", str(tmp_path / "T")])
     ladder.main([*run, "--teachers", str(tmp_path / "T"), "--keep", str(tmp_path / "S")])
-    ladder.main(
-        [
-            *run[:4],
-            "epochs=2",
-            "--set",
-            "speeds=1,0.8",
-            "--workers",
-            "1",
-            "--seed",
-            "1",
-            "--speeds",
-            "1",
-            "--speeds",
-            "1,0.8",
-        ]
-    )
+    ladder.main([*few, *"--set speeds=1,0.8 --seed 1 --speeds 1 --speeds 1,0.8".split()])
     first, second, again, once, twice = capsys.readouterr().out.splitlines()
     assert (
         once == again + " at 1"
@@ -80,10 +57,8 @@ def test_networks_that_the_ladder_kept_are_teachers(tmp_path, capsys):
         "mcu seed 0 default epochs=2 speeds=1 teachers"
     )
     for k in range(ladder.GROUPS):
-        teacher, student = (
-            load_checkpoint(tmp_path / "T" / f"group-{k}-seed-1.npz"),
-            load_checkpoint(tmp_path / "S" / f"group-{k}-seed-0.npz"),
-        )
+        teacher = load_checkpoint(tmp_path / "T" / f"group-{k}-seed-1.npz")
+        student = load_checkpoint(tmp_path / "S" / f"group-{k}-seed-0.npz")
         assert student.notes["teachers"] == [teacher.sha256]
     with pytest.raises(SystemExit):
         ladder.main([*run, "--speeds", "1,0.7"])

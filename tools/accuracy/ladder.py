@@ -30,6 +30,7 @@ from npreslstm.cli import guarded
 from npreslstm.commands.arguments import (
     add_background_argument,
     add_corpus_arguments,
+    add_recipe_arguments,
     background_files,
     load_training_data,
     parse_speeds,
@@ -98,19 +99,7 @@ def arguments():
         "--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default 64)"
     )
     parser.add_argument("--features", default="mcu", help="mcu (default), paper or a JSON file")
-    parser.add_argument(
-        "--recipe",
-        default="default",
-        metavar="R",
-        help="default, student, robust, original or a JSON file of fields",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="change a field of the recipe; repeatable",
-    )
+    add_recipe_arguments(parser, default="default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=available_cores(), help="processes")
     parser.add_argument("--cache", required=True, help="folder that keeps features")
