@@ -204,8 +204,8 @@ class TestMicrophone:
         assert np.abs(heard["events"][11]["p"] - apart.probabilities).max() > 1e-3
 
     def test_logits_are_those_of_python(self, report, rate):
-        """Of just the frames of the second window, which begins with half of the first: as heard, and with f = 0,
-        which was chosen while the first one grew."""
+        """Of just the frames of the second window, which begins with half of the first: as heard, and with
+        f = 0, which was chosen while the first one grew."""
         heard = report["rates"][str(rate)]
         checkpoint, clip = load_checkpoint(), heard["clips"][0]
         features = StreamingFeatures(checkpoint.features, np.float64).push(np.array(heard["pcm"], np.int16))
