@@ -84,8 +84,10 @@ const KEEP = `
     if (event.kind === "end") {
       const { logits, p, alpha } = page.base;
       const altered = [...page.result.logits];
-      const { start } = page.data.header;
-      const heard = { start, sound: [...page.data.sound], title: document.title };
+      const { header, sound } = page.data;
+      const first = HOP * Math.round(header.start / header.hop);
+      const played = sound.every((value, k) => value === kept.pcm[first + k] / 32768);
+      const heard = { start: header.start, played, title: document.title };
       kept.clips.push({ logits: [...logits], p: [...p], alpha: [...alpha], altered, ...heard });
     }
   };`;
@@ -100,7 +102,7 @@ async function listenAt(rate) {
   await page.click("#listen");
   await page.waitForFunction(() => live.stop === null);
   report.stopped = await page.textContent("#listen");
-  Object.assign(report, await page.evaluate("kept"), heard);
+  Object.assign(report, JSON.parse(await page.evaluate("JSON.stringify(kept)")), heard); // long: as one string
   report.clicked = await page.evaluate("pickFrame(3); find('frame-title').textContent");
   report.list = await page.$$eval("#utterance-list button", (found) => found.map((e) => e.textContent));
   await page.evaluate("page.controls.set(noChanges())");
