@@ -268,8 +268,8 @@ def _as_text(value):
 
 
 def training_features(name, trim_db=Recipe.trim_db):
-    """The `FeatureConfig` that weights called `name` are trained on: `paper`, its silence trimmed if `trim_db`
-    says so, or `mcu`, or that of a JSON file as it is.
+    """The `FeatureConfig` that weights called `name` are trained on: `paper`, its silence trimmed if
+    `trim_db` says so, or `mcu`, or that of a JSON file as it is.
     """
     from npreslstm.audio.config import FEATURE_CONFIGS, load_config
 
