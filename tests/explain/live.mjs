@@ -36,8 +36,8 @@ const atRate = (rate) => `
   globalThis.AudioContext = class extends Plain {
     constructor() { super({ sampleRate: ${rate} }); }
   };`;
-// While the utterance grows, its twelfth frame makes a change and picks a weight; the twentieth holds the page
-// there, and lets it go on.
+// While the utterance grows, its twelfth frame makes a change and picks a weight; the twentieth holds the
+// page there, and lets it go on.
 const KEEP = `
   globalThis.kept = { raw: [], pcm: [], growing: 0, clips: [], level: 0, events: [], whileItGrows: null };
   const push = Ears.prototype.push;
@@ -103,7 +103,8 @@ async function listenAt(rate) {
   await page.evaluate("page.controls.set(noChanges())");
   await page.click("#utterance-list button");
   report.shown = await page.evaluate(
-    `({ logits: [...page.result.logits], follows: find("follow").checked, subtitle: find("subtitle").textContent,
+    `({ logits: [...page.result.logits], follows: find("follow").checked,
+        subtitle: find("subtitle").textContent,
         pressed: document.querySelector("#utterance-list [aria-pressed=true]")?.textContent })`,
   );
   await browser.close();
