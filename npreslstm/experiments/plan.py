@@ -121,20 +121,25 @@ class Plan:
         rest = ~(validation | np.isin(speakers, fold.test))
         return Split(np.flatnonzero(rest), np.flatnonzero(validation), np.flatnonzero(scored))
 
-    def store(self, folder, digest, workers=1, on_clip=None):
-        """The stored examples of the plan, see `store_examples`."""
+    def store(self, folder, digest, workers=1, on_clip=None, features=None):
+        """The stored examples of the plan, see `store_examples`; by default in its own features."""
         speeds, conditions = self.recipe.speeds, self.recipe.conditions
         return store_examples(
             folder,
             self.dataset,
             digest,
-            self.features,
+            features or self.features,
             speeds,
             workers,
             on_clip,
             conditions,
             self.backgrounds,
         )
+
+    def features_of_teachers(self):
+        """Other features than the plan's that its teachers hear, each once."""
+        found = dict.fromkeys(load_checkpoint(path).features for path in self.teachers_of(0))
+        return [features for features in found if features not in (None, self.features)]
 
     def config(self, digest):
         """All that decides the results, as JSON values; `digest` as of `corpus_digest`."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from samples import voice, write_wav
 
+from npreslstm.audio.config import load_config
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
 from npreslstm.conditions.condition import Condition
@@ -60,6 +61,12 @@ def test_networks_that_the_ladder_kept_are_teachers(tmp_path, capsys):
         teacher = load_checkpoint(tmp_path / "T" / f"group-{k}-seed-1.npz")
         student = load_checkpoint(tmp_path / "S" / f"group-{k}-seed-0.npz")
         assert student.notes["teachers"] == [teacher.sha256]
+    slower = load_config("mcu").to_dict() | {"hop_length": 1024}
+    (tmp_path / "slower.json").write_text(json.dumps(slower))
+    both = ["--teachers", str(tmp_path / "T"), "--teachers", str(tmp_path / "S")]
+    ladder.main([*run, *both, "--features", str(tmp_path / "slower.json"), "--keep", str(tmp_path / "P")])
+    assert len(load_checkpoint(tmp_path / "P" / "group-3-seed-0.npz").notes["teachers"]) == 2
+    capsys.readouterr()
     with pytest.raises(SystemExit):
         ladder.main([*run, "--speeds", "1,0.7"])
     assert "--speeds has 0.7, which the recipe lacks" in capsys.readouterr().err

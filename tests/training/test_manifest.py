@@ -12,15 +12,13 @@ from npreslstm.errors import InputError
 from npreslstm.training.dataset import bare_name, load_dataset
 from npreslstm.training.manifest import read_table
 
-FILES = ("a.wav", "b.wav", "c.wav")
-
-
+FILES = ("a.wav", "b.wav", "c.wav", "d.wav")
 PLAIN = "file,label,speaker\na.wav,x,01\nb.wav,y,01\nc.wav,x,2\n"
 
 
 @pytest.fixture
 def read(tmp_path):
-    """Reads a manifest of text or bytes, beside the files a.wav, b.wav and c.wav: (file, label, speaker) of
+    """Reads a manifest of text or bytes, beside the files a.wav to d.wav: (file, label, speaker) of
     its clips.
     """
 
@@ -302,6 +300,16 @@ def test_no_row_with_too_many_fields_is_ever_read(tmp_path_factory, fields, at):
             read_table(str(path), ("file", "label", "speaker"))
     else:
         assert len(read_table(str(path), ("file", "label", "speaker"))) == 3
+
+
+@pytest.mark.parametrize("nothing", ["nan", "NaN", "None", "NULL", "N/A", "<NA>", "#N/A"])
+def test_what_programs_write_where_there_is_no_value(read, nothing):
+    with pytest.warns(
+        UserWarning, match=f"has the label '{nothing}' .clips: 1.*--label '{nothing}=-' leaves"
+    ):
+        read(PLAIN + f"d.wav,{nothing},2\n")
+    with pytest.warns(UserWarning, match=f"has the speaker '{nothing}' .clips: 1.*all are one"):
+        read(f"file,label,speaker\na.wav,x,01\nb.wav,y,{nothing}\n")
 
 
 def test_accents_as_letters_of_their_own_make_no_other_label():
