@@ -102,7 +102,8 @@ async function listenAt(rate) {
   await page.click("#listen");
   await page.waitForFunction(() => live.stop === null);
   report.stopped = await page.textContent("#listen");
-  Object.assign(report, JSON.parse(await page.evaluate("JSON.stringify(kept)")), heard); // long: as one string
+  const text = await page.evaluate("JSON.stringify(kept)"); // long: as one string
+  Object.assign(report, JSON.parse(text), heard);
   report.clicked = await page.evaluate("pickFrame(3); find('frame-title').textContent");
   report.list = await page.$$eval("#utterance-list button", (found) => found.map((e) => e.textContent));
   await page.evaluate("page.controls.set(noChanges())");
