@@ -177,3 +177,14 @@ def test_a_single_path_for_several(weights, paths):
     for function in (Recognizer(weights).process_files, extract_folder, find_audio):
         with pytest.raises(InputError, match=r"expected a list of files: \[b?'a.wav'\]"):
             function(paths)
+
+
+@pytest.mark.parametrize(
+    "command", ["predict -", "predict --files -", "features -", "explain - --text", "listen -"]
+)
+def test_a_standard_input_that_is_closed_is_one_line(monkeypatch, capsys, command):
+    """As `npreslstm predict - <&-` has it."""
+    monkeypatch.setattr(sys, "stdin", None)
+    assert cli.main(command.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "standard input, which is closed; expected a pipe" in err
