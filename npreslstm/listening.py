@@ -28,7 +28,7 @@ that is K + 1 to WINDOW frames once the first window is full. When there are res
 import enum
 import numbers
 from collections import deque
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,7 @@ class Event(NamedTuple):
 class _FloatChain:
     """From samples to probabilities: features and network in single precision."""
 
-    features: Any  # what makes frames of samples
+    features: StreamingFeatures | IntegerFrontend
 
     def __init__(self, checkpoint: Checkpoint, config: FeatureConfig, mean: Array, std: Array) -> None:
         self._mean, self._scale = mean.astype(np.float32), (1 / std).astype(np.float32)
@@ -156,6 +156,8 @@ class _Int8Chain(_FloatChain):
 
 class _IntegerChain(_Int8Chain):
     """Integers throughout."""
+
+    features: IntegerFrontend
 
     def __init__(self, checkpoint: Checkpoint, config: FeatureConfig, mean: Array, std: Array) -> None:
         super().__init__(checkpoint, config, mean, std)

@@ -13,13 +13,13 @@ from typing import NamedTuple
 from npreslstm.audio.finding import walk
 from npreslstm.audio.suffixes import is_audio_name
 from npreslstm.errors import InputError
+from npreslstm.terminal import UNPRINTABLE
 from npreslstm.training.manifest import read_table, refuse
 
 RAVDESS = "RAVDESS speech"
 RAVDESS_CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised")
 RAVDESS_NAME = re.compile(r"03-01-(0[1-8])-(0[12])-0[12]-0[12]-(0[1-9]|1\d|2[0-4])\.\w+", re.IGNORECASE)
 MANIFEST_COLUMNS = ("file", "label", "speaker")
-CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 TWINS = {
     "label": "spelling only: {}; write them alike if they mean the same, or say so with {}",
     "speaker": "spelling only: {}; write them alike if they are one, not to train and test on the same",
@@ -28,6 +28,8 @@ TWINS = {
 QUOTED = re.compile("=?[\"'“”„«»‘’‚].*[\"'“”«»‘’]|'[0-9]+", re.DOTALL)
 # Cyrillic and Greek letters that look like Latin ones
 ALIKE = str.maketrans("авекмнорстухіјѕԁαβεικνορτυχ", "abekmhopctyxijsdabeikvoptux")
+# what programs write where there is no value
+MISSING = {"nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "undefined"}
 LEFT_OUT = "-"  # the class of labels whose clips are left out
 
 
@@ -160,7 +162,9 @@ def _read_manifest(path, mapped):
     labels = [row.values["label"].strip() for row in rows]
     speakers = [row.values["speaker"].strip() for row in rows]
     broken = [
-        f"line {row.line}" for row, *names in zip(rows, labels, speakers) if CONTROL.search("".join(names))
+        f"line {row.line}"
+        for row, *names in zip(rows, labels, speakers)
+        if UNPRINTABLE.search("".join(names))
     ]
     refuse(broken, f"{path} has a label or a speaker with a line break or another control character in it")
     quoted = [
@@ -177,6 +181,8 @@ def _read_manifest(path, mapped):
         raise InputError(f"{path} has the single label {classes[0]!r}; expected at least two classes")
     _warn_of_twins(path, "label", [label for label in labels if label not in mapped])
     _warn_of_twins(path, "speaker", speakers)
+    _warn_of_missing(path, "label", [label for label in labels if label not in mapped])
+    _warn_of_missing(path, "speaker", speakers)
     clips = [
         Clip(full, classes.index(label), speaker) for full, label, speaker in zip(paths, labels, speakers)
     ]
@@ -224,6 +230,18 @@ def _warn_of_twins(path, column, names):
             options = " ".join(f"--label '{name}={twins[-1]}'" for name in twins[:-1])
             warnings.warn(
                 f"{path} has {column}s that differ in {TWINS[column].format(found, options)}", stacklevel=4
+            )
+
+
+def _warn_of_missing(path, column, names):
+    """Warn of labels or speakers that a program may have written for none."""
+    for name, count in sorted(Counter(names).items()):
+        if name.casefold() in MISSING:
+            remedy = f"--label '{name}={LEFT_OUT}' leaves them out" if column == "label" else "all are one"
+            warnings.warn(
+                f"{path} has the {column} {name!r} (clips: {count}), as programs write where there is none;"
+                f" {remedy}",
+                stacklevel=4,
             )
 
 

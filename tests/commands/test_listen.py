@@ -96,6 +96,41 @@ class TestPipe:
                 assert row[5:8] == ["", "", ""]
         assert rows[-1][-1] == "silence"
 
+    def test_joined_wavs_are_heard_one_after_the_other(self, listen, tmp_path):
+        content = wav_bytes(tmp_path, SIGNAL[:16001])
+        for between in (b"", b"LIST\4\0\0\0INFO"):
+            status, _, err = listen("-", content=content + between + content)
+            assert status == 0 and len(err) == 1 and "2.0 s at 16000 Hz" in err[0]
+
+    def test_what_a_wav_lacks_or_has_after_its_end_is_said(self, listen, tmp_path):
+        content = wav_bytes(tmp_path, SIGNAL[:16000])
+        other = wav_bytes(tmp_path, SIGNAL[:48000], 48000)
+        for given, words in (
+            (content[:-100], "cut short: 100 bytes of sound are missing"),
+            (content + other, "comes a WAV of another rate or kind"),
+            (content + b"ID3 and more", "comes no sound that can be heard"),
+            (content + bytes(100), None),
+        ):
+            status, _, err = listen("-", content=given)
+            assert status == 0 and "1.0 s at 16000 Hz" in err[-1]
+            assert len(err) == 1 if words is None else (len(err) == 2 and words in err[0])
+
+    def test_sound_files_of_other_kinds_are_refused(self, listen):
+        for name in ("complete.mp3", "joined.mp3", "cut.w64", "a.aac", "a.amr", "a.m4a", "chained.ogg"):
+            status, out, err = listen("-", content=(ROOT / "tests/sounds" / name).read_bytes())
+            assert status == 2 and not out and "a sound file that is no WAV" in err[0], name
+        sounds = [b"NIST_1A\n   1024\n", b"Creative Voice File\x1a", b"FLV\1", b"RIFF\0\0\0\0AVI ", b"2BIT"]
+        sounds += [bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), b"RF64\xff\xff\xff\xffWAVE"]
+        for head in sounds:
+            assert listen("-", content=head + bytes(8000))[0] == 2, head
+
+    def test_quiet_noise_is_no_mpeg(self, listen):
+        """Though it begins like a frame: -1, and a small number."""
+        for seed in range(50):
+            noise = np.random.default_rng(seed).integers(-30, 30, 8000).astype("<i2")
+            noise[:2] = -1, -28
+            assert listen("-", content=noise.tobytes())[0] == 0
+
     def test_a_rate_and_channels(self, listen):
         signal = voice(1.5, 48000, seed=4)
         stereo = np.stack([as_pcm(signal)] * 2, axis=1)

@@ -188,3 +188,11 @@ def test_a_standard_input_that_is_closed_is_one_line(monkeypatch, capsys, comman
     assert cli.main(command.split()) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "standard input, which is closed; expected a pipe" in err
+
+
+def test_what_is_no_list_of_files(weights, clip):
+    with open(clip, "rb") as file:
+        for paths in (file, io.BytesIO(), 5, None):
+            for function in (Recognizer(weights).process_files, extract_folder, find_audio):
+                with pytest.raises(InputError, match="expected a list of files"):
+                    list(function(paths))
