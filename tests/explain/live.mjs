@@ -39,7 +39,7 @@ const atRate = (rate) => `
 // While the utterance grows, its twelfth frame makes a change and picks a weight; the twentieth holds the page
 // there, and lets it go on.
 const KEEP = `
-  globalThis.kept = { raw: [], pcm: [], growing: 0, clips: [], level: 0, events: [], whileItGrows: null };
+  globalThis.kept = { raw: [], pcm: [], growing: 0, clips: [], level: 0, events: [], whileItGrows: null, newest: [] };
   const push = Ears.prototype.push;
   Ears.prototype.push = function (samples) {
     const frames = push.call(this, samples);
@@ -71,7 +71,13 @@ const KEEP = `
     }
   };
   const draw = drawGrowing;
-  globalThis.drawGrowing = (due) => { draw(due); kept.growing += 1; };
+  globalThis.drawGrowing = (due) => {
+    draw(due);
+    kept.growing += 1;
+    if (page.base.frames.length >= 156 && live.clip.data.header.start > 4) {
+      kept.newest.push(page.index - page.base.frames.length); // of the second window
+    }
+  };
   const show = showLevel;
   globalThis.showLevel = (...told) => {
     show(...told);
