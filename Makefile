@@ -59,7 +59,7 @@ faults: $(VENV)/.test ## kill commands, race them and flip bits: what docs/relia
 	$(bin)/python tools/faults/races.py
 
 release-check: ## what takes hours before a release: other versions of Python and NumPy, fuzzing, faults
-	tools/release/test_matrix.sh
+	tools/release/test_matrix.sh -n 2
 	$(MAKE) fuzz MINUTES=30
 	$(MAKE) faults
 

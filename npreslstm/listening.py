@@ -157,11 +157,9 @@ class _Int8Chain(_FloatChain):
 class _IntegerChain(_Int8Chain):
     """Integers throughout."""
 
-    features: IntegerFrontend
-
     def __init__(self, checkpoint: Checkpoint, config: FeatureConfig, mean: Array, std: Array) -> None:
         super().__init__(checkpoint, config, mean, std)
-        self.features = IntegerFrontend(config)
+        self.features: IntegerFrontend = IntegerFrontend(config)
         self._statistics = frontend_tables.statistics(checkpoint, self._quantized.x_bits)
 
     def frames(self, pcm: Array) -> Array:

@@ -1,5 +1,5 @@
-// Runs the self-test of a folder in MicroPython's WebAssembly port: node micropython_web.mjs PORT FOLDER, where PORT
-// is the folder that `make micropython-web` makes.
+// Runs the self-test of a folder in MicroPython's WebAssembly port: node micropython_web.mjs PORT FOLDER.
+// PORT is the folder that `make micropython-web` makes.
 import { readFileSync, readdirSync, statSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 

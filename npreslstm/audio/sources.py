@@ -90,14 +90,22 @@ def _is_pipe(path: str) -> bool:
     return os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
 
 
+def standard_input() -> BinaryIO:
+    """Its bytes; InputError if it was closed before the program began, as ``<&-`` does."""
+    if sys.stdin is None:
+        raise InputError("- is standard input, which is closed; expected a pipe, or a file behind <")
+    return sys.stdin.buffer
+
+
 def _kept(path: str, place: str) -> PlacedName:
     with open(place, "wb") as target:
         if path == "-":
-            if sys.stdin.isatty():
+            source = standard_input()
+            if source.isatty():
                 raise InputError(
                     "- is the terminal; expected sound through a pipe: npreslstm predict - < clip.wav"
                 )
-            copy_binary(sys.stdin.buffer, target, path)
+            copy_binary(source, target, path)
         else:
             check_file(path)
             with open(path, "rb") as source:

@@ -106,11 +106,13 @@ def _open(args):
         number = args.device is not None and args.device.isdecimal()
         return Microphone(int(args.device) if number else args.device)
     from npreslstm.audio.piped import PipedSound
+    from npreslstm.audio.sources import standard_input
     from npreslstm.errors import InputError
 
-    if sys.stdin.isatty():
+    source = standard_input()
+    if source.isatty():
         raise InputError("- is the terminal; expected sound through a pipe: arecord ... | npreslstm listen -")
-    return PipedSound(sys.stdin.buffer, args.rate or 16000, args.channels or 1)
+    return PipedSound(source, args.rate or 16000, args.channels or 1)
 
 
 def _form(args, classes):

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import itertools
 import os
-import sys
 import warnings
 from typing import NamedTuple
 
@@ -77,10 +76,11 @@ def names_in_list(path):
     """The names in a list: one a line, blank lines passed over; or, as of ``find -print0``, each followed by
     a zero byte. UTF-8, or UTF-16 with its mark.
     """
+    from npreslstm.audio.sources import standard_input
     from npreslstm.errors import InputError
 
     if path == "-":
-        content = sys.stdin.buffer.read()
+        content = standard_input().read()
     else:
         with open(path, "rb") as file:
             content = file.read()

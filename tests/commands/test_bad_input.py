@@ -40,16 +40,8 @@ def wav_bytes(rate=16000, frames=100, form=1, bits=16, data=None):
     """A WAV file with any header, right or wrong."""
     data = bytes(frames * bits // 8) if data is None else data
     chunk = struct.pack("<HHIIHH", form, 1, rate, rate * bits // 8 & 0xFFFFFFFF, bits // 8, bits)
-    return (
-        b"RIFF"
-        + struct.pack("<I", 36 + len(data))
-        + b"WAVEfmt "
-        + struct.pack("<I", 16)
-        + chunk
-        + b"data"
-        + struct.pack("<I", len(data))
-        + data
-    )
+    riff = b"RIFF" + struct.pack("<I", 36 + len(data))
+    return riff + b"WAVEfmt " + struct.pack("<I", 16) + chunk + b"data" + struct.pack("<I", len(data)) + data
 
 
 def float_wav(samples):

@@ -179,6 +179,17 @@ def test_a_single_path_for_several(weights, paths):
             function(paths)
 
 
+@pytest.mark.parametrize(
+    "command", ["predict -", "predict --files -", "features -", "explain - --text", "listen -"]
+)
+def test_a_standard_input_that_is_closed_is_one_line(monkeypatch, capsys, command):
+    """As `npreslstm predict - <&-` has it."""
+    monkeypatch.setattr(sys, "stdin", None)
+    assert cli.main(command.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "standard input, which is closed; expected a pipe" in err
+
+
 def test_what_is_no_list_of_files(weights, clip):
     with open(clip, "rb") as file:
         for paths in (file, io.BytesIO(), 5, None):

@@ -36,10 +36,10 @@ const atRate = (rate) => `
   globalThis.AudioContext = class extends Plain {
     constructor() { super({ sampleRate: ${rate} }); }
   };`;
-// While the utterance grows, its twelfth frame makes a change and picks a weight; the twentieth holds the page
-// there, and lets it go on.
+// While the utterance grows, its twelfth frame makes a change and picks a weight; the twentieth holds the
+// page there, and lets it go on.
 const KEEP = `
-  globalThis.kept = { raw: [], pcm: [], growing: 0, clips: [], level: 0, events: [], whileItGrows: null };
+  globalThis.kept = { raw: [], pcm: [], growing: 0, clips: [], level: 0, events: [], whileItGrows: null, newest: [] };
   const push = Ears.prototype.push;
   Ears.prototype.push = function (samples) {
     const frames = push.call(this, samples);
@@ -71,7 +71,13 @@ const KEEP = `
     }
   };
   const draw = drawGrowing;
-  globalThis.drawGrowing = (due) => { draw(due); kept.growing += 1; };
+  globalThis.drawGrowing = (due) => {
+    draw(due);
+    kept.growing += 1;
+    if (page.base.frames.length >= 156 && live.clip.data.header.start > 4) {
+      kept.newest.push(page.index - page.base.frames.length); // of the second window
+    }
+  };
   const show = showLevel;
   globalThis.showLevel = (...told) => {
     show(...told);
@@ -102,13 +108,15 @@ async function listenAt(rate) {
   await page.click("#listen");
   await page.waitForFunction(() => live.stop === null);
   report.stopped = await page.textContent("#listen");
-  Object.assign(report, JSON.parse(await page.evaluate("JSON.stringify(kept)")), heard); // long: as one string
+  const text = await page.evaluate("JSON.stringify(kept)"); // long: as one string
+  Object.assign(report, JSON.parse(text), heard);
   report.clicked = await page.evaluate("pickFrame(3); find('frame-title').textContent");
   report.list = await page.$$eval("#utterance-list button", (found) => found.map((e) => e.textContent));
   await page.evaluate("page.controls.set(noChanges())");
   await page.click("#utterance-list li:last-child button");
   report.shown = await page.evaluate(
-    `({ logits: [...page.result.logits], follows: find("follow").checked, subtitle: find("subtitle").textContent,
+    `({ logits: [...page.result.logits], follows: find("follow").checked,
+        subtitle: find("subtitle").textContent,
         pressed: document.querySelector("#utterance-list [aria-pressed=true]")?.textContent })`,
   );
   await browser.close();

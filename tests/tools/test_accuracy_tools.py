@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from npreslstm.experiments.journal import Journal
 from npreslstm.experiments.protocol import PAPER_TEST
 from npreslstm.listening import Event, EventKind
 from npreslstm.training.dataset import load_dataset
-from tools.accuracy import ladder, listening, robustness, score_folds
+from tools.accuracy import ladder, listening, overlap, robustness, score_folds
 
 
 def test_the_ladder_never_hears_the_speakers_of_the_bundled_weights():
@@ -235,3 +236,12 @@ def test_of_a_clip_the_longest_utterance_counts():
     ]
     assert listening.longest_utterance(events) == 1
     assert listening.longest_utterance(events[:2]) == 0 and listening.longest_utterance([]) == -1
+
+
+def test_answers_of_new_windows():
+    """A result a second; windows of ten begin every five, so of five answers two are of its first seconds."""
+    results = [Event(EventKind.RESULT, 31 * k - 1, "b", np.array([0.3, 0.7])) for k in range(1, 22)]
+    listener = SimpleNamespace(push=lambda pcm: [Event(EventKind.START, 8), *results], finish=list)
+    told = list(overlap.answers(listener, None, 155))
+    assert told == [(k % 5 < 2, 1) for k in range(11)]
+    assert [first for first, _ in overlap.answers(listener, None, 0)] == [True, True, *[False] * 8, True]

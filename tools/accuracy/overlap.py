@@ -1,6 +1,6 @@
 """Print how well `Listener` hears long utterances, by how much its windows overlap.
 
-    python tools/accuracy/overlap.py RAVDESS [--weights robust] [--overlap 0 4.96]
+    python tools/accuracy/overlap.py RAVDESS [--weights robust] [--overlap S ...]
 
 Takes the speakers that the weights hold out. What one of them says with one emotion is cut where there is no
 speech and joined, all clips of that emotion in one utterance without a pause; those of less than one window
@@ -64,7 +64,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("ravdess")
     parser.add_argument("--weights", default="robust")
-    parser.add_argument("--overlap", type=float, nargs="+", default=[0.0, 4.96])
+    parser.add_argument("--overlap", type=float, nargs="+", default=[0.0, 2.5, 4.96, 7.5])
     args = parser.parse_args(argv)
     checkpoint = load_checkpoint(args.weights)
     speakers = {int(actor) for actor in choose_speakers(checkpoint, load_dataset(args.ravdess))}

@@ -3,9 +3,9 @@
     python tools/release/house.py [COMMIT ...]     # one column a commit, then the work tree
     python tools/release/house.py --long           # the functions and files over the limits, longest first
 
-One row a number. Lines and files are those of tracked Python, C and
-JavaScript; the lines of a function are counted without its docstring. Public definitions are those of
-tests/public_names.txt, as far as a tree has them; a method has an example if that of its class calls it.
+One row a number. Lines and files are those of tracked Python, C, C++ and JavaScript; the lines of a function
+are counted without its docstring. Public definitions are those of tests/public_names.txt, as far as a tree
+has them; a method has an example if that of its class calls it.
 The order of the rooms is that of docs/architecture.md. The sdist and the wheel are built, which needs
 setuptools 77 or newer.
 """
@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "npreslstm"
-SOURCES = {".py", ".c", ".h", ".js"}
+SOURCES = {".py", ".c", ".h", ".cpp", ".hpp", ".ino", ".js", ".mjs"}
 LONG_LINE, LONG_FUNCTION, LONG_FILE = 110, 30, 350
 
 

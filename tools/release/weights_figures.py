@@ -47,6 +47,7 @@ BY_HAND = {
     "docs/c-port.md, accuracy": "python tools/accuracy/c_parity.py RAVDESS (mcu and paper, float32 and int8)",
     "docs/c-port.md, integer frontend": "python tools/accuracy/integer_frontend.py RAVDESS (mcu, robust)",
     "docs/c-port.md, listening": "python tools/accuracy/listening.py RAVDESS",
+    "docs/listen.md, overlap": "python tools/accuracy/overlap.py RAVDESS",
     "docs/accuracy.md, robustness": "python tools/accuracy/robustness.py RAVDESS --update docs/accuracy.md",
     "docs/micropython.md, tables": "python tools/release/micropython_table.py",
     "docs/micropython.md, emulated": "python tools/release/micropython_emulated.py SOURCE",
@@ -66,6 +67,7 @@ WEIGHTS = {  # of which a figure is; without an entry here, of all that are bund
     "docs/explain.md, examples": ("robust",),
     "docs/explain.md, pictures": ("robust",),
     "docs/listen.md, examples": ("mcu", "robust"),
+    "docs/listen.md, overlap": ("robust",),
 }
 CONSOLE = re.compile(r"(```console\n)(.*?)(```)", re.DOTALL)
 COMMAND = re.compile(r"^(\$ npreslstm (.*)\n)(?:(?!\$ ).*\n)*", re.MULTILINE)

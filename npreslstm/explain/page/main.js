@@ -96,7 +96,7 @@ function showClip(data, changes = noChanges()) {
   page.player = new Player(data.sound, data.header.played, onTime, onState);
   page.controls ??= new Changes(page, recompute);
   page.controls.fill();
-  page.index = indexOfLargest(page.base.alpha);
+  page.index = data.grows ? page.base.frames.length - 1 : indexOfLargest(page.base.alpha);
   introduce();
   recompute();
   showAlike();
