@@ -58,6 +58,19 @@ def golden_npz(golden):
     return arrays
 
 
+@pytest.fixture
+def run(capsys):
+    """Runs a command: (status, stdout, lines of stderr)."""
+    from npreslstm.cli import main
+
+    def run(*argv):
+        status = main([str(argument) for argument in argv])
+        out, err = capsys.readouterr()
+        return status, out, err.splitlines()
+
+    return run
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         if "ravdess" in getattr(item, "fixturenames", ()):

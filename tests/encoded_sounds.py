@@ -74,6 +74,12 @@ UNKNOWN = {
     "Wave64": ("W64", "PCM_16", [(b"data\xf3\xac", 16, struct.pack("<Q", 2**63 - 1))]),
     "AIFF": ("AIFF", "PCM_16", [(b"COMM", 10, bytes(4)), (b"SSND", 4, bytes(4))]),
     "AIFC": ("AIFF", "FLOAT", [(b"COMM", 10, b"\xff" * 4), (b"SSND", 4, b"\xff" * 4)]),
+    "AIFF, SoX": (
+        "AIFF",
+        "PCM_24",
+        [(b"COMM", 10, (0x7F000000 // 3).to_bytes(4, "big")), (b"SSND", 4, b"\x7e\xff\xff\xff")],
+    ),
+    "AIFC, mu-law": ("AIFF", "ULAW", [(b"COMM", 10, bytes(4)), (b"SSND", 4, bytes(4))]),
     "AU, ones": ("AU", "PCM_16", [(b".snd", 8, b"\xff" * 4)]),
     "AU, zero": ("AU", "FLOAT", [(b".snd", 8, bytes(4))]),
     "CAF": ("CAF", "PCM_16", [(b"data", 4, b"\xff" * 8)]),

@@ -22,7 +22,7 @@ FOREVER = 2**63 - 1  # as libsndfile counts what has no end
 CHECKED = ("HTK",)  # formats without a walker whose length libsndfile checks itself
 FORMATS = (  # that FFmpeg may find: none that names other files or hosts
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,aac,amr,ac3,eac3,dts,ape,wv,tta,mpc,mpc8,"
-    "rm,avi,flv,mpeg,mpegts,ogg,wav,caf,aiff,w64,mp3"
+    "rm,avi,flv,mpeg,mpegts,ogg,wav,caf,aiff,w64,mp3,voc"
 )
 
 

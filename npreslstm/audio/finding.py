@@ -70,9 +70,11 @@ def find_audio(paths: Iterable[StrPath]) -> list[str]:
 
 
 def listed(paths: Iterable[_Path]) -> Iterable[_Path]:
-    """`paths`, unless that is a single one, whose letters would be taken for files."""
-    if isinstance(paths, (str, bytes, os.PathLike)):
+    """`paths`, unless that is a single one, whose letters or lines would be taken for files."""
+    if isinstance(paths, (str, bytes, os.PathLike)) or hasattr(paths, "read"):
         raise InputError(f"paths is {paths!r}; expected a list of files: [{paths!r}]")
+    if not isinstance(paths, Iterable):
+        raise InputError(f"paths is {paths!r}; expected a list of files")
     return paths
 
 

@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 
+from npreslstm.audio.containers import starts_file
 from npreslstm.audio.containers.chunks import UNKNOWN
 from npreslstm.audio.signal import check_sample_rate
 from npreslstm.errors import InputError
@@ -11,20 +12,8 @@ from npreslstm.terminal import say
 
 BLOCK = 0.1  # seconds
 HEAD = 512  # bytes that are looked at
+LONGER_HEAD = 4096  # the same, where they may be MPEG or AAC frames
 LARGEST_CHUNK = 1 << 20  # bytes of what comes before the samples
-# how files of other kinds begin, and from which byte on
-OTHERS = {
-    b"fLaC": 0,
-    b"OggS": 0,
-    b"ID3": 0,
-    b"RIFX": 0,
-    b"RF64": 0,
-    b"FORM": 0,
-    b"caff": 0,
-    b".snd": 0,
-    b"\x1aE\xdf\xa3": 0,
-    b"ftyp": 4,
-}
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # formats of WAV
 # what else samples without a header may be, where they are taken for 16 bits, little-endian: how to read
 # them, and ffmpeg's name
@@ -80,15 +69,25 @@ class PipedSound:
         head = self._ahead = source.read(HEAD)
         if not head:
             raise InputError("-: nothing came through the pipe; expected WAV or samples of 16 bits")
-        if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        if _is_wave(head):
             self._read_header()
         else:
-            _refuse_others(head)
+            if head[0] == 0xFF:
+                self._ahead += source.read(LONGER_HEAD - HEAD)
+            _refuse_others(self._ahead)
             self._is_doubtful = True
         check_sample_rate(self.rate, self.name)
 
     def blocks(self):
         """Arrays (n,) or (n, channels): int16, or floats where the WAV has another kind of samples."""
+        yield from self._until_the_end()
+        while self._left == 0 and self._another_wave():
+            yield from self._until_the_end()
+        if self._left:
+            say(f"warning: -: cut short: {self._left} bytes of sound are missing")
+
+    def _until_the_end(self):
+        """Blocks up to where the WAV says that it ends, or to the end of the pipe."""
         frame = self._width * self.channels
         size = max(1, round(BLOCK * self.rate)) * frame
         while content := self._read(size if self._left is None else min(size, self._left)):
@@ -113,6 +112,40 @@ class PipedSound:
             f"warning: -: the samples look {kind}, and are heard as 16 bits, little-endian; convert them:"
             f" {remedy} | npreslstm listen -"
         )
+
+    def _another_wave(self):
+        """Whether a WAV of the same kind was joined to the one that has ended; what else follows is said."""
+        after = self._read(12)
+        while len(after) >= 8 and not _is_wave(after):
+            name, size = struct.unpack_from("<4sI", after)
+            if after[:1] == b"\0":  # the byte that fills up a sound of odd length
+                after = after[1:] + self._read(1)
+            elif name.isalnum() and size <= LARGEST_CHUNK:
+                after = (after + self._read(max(0, 8 + size + size % 2 - 12)))[8 + size + size % 2 :]
+                after += self._read(12 - len(after))
+            else:
+                break
+        if not _is_wave(after):
+            self._pass_over(after, "no sound that can be heard")
+            return False
+        self._ahead = after + self._ahead
+        kind = self._kind, self._width, self.channels, self.rate
+        self._read_header()
+        if (self._kind, self._width, self.channels, self.rate) != kind:
+            self._kind, self._width, self.channels, self.rate = kind
+            self._left = None
+            self._pass_over(after, "a WAV of another rate or kind")
+            return False
+        return True
+
+    def _pass_over(self, content, what):
+        """Read to the end, and say that it was not heard."""
+        count = 0
+        while content:
+            count += len(content.strip(b"\0"))
+            content = self._read(LARGEST_CHUNK)
+        if count:
+            say(f"warning: -: after the end of the WAV comes {what}: passed over")
 
     def _read(self, size):
         """The next `size` bytes; fewer at the end."""
@@ -195,9 +228,13 @@ def _roughness(samples):
         return np.abs(np.diff(x)).mean() / size
 
 
+def _is_wave(head):
+    return head[:4] == b"RIFF" and head[8:12] == b"WAVE"
+
+
 def _refuse_others(head):
     """What is no samples is not heard as noise."""
-    if any(head[at : at + len(magic)] == magic for magic, at in OTHERS.items()):
+    if starts_file(head):
         raise InputError(f"-: a sound file that is no WAV; expected WAV or samples of 16 bits: {REMEDY}")
-    if len(head) > 1 and all(32 <= byte < 127 or byte in b"\t\n\r" for byte in head):
+    if len(head) > 1 and all(32 <= byte < 127 or byte in b"\t\n\r" for byte in head[:HEAD]):
         raise InputError("-: text; expected WAV or samples of 16 bits")

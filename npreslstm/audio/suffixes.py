@@ -9,6 +9,8 @@ AUDIO_SUFFIXES = (  # of what libsndfile reads
         ".wave",
         ".bwf",
         ".rf64",
+        ".bw64",
+        ".amb",
         ".w64",
         ".ogg",
         ".oga",
@@ -35,13 +37,15 @@ AUDIO_SUFFIXES = (  # of what libsndfile reads
         ".16sv",
         ".svx",
     ),
-    *(".paf", ".fap", ".pvf", ".mat", ".htk", ".avr", ".sds", ".sd2", ".wve", ".xi"),
+    *(".paf", ".fap", ".pvf", ".mat", ".htk", ".avr", ".sds", ".sd2", ".wve", ".xi", ".gsm", ".vox"),
 )
 MEDIA_SUFFIXES = (  # of what the extra `media` reads, or nothing here does; sound of a video too
     *(
         ".m4a",
         ".m4b",
         ".m4r",
+        ".m4p",
+        ".mp4a",
         ".mp4",
         ".m4v",
         ".mov",
@@ -49,6 +53,8 @@ MEDIA_SUFFIXES = (  # of what the extra `media` reads, or nothing here does; sou
         ".3gp",
         ".3gpp",
         ".3g2",
+        ".3ga",
+        ".qcp",
         ".aac",
         ".adts",
         ".amr",
@@ -70,8 +76,11 @@ MEDIA_SUFFIXES = (  # of what the extra `media` reads, or nothing here does; sou
         ".mts",
         ".m2ts",
         ".vob",
+        ".mxf",
+        ".ogm",
     ),
     *(".ac3", ".eac3", ".dts", ".ape", ".wv", ".tta", ".mpc", ".ra", ".rm", ".ogv", ".ogx", ".spx"),
+    *(".dss", ".ds2", ".dsf", ".dff", ".aax", ".oma", ".shn", ".tak", ".sox", ".g722"),
 )
 
 

@@ -28,6 +28,8 @@ TWINS = {
 QUOTED = re.compile("=?[\"'“”„«»‘’‚].*[\"'“”«»‘’]|'[0-9]+", re.DOTALL)
 # Cyrillic and Greek letters that look like Latin ones
 ALIKE = str.maketrans("авекмнорстухіјѕԁαβεικνορτυχ", "abekmhopctyxijsdabeikvoptux")
+# what programs write where there is no value
+MISSING = {"nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "undefined"}
 LEFT_OUT = "-"  # the class of labels whose clips are left out
 
 
@@ -179,6 +181,8 @@ def _read_manifest(path, mapped):
         raise InputError(f"{path} has the single label {classes[0]!r}; expected at least two classes")
     _warn_of_twins(path, "label", [label for label in labels if label not in mapped])
     _warn_of_twins(path, "speaker", speakers)
+    _warn_of_missing(path, "label", [label for label in labels if label not in mapped])
+    _warn_of_missing(path, "speaker", speakers)
     clips = [
         Clip(full, classes.index(label), speaker) for full, label, speaker in zip(paths, labels, speakers)
     ]
@@ -226,6 +230,18 @@ def _warn_of_twins(path, column, names):
             options = " ".join(f"--label '{name}={twins[-1]}'" for name in twins[:-1])
             warnings.warn(
                 f"{path} has {column}s that differ in {TWINS[column].format(found, options)}", stacklevel=4
+            )
+
+
+def _warn_of_missing(path, column, names):
+    """Warn of labels or speakers that a program may have written for none."""
+    for name, count in sorted(Counter(names).items()):
+        if name.casefold() in MISSING:
+            remedy = f"--label '{name}={LEFT_OUT}' leaves them out" if column == "label" else "all are one"
+            warnings.warn(
+                f"{path} has the {column} {name!r} (clips: {count}), as programs write where there is none;"
+                f" {remedy}",
+                stacklevel=4,
             )
 
 

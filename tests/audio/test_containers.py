@@ -4,6 +4,7 @@ never a part in silence.
 
 import io
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -95,7 +96,19 @@ def test_a_length_that_a_pipe_left_unknown(name):
     signal, warned = read(patched(content, patches))
     assert warned
     np.testing.assert_array_equal(signal, read_quietly(content))
-    assert read(patched(content, patches)[:-1])[0] is None  # the last sample is incomplete
+    if subtype != "ULAW":  # the last sample is incomplete
+        assert read(patched(content, patches)[:-1])[0] is None
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_another_file_after_an_unknown_length(name):
+    """Its header is no sound, whatever the size of a sample."""
+    kind, subtype, patches = UNKNOWN[name]
+    content, other = encode(kind, subtype), encode(kind, subtype, voice(0.4, seed=1))
+    expected = np.concatenate([read_quietly(content), read_quietly(other)])
+    signal, warned = read(patched(content, patches) + other)
+    assert warned
+    np.testing.assert_array_equal(signal, expected)
 
 
 def flac_without_length(content):
@@ -122,7 +135,23 @@ def test_voc_without_an_end():
     assert content.endswith(b"\0")
     np.testing.assert_array_equal(read_quietly(content[:-1]), read_quietly(content))
     assert read(content[:-2])[0] is None
-    assert read(content[:-1] + content[26:-1])[1]  # its one block twice
+
+
+@pytest.mark.parametrize("end", [b"", b"\0"])
+def test_voc_of_several_blocks(end, monkeypatch):
+    """As FFmpeg writes it; libsndfile would hear the first block alone."""
+    content = encode("VOC", "PCM_16")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(InputError, match=r"npreslstm\[media\].*ffmpeg -i IN OUT.wav"):
+        read_audio(io.BytesIO(content[:-1] + content[26:-1] + end))
+
+
+@pytest.mark.oracle
+def test_voc_of_several_blocks_by_pyav():
+    pytest.importorskip("av")
+    content = encode("VOC", "PCM_16")
+    once, twice = read_quietly(content), read_quietly(content[:-1] + content[26:])
+    np.testing.assert_array_equal(twice, np.concatenate([once, once]))
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -134,6 +163,7 @@ def test_voc_of_sox(channels):
     np.testing.assert_array_equal(read_quietly(by_sox), read_quietly(content))
     comment = b"\5\4\0\0what"  # a block, of which the sound is not to be made longer
     np.testing.assert_array_equal(read_quietly(content[:-1] + comment + b"\0"), read_quietly(content))
+    np.testing.assert_array_equal(read_quietly(by_sox + by_sox), np.tile(read_quietly(content).T, 2).T)
 
 
 def flac_of(content, samples):

@@ -225,6 +225,7 @@ def test_find_audio_by_one_list_of_endings(tmp_path):
         "a.htk",
     ]
     taken += ["a.m4a", "a.mp4", "a.3gp", "a.amr", "a.webm", "a.wma", "a.mov"]
+    taken += ["a.3ga", "a.qcp", "a.dss", "a.ds2", "a.gsm", "a.vox", "a.bw64", "a.m4p", "a.dsf", "a.mxf"]
     passed = [
         "README.txt",
         "cover.jpg",

@@ -97,6 +97,62 @@ class TestWav:
             read_audio(io.BytesIO(content))
 
 
+class TestMpegInWav:
+    """libsndfile does not write it; its length is that of the frames."""
+
+    @pytest.fixture
+    def mp3(self):
+        content = encode("MP3", "MPEG_LAYER_III")
+        return content[content.index(content[:2], 48) :]  # without the frame of information
+
+    def wav(self, mp3, size=None):
+        form = struct.pack("<HHIIHHHHIHHH", 0x55, 1, 16000, 4000, 1152, 0, 12, 1, 2, 1152, 1, 1393)
+        body = b"fmt " + struct.pack("<I", len(form)) + form + b"fact\4\0\0\0" + struct.pack("<I", 99999)
+        body += b"data" + struct.pack("<I", len(mp3) if size is None else size) + mp3
+        return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body
+
+    def test_the_whole_sound(self, mp3):
+        expected, _ = read(mp3)
+        content = self.wav(mp3)
+        assert len(expected) > 0.6 * 16000
+        for further in (b"", b"LIST\4\0\0\0INFO"):
+            np.testing.assert_array_equal(read_quietly(content + further), expected)
+        twice = read_quietly(content + content)
+        assert len(twice) == 2 * len(expected)
+
+    def test_cut_and_of_unknown_length(self, mp3):
+        content = self.wav(mp3)
+        for stop in (len(content) - 1, len(content) // 2):
+            with pytest.raises(InputError, match="cut short"):
+                read_audio(io.BytesIO(content[:stop]))
+        signal, warned = read(self.wav(mp3, 0xFFFFFFFF))
+        assert warned
+        np.testing.assert_array_equal(signal, read(mp3)[0])
+
+    def test_what_is_no_mpeg(self, mp3):
+        signal, warned = read(self.wav(mp3 + b"x" * 1000))
+        assert warned
+        np.testing.assert_array_equal(signal, read(mp3)[0])
+
+
+def test_compressed_samples_of_unknown_length():
+    """AC-3 in a WAV, of which the size of a block says nothing."""
+    form = b"fmt " + struct.pack("<IHHIIHH", 16, 0x2000, 1, 48000, 12000, 3840, 0)
+    content = b"RIFF\xff\xff\xff\xffWAVE" + form + b"data\xff\xff\xff\xff" + b"\x0b\x77" * 3000
+    with pytest.raises(InputError, match="its samples are compressed; write it anew: ffmpeg -i IN OUT.wav"):
+        read_audio(io.BytesIO(content))
+
+
+@pytest.mark.parametrize("kind, subtype, padding", [("WAV", "PCM_U8", 1), ("W64", "PCM_16", 0)])
+def test_joined_where_the_padding_was_forgotten(kind, subtype, padding):
+    """As SoX leaves it: Wave64 that does not fill its last eight bytes."""
+    content = encode(kind, subtype, voice(0.7)[:11199])
+    bare = content[: len(content) - padding]
+    assert len(bare) % 2 or len(bare) % 8
+    once = read_quietly(content)
+    np.testing.assert_array_equal(read_quietly(bare + content), np.concatenate([once, once]))
+
+
 @pytest.mark.parametrize("name", [b"data", b"list", b"junk"])
 @pytest.mark.parametrize("samples", [1600, 1601, 1603])
 def test_w64_with_chunks_after_its_sound(tmp_path, name, samples):

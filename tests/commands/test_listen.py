@@ -96,6 +96,41 @@ class TestPipe:
                 assert row[5:8] == ["", "", ""]
         assert rows[-1][-1] == "silence"
 
+    def test_joined_wavs_are_heard_one_after_the_other(self, listen, tmp_path):
+        content = wav_bytes(tmp_path, SIGNAL[:16001])
+        for between in (b"", b"LIST\4\0\0\0INFO"):
+            status, _, err = listen("-", content=content + between + content)
+            assert status == 0 and len(err) == 1 and "2.0 s at 16000 Hz" in err[0]
+
+    def test_what_a_wav_lacks_or_has_after_its_end_is_said(self, listen, tmp_path):
+        content = wav_bytes(tmp_path, SIGNAL[:16000])
+        other = wav_bytes(tmp_path, SIGNAL[:48000], 48000)
+        for given, words in (
+            (content[:-100], "cut short: 100 bytes of sound are missing"),
+            (content + other, "comes a WAV of another rate or kind"),
+            (content + b"ID3 and more", "comes no sound that can be heard"),
+            (content + bytes(100), None),
+        ):
+            status, _, err = listen("-", content=given)
+            assert status == 0 and "1.0 s at 16000 Hz" in err[-1]
+            assert len(err) == 1 if words is None else (len(err) == 2 and words in err[0])
+
+    def test_sound_files_of_other_kinds_are_refused(self, listen):
+        for name in ("complete.mp3", "joined.mp3", "cut.w64", "a.aac", "a.amr", "a.m4a", "chained.ogg"):
+            status, out, err = listen("-", content=(ROOT / "tests/sounds" / name).read_bytes())
+            assert status == 2 and not out and "a sound file that is no WAV" in err[0], name
+        sounds = [b"NIST_1A\n   1024\n", b"Creative Voice File\x1a", b"FLV\1", b"RIFF\0\0\0\0AVI ", b"2BIT"]
+        sounds += [bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), b"RF64\xff\xff\xff\xffWAVE"]
+        for head in sounds:
+            assert listen("-", content=head + bytes(8000))[0] == 2, head
+
+    def test_quiet_noise_is_no_mpeg(self, listen):
+        """Though it begins like a frame: -1, and a small number."""
+        for seed in range(50):
+            noise = np.random.default_rng(seed).integers(-30, 30, 8000).astype("<i2")
+            noise[:2] = -1, -28
+            assert listen("-", content=noise.tobytes())[0] == 0
+
     def test_a_rate_and_channels(self, listen):
         signal = voice(1.5, 48000, seed=4)
         stereo = np.stack([as_pcm(signal)] * 2, axis=1)
@@ -113,6 +148,25 @@ class TestPipe:
         assert rate == 16000 and err[0].endswith(f"0 overruns; recorded: {path}")
         np.testing.assert_array_equal(samples, PCM[:20000])
 
+    def test_windows_that_overlap(self, listen, weights, tmp_path):
+        """The events of `Listener`, in lines of the same form; the recording is what was heard."""
+        pcm, path = as_pcm(np.resize(voice(2.5, seed=1), 13 * 16000)), tmp_path / "out.wav"
+        listener = Listener(load_checkpoint(weights), 16000, overlap=4.96)
+        told = [event for event in [*listener.push(pcm), *listener.finish()] if event.label is not None]
+        options, content = ("-", "--format", "jsonl"), pcm.astype("<i2").tobytes()
+        status, out, err = listen(*options, "--overlap", "4.96", "--record", path, content=content)
+        _, apart, _ = listen(*options, content=content)
+        lines, others = ([json.loads(line) for line in text.splitlines()] for text in (out, apart))
+        found = [event for line in lines for event in line["events"] if "probabilities" in event]
+        assert status == 0 and "1 utterance, 0 overruns; recorded: " in err[0]
+        for one, event in zip(found, told, strict=True):
+            assert one["time"] == round(event.hop * 0.032, 3) and one["predicted"] == event.label
+            values = list(one["probabilities"].values())
+            np.testing.assert_allclose(values, event.probabilities, rtol=0, atol=5.1e-7)  # six decimals
+        np.testing.assert_array_equal(samples_of(path)[1], pcm)
+        assert lines[:10] == others[:10] and lines[11] != others[11]  # a window is 9.92 s
+        assert [list(line) for line in lines] == [list(line) for line in others]
+
     @pytest.mark.parametrize(
         ("options", "words"),
         [
@@ -124,6 +178,9 @@ class TestPipe:
             (["-", "--rate", "22050"], "rate of a stream is 22050; expected 16000, 44100, 48000"),
             (["-", "--rate", "0"], "--rate is 0"),
             (["-", "--seconds", "0"], "--seconds is 0"),
+            (["-", "--overlap", "9.92"], "--overlap is 9.92; expected seconds from 0 to less than 9.92"),
+            (["-", "--overlap", "-1"], "--overlap is -1"),
+            (["-", "--overlap", "nan"], "--overlap is nan"),
             (["-", "--device", "2"], "--device is for the microphone"),
             (["--rate", "16000"], "for sound from a pipe"),
             (["-", "--record", "out.mp3"], "--record is out.mp3; expected .* .wav"),

@@ -177,3 +177,11 @@ def test_a_single_path_for_several(weights, paths):
     for function in (Recognizer(weights).process_files, extract_folder, find_audio):
         with pytest.raises(InputError, match=r"expected a list of files: \[b?'a.wav'\]"):
             function(paths)
+
+
+def test_what_is_no_list_of_files(weights, clip):
+    with open(clip, "rb") as file:
+        for paths in (file, io.BytesIO(), 5, None):
+            for function in (Recognizer(weights).process_files, extract_folder, find_audio):
+                with pytest.raises(InputError, match="expected a list of files"):
+                    list(function(paths))

@@ -6,12 +6,14 @@ given each `Part` by itself, with its true length in place of an unknown one. Co
 here are one part; `npreslstm.audio.reader` asks the decoder about their lengths.
 """
 
+import io
 from collections.abc import Callable
 
 from npreslstm.audio.containers import chunks, flac, media, mpeg, ogg, rare
 from npreslstm.audio.containers.data import Data, Part, Pcm, only_zeros, skip_id3, skip_tags
+from npreslstm.errors import InputError
 
-__all__ = ["ENDLESS", "Data", "Part", "Pcm", "find_parts"]
+__all__ = ["ENDLESS", "Data", "Part", "Pcm", "find_parts", "starts_file"]
 
 ENDLESS = (
     "it does not say how long it is: read to the end of its data, but whether that is all cannot be told"
@@ -37,7 +39,7 @@ STARTS: dict[bytes, Walk] = {
     **{b"\xff" + second: media.adts for second in (b"\xf0", b"\xf1", b"\xf8", b"\xf9")},
     b"\xff": mpeg.walk,
     b"NIST_1A\n": rare.nist,
-    b"Creative Voice File\x1a": rare.voc,
+    rare.VOC: rare.voc,
     b"ALawSoundFile**": rare.wve,
     b"2BIT": rare.avr,
     b"\x01\x04": rare.mpc,
@@ -45,6 +47,14 @@ STARTS: dict[bytes, Walk] = {
     b"\xf0\x7e": rare.sds,
     b"MATLAB 5.0 MAT-file": rare.mat5,
 }
+OTHER_STARTS = (  # of sound that is not walked here
+    *(b"ID3", b"FLV\1", b"MAC ", b"wvpk", b"TTA1", b"MP+", b"MPCK", b".RMF", b"\x7f\xfe\x80\x01"),
+    *(b" paf", b"fap ", b".SoX", b"XoS.", b"nut/multimedia", b"\0\0\1\xba"),
+    *(bytes([0x64, 0xA3, kind, 0]) for kind in (1, 2, 3, 4)),  # IRCAM
+    *(bytes([0, kind, 0xA3, 0x64]) for kind in (1, 2, 3, 4)),
+    *chunks.OUTER,
+)
+BY_TWO_BYTES = (rare.mpc, rare.sds)  # which samples may be, too
 TAKE_ID3 = (mpeg.walk, flac.walk, media.adts)  # formats that the tag belongs to
 
 
@@ -85,6 +95,23 @@ def find_parts(data: Data) -> list[Part]:
     if any(part.endless for part in parts):
         data.remarks.append(ENDLESS)
     return parts
+
+
+def starts_file(head: bytes) -> bool:
+    """Whether what begins with these bytes, some thousands, is a sound file, and no samples without a header.
+
+    Two bytes are found among samples, too; so of MPEG and AAC a second frame must follow the first one.
+    """
+    if head.startswith(OTHER_STARTS):
+        return True
+    data = Data(io.BytesIO(head), "-")
+    walk = _walker(data, 0)
+    if walk not in (mpeg.walk, media.adts):
+        return walk is not None and walk not in BY_TWO_BYTES
+    try:
+        return walk(data, 0) is not None
+    except InputError:  # it goes on after these bytes
+        return True
 
 
 def _walker(data: Data, offset: int) -> Walk | None:

@@ -5,12 +5,16 @@ one header.
 import struct
 from typing import NamedTuple
 
+from npreslstm.audio.containers import mpeg
 from npreslstm.audio.containers.data import Data, Part, Pcm
 
-# sizes, of fields of 4 and 8 bytes, from which on a writer to a pipe meant "I do not know"
-UNKNOWN = {4: 0x7FFF0000, 8: 1 << 62}
+# sizes, of fields of 4 and 8 bytes, from which on a writer to a pipe meant "I do not know"; SoX writes
+# 0x7F000000 into AIFF, less what does not fill a sample
+UNKNOWN = {4: 0x7EFF0000, 8: 1 << 62}
 OUTER = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff")
 SAMPLE_BY_SAMPLE = (0, 1, 3, 6, 7)  # forms of WAV: any of RIFX, integers, floats, A-law, mu-law
+BLOCK_BY_BLOCK = (2, 0x11, 0x31, 0x38, 0x40)  # ADPCM of Microsoft, IMA and NMS, GSM 6.10, G.721
+MPEG = (0x50, 0x55)  # MP2 and MP3, whose frames say how long they are
 W64_RIFF = bytes.fromhex("72696666 2e91cf11 a5d628db 04c10000")
 W64_TAIL = bytes.fromhex("f3acd311 8cd100c0 4f8edb8a")  # ends the name of every other chunk of Wave64
 
@@ -41,11 +45,9 @@ class _Chunks(NamedTuple):
         """Where the next chunk starts: aligned, but some writers forget to."""
         end = begin + size
         aligned = end + -size % self.align
-        forgotten = (
-            aligned != end
-            and self.read(data, aligned) is None
-            and (end >= data.size or self.read(data, end) is not None)
-        )
+        if aligned == end or self.read(data, aligned) is not None:
+            return aligned
+        forgotten = end >= data.size or self.read(data, end) is not None or _starts_file(data, end)
         return end if forgotten else aligned
 
     def skip(self, data: Data, offset: int) -> tuple[int, list[tuple[bytes, int]]]:
@@ -65,6 +67,11 @@ CAF = _Chunks(4, struct.Struct(">Q"), False, 1, True)
 W64 = _Chunks(16, struct.Struct("<Q"), True, 8, False)
 
 
+def _starts_file(data: Data, offset: int) -> bool:
+    """Whether a file that was joined to another starts there."""
+    return data.at(offset, 4) in OUTER or data.at(offset, 16) == W64_RIFF
+
+
 def find_sound(
     data: Data, offset: int, grammar: _Chunks, sound: bytes
 ) -> tuple[dict[bytes, int], int, int] | None:
@@ -80,10 +87,16 @@ def find_sound(
 
 
 def extent(
-    data: Data, begin: int, declared: int, width: int, frame: int | None, grammar: _Chunks | None
+    data: Data,
+    begin: int,
+    declared: int,
+    width: int,
+    frame: int | None,
+    grammar: _Chunks | None,
+    mark: bytes | None = None,
 ) -> tuple[int, bool]:
     """How many bytes the sound that begins at `begin` has, and whether its size, a field of `width` bytes,
-    was unknown.
+    was unknown; such a sound ends where another file was joined to it, whose header has the `mark`.
     """
     left = data.size - begin
     if 0 < declared <= left:
@@ -96,9 +109,25 @@ def extent(
         raise data.cut(f"{declared - left} of {declared} bytes of sound are missing")
     if not frame:
         raise data.unreadable("it does not say how long it is, and its samples are compressed")
+    if mark:
+        left = _next_file(data, begin, mark) - begin
     if left % frame:
         raise data.cut("the last sample is incomplete")
     return left, True
+
+
+def _next_file(data: Data, begin: int, mark: bytes) -> int:
+    """Where the next file starts after `begin`, or the end: at a mark, or 8 bytes before one of four letters,
+    which is a kind of RIFF or FORM.
+    """
+    place = data.find(mark, begin)
+    while place >= 0:
+        if len(mark) > 4:
+            return place
+        if place - 8 >= begin and data.at(place - 8, 4) in OUTER:
+            return place - 8
+        place = data.find(mark, place + 1)
+    return data.size
 
 
 def chunked(
@@ -108,8 +137,9 @@ def chunked(
     begin: int,
     size: int,
     name: bytes,
-    patches: tuple = (),
-    **part: object,
+    endless: bool,
+    patches: tuple[tuple[int, bytes], ...] = (),
+    pcm: Pcm | None = None,
 ) -> Part:
     """The part whose sound chunk is found; what follows belongs to it as long as it is chunks.
 
@@ -120,7 +150,7 @@ def chunked(
     further = tuple((offset, b"JUNK") for other, offset in chunks if other[:4] == name)
     if further:
         data.remarks.append("it has several chunks of sound, of which the first is read")
-    return Part(start, min(stop, data.size), patches=patches + further, **part)
+    return Part(start, min(stop, data.size), endless, patches + further, pcm=pcm)
 
 
 def wave(data: Data, start: int) -> Part | None:
@@ -136,22 +166,32 @@ def wave(data: Data, start: int) -> Part | None:
         size = int.from_bytes(data.at(field, 8), "little")
         size = UNKNOWN[8] if size == 0 else size
     pcm = _format(data, before[b"fmt "], grammar)
-    size, endless = extent(data, begin, size, width, pcm.frame, grammar)
+    if pcm.form in MPEG:
+        return _mpeg(data, start, begin, size, width)
+    frame = pcm.frame if pcm.form in SAMPLE_BY_SAMPLE + BLOCK_BY_BLOCK else None
+    size, endless = extent(data, begin, size, width, frame, grammar, b"WAVE")
     if size % 2 and begin + size == data.size and pcm.form not in SAMPLE_BY_SAMPLE:
         # decoders read blocks up to the even end of the chunk, and make something else of the last one
         raise data.cut("the byte after the last block is missing")
     patches = ()
     if endless:
-        size = _before_next(data, begin, size)
         patches = ((field, _field(data, size, width, grammar)),)
     pcm = pcm._replace(start=begin, stop=begin + size)
-    return chunked(data, start, grammar, begin, size, b"data", endless=endless, patches=patches, pcm=pcm)
+    return chunked(data, start, grammar, begin, size, b"data", endless, patches, pcm)
 
 
-def _before_next(data: Data, begin: int, size: int) -> int:
-    """Sound without a known end stops where another file was joined to it."""
-    place = data.find(b"WAVEfmt ", begin) - 8
-    return place - begin if place >= begin and data.at(place, 4) in OUTER else size
+def _mpeg(data: Data, start: int, begin: int, declared: int, width: int) -> Part | None:
+    """MPEG frames in a WAV: libsndfile believes the number of samples that the header gives, which is not
+    that of the decoder, so it sees the frames alone.
+    """
+    part = mpeg.walk(data, begin)
+    if part is None or not 0 < declared < UNKNOWN[width]:
+        return part
+    size, _ = extent(data, begin, declared, width, None, RIFF)
+    if part.stop < begin + size:
+        data.remarks.append(f"{begin + size - part.stop} bytes of its sound are no MPEG frames")
+    whole = chunked(data, start, RIFF, begin, size, b"data")
+    return part._replace(endless=False, stop=whole.stop, shown=part.stop)
 
 
 def _field(data: Data, size: int, width: int, grammar: _Chunks) -> bytes:
@@ -180,11 +220,16 @@ def w64(data: Data, start: int) -> Part | None:
         return None
     before, begin, size = found
     frame = _format(data, before[b"fmt "], W64).frame
-    size, endless = extent(data, begin, size, 8, frame, W64)
+    size, endless = extent(data, begin, size, 8, frame, W64, W64_RIFF)
     patches = ((begin - 8, _field(data, size + 24, 8, W64)),) if endless else ()
-    part = chunked(data, start, W64, begin, size, b"data", endless=endless, patches=patches)
+    part = chunked(data, start, W64, begin, size, b"data", endless, patches)
     # libsndfile reads sound up to the end of a W64 file, whatever chunks follow it
     return part if part.stop == begin + size else part._replace(shown=begin + size)
+
+
+# codings of AIFF-C: so many bits as the header says, or 8, whatever it says
+PLAIN = (b"none", b"sowt", b"twos", b"raw ", b"in24", b"42ni", b"in32", b"23ni", b"fl32", b"fl64")
+ONE_BYTE = (b"ulaw", b"alaw")
 
 
 def aiff(data: Data, start: int) -> Part | None:
@@ -194,18 +239,12 @@ def aiff(data: Data, start: int) -> Part | None:
     before, begin, size = found
     common = before[b"COMM"]
     channels, count, bits = struct.unpack(">HIH", data.at(common, 8).ljust(8, b"\0"))
-    plain = data.at(start + 8, 4) == b"AIFF" or data.at(common + 18, 4).lower() in (
-        b"none",
-        b"sowt",
-        b"twos",
-        b"raw ",
-        b"fl32",
-        b"fl64",
-    )
-    frame = channels * -(-bits // 8) if plain else None
+    coding = b"none" if data.at(start + 8, 4) == b"AIFF" else data.at(common + 18, 4).lower()
+    width = 1 if coding in ONE_BYTE else -(-bits // 8) if coding in PLAIN else 0
+    frame = channels * width
     # 8 bytes of offset and block size come first
-    size, endless = extent(data, begin + 8, max(size - 8, 0), 4, frame, RIFX)
-    if frame and 0 < count < UNKNOWN[4] and count * frame > size:
+    size, endless = extent(data, begin + 8, max(size - 8, 0), 4, frame, RIFX, data.at(start + 8, 4))
+    if frame and 0 < count * frame < UNKNOWN[4] and count * frame > size:
         raise data.cut(f"{count - size // frame} of {count} samples are missing")
     patches = ()
     if endless:
@@ -213,7 +252,7 @@ def aiff(data: Data, start: int) -> Part | None:
             (begin - 4, _field(data, size + 8, 4, RIFX)),
             (common + 2, (size // frame).to_bytes(4, "big")),
         )
-    return chunked(data, start, RIFX, begin, size + 8, b"SSND", endless=endless, patches=patches)
+    return chunked(data, start, RIFX, begin, size + 8, b"SSND", endless, patches)
 
 
 def caf(data: Data, start: int) -> Part | None:
@@ -223,9 +262,9 @@ def caf(data: Data, start: int) -> Part | None:
     before, begin, size = found
     frame = struct.unpack(">I", data.at(before[b"desc"] + 16, 4).ljust(4, b"\0"))[0]
     # 4 bytes of an edit count come first
-    size, endless = extent(data, begin + 4, max(size - 4, 0), 8, frame, CAF)
+    size, endless = extent(data, begin + 4, max(size - 4, 0), 8, frame, CAF, b"caff\0\1\0\0desc")
     patches = ((begin - 8, _field(data, size + 4, 8, CAF)),) if endless else ()
-    return chunked(data, start, CAF, begin, size + 4, b"data", endless=endless, patches=patches)
+    return chunked(data, start, CAF, begin, size + 4, b"data", endless, patches)
 
 
 # of a sample, by encoding; others are counted in bytes
@@ -239,6 +278,7 @@ def au(data: Data, start: int) -> Part | None:
         return None
     offset, size, encoding, _, channels = struct.unpack(f"{order}IIIII", head)
     begin = start + offset
-    size, endless = extent(data, begin, size, 4, AU_BYTES.get(encoding, 1) * max(channels, 1), None)
+    frame = AU_BYTES.get(encoding, 1) * max(channels, 1)
+    size, endless = extent(data, begin, size, 4, frame, None, b".snd\0\0\0" if order == ">" else None)
     patches = ((start + 8, _field(data, size, 4, RIFX if order == ">" else RIFF)),) if endless else ()
     return Part(start, min(begin + size, data.size), endless, patches)

@@ -7,6 +7,7 @@ import struct
 from npreslstm.audio.containers.chunks import RIFX, chunked, extent, find_sound
 from npreslstm.audio.containers.data import Data, Part
 
+VOC = b"Creative Voice File\x1a"
 MAT4_BYTES = (8, 4, 4, 2, 2, 1)  # of a number, by the tens digit of a matrix's type
 
 
@@ -42,17 +43,19 @@ def voc(data: Data, start: int) -> Part | None:
             patches, shown = (*patches, (offset, b"\0")), offset + 1  # libsndfile would hear the next block
     if offset > data.size:
         raise data.cut(f"{offset - data.size} bytes of a block are missing")
-    if sounds > 1:
-        data.remarks.append("it has several blocks of sound, of which the first is read")
+    if sounds > 1:  # of which libsndfile reads the first; FFmpeg writes 4,096 bytes into each
+        patches, shown = (), None
     ended = data.at(offset, 1) == b"\0"
     whole = ended or sounds == 1  # libsndfile counts the end of A-law and mu-law into the block
-    return Part(start, offset + 1 if ended else offset, not whole, patches, shown=shown)
+    stop = offset + 1 if ended else offset
+    return Part(start, stop, not whole, patches, shown=shown, media=sounds > 1)
 
 
 def _lacks_eight(data: Data, offset: int) -> bool:
-    """Whether the end of a file is 8 bytes after that of a block, and these are no block."""
-    rest = data.at(offset, 10)
-    return len(rest) == 9 and rest[8] == 0 and not (0 < rest[0] < 10 and rest[1:4] == b"\4\0\0")
+    """Whether the end of a file, or another one, is 8 bytes after that of a block, and these are no block."""
+    rest = data.at(offset, 9 + len(VOC))
+    ends = len(rest) == 9 or rest[9:] == VOC
+    return ends and rest[8] == 0 and not (0 < rest[0] < 10 and rest[1:4] == b"\4\0\0")
 
 
 def svx(data: Data, start: int) -> Part | None:
