@@ -246,9 +246,13 @@ BAD_USE = {
     "classes of another number": (["b.npz", "--classes", "a,b"], r"a\.pt names 2 classes; its model has 3"),
     "empty classes": (
         ["b.npz", "--classes", "a,,c"],
-        "--classes has classes ('a', '', 'c'); expected different names, none of them empty",
+        r"--classes has classes \('a', '', 'c'\); expected different names, none of them empty",
     ),
     "equal classes": (["b.npz", "--classes", "a,b,a"], "expected different names"),
+    "control characters": (
+        ["b.npz", "--classes", "a,b\x1b[2J,c"],
+        r"--classes has the class 'b\\x1b\[2J'; expected names without control characters",
+    ),
     "statistics of another size": (
         ["b.npz", "--mean-std", "short.npz"],
         r"mean is not a finite vector of 46 numbers",

@@ -3,6 +3,7 @@
 import doctest
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -103,6 +104,15 @@ def test_file_and_signal_agree(rec, tmp_path, seconds):
     assert p.file == str(tmp_path / "a.wav")
     assert same(p, rec.process_signal(pcm, 16000))
     assert same(p, rec.process_signal(pcm / np.float32(32768), 16000))
+
+
+def test_threads_share_a_recognizer(rec):
+    """Also where Python has no global lock, and they run at once."""
+    signals = [voice(2, seed=k) for k in range(4)]
+    alone = [rec.process_signal(signal, 16000) for signal in signals]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda k: rec.process_signal(signals[k % 4], 16000), range(24)))
+    assert all(same(p, alone[k % 4]) for k, p in enumerate(found))
 
 
 def test_flac_and_wav_agree(rec, tmp_path):

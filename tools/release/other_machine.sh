@@ -23,7 +23,12 @@ if [ ! -e "$folder/.made" ]; then
   for library in "$folder"/usr/lib/*/libsndfile.so.1; do  # soundfile asks for it by this name where ldconfig has not run
     ln -sf libsndfile.so.1 "${library%.1}"
   done
-  ln -sf gcc "$folder/usr/bin/cc"  # which the scripts of packages would have made
+  # which the scripts of packages would have made
+  ln -sf gcc "$folder/usr/bin/cc"
+  for library in "$folder"/usr/lib/*/{blas,lapack}/lib*.so.3; do
+    within=${library#"$folder"/usr/lib/*/}
+    ln -sf "$within" "${library%/"$within"}/"
+  done
   # Debian's pytest is older than these tests ask for; it is pure Python, as what it needs
   python3 -m pip -q install --target "$folder/opt/pytest" --only-binary=:all: --python-version 3.11 --implementation py --abi none --platform any \
     "pytest>=8" pytest-xdist
@@ -33,20 +38,19 @@ rm -rf "$folder/opt/npreslstm"
 mkdir -p "$folder/opt/npreslstm" "$folder/tmp"
 git archive HEAD | tar -x -C "$folder/opt/npreslstm"
 
-libraries=$(cd "$folder" && printf '/%s:' usr/lib/*/blas usr/lib/*/lapack)
-paths=(LD_LIBRARY_PATH="$libraries" PYTHONPATH=/opt/npreslstm:/opt/pytest)
+paths=PYTHONPATH=/opt/npreslstm:/opt/pytest
 clean=(env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin HOME=/tmp LANG=C.UTF-8 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1)
 start='import os, sys; os.chdir("/opt/npreslstm"); import pytest; sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[1:]]))'
 # shellcheck disable=SC2016  # $0 and $@ are those of the inner shell
 enter=(unshare --mount sh -c 'mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$folder")
 case $architecture in
   amd64 | i386)
-    exec "${clean[@]}" "${paths[@]}" setarch "${architecture/amd64/x86_64}" "${enter[@]}" /usr/bin/python3 -c "$start" "$@" ;;
+    exec "${clean[@]}" "$paths" setarch "${architecture/amd64/x86_64}" "${enter[@]}" /usr/bin/python3 -c "$start" "$@" ;;
   armhf)
     cp "$(command -v qemu-arm-static)" "$folder/usr/bin/"
-    exec "${clean[@]}" "${enter[@]}" /usr/bin/qemu-arm-static -E "${paths[0]}" -E "${paths[1]}" /usr/bin/python3 -c "$start" "$@" ;;
+    exec "${clean[@]}" "${enter[@]}" /usr/bin/qemu-arm-static -E "$paths" /usr/bin/python3 -c "$start" "$@" ;;
   *)
     machine=$(sed 's/^arm64$/aarch64/; s/^ppc64el$/ppc64le/' <<<"$architecture")
-    exec "${clean[@]}" proot -q "$(command -v "qemu-$machine-static")" -r "$folder" -b /proc -b /dev /usr/bin/env "${paths[@]}" \
+    exec "${clean[@]}" proot -q "$(command -v "qemu-$machine-static")" -r "$folder" -b /proc -b /dev /usr/bin/env "$paths" \
       /usr/bin/python3 -c "$start" "$@" ;;
 esac

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run the tests on every Python from 3.10 to 3.13 that is found, each with the oldest and the newest NumPy and soundfile it supports,
+# Run the tests on every Python from 3.10 to 3.14 that is found, each with the oldest and the newest NumPy and soundfile it supports,
 # and print a table.
 #
 #   tools/release/test_matrix.sh [PYTEST ARGUMENT ...]
@@ -42,7 +42,7 @@ run_one() {  # VERSION NAME PYTHON "REQUIREMENTS" PYTEST_ARGUMENT ... -> one row
 mkdir -p .matrix
 failed=0
 row Python NumPy soundfile pytest tests
-for version in ${VERSIONS:-3.10 3.11 3.12 3.13}; do
+for version in ${VERSIONS:-3.10 3.11 3.12 3.13 3.14}; do
   python=$(find_python "$version")
   if [ -z "$python" ]; then
     row "$version" - - - - "not found"
@@ -52,6 +52,7 @@ for version in ${VERSIONS:-3.10 3.11 3.12 3.13}; do
     3.10) oldest="numpy==1.21.* soundfile==0.10.*" ;;  # the floors of setup.py; of the others, the first with wheels for it
     3.11) oldest="numpy==1.23.* soundfile==0.10.*" ;;
     3.13) oldest="numpy==2.1.* soundfile==0.12.*" ;;
+    3.14) oldest="numpy==2.3.* soundfile==0.13.*" ;;
     *) oldest="numpy==1.26.* soundfile==0.12.*" ;;
   esac
   run_one "$version" oldest "$python" "$oldest" "$@" || failed=1
