@@ -15,6 +15,7 @@ import json
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +30,7 @@ from npreslstm.formats.npy import read_npz
 from npreslstm.formats.plain_data import misfit
 from npreslstm.model import ResLSTM
 from npreslstm.schema import ModelConfig
+from npreslstm.terminal import UNPRINTABLE
 
 UNPACKED = 1 << 26  # bytes that the compressed tensors of another project may unpack to
 _NAMES = [str]
@@ -161,6 +163,8 @@ def save_checkpoint(path: StrPath, checkpoint: Checkpoint) -> None:
     ...     load_checkpoint(path).sha256 == load_checkpoint("mcu").sha256
     True
     """
+    if checkpoint.classes is not None:
+        check_class_names(f"{path}, to be written, has", checkpoint.classes)
     write_native(path, _header(checkpoint), _arrays(checkpoint))
 
 
@@ -354,6 +358,24 @@ def checked(path: StrPath, checkpoint: Checkpoint) -> Checkpoint:
     return checkpoint
 
 
+def check_class_names(which: str, classes: Sequence[str]) -> None:
+    """Raise InputError, which says `which`, unless classes are different names that can be shown anywhere.
+
+    They are shown where nothing makes them harmless: by exported C and MicroPython on a serial line.
+
+    Examples
+    --------
+    >>> check_class_names("mine.npz has", ("calm", "\\x1b[2J"))
+    Traceback (most recent call last):
+        ...
+    npreslstm.errors.InputError: mine.npz has the class '\\x1b[2J'; expected names without control characters
+    """
+    if not all(isinstance(name, str) and name for name in classes) or len(set(classes)) != len(classes):
+        raise InputError(f"{which} classes {classes!r:.100}; expected different names, none of them empty")
+    if wrong := [name for name in classes if UNPRINTABLE.search(name)]:
+        raise InputError(f"{which} the class {wrong[0][:80]!r}; expected names without control characters")
+
+
 def _check_sizes(checkpoint: Checkpoint) -> None:
     """Compare configuration and tensors before anything of the configured size is made."""
     for name, array in _arrays(checkpoint).items():
@@ -378,8 +400,7 @@ def _check_statistics(path: StrPath, checkpoint: Checkpoint) -> None:
 def _check_classes(path: StrPath, classes: tuple[str, ...], expected: int) -> None:
     if len(classes) != expected:
         raise InputError(f"{path} names {len(classes)} classes; its model has {expected}")
-    if len(set(map(str, classes))) != expected or not all(isinstance(name, str) and name for name in classes):
-        raise InputError(f"{path} has classes {classes!r:.100}; expected different names")
+    check_class_names(f"{path} has", classes)
 
 
 def _header(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from npreslstm.checkpoint import checked, find_weights, load_checkpoint, save_checkpoint
+from npreslstm.checkpoint import check_class_names, checked, find_weights, load_checkpoint, save_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.files import check_output
 from npreslstm.formats.npy import read_npz
@@ -135,10 +135,7 @@ def _of_options(features, classes, mean_std):
     if features is not None:
         given["features"] = load_config(features)
     if classes is not None:
-        if not all(classes) or len(set(classes)) != len(classes):
-            raise InputError(
-                f"classes are {', '.join(map(repr, classes))}; expected different names, none empty"
-            )
+        check_class_names("--classes has", tuple(classes))
         given["classes"] = tuple(classes)
     if mean_std is not None:
         given["mean"], given["std"] = _read_statistics(mean_std)

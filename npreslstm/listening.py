@@ -14,13 +14,21 @@ so each result counts as much as all before it. In integers, in Q15,
 
     s <- floor((PERIOD s + n p) / (n + PERIOD) + 1/2)
 
-The last result of an utterance that the network heard in one piece is p alone. After WINDOW frames the
-network begins anew, since it was trained on clips of seconds.
+The last result of an utterance that the network heard in one piece is p alone.
+
+The network was trained on clips of seconds, so it begins anew when it has heard WINDOW frames. The new window
+starts with the last K frames of the old one, which are kept and heard once more. K is 0 unless an overlap is
+asked for. After the frames x_1 ... x_t of an utterance the network has heard, from a fresh state,
+
+    x_{m S + 1} ... x_t,     S = WINDOW - K,     m = max(0, ceil((t - WINDOW) / S))
+
+that is K + 1 to WINDOW frames once the first window is full. When there are results does not depend on K.
 """
 
 import enum
+import numbers
 from collections import deque
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +39,7 @@ from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.decimation import Decimator
 from npreslstm.audio.streaming import StreamingFeatures
 from npreslstm.checkpoint import Checkpoint
-from npreslstm.errors import InputError
+from npreslstm.errors import InputError, shown
 from npreslstm.integer import fixed_point, frontend_tables
 from npreslstm.integer.frontend import IntegerFrontend, z_score
 from npreslstm.integer.quantize import QuantizedModel
@@ -41,7 +49,7 @@ from npreslstm.streaming import StreamingResLSTM
 LEAD = 8  # hops before the first one of speech
 HANGOVER = 16  # hops after the last one
 PERIOD = 31  # hops that are heard between two results: 0.992 s
-WINDOW = 10 * PERIOD  # hops after which the network begins anew
+WINDOW = 10 * PERIOD  # hops after which the network begins anew: 9.92 s
 
 
 class EventKind(enum.Enum):
@@ -86,7 +94,7 @@ class Event(NamedTuple):
 class _FloatChain:
     """From samples to probabilities: features and network in single precision."""
 
-    features: Any  # what makes frames of samples
+    features: StreamingFeatures | IntegerFrontend
 
     def __init__(self, checkpoint: Checkpoint, config: FeatureConfig, mean: Array, std: Array) -> None:
         self._mean, self._scale = mean.astype(np.float32), (1 / std).astype(np.float32)
@@ -149,6 +157,8 @@ class _Int8Chain(_FloatChain):
 class _IntegerChain(_Int8Chain):
     """Integers throughout."""
 
+    features: IntegerFrontend
+
     def __init__(self, checkpoint: Checkpoint, config: FeatureConfig, mean: Array, std: Array) -> None:
         super().__init__(checkpoint, config, mean, std)
         self.features = IntegerFrontend(config)
@@ -167,6 +177,39 @@ class _IntegerChain(_Int8Chain):
 
 
 CHAINS = {"float32": _FloatChain, "int8": _Int8Chain, "integer": _IntegerChain}
+
+
+def overlap_hops(overlap: float) -> int:
+    """Seconds by which windows overlap, as the nearest number of hops.
+
+    Parameters
+    ----------
+    overlap : float
+        From 0 to less than a window.
+
+    Returns
+    -------
+    int
+        Less than WINDOW.
+
+    Raises
+    ------
+    InputError
+        For any other overlap.
+
+    Examples
+    --------
+    >>> overlap_hops(5.0)  # 4.992 s
+    156
+    """
+    seconds_a_hop = activity.HOP / activity.SAMPLE_RATE
+    window = WINDOW * seconds_a_hop
+    number = isinstance(overlap, numbers.Real) and not isinstance(overlap, bool)
+    if not (number and 0 <= overlap < window):
+        raise InputError(
+            f"overlap is {shown(overlap)}; expected seconds from 0 to less than {window:g}, which is a window"
+        )
+    return min(WINDOW - 1, round(overlap / seconds_a_hop))
 
 
 def streamed(config: FeatureConfig | None) -> FeatureConfig:
@@ -205,12 +248,15 @@ class Listener:
         Of the samples, Hz.
     arithmetic : {'float32', 'int8', 'integer'}
         Of the features and of the network, as of C: floats; floats and the integer network; integers.
+    overlap : float
+        Seconds, to the nearest hop: how much of an utterance the network hears once more when it begins anew,
+        after 9.92 s of it. Less than that; C as exported has 0.
 
     Raises
     ------
     InputError
-        If the checkpoint has other features or no statistics, for another rate or arithmetic, or if the
-        network cannot be quantised.
+        If the checkpoint has other features or no statistics, for another rate, arithmetic or overlap, or if
+        the network cannot be quantised.
 
     Examples
     --------
@@ -228,7 +274,9 @@ class Listener:
     END 80 angry
     """
 
-    def __init__(self, checkpoint: Checkpoint, rate: int, arithmetic: str = "float32") -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, rate: int, arithmetic: str = "float32", overlap: float = 0.0
+    ) -> None:
         config = streamed(checkpoint.features)
         if checkpoint.mean is None or checkpoint.std is None:
             raise InputError(
@@ -238,6 +286,8 @@ class Listener:
         self._classes = checkpoint.classes
         if arithmetic not in CHAINS:
             raise InputError(f"arithmetic is {arithmetic!r}; expected {', '.join(CHAINS)}")
+        # frames that the next window starts with
+        self._recent: deque[Array] = deque(maxlen=overlap_hops(overlap))
         self._decimator = Decimator(rate)
         self._activity = activity.VoiceActivity()
         self._chain = CHAINS[arithmetic](checkpoint, config, checkpoint.mean, checkpoint.std)
@@ -329,16 +379,24 @@ class Listener:
         self._speaking, self._since, self._smoothed = True, 0, None
         self._whole = True  # the network has heard it from its beginning
         self._chain.begin()
+        self._recent.clear()
         for frame in self._lead:
             self._hear(frame)
         self._lead.clear()
 
     def _hear(self, frame: Array) -> None:
         if self._chain.heard == WINDOW:
-            self._chain.begin()
-            self._whole = False
+            self._begin_anew()
         self._chain.hear(frame)
+        self._recent.append(frame)
         self._since += 1
+
+    def _begin_anew(self) -> None:
+        """Another window of the same utterance begins, with the end of the one before."""
+        self._whole = False
+        self._chain.begin()
+        for frame in self._recent:
+            self._chain.hear(frame)
 
     def _result(self, kind: EventKind, hop: int) -> Event:
         now, before = self._chain.probabilities(), self._smoothed

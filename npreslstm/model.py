@@ -42,6 +42,8 @@ from npreslstm.schema import ModelConfig, lstm_names, norm_names
 
 PADDINGS = ("masked", "original")
 BACKENDS = {"fast": fast, "reference": reference}
+Batch = fast.Batch | reference.Batch
+LSTMCaches = list[FastLSTMCache | LSTMCache]  # of one stacked LSTM, a layer each
 
 
 class ModelCache(NamedTuple):
@@ -55,8 +57,8 @@ class ModelCache(NamedTuple):
     (['lstm1', 'lstm2'], (5, 2, 8))
     """
 
-    batch: fast.Batch | reference.Batch
-    lstms: dict[str, list[FastLSTMCache] | list[LSTMCache]]
+    batch: Batch
+    lstms: dict[str, LSTMCaches]
     bn_residual: BatchNormCache | None
     attention: AttentionCache
     bn: BatchNormCache
@@ -276,16 +278,17 @@ class ResLSTM(Parameters):
         grads["attention_vector"][...] = dV
         if dw is not None:
             grads["head_combine.weight"][...] = dw
-        residual = self.config.kind == "reslstm-sa"
+        residual = cache.bn_residual  # None in the LSTM-SA baseline
         last = self.config.lstms[-1]
-        dx: Any = self._backward_lstm(last, dz, cache, grads, residual or return_dx)  # frames of D  (R2')
-        if residual:
-            dy = self._normalise_backward("bn_residual", dx, cache.bn_residual, grads, cache.batch)
+        need_dx = residual is not None or return_dx
+        dx: Any = self._backward_lstm(last, dz, cache, grads, need_dx)  # frames of D  (R2')
+        if residual is not None:
+            dy = self._normalise_backward("bn_residual", dx, residual, grads, cache.batch)
             through = self._backward_lstm("lstm1", dy, cache, grads, return_dx)
             dx = dy + through if return_dx else None  # (R1')
         return (grads, cache.batch.give(dx)) if return_dx else grads
 
-    def _batch(self, x: ArrayLike, lengths: ArrayLike, padding: str) -> tuple[Any, Array]:
+    def _batch(self, x: ArrayLike, lengths: ArrayLike, padding: str) -> tuple[Batch, Array]:
         """Check a batch and lay it out: (Batch, frames of D)."""
         if padding not in PADDINGS:
             raise InputError(f"padding is {padding!r}; expected one of {', '.join(PADDINGS)}")
@@ -306,14 +309,14 @@ class ResLSTM(Parameters):
         layers = range(self.config.num_layers)
         return [LSTMParams(*(self.tensors[name] for name in lstm_names(prefix, k))) for k in layers]
 
-    def _run_lstm(self, prefix: str, frames: Array, batch: Any) -> tuple[Array, list[Any]]:
-        caches = []
+    def _run_lstm(self, prefix: str, frames: Array, batch: Batch) -> tuple[Array, LSTMCaches]:
+        caches: LSTMCaches = []
         for params in self._lstm_params(prefix):
             frames, cache = batch.lstm_forward(frames, params)
             caches.append(cache)
         return frames, caches
 
-    def _infer_lstm(self, prefix: str, frames: Array, batch: Any) -> Array:
+    def _infer_lstm(self, prefix: str, frames: Array, batch: Batch) -> Array:
         for params in self._lstm_params(prefix):
             frames = batch.lstm_infer(frames, params)
         return frames
@@ -332,13 +335,13 @@ class ResLSTM(Parameters):
         return dframes
 
     def _normalise(
-        self, prefix: str, x: Array, training: bool, layers: Any = None
+        self, prefix: str, x: Array, training: bool, batch: Batch | None = None
     ) -> tuple[Array, BatchNormCache]:
         """One batch norm: by the batch, updating the running statistics, or frozen.
 
-        `x` are the frames of the batch `layers`, or contexts (N, H) without one.
+        `x` are the frames of `batch`, or contexts (N, H) without one.
         """
-        layers = layers or self._layers
+        layers = batch or self._layers
         gamma, beta, mean, var, count = (self.tensors[name] for name in norm_names(prefix))
         if not training:
             return layers.batchnorm_frozen(x, gamma, beta, mean, var)
@@ -351,17 +354,17 @@ class ResLSTM(Parameters):
         self,
         prefix: str,
         dy: Array,
-        cache: Any,
+        cache: BatchNormCache,
         grads: dict[str, Array],
-        layers: Any = None,
+        batch: Batch | None = None,
     ) -> Array:
         """Write the gradients of one batch norm into `grads`; return that of its input."""
-        dx, dgamma, dbeta = (layers or self._layers).batchnorm_backward(dy, cache)
+        dx, dgamma, dbeta = (batch or self._layers).batchnorm_backward(dy, cache)
         grads[f"{prefix}.weight"][...] = dgamma
         grads[f"{prefix}.bias"][...] = dbeta
         return dx
 
-    def _attend(self, z: Array, batch: Any) -> tuple[Array, Array, AttentionCache]:
+    def _attend(self, z: Array, batch: Batch) -> tuple[Array, Array, AttentionCache]:
         V, w = self.tensors["attention_vector"], self.tensors.get("head_combine.weight")
         return batch.attention_forward(z, V, w)
 

@@ -62,6 +62,8 @@ class StreamingRecognizer:
         As of `Recognizer`, with causal features: the bundled ``"robust"`` (the default) and ``"mcu"``.
     rate : {16000, 44100, 48000}
         Of the samples, Hz.
+    overlap : float
+        Seconds by which the windows of a long utterance overlap, as of `Listener`.
 
     Attributes
     ----------
@@ -73,7 +75,7 @@ class StreamingRecognizer:
     FileNotFoundError
         If there are no such weights.
     InputError
-        If the weights cannot hear a stream, or the rate is another.
+        If the weights cannot hear a stream, or the rate or the overlap is another.
 
     Examples
     --------
@@ -90,12 +92,14 @@ class StreamingRecognizer:
     2.58 True -33.2 dB angry
     """
 
-    def __init__(self, weights: StrPath | Checkpoint | None = None, rate: int = 16000) -> None:
+    def __init__(
+        self, weights: StrPath | Checkpoint | None = None, rate: int = 16000, overlap: float = 0.0
+    ) -> None:
         checkpoint = weights if isinstance(weights, Checkpoint) else load_checkpoint(weights)
         if not checkpoint.classes:
             raise InputError("the weights have no names of classes; expected some to answer with")
         self.classes = checkpoint.classes
-        self._listener = Listener(checkpoint, rate)
+        self._listener = Listener(checkpoint, rate, overlap=overlap)
         self.rate = int(rate)
         self._scale_warned = False
         self._forget()

@@ -67,3 +67,16 @@ def library(made, type, folder, frontend="float", **options):
     export_c(made, folder, type, frontend=frontend)
     build(folder, **options)
     return CLibrary(folder)
+
+
+def libraries(tmp_path_factory):
+    """exported(name, type): (checkpoint, CLibrary, folder), each made once."""
+    made = {}
+
+    def exported(name, type):
+        if (name, type) not in made:
+            folder, model = tmp_path_factory.mktemp("c"), checkpoint(name)
+            made[name, type] = model, library(model, type, folder, cflags="-O2"), folder
+        return made[name, type]
+
+    return exported

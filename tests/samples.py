@@ -72,3 +72,11 @@ def write_weights(path, **options):
     """A weights file of `checkpoint(**options)`. Returns `path`."""
     save_checkpoint(path, checkpoint(**options))
     return path
+
+
+def write_clips(folder):
+    """Three clips in a new folder: a.wav, b.wav, c.wav."""
+    folder.mkdir()
+    for k, name in enumerate(("a.wav", "b.wav", "c.wav")):
+        write_wav(folder / name, voice(0.5 + k / 4, seed=k))
+    return folder

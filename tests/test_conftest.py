@@ -1,5 +1,5 @@
 """The guard of conftest.py: a test that needs an oracle package must carry the marker by which `make oracle`
-finds it.
+finds it. Without soundfile, tests skip.
 """
 
 import shutil
@@ -15,6 +15,10 @@ SAMPLES = {
     ),
     "test_marked_function.py": (
         "import pytest\n@pytest.mark.oracle\ndef test_x(): pytest.importorskip('absent')\n"
+    ),
+    "test_sound.py": (
+        "import sys, pytest\nsys.modules['soundfile'] = None\n"
+        "def test_x(): pytest.importorskip('soundfile')\n"
     ),
 }
 
@@ -40,5 +44,5 @@ def test_a_skip_for_a_missing_package_needs_the_marker(tmp_path):
         ["FAILED", "test_function.py::test_x"],
     ]
     assert done.stdout.count("could not import 'absent'") >= 4
-    assert "2 skipped" in lines[-1]
+    assert "3 skipped" in lines[-1]
     assert done.stdout.count("mark the test with pytest.mark.oracle") >= 2

@@ -246,7 +246,7 @@ BAD_USE = {
     "classes of another number": (["b.npz", "--classes", "a,b"], r"a\.pt names 2 classes; its model has 3"),
     "empty classes": (
         ["b.npz", "--classes", "a,,c"],
-        "classes are 'a', '', 'c'; expected different names, none empty",
+        "--classes has classes ('a', '', 'c'); expected different names, none of them empty",
     ),
     "equal classes": (["b.npz", "--classes", "a,b,a"], "expected different names"),
     "statistics of another size": (

@@ -2,6 +2,7 @@
 copy of the tree.
 """
 
+import importlib.metadata
 import json
 import os
 import re
@@ -58,9 +59,26 @@ def tree(tmp_path_factory):
     return copy
 
 
+def require(package, major, why):
+    """Skip unless an installed package is of this version or a later one: pip fetches what a build asks for,
+    tests take what is there.
+    """
+    try:
+        version = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip(f"no {package} here; {why}")
+    if int(version.partition(".")[0]) < major:
+        pytest.skip(f"{package} {version}; expected {major} or later: {why}")
+
+
+def require_setuptools():
+    require("setuptools", 77, "before, it did not know the field license_expression")
+
+
 @pytest.fixture(scope="module")
 def built(tree, tmp_path_factory):
     """Folder with the wheel and the sdist of the tree."""
+    require_setuptools()
     out = tmp_path_factory.mktemp("dist")
     build = (
         f"from setuptools.build_meta import build_sdist, build_wheel; build_sdist({str(out)!r});"
@@ -74,6 +92,7 @@ def built(tree, tmp_path_factory):
 @pytest.fixture(scope="module")
 def without_weights(tree, tmp_path_factory):
     """Folder with a wheel of the code alone."""
+    require_setuptools()
     out = tmp_path_factory.mktemp("code")
     build = f"from setuptools.build_meta import build_wheel; build_wheel({str(out)!r})"
     run(sys.executable, "-c", build, cwd=tree, NPRESLSTM_WEIGHTS="none")
@@ -97,6 +116,7 @@ def environment(tmp_path):
 
 
 def install(environment, *arguments):
+    require("pip", 22, "it installs into another environment")
     pip = [
         sys.executable,
         "-m",
@@ -141,6 +161,7 @@ def test_wheel_and_sdist_install(built, environment, kind):
 
 @pytest.mark.parametrize("mode", ["lenient", "compat"])
 def test_editable_install(tree, environment, mode):
+    require_setuptools()
     install(environment, "--config-settings", f"editable_mode={mode}", "-e", tree)
     check(probe(environment / "bin" / "python", environment), tree / "npreslstm", tree / "weights")
 
@@ -191,11 +212,14 @@ def from_checkout(tree, clips, tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["wheel", "zip"])
-def test_from_an_archive_on_the_path(tree, built, clips, from_checkout, tmp_path, kind):
+def test_from_an_archive_on_the_path(tree, clips, from_checkout, tmp_path, request, kind):
     """Weights, clip and C sources come out of the archive, in worker processes too, and copies go when these
     end.
     """
-    archive = next(built.glob("*.whl")) if kind == "wheel" else zipped(tree, tmp_path / "npreslstm.zip")
+    if kind == "wheel":
+        archive = next(request.getfixturevalue("built").glob("*.whl"))
+    else:
+        archive = zipped(tree, tmp_path / "npreslstm.zip")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     assert outputs(str(archive), clips, str(temporary)) == from_checkout and "measure.c" in from_checkout[1]

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import os
 import re
 import sys
 
@@ -15,13 +16,15 @@ from samples import checkpoint, voice, write_wav
 
 from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.cli import main
+from npreslstm.errors import InputError
+from npreslstm.ports.c_blob import labels_of
 from npreslstm.report.text import table
 from npreslstm.terminal import CLEAR_LINE, ClipLine, Progress, printable, say, show
 
 # title, clear, delete, right to left, overwrite, a line more
 EVIL = "\x1b]0;x\x07\x9b2J\x7f\u202e\u2028a\rb\n~c"
 SAFE = r"\x1b]0;x\x07\x9b2J\x7f\u202e\u2028a\rb\n~c"
-CLASSES = ("calm", "happy", f"{EVIL}sad")  # a manifest may not have such labels, weights may
+CLASSES = ("calm", "happy", "sad")  # neither a manifest nor weights may have such labels
 # all controls but the newline
 ACTS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -106,13 +109,65 @@ def test_scores_of_a_cross_validation(folder, capsys):
     assert capsys.readouterr().out.splitlines()[0] == out.splitlines()[0]
 
 
+def named(classes):
+    """Weights with these classes, as `save_checkpoint` would write them if it took them."""
+    weights = dataclasses.replace(checkpoint(), classes=classes)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("npreslstm.checkpoint.check_class_names", lambda which, classes: None)
+        save_checkpoint("named.npz", weights)
+    return weights
+
+
+DOORS = {
+    "weights": ["predict", "a.wav", "--weights", "named.npz"],
+    "weights shown": ["info", "named.npz"],
+    "weights like others": ["convert", "good.npz", "out.npz", "--like", "named.npz"],
+    "convert": ["convert", "good.npz", "out.npz", "--classes", f"calm,happy,{EVIL}"],
+    "manifest": ["train", "labels.csv", "--features", "mcu", "--out", "out.npz"],
+    "a label": ["train", "good.csv", "--features", "mcu", "--label", f"x={EVIL}", "--out", "out.npz"],
+    "labels": ["train", "good.csv", "--features", "mcu", "--labels", "map.csv", "--out", "out.npz"],
+    "export c": ["export", "c", "named.npz", "--out", "out.npz"],
+    "export micropython": ["export", "micropython", "named.npz", "--out", "out.npz"],
+    "export onnx": ["export", "onnx", "named.npz", "--out", "out.npz"],
+    "export vectors": ["export", "vectors", "named.npz", "--out", "out.npz"],
+}
+
+
+@pytest.mark.parametrize("evil", ["\x1b[2J", "a\0b", "\x9b2J", "a\nb", "\u202eevil", "a\u2028b"], ids=ascii)
+def test_class_names_with_controls_come_in_by_no_door(tmp_path, monkeypatch, capsys, evil):
+    """Nothing makes them harmless where exported C or MicroPython writes them on a serial line."""
+    monkeypatch.chdir(tmp_path)
+    save_checkpoint("good.npz", checkpoint())
+    weights = named(("calm", "happy", evil))
+    for name in "ab":
+        write_wav(f"{name}.wav", voice(0.3))
+    tables = {
+        "labels": [["file", "label", "speaker"], ["a.wav", evil, "s"]],
+        "good": [["file", "label", "speaker"], ["a.wav", "x", "s"], ["b.wav", "y", "t"]],
+        "map": [["label", "class"], ["x", evil]],
+    }
+    for name, rows in tables.items():
+        with open(f"{name}.csv", "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(rows)
+    for name, command in DOORS.items():
+        arguments = [argument.replace(EVIL, evil) for argument in command]
+        assert main(arguments) == 2, name
+        out, err = capsys.readouterr()
+        assert re.search("control character|NUL bytes", err) and not out, (name, err)
+        assert len(err.splitlines()) == 1, (name, err)
+        assert not ACTS.search(err) and not os.path.exists("out.npz"), name
+    with pytest.raises(InputError, match="mine.npz, to be written, has the class .*control characters"):
+        save_checkpoint("mine.npz", weights)
+    assert not os.path.exists("mine.npz")
+    with pytest.raises(InputError, match="the checkpoint has the class .*control characters"):
+        labels_of(weights)  # of what a program exports that never was a file
+
+
 @pytest.mark.parametrize("port", ["c", "micropython"])
 def test_exported_texts_hold_no_controls(tmp_path, port):
     """People look at a README and at sources on a terminal too, and a comment ends where it should."""
     notes = {"licence": f"mine {EVIL} */ /* int x; /*"}
-    weights = dataclasses.replace(
-        load_checkpoint("mcu"), classes=tuple(f"{k}{EVIL}" for k in range(8)), notes=notes
-    )
+    weights = dataclasses.replace(load_checkpoint("mcu"), notes=notes)
     save_checkpoint(tmp_path / "w.npz", weights)
     assert main(["export", port, str(tmp_path / "w.npz"), "--out", str(tmp_path / "out")]) == 0
     texts = [

@@ -89,55 +89,33 @@ def zip_bytes(records, count=None, length=None, offset=None, comment=b"", tail=b
     """A zip file of stored records; the keywords replace what its end says."""
     body, directory = b"", b""
     for item in records:
-        data, local_name = item["data"], _encoded(item["name"])
-        size, crc = item.get("central_size", len(data)), item.get("crc", zlib.crc32(data))
-        flags, method = item.get("flags", 0), item.get("method", 0)
-        header, local_size = item.get("header", len(body)), item.get("local_size", len(data))
-        central_name = _encoded(item.get("central_name", local_name))
-        packed = item.get("packed", size)
-        directory += struct.pack(
-            "<4s6H3I5H2I",
-            b"PK\x01\x02",
-            20,
-            20,
-            flags,
-            method,
-            0,
-            33,
-            crc,
-            packed,
-            size,
-            len(central_name),
-            *[0] * 5,
-            header,
-        )
-        directory += central_name
+        directory += _directory_entry(item, at=len(body))
         if "header" not in item:
-            local_method = item.get("local_method", method)
-            body += struct.pack(
-                "<4s5H3I2H",
-                b"PK\x03\x04",
-                20,
-                flags,
-                local_method,
-                0,
-                33,
-                crc,
-                local_size,
-                local_size,
-                len(local_name),
-                0,
-            )
-            body += local_name + data
+            body += _local_header(item) + item["data"]
     count, length = len(records) if count is None else count, len(directory) if length is None else length
     offset = len(body) if offset is None else offset
-    return (
-        body
-        + directory
-        + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, length, offset, len(comment))
-        + comment
-        + tail
-    )
+    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, length, offset, len(comment))
+    return body + directory + end + comment + tail
+
+
+def _directory_entry(item, at):
+    """What the central directory says of a record whose header is the byte `at`, or what `item` says."""
+    data, name = item["data"], _encoded(item.get("central_name", item["name"]))
+    size, crc = item.get("central_size", len(data)), item.get("crc", zlib.crc32(data))
+    flags, method, packed = item.get("flags", 0), item.get("method", 0), item.get("packed", size)
+    versions_to_crc = 20, 20, flags, method, 0, 33, crc
+    places = [0] * 5 + [item.get("header", at)]
+    numbers = *versions_to_crc, packed, size, len(name), *places
+    return struct.pack("<4s6H3I5H2I", b"PK\x01\x02", *numbers) + name
+
+
+def _local_header(item):
+    """What a record says of itself."""
+    data, name = item["data"], _encoded(item["name"])
+    size, crc = item.get("local_size", len(data)), item.get("crc", zlib.crc32(data))
+    method = item.get("local_method", item.get("method", 0))
+    version_to_crc = 20, item.get("flags", 0), method, 0, 33, crc
+    return struct.pack("<4s5H3I2H", b"PK\x03\x04", *version_to_crc, size, size, len(name), 0) + name
 
 
 def torch_records(program, storages=None, version=b"3\n", byteorder=b"little", root="archive"):

@@ -7,9 +7,9 @@
     python tools/train_weights.py RAVDESS robust --corpus nemo.csv --corpus emospeech.csv --background DIR
         --start mcu --recipe robust [--set FIELD=VALUE ...]
 
-Fold 0's test actors are held out. With --teachers, folders of cross-validations of the same features, the
-networks of their fold 0 are learnt from. With --start, training goes on from other weights. Run again after
-an interruption, it goes on where it was.
+Fold 0's test actors are held out. With --teachers, folders of cross-validations of any features, the networks
+of their fold 0 are learnt from. With --start, training goes on from other weights. Run again after an
+interruption, it goes on where it was.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from npreslstm.cli import guarded
 from npreslstm.commands.arguments import (
     add_background_argument,
     add_corpus_arguments,
+    add_recipe_arguments,
     background_files,
     load_training_data,
 )
@@ -74,19 +75,7 @@ def arguments():
     parser.add_argument(
         "--start", metavar="W", help="weights to go on from: a file, or the name of bundled ones"
     )
-    parser.add_argument(
-        "--recipe",
-        default="default",
-        metavar="R",
-        help="default, student, robust, original or a JSON file of fields",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="change a field of the recipe; repeatable",
-    )
+    add_recipe_arguments(parser, default="default")
     parser.add_argument("--jobs", type=int, default=1, help="processes that extract features")
     parser.add_argument("--cache", help="folder that keeps extracted features")
     return parser
@@ -98,21 +87,21 @@ def main(argv=None):
     recipe = with_settings(load_recipe(args.recipe), args.set)
     features, dataset = training_features(FEATURES[args.name], recipe.trim_db), load_training_data(args)
     how = args.jobs, args.cache, ClipLine(), recipe.conditions, background_files(args)
-    examples = prepare_examples(dataset, features, recipe.speeds, *how)
     path = weights_folder() / f"{args.name}.npz"
     own = [name for name in dataset.speakers if name.removeprefix(f"{RAVDESS}/") in HELD_OUT]
-    split = split_by_speaker(examples.speakers, test=own)
     for folder in args.teachers:
         if not list(Path(folder).glob(TEACHERS)):
             parser.error(f"there is no {TEACHERS} in {folder}")
     teachers = [
         load_checkpoint(file) for folder in args.teachers for file in sorted(Path(folder).glob(TEACHERS))
     ]
+    kinds = dict.fromkeys([features, *(teacher.features for teacher in teachers)])
+    examples, *others = [prepare_examples(dataset, kind, recipe.speeds, *how) for kind in kinds]
+    split = split_by_speaker(examples.speakers, test=own)
     snapshot = path.with_suffix(".training")
     start = load_checkpoint(args.start) if args.start else None
-    checkpoint = fit(
-        examples, split, ModelConfig(), recipe, args.seed, EpochLine(), snapshot, teachers, start
-    )
+    learnt = EpochLine(), snapshot, teachers, start, others
+    checkpoint = fit(examples, split, ModelConfig(), recipe, args.seed, *learnt)
     if args.temperature:
         checkpoint = with_temperature(checkpoint, args.temperature)
     save_checkpoint(path, with_origin(checkpoint, args))

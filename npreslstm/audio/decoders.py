@@ -156,15 +156,25 @@ def _check_pcm(data: Data, pcm: Pcm) -> None:
 
 
 def _pcm_to_float(content: bytes, width: int) -> np.ndarray:
-    """Little-endian PCM bytes to float32 in [-1, 1); 8-bit WAV is unsigned, the others signed."""
+    """Little-endian PCM bytes to float32 in [-1, 1); 8-bit WAV is unsigned, the others signed.
+
+    Scaled in place: float64 in between would take twice the memory, and change no bit.
+    """
     if width == 1:
-        return (np.frombuffer(content, np.uint8).astype(np.float32) - 128) / 128
+        signal = np.frombuffer(content, np.uint8).astype(np.float32)
+        signal -= 128
+        signal /= 128
+        return signal
     if width == 3:
         wide = np.zeros((len(content) // 3, 4), np.uint8)
         # into the upper three bytes: the sign comes along
         wide[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)
-        return (wide.view("<i4")[:, 0] / 2.0**31).astype(np.float32)
-    return (np.frombuffer(content, f"<i{width}") / 2.0 ** (8 * width - 1)).astype(np.float32)
+        integers, width = wide.view("<i4")[:, 0], 4
+    else:
+        integers = np.frombuffer(content, f"<i{width}")
+    signal = integers.astype(np.float32)
+    signal /= 2.0 ** (8 * width - 1)
+    return signal
 
 
 class MediaFile:

@@ -13,6 +13,7 @@ examples:
   npreslstm listen --devices                    which microphones there are
   npreslstm listen --device 3 --record talk.wav
   npreslstm listen > talk.csv                   a line a second: CSV, or --format jsonl
+  npreslstm listen --overlap 5                  long utterances in windows of ten seconds that overlap by five
   arecord -q -f S16_LE -r 16000 | npreslstm listen -
   ffmpeg -v error -f pulse -i default -ac 1 -ar 48000 -f s16le - | npreslstm listen - --rate 48000
 
@@ -35,6 +36,8 @@ def add_arguments(parser):
     parser.add_argument("--device", metavar="D", help="number of a microphone, or part of its name")
     parser.add_argument("--devices", action="store_true", help="list the microphones and end")
     parser.add_argument("--seconds", type=float, metavar="S", help="end after so much sound (default: never)")
+    overlap_help = "how much of its last 9.92 s of an utterance the network hears again (default 0)"
+    parser.add_argument("--overlap", type=float, default=0.0, metavar="S", help=overlap_help)
     parser.add_argument("--record", metavar="FILE.wav", help="keep what is heard")
     parser.add_argument(
         "--format", choices=("csv", "jsonl"), help="default: bars on a terminal, csv elsewhere"
@@ -62,7 +65,7 @@ def _run(args):
     check_recording(args.record, read)
     StreamingRecognizer(args.weights)  # whether the weights will do, before anything is heard
     source = _open(args)
-    recognizer = StreamingRecognizer(args.weights, source.rate)
+    recognizer = StreamingRecognizer(args.weights, source.rate, args.overlap)
     form = _form(args, recognizer.classes)
     with recorder(args.record, source.rate) as record:
         heard = _Heard(source, recognizer, form, record)
@@ -75,6 +78,7 @@ def _run(args):
 
 def _check(args):
     from npreslstm.errors import InputError
+    from npreslstm.listening import overlap_hops
 
     if args.source not in (None, "-"):
         remedy = f"for a file: npreslstm predict {args.source}, or npreslstm listen - < {args.source}"
@@ -85,6 +89,10 @@ def _check(args):
         raise InputError("--device is for the microphone; leave out - or --device")
     if args.seconds is not None and not 0 < args.seconds < float("inf"):
         raise InputError(f"--seconds is {args.seconds}; expected more than 0")
+    try:
+        overlap_hops(args.overlap)
+    except InputError as error:
+        raise InputError(f"--{error}") from None
     for option, value, most in (("--rate", args.rate, 10**6), ("--channels", args.channels, 64)):
         if value is not None and not 0 < value <= most:
             raise InputError(f"{option} is {value}; expected 1 to {most}")

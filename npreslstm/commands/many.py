@@ -103,7 +103,7 @@ def names_in_list(path):
 class Chunk(NamedTuple):
     """Some files, and a digest of their names, sizes and times of change."""
 
-    files: tuple
+    files: tuple[str, ...]
     found: str
 
 

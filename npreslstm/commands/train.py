@@ -86,7 +86,7 @@ def _add_recipe(parser):
         action="append",
         default=[],
         metavar="W.npz",
-        help="learn from this network of the same speakers; repeatable",
+        help="learn from this network of the same speakers, of any features; repeatable",
     )
     start = (
         "go on from this network in place of random weights: a file, or the name of bundled weights; its"
@@ -122,11 +122,12 @@ def execute(args):
     teachers = [load_checkpoint(path) for path in args.teacher]
     start = load_checkpoint(args.start) if args.start else None
     model = start.config if start else model
-    examples, split = _synthetic(args, recipe) if args.synthetic else _corpus(args, recipe)
+    examples, split, *others = _synthetic(args, recipe) if args.synthetic else _corpus(args, recipe, teachers)
     speakers = len(set(examples.speakers[split.train]))
     show(f"training on {len(split.train)} clips of {speakers} speakers, seed {args.seed}", sys.stderr)
     snapshot = args.out + ".training"
-    checkpoint = fit(examples, split, model, recipe, args.seed, EpochLine(), snapshot, teachers, start)
+    learnt = EpochLine(), snapshot, teachers, start, others
+    checkpoint = fit(examples, split, model, recipe, args.seed, *learnt)
     if args.calibrate is not None:
         checkpoint = _calibrated(args, checkpoint, examples, split, model, recipe)
     written = _save(args.out, checkpoint)
@@ -227,8 +228,10 @@ def _synthetic(args, recipe):
     return examples, split
 
 
-def _corpus(args, recipe):
-    """Examples and split of DATA; whatever is wrong with the call shows before the features are extracted."""
+def _corpus(args, recipe, teachers):
+    """Examples and split of DATA, and examples in the features of teachers that have others; whatever is
+    wrong with the call shows before the features are extracted.
+    """
     from npreslstm.experiments.protocol import check_classes
     from npreslstm.training.examples import prepare_examples, split_by_speaker
     from npreslstm.training.recipe import training_features
@@ -241,7 +244,9 @@ def _corpus(args, recipe):
     labels = [clip.label for clip in dataset.clips]
     _check_groups(args, [clip.speaker for clip in dataset.clips], labels, dataset.classes, split, recipe)
     arguments = args.jobs, args.cache, ClipLine(), recipe.conditions, background_files(args)
-    return prepare_examples(dataset, config, recipe.speeds, *arguments), split
+    kinds = dict.fromkeys([config, *(teacher.features for teacher in teachers if teacher.features)])
+    examples, *others = [prepare_examples(dataset, kind, recipe.speeds, *arguments) for kind in kinds]
+    return examples, split, *others
 
 
 def _check_groups(args, speakers, labels, classes, split, recipe):

@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,7 @@ class FoldTask:
     snapshot: str
     teachers: tuple[str, ...] = ()
     start: str | None = None
+    others: tuple[str, ...] = ()  # stores of the features of teachers that have others
 
 
 class FoldResult(NamedTuple):
@@ -47,7 +48,7 @@ class FoldResult(NamedTuple):
     """
 
     predictions: Predictions
-    history: dict
+    history: dict[str, Any]
     checkpoint: Checkpoint
 
 
@@ -77,13 +78,14 @@ def _trained(task, examples, on_epoch):
     """The network of a fold, as a `Checkpoint`."""
     teachers = [load_checkpoint(path) for path in task.teachers]
     start = load_checkpoint(task.start) if task.start else None
+    others = [open_examples(store)[0] for store in task.others]
     data = examples, task.split, task.model, task.recipe, task.seed
     try:
-        return fit(*data, on_epoch, task.snapshot, teachers, start)
+        return fit(*data, on_epoch, task.snapshot, teachers, start, others)
     except SnapshotError:
         # of an earlier version, or damaged, as the folder vouches for all else: the fold begins anew
         os.remove(task.snapshot)
-        return fit(*data, on_epoch, task.snapshot, teachers, start)
+        return fit(*data, on_epoch, task.snapshot, teachers, start, others)
 
 
 def _predictions(task, examples, names, checkpoint):
@@ -143,8 +145,10 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
             if dask:
                 check_cluster(dask)
             cache = os.path.abspath(cache or os.path.join(folder, "features"))
-            store = plan.store(cache, digest, workers, on_clip)
-            tasks = [_task(plan, journal, store, *key) for key in missing]
+            how = cache, digest, workers, on_clip
+            store = plan.store(*how)
+            others = tuple(plan.store(*how, features) for features in plan.features_of_teachers())
+            tasks = [_task(plan, journal, store, *key, others) for key in missing]
             with closing(run_all(run_fold, tasks, workers, dask)) as results:
                 for task, result in results:
                     journal.add(task.run, task.fold, *result)
@@ -156,9 +160,9 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
     return summary
 
 
-def _task(plan, journal, store, run, fold):
+def _task(plan, journal, store, run, fold, others=()):
     speakers = np.array([clip.speaker for clip in plan.dataset.clips])
     split = plan.split(plan.folds[fold], speakers)
     seed, snapshot = fold_seed(plan.seed, run, fold), journal.path("snapshots", run, fold)
     teachers, start = tuple(plan.teachers_of(fold)), plan.start_of(run, fold)
-    return FoldTask(run, fold, seed, store, split, plan.model, plan.recipe, snapshot, teachers, start)
+    return FoldTask(run, fold, seed, store, split, plan.model, plan.recipe, snapshot, teachers, start, others)

@@ -14,7 +14,7 @@ from npreslstm.experiments.store import clip_names
 from npreslstm.layers.activations import softmax
 from npreslstm.training.batches import pad, predict
 from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
-from npreslstm.training.dataset import LEFT_OUT, RAVDESS, bare_name
+from npreslstm.training.dataset import LEFT_OUT, RAVDESS, Dataset, bare_name
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare
 
@@ -43,13 +43,13 @@ class Evaluation:
         Weights of the frames of each clip in the float32 model.
     """
 
-    checkpoint: object
-    dataset: object
+    checkpoint: Checkpoint
+    dataset: Dataset
     predictions: Predictions
     agreement: float
     averages: np.ndarray
     contexts: np.ndarray
-    attention: list
+    attention: list[np.ndarray]
 
 
 def choose_speakers(checkpoint, dataset, wanted="held-out"):

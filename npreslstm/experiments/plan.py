@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from npreslstm import __version__
+from npreslstm.audio.config import FeatureConfig
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.experiments.corpora import corpus_classes
-from npreslstm.experiments.protocol import check_classes, make_folds
+from npreslstm.experiments.protocol import Fold, check_classes, make_folds
 from npreslstm.experiments.store import store_examples
 from npreslstm.schema import ModelConfig
 from npreslstm.training.conditioned import digest_of
+from npreslstm.training.dataset import Dataset
 from npreslstm.training.examples import Split
 from npreslstm.training.recipe import Recipe
 
@@ -51,11 +53,11 @@ class Plan:
         fold and run by run; runs beyond the last one there begin with its first again.
     """
 
-    dataset: object
-    features: object
+    dataset: Dataset
+    features: FeatureConfig
     model: ModelConfig
     recipe: Recipe
-    folds: tuple
+    folds: tuple[Fold, ...]
     seed: int = 0
     inner: bool = False
     hold_validation: bool = False
@@ -119,20 +121,25 @@ class Plan:
         rest = ~(validation | np.isin(speakers, fold.test))
         return Split(np.flatnonzero(rest), np.flatnonzero(validation), np.flatnonzero(scored))
 
-    def store(self, folder, digest, workers=1, on_clip=None):
-        """The stored examples of the plan, see `store_examples`."""
+    def store(self, folder, digest, workers=1, on_clip=None, features=None):
+        """The stored examples of the plan, see `store_examples`; by default in its own features."""
         speeds, conditions = self.recipe.speeds, self.recipe.conditions
         return store_examples(
             folder,
             self.dataset,
             digest,
-            self.features,
+            features or self.features,
             speeds,
             workers,
             on_clip,
             conditions,
             self.backgrounds,
         )
+
+    def features_of_teachers(self):
+        """Other features than the plan's that its teachers hear, each once."""
+        found = dict.fromkeys(load_checkpoint(path).features for path in self.teachers_of(0))
+        return [features for features in found if features not in (None, self.features)]
 
     def config(self, digest):
         """All that decides the results, as JSON values; `digest` as of `corpus_digest`."""

@@ -14,7 +14,7 @@ class Range(NamedTuple):
     low: float = 0.0
     high: float = 0.0
     log: bool = False
-    choices: tuple = ()
+    choices: tuple[int | float, ...] = ()
 
 
 PAPER_RANGES = {  # Krasnoproshin & Vashkevich 2026

@@ -18,6 +18,7 @@ from npreslstm.errors import DivergedError, InputError
 from npreslstm.experiments.crossval import FoldTask, run_fold
 from npreslstm.experiments.journal import lock_folder, settle_config, write_json
 from npreslstm.experiments.plan import fold_seed
+from npreslstm.experiments.ranges import Range
 from npreslstm.experiments.store import corpus_digest
 from npreslstm.files import sweep
 from npreslstm.parallel import check_cluster, run_all
@@ -39,7 +40,7 @@ class TrialTask:
     storage: str
     study: str
     seed: int
-    ranges: dict
+    ranges: dict[str, Range]
     recipe: Recipe
     folds: tuple[FoldTask, ...]
 
@@ -52,7 +53,7 @@ class Trial(NamedTuple):
     number: int
     state: str
     value: float
-    params: dict
+    params: dict[str, int | float]
 
 
 def search(

@@ -53,7 +53,8 @@ LIVE = {
     <label class="check"><input id="follow" type="checkbox" checked> show what is spoken</label></span>
 """,
     "LISTEN-WORDS": """\
-  <p>Press Listen and speak: each utterance is drawn while it lasts, and then shown here as a clip.
+  <p>Press Listen and speak: each utterance is drawn while it lasts, and then shown here as a clip. A long one
+    is heard in windows of ten seconds, each of which begins with the last five of the one before.
     Nothing leaves this machine: the page computes everything itself, and may load or send nothing.</p>
   <section id="utterances" aria-labelledby="utterances-heading" hidden>
     <h2 id="utterances-heading">What was heard, in seconds since Listen was pressed</h2>

@@ -39,10 +39,10 @@ def attention_forward(
         Its arrays have the clips before the frames, as `h` has; `alpha` (N, T) are the weights.
     """
     projections = h @ V  # (N, T, K)
-    scores = (projections if w is None else projections @ w.T)[..., 0]  # (N, T)  (A1)
+    e = (projections if w is None else projections @ w.T)[..., 0]  # (N, T)  (A1)
     if mask is not None:
-        scores = np.where(mask, scores, -np.inf)
-    alpha = softmax(scores, axis=1)  # (N, T)  (A2)
+        e = np.where(mask, e, -np.inf)
+    alpha = softmax(e, axis=1)  # (N, T)  (A2)
     context = (alpha[:, None, :] @ h)[:, 0]  # (N, H)  (A3)
     return context, AttentionCache(h, V, w, projections, alpha)
 
@@ -86,8 +86,8 @@ def attention_backward(
     """
     h, V, w, projections, alpha = cache
     dalpha = (h @ dcontext[:, :, None])[..., 0]  # (N, T)  (A3')
-    dscores = softmax_backward(dalpha, alpha, axis=1)  # (N, T)  (A2')
-    rows = dscores.reshape(-1, 1)  # (N T, 1)
+    de = softmax_backward(dalpha, alpha, axis=1)  # (N, T)  (A2')
+    rows = de.reshape(-1, 1)  # (N T, 1)
     if w is None:
         dw = None
         dV = h.reshape(-1, len(V)).T @ rows  # (A1')
@@ -96,5 +96,5 @@ def attention_backward(
         dV = (h.reshape(-1, len(V)).T @ rows) @ w  # (A1')
     v = np.broadcast_to(one_vector(V, w), dcontext.shape)  # (N, H)
     through = np.stack([dcontext, v], axis=1)  # (N, 2, H)
-    dh = np.stack([alpha, dscores], axis=2) @ through  # (N, T, H)  (A3'), (A1'): alpha dcontext + dscores v
+    dh = np.stack([alpha, de], axis=2) @ through  # (N, T, H)  (A3'), (A1'): alpha dcontext + de v
     return dh, dV, dw

@@ -44,9 +44,9 @@ def batchnorm_forward(
     squares = np.einsum("mf,mf->f", centred, centred) + zero_rows * mean * mean  # (F,)
     var = squares / n  # (F,)  (B1)
     inverse_std = 1 / np.sqrt(var + x.dtype.type(EPS))  # (F,)
-    normalised = np.multiply(centred, inverse_std, out=centred)  # (M, F)  (B2)
-    y = gamma * normalised + beta  # (M, F)
-    return y, (mean, var), BatchNormCache(normalised, gamma, inverse_std, n)
+    u = np.multiply(centred, inverse_std, out=centred)  # (M, F)  (B2)
+    y = gamma * u + beta  # (M, F)  (B2)
+    return y, (mean, var), BatchNormCache(u, gamma, inverse_std, n)
 
 
 def batchnorm_backward(dy: np.ndarray, cache: BatchNormCache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -64,13 +64,13 @@ def batchnorm_backward(dy: np.ndarray, cache: BatchNormCache) -> tuple[np.ndarra
     dx : (M, F) array
     dgamma, dbeta : (F,) arrays
     """
-    normalised, gamma, inverse_std, n = cache
+    u, gamma, inverse_std, n = cache
     dbeta = _column_sums(dy)  # (F,)  (B2')
-    dgamma = np.einsum("mf,mf->f", dy, normalised)  # (F,)  (B2')
+    dgamma = np.einsum("mf,mf->f", dy, u)  # (F,)  (B2')
     if n == 0:
         return dy * (gamma * inverse_std), dgamma, dbeta
     centred = dy - dbeta / n  # (M, F)  (B1'), the mean
-    centred -= normalised * (dgamma / n)  # (B1'), the variance
+    centred -= u * (dgamma / n)  # (B1'), the variance
     centred *= gamma * inverse_std
     return centred, dgamma, dbeta
 

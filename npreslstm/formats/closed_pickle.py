@@ -18,7 +18,7 @@ Protocol 2 only, the one torch.save has always used.
 
 import struct
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from npreslstm.errors import InputError
 from npreslstm.formats import pickle_operands as read
@@ -54,11 +54,11 @@ class Vocabulary(NamedTuple):
         Types of finished values besides Python's plain ones; they have `nbytes`.
     """
 
-    constructors: Mapping
-    constants: Mapping
-    explain: Callable
-    persistent_load: Callable
-    leaves: tuple
+    constructors: Mapping[str, Callable[..., Any] | None]
+    constants: Mapping[str, Any]
+    explain: Callable[[str], str]
+    persistent_load: Callable[[Any], Any]
+    leaves: tuple[type, ...]
 
 
 def load(program, vocabulary, limit):

@@ -22,6 +22,7 @@ from npreslstm.errors import InputError
 LARGEST = 1 << 28  # bytes of an .npz; beyond that it is none of this package's
 MAX_HEADER = 10_000  # bytes
 MAX_DIMENSIONS = 32  # of NumPy 1.26
+MEMBER_HEADER = 30  # bytes before the name of a member of a zip file
 
 _MAGIC = b"\x93NUMPY"
 _LENGTH = {(1, 0): "<H", (2, 0): "<I", (3, 0): "<I"}  # of the header, by the version of the format
@@ -111,6 +112,7 @@ def read_npz(path, remedy, inflate=0, kind=".npz file"):
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
+            _check_places(members, archive.start_dir)
             _check_members(members, len(data), inflate)
             return {member.filename.removesuffix(".npy"): _member(archive, member) for member in members}
     except _CompressedError as error:
@@ -194,6 +196,16 @@ def _shape(text):
     ):
         raise InputError(f"its shape is {text:.40}; expected at most {MAX_DIMENSIONS} whole numbers")
     return tuple(map(int, numbers))
+
+
+def _check_places(members, end):
+    """Raise InputError unless each member ends before the next begins, the last before `end`. Python itself
+    reads others, refuses them or warns of them, each version differently.
+    """
+    members = sorted(members, key=lambda member: member.header_offset)
+    for member, bound in zip(members, [*(other.header_offset for other in members[1:]), end]):
+        if member.header_offset + MEMBER_HEADER + member.compress_size > bound:
+            raise InputError(f"{member.filename:.80} runs into what follows it")
 
 
 def _check_members(members, size, inflate):

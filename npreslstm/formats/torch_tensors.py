@@ -54,8 +54,8 @@ class Tensor(NamedTuple):
     key: str
     dtype: str  # torch's name
     offset: int  # this and the strides in elements
-    size: tuple
-    stride: tuple
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
 
     @property
     def final(self):

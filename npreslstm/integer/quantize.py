@@ -74,8 +74,8 @@ class QuantizedHead(NamedTuple):
 class QuantizedState:
     """N clips on their way through the network; int64 arrays whose values fit the types named."""
 
-    h: list  # of (N, H) a layer, int16 Q15
-    c: list  # of (N, H) a layer, int16 Qc_bits
+    h: list[np.ndarray]  # (N, H) a layer, int16 Q15
+    c: list[np.ndarray]  # (N, H) a layer, int16 Qc_bits
     maximum: np.ndarray  # (N,) int32
     total: np.ndarray  # (N,) Q24
     weighted: np.ndarray  # (N, H) Q39

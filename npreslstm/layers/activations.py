@@ -15,18 +15,18 @@ import numpy as np
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """Logistic function of `x`, any shape, in its dtype.
 
-    Written with tanh (S1), which saturates where exp would overflow and is the form that the C port uses.
+    Written with tanh, which saturates where exp would overflow and is the form that the C port uses.
     """
-    return 0.5 * (1.0 + np.tanh(0.5 * x))
+    return 0.5 * (1.0 + np.tanh(0.5 * x))  # (S1)
 
 
 def softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Softmax of `x` along `axis` (S2), in its dtype; entries of -inf get weight 0."""
+    """Softmax of `x` along `axis`, in its dtype; entries of -inf get weight 0."""
     e = np.exp(x - x.max(axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
+    return e / e.sum(axis=axis, keepdims=True)  # (S2)
 
 
 def softmax_backward(dp: np.ndarray, p: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Gradient with respect to the argument of ``p = softmax(x)`` (S2')."""
+    """Gradient with respect to the argument of ``p = softmax(x)``."""
     mean = (p * dp).sum(axis=axis, keepdims=True)
-    return p * (dp - mean)
+    return p * (dp - mean)  # (S2')

@@ -4,15 +4,15 @@
     alpha = softmax over t of e                      (A2)
     context = sum_t alpha_t h_t                      (A3)
 
-and backwards, where h_t is paid twice: for what it says (A3') and for how much it asks to be heard (A1'):
+and backwards, where h_t gets two gradients: for what it adds to the context (A3') and for its score (A1'):
 
     dalpha_t = dcontext . h_t        dh_t = alpha_t dcontext                                (A3')
     de_t = alpha_t (dalpha_t - sum_s alpha_s dalpha_s)                                      (A2')
     dw_k = sum_t de_t (v_k . h_t)    dv_k = w_k sum_t de_t h_t                              (A1')
     dh_t <- dh_t + de_t v            with v = sum_k w_k v_k
 
-With a mask, padded frames get weight exactly 0. Without one they, being zero, keep the score 0 and take
-weight from the others, as in the paper's original code.
+With a mask, padded frames get weight exactly 0. Without one their score is 0, since they are zeros, and they
+take weight from the others, as in the paper's original code.
 
 `attention_step` is the same sum as a recurrence (Milakov & Gimelshein 2018, "Online normalizer calculation
 for softmax"): constant memory for any T. Letters: N clips, T frames, H hidden, K attention vectors.

@@ -16,8 +16,8 @@ from numpy.typing import DTypeLike
 
 
 def linear_forward(x: np.ndarray, W: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(N, D) -> (N, C) by weights (C, D) and bias (C,) (D1). The backward pass needs `x` and `W`."""
-    return x @ W.T + b
+    """(N, D) -> (N, C) by weights (C, D) and bias (C,). The backward pass needs `x` and `W`."""
+    return x @ W.T + b  # (N, C)  (D1)
 
 
 def linear_backward(
@@ -48,4 +48,4 @@ def dropout_mask(
     array of `shape`
     """
     kept = rng.random(shape) >= p
-    return kept.astype(dtype) / dtype(1 - p)
+    return kept.astype(dtype) / dtype(1 - p)  # (D2)

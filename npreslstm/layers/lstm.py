@@ -44,7 +44,7 @@ class LSTMParams(NamedTuple):
 
 
 class LSTMCache(NamedTuple):
-    """What the backward pass needs: of one frame as written here; of all, with a T before each shape."""
+    """What the backward pass needs. The shapes are of one frame; those of all frames have a T in front."""
 
     x: np.ndarray  # (N, D)
     h_before: np.ndarray  # (N, H)

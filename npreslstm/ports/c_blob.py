@@ -18,6 +18,8 @@ import zlib
 
 import numpy as np
 
+from npreslstm.checkpoint import check_class_names
+
 BLOB_FORMAT = 1  # BLOB_FORMAT in npr_blob.c
 
 
@@ -35,8 +37,10 @@ def blob(checkpoint, type, model_format, weights, integer=False):
 
 
 def labels_of(checkpoint):
-    """The names of the classes; numbers where there are none."""
-    return checkpoint.classes or tuple(f"class {k}" for k in range(checkpoint.config.num_classes))
+    """The names of the classes; numbers where there are none. InputError if they have control characters."""
+    labels = checkpoint.classes or tuple(f"class {k}" for k in range(checkpoint.config.num_classes))
+    check_class_names("the checkpoint has", labels)
+    return labels
 
 
 def fingerprint(features, integer=False):

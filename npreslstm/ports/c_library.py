@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,7 @@ from npreslstm.annotations import Array, BoolArray, StrPath
 from npreslstm.errors import InputError
 
 UNDECIDED = -1  # of npr_decision
+Argument: TypeAlias = "Array | int | ctypes._SimpleCData[Any] | ctypes._CArgObject"  # of a function in C
 HOST_FLAGS = "-O3 -march=native -ffp-contract=fast"
 
 
@@ -114,7 +115,7 @@ class CLibrary:
         self.state = _state_type(self.sizes)()
         self.call("npr_init")
 
-    def call(self, name: str, *arguments: Any, state: bool = True) -> None:
+    def call(self, name: str, *arguments: Argument, state: bool = True) -> None:
         """Call ``name(model, state, arguments...)``; arrays become pointers, integers size_t.
 
         Raises
@@ -123,7 +124,7 @@ class CLibrary:
             If the status is not NPR_OK.
         """
         first = (self.model, ctypes.byref(self.state)) if state else (self.model,)
-        self.check(getattr(self.lib, name)(*first, *map(_argument, arguments)))
+        self.check(getattr(self.lib, name)(*first, *_arguments(*arguments)))
 
     def check(self, status: int) -> None:
         """Raise InputError with the text of a status other than NPR_OK."""
@@ -182,9 +183,7 @@ class CLibrary:
         self.check(self.lib.npr_activity_init(gate))
         for start in range(0, len(pcm), piece):
             part = pcm[start : start + piece]
-            self.check(
-                self.lib.npr_activity_push(gate, *map(_argument, (part, len(part), ctypes.byref(decision))))
-            )
+            self.check(self.lib.npr_activity_push(gate, *_arguments(part, len(part), ctypes.byref(decision))))
             decisions.append(decision.value)
         decision.value = 0
         while decision.value != UNDECIDED:
@@ -199,9 +198,7 @@ class CLibrary:
         self.check(self.lib.npr_frontend_init(frontend))
         for t, row in enumerate(rows):
             piece = pcm[t * hop : (t + 1) * hop]
-            self.check(
-                self.lib.npr_frontend_push(frontend, *map(_argument, (piece, len(piece), row, len(row))))
-            )
+            self.check(self.lib.npr_frontend_push(frontend, *_arguments(piece, len(piece), row, len(row))))
         return rows
 
     def _clip(self, pcm: Array) -> NDArray[np.float32]:
@@ -213,7 +210,7 @@ class CLibrary:
         workspace = np.empty(floats.value, np.float32)
         rows = np.empty((frames.value, self.sizes["NPR_INPUTS"]), np.float32)
         arguments = pcm, len(pcm), spectrum, workspace, len(workspace), rows, len(rows), ctypes.byref(frames)
-        self.check(self.lib.npr_clip_features(*map(_argument, arguments)))
+        self.check(self.lib.npr_clip_features(*_arguments(*arguments)))
         return rows[: frames.value]
 
 
@@ -236,7 +233,11 @@ def _of_type(what: str, values: ArrayLike, dtype: "np.dtype[Any]") -> Array:
     return values
 
 
-def _argument(value: Any) -> Any:
+def _arguments(*values: Argument) -> list[Argument]:
+    return [_argument(value) for value in values]
+
+
+def _argument(value: Argument) -> Argument:
     if isinstance(value, np.ndarray):
         return ctypes.c_void_p(value.ctypes.data)
     return ctypes.c_size_t(value) if isinstance(value, int) else value

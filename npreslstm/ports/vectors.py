@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import platform
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,7 +56,7 @@ class Vectors(NamedTuple):
     it is sound.
     """
 
-    manifest: dict
+    manifest: dict[str, Any]
     cases: dict[str, dict[str, np.ndarray]]
 
 

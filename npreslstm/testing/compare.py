@@ -3,7 +3,7 @@
 import numbers
 from collections.abc import Mapping
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,7 +36,7 @@ def assert_tensors_equal(
     found: Mapping[str, ArrayLike],
     expected: Mapping[str, ArrayLike],
     lengths: ArrayLike | None = None,
-    tolerance: float | None = None,
+    tolerance: float | str | None = None,
     what: str = "npreslstm",
 ) -> None:
     """Compare tensors in the order of `expected`; the first that deviates fails.
@@ -85,7 +85,7 @@ def first_deviation(
     found: Mapping[str, ArrayLike],
     expected: Mapping[str, ArrayLike],
     lengths: ArrayLike | None = None,
-    tolerance: float | Mapping[str, float] | None = None,
+    tolerance: float | str | Mapping[str, float | str] | None = None,
     what: str = "npreslstm",
 ) -> str | None:
     """Where the tensors first deviate, in words; None if nowhere.
@@ -98,7 +98,7 @@ def first_deviation(
     for _, names in groupby((name for name in expected if name in found), _layer):
         wrong = []
         for name in names:
-            allowed = tolerance.get(name, "missing") if isinstance(tolerance, dict) else tolerance
+            allowed = tolerance.get(name, "missing") if isinstance(tolerance, Mapping) else tolerance
             wrong += (
                 [deviation]
                 if (deviation := _deviation(name, found[name], expected[name], lengths, allowed, what))
@@ -113,7 +113,7 @@ def largest_excess(
     found: Mapping[str, ArrayLike],
     expected: Mapping[str, ArrayLike],
     lengths: ArrayLike | None = None,
-    tolerance: Any = None,
+    tolerance: float | str | None = None,
 ) -> float:
     """The largest deviation of any tensor, as a multiple of what is allowed."""
     lengths = None if lengths is None else _checked_lengths(lengths)
@@ -143,7 +143,12 @@ def _layer(name: str) -> str:
 
 
 def _deviation(
-    name: str, found: ArrayLike, expected: ArrayLike, lengths: IntArray | None, tolerance: Any, what: str
+    name: str,
+    found: ArrayLike,
+    expected: ArrayLike,
+    lengths: IntArray | None,
+    tolerance: float | str | None,
+    what: str,
 ) -> _Deviation | None:
     """Where one tensor first deviates; None if it does not."""
     axes, found, expected, difference, limit, valid = _differences(name, found, expected, lengths, tolerance)
@@ -162,7 +167,11 @@ def _deviation(
 
 
 def _differences(
-    name: str, found: ArrayLike, expected: ArrayLike, lengths: IntArray | None, tolerance: Any
+    name: str,
+    found: ArrayLike,
+    expected: ArrayLike,
+    lengths: IntArray | None,
+    tolerance: float | str | None,
 ) -> tuple[tuple[str, ...], Array, Array, Array, Array, BoolArray]:
     """Axes, both tensors as compared, how they differ, what is allowed, and which entries count."""
     given, found, expected = found, as_array(found, name), as_array(expected, name)
@@ -193,7 +202,9 @@ def _cut(
     return expected, found
 
 
-def rounding(value: Any, tolerance: Any = None, table: Mapping[str, float] = TOLERANCES) -> tuple[Any, float]:
+def rounding(
+    value: ArrayLike, tolerance: float | str | None = None, table: Mapping[str, float] = TOLERANCES
+) -> tuple[str, float]:
     """The type in which a tensor under test was computed, and how much that rounds.
 
     Parameters

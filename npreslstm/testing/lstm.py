@@ -25,7 +25,7 @@ def assert_lstm_equal(
     lengths: ArrayLike | None = None,
     h0: ArrayLike | None = None,
     c0: ArrayLike | None = None,
-    tolerance: float | None = None,
+    tolerance: float | str | None = None,
 ) -> None:
     """Fail unless a framework's LSTM gives what this package computes from the same weights.
 
@@ -43,7 +43,7 @@ def assert_lstm_equal(
         Frames of each clip; outputs past it are not compared. Default: all of T.
     h0, c0 : (L, N, H) arrays, optional
         Initial states; default zeros.
-    tolerance : float, optional
+    tolerance : float or str, optional
         Largest deviation allowed, times max(1, abs(value)). Default: `TOLERANCES`, by the type of y.
 
     Raises
@@ -193,7 +193,7 @@ def _intermediates(cache: RecurrentCache, T: int) -> dict[str, Array]:
     return tensors
 
 
-def _explanation(call: _Call, found: dict[str, Any], tolerance: float | None) -> str:
+def _explanation(call: _Call, found: dict[str, Any], tolerance: float | str | None) -> str:
     """Which of the usual mistakes gives exactly this output, as a sentence; empty if none does."""
     expected = call.outputs()
     # states of another shape are no reason to say nothing about y

@@ -99,7 +99,7 @@ def assert_trace_equal(
     model: ResLSTM,
     x: ArrayLike,
     lengths: ArrayLike | None = None,
-    tolerance: float | None = None,
+    tolerance: float | str | None = None,
 ) -> None:
     """Fail unless another implementation's intermediates are those of `trace`.
 
@@ -109,7 +109,7 @@ def assert_trace_equal(
         Any part of what `trace` returns, by its names.
     model, x, lengths
         As `trace`.
-    tolerance : float, optional
+    tolerance : float or str, optional
         Largest deviation allowed, times max(1, abs(value)). Default: `TOLERANCES`, by each tensor's type.
 
     Raises

@@ -67,9 +67,20 @@ def opinions_of(start, examples, split, clips, recipe):
     return logits
 
 
+def check_others(examples, others):
+    """Raise InputError unless `others` are the same clips, variant by variant, in other features."""
+    for data in others:
+        same = np.array_equal(data.labels, examples.labels)
+        same = same and np.array_equal(data.speakers, examples.speakers)
+        if not same or [*map(len, data.variants)] != [*map(len, examples.variants)]:
+            raise InputError(
+                "the clips of a teacher's features are not those of the student's, in that order"
+            )
+
+
 def check_teacher(teacher, examples, split, recipe, mean, std):
     """Raise InputError if a teacher heard other speakers, which it could tell the student about, or does not
-    fit otherwise.
+    fit otherwise; `examples` are in its features, of `mean` and `std`.
     """
     which = f"a teacher ({teacher.sha256[:16]})"
     theirs = {"features": teacher.features and teacher.features.to_dict(), "classes": teacher.classes}

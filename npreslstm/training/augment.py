@@ -1,8 +1,10 @@
 """What makes 19 speakers sound like more: distortions of batches of z-scored features.
 
-But for `crop`, which takes a single clip, each function changes or returns a padded batch x (N, T, D); padded
-frames are of no account.
+`crop` and `mixup` draw what is done to the clips of a batch; each other function changes a padded batch
+x (N, T, D), whose padded frames are of no account.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,41 +42,33 @@ def mask_columns(x, masks, widest, rng):
             clip[:, start : start + width] = 0
 
 
-def crop(frames, share, rng):
-    """Leave out up to a `share` of a clip's frames (T, D), split at random between its two ends."""
-    T = len(frames)
-    kept = T - int(rng.integers(int(share * T) + 1))
-    start = int(rng.integers(T - kept + 1))
-    return frames[start : start + kept]
-
-
-def mixup(x, targets, alpha, rng, priors=None):
-    """Mix each clip with another one of the batch (Zhang et al. 2018).
-
-    Clip n keeps the share s_n >= 1/2, drawn from Beta(alpha, alpha), and its length; what it is mixed with
-    counts as 0, the mean, past its own end.
-
-    Parameters
-    ----------
-    x : (N, T, D) array
-        Zero past the lengths.
-    targets : (N, C) array
-    alpha : float
-    rng : numpy.random.Generator
-    priors : (N, C) array, optional
-        How frequent the classes are where a clip comes from; mixed as the targets are.
-
-    Returns
-    -------
-    x : (N, T, D) array
-    targets : (N, C) array
-    priors : (N, C) array or None
+def crop(T, share, rng):
+    """Leave out up to a `share` of T frames, split at random between the two ends; returns (first, end) of
+    what is kept.
     """
-    share = rng.beta(alpha, alpha, len(x)).astype(x.dtype)  # (N,)
-    share = np.maximum(share, 1 - share)
-    other = rng.permutation(len(x))
-    mixed = share[:, None, None] * x + (1 - share)[:, None, None] * x[other]
-    mixed_targets = share[:, None] * targets + (1 - share)[:, None] * targets[other]
-    if priors is not None:
-        priors = share[:, None] * priors + (1 - share)[:, None] * priors[other]
-    return mixed, mixed_targets, priors
+    kept = T - int(rng.integers(int(share * T) + 1))
+    first = int(rng.integers(T - kept + 1))
+    return first, first + kept
+
+
+class Mixture(NamedTuple):
+    """Which clips of a batch of N are mixed (Zhang et al. 2018): clip n keeps a share of itself, the rest is
+    another one. As the shares are at least 1/2, it stays the clip that it is.
+    """
+
+    shares: np.ndarray  # (N,) float32, from 1/2 to 1
+    others: np.ndarray  # (N,) int, numbers of clips
+
+    def of(self, rows):
+        """The mixture of one array (N, ...) of a batch: of its clips, or of their targets or priors.
+
+        A clip keeps its length; what it is mixed with counts as 0, the mean, past its own end.
+        """
+        shares = self.shares.reshape(-1, *[1] * (rows.ndim - 1))
+        return shares * rows + (1 - shares) * rows[self.others]
+
+
+def mixup(N, alpha, rng):
+    """A `Mixture` of N clips, whose shares are those of Beta(alpha, alpha) or what they leave."""
+    shares = rng.beta(alpha, alpha, N).astype(np.float32)
+    return Mixture(np.maximum(shares, 1 - shares), rng.permutation(N))

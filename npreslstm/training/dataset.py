@@ -13,13 +13,13 @@ from typing import NamedTuple
 from npreslstm.audio.finding import walk
 from npreslstm.audio.suffixes import is_audio_name
 from npreslstm.errors import InputError
+from npreslstm.terminal import UNPRINTABLE
 from npreslstm.training.manifest import read_table, refuse
 
 RAVDESS = "RAVDESS speech"
 RAVDESS_CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised")
 RAVDESS_NAME = re.compile(r"03-01-(0[1-8])-(0[12])-0[12]-0[12]-(0[1-9]|1\d|2[0-4])\.\w+", re.IGNORECASE)
 MANIFEST_COLUMNS = ("file", "label", "speaker")
-CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 TWINS = {
     "label": "spelling only: {}; write them alike if they mean the same, or say so with {}",
     "speaker": "spelling only: {}; write them alike if they are one, not to train and test on the same",
@@ -162,7 +162,9 @@ def _read_manifest(path, mapped):
     labels = [row.values["label"].strip() for row in rows]
     speakers = [row.values["speaker"].strip() for row in rows]
     broken = [
-        f"line {row.line}" for row, *names in zip(rows, labels, speakers) if CONTROL.search("".join(names))
+        f"line {row.line}"
+        for row, *names in zip(rows, labels, speakers)
+        if UNPRINTABLE.search("".join(names))
     ]
     refuse(broken, f"{path} has a label or a speaker with a line break or another control character in it")
     quoted = [

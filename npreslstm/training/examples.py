@@ -16,7 +16,7 @@ class _Examples(NamedTuple):
     name: str
     classes: tuple[str, ...]
     config: FeatureConfig | None
-    variants: list
+    variants: list[list[np.ndarray]]  # a clip and speed: (T, D)
     labels: np.ndarray  # (N,) int
     speakers: np.ndarray  # (N,) str
     corpora: np.ndarray  # (N,) int

@@ -7,17 +7,35 @@ from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
 from npreslstm.integer.calibration import calibrate
 from npreslstm.schema import ModelConfig
-from npreslstm.training.ancestors import check_start, check_teacher, chosen_by, heard_before, opinions_of
+from npreslstm.training.ancestors import (
+    check_others,
+    check_start,
+    check_teacher,
+    chosen_by,
+    heard_before,
+    opinions_of,
+)
 from npreslstm.training.batches import pad, predict
 from npreslstm.training.examples import length_first, speaker_names
 from npreslstm.training.loop import train
 from npreslstm.training.metrics import confusion_matrix, recalls, uar
 from npreslstm.training.prepare import statistics
-from npreslstm.training.trainer import Trainer
+from npreslstm.training.trainer import Trainer, View
 from npreslstm.training.vocal_tract import vocal_tracts
 
 
-def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=None, teachers=(), start=None):
+def fit(
+    examples,
+    split,
+    model_config,
+    recipe,
+    seed,
+    on_epoch=None,
+    snapshot=None,
+    teachers=(),
+    start=None,
+    others=(),
+):
     """Train on the training speakers and score the others.
 
     The feature statistics are those of the training speakers, unless ``recipe.statistics`` says otherwise.
@@ -35,9 +53,11 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     snapshot : path, optional
         As in `train`.
     teachers : sequence of Checkpoint, optional
-        Networks to learn from, see `Trainer`; of the same features, training speakers and prior.
+        Networks to learn from, see `Trainer`; of the same training speakers and prior.
     start : Checkpoint, optional
         The network to begin with; of the same features, sizes and classes. Its statistics are kept.
+    others : sequence of Examples, optional
+        The same clips in the features of teachers that have others than the student.
 
     Returns
     -------
@@ -52,11 +72,8 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     if start is not None:
         check_start(start, examples, split, model_config)
     mean, std = _statistics(examples, split, recipe) if start is None else (start.mean, start.std)
-    scaled = [
-        [((frames - mean) / std).astype(np.float32) for frames in variants] for variants in examples.variants
-    ]
-    for teacher in teachers:
-        check_teacher(teacher, examples, split, recipe, mean, std)
+    scaled = _scaled(examples.variants, mean, std)
+    views = _views(teachers, examples, others, split, recipe, mean, std)
     notes = _origin(examples, split, recipe, seed, teachers, start)
     config = _of_sizes(model_config, len(mean), len(examples.classes), recipe.dropout)
     tracts = _tracts(examples, recipe, mean, std)
@@ -64,7 +81,9 @@ def fit(examples, split, model_config, recipe, seed, on_epoch=None, snapshot=Non
     labels, corpora = examples.labels[split.train], examples.corpora[split.train]
     clips = [scaled[n] for n in split.train]
     begin = () if start is None else (start.model(), opinions_of(start, examples, split, clips, recipe))
-    trainer = Trainer(config, recipe, clips, labels, seed, models, tracts, corpora, examples.heard, *begin)
+    trainer = Trainer(
+        config, recipe, clips, labels, seed, models, tracts, corpora, examples.heard, *begin, views=views
+    )
     watched = _plain(scaled, examples, split.validation) if len(split.validation) else None
     model = train(trainer, watched, on_epoch, snapshot)
     notes["history"] = _history(trainer.history, watched is not None)
@@ -81,6 +100,29 @@ def _statistics(examples, split, recipe):
     """Mean and standard deviation (D,) of the training clips, or of all if the recipe wants that."""
     seen = split.train if recipe.statistics == "training" else range(len(examples.variants))
     return statistics(frames for n in seen for frames in _typical(examples.variants[n], recipe))
+
+
+def _scaled(clips, mean, std):
+    """All variants of some clips, z-scored."""
+    return [[((frames - mean) / std).astype(np.float32) for frames in variants] for variants in clips]
+
+
+def _views(teachers, examples, others, split, recipe, mean, std):
+    """For each teacher the training clips in features of its own, or None where they are the student's.
+
+    InputError if a teacher does not fit.
+    """
+    check_others(examples, others)
+    kinds = {examples.config: (examples, mean, std, None)}
+    for data in others:
+        its_mean, its_std = _statistics(data, split, recipe)
+        clips = _scaled([data.variants[n] for n in split.train], its_mean, its_std)
+        view = View(clips, _tracts(data, recipe, its_mean, its_std))
+        kinds[data.config] = data, its_mean, its_std, view
+    found = [kinds.get(teacher.features, kinds[examples.config]) for teacher in teachers]
+    for teacher, (data, its_mean, its_std, _) in zip(teachers, found):
+        check_teacher(teacher, data, split, recipe, its_mean, its_std)
+    return [view for *_, view in found]
 
 
 def _of_sizes(model_config, D, C, dropout):

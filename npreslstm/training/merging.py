@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from npreslstm.errors import InputError
-from npreslstm.training.dataset import CONTROL, LEFT_OUT, QUOTED, Clip, Corpus, Dataset, bare_name
+from npreslstm.terminal import UNPRINTABLE
+from npreslstm.training.dataset import LEFT_OUT, QUOTED, Clip, Corpus, Dataset, bare_name
 from npreslstm.training.manifest import refuse
 
 
@@ -117,7 +118,7 @@ def _check_mapping(datasets, labels):
             f"the label {', '.join(nothing)} means nothing; expected a class, or {LEFT_OUT} to leave its"
             " clips out"
         )
-    if wrong := [name for name in labels.values() if CONTROL.search(name) or QUOTED.fullmatch(name)]:
+    if wrong := [name for name in labels.values() if UNPRINTABLE.search(name) or QUOTED.fullmatch(name)]:
         raise InputError(
             f"the class {wrong[0]!r} has control characters or quotation marks of its own; leave them out"
         )

@@ -79,26 +79,38 @@ def _resampled_uar(labels, groups, speakers, resamples, rng):
     present, labels = np.unique(labels, return_inverse=True)  # the other classes have no share
     S, C = len(names), len(present)
     cell = who * C + labels  # (N,): one number for every speaker and class
-    total = np.bincount(cell, minlength=S * C).reshape(S, C).astype(float)  # exact, and quickly multiplied
-    rights = []
-    for hits in groups:
-        right = np.array([np.bincount(cell, run, S * C).reshape(S, C) for run in hits])  # (R, S, C)
-        rights.append(right.transpose(1, 0, 2).reshape(S, -1))
-    size = max(1, BLOCK // max(S, *(right.shape[1] for right in rights)))
+    total = np.bincount(cell, minlength=S * C).reshape(S, C).astype(float)
+    total = total[:, None]  # (S, 1, C)
+    rights = [np.array([np.bincount(cell, run, S * C).reshape(S, C) for run in hits]) for hits in groups]
+    rights = [right.transpose(1, 0, 2) for right in rights]  # (S, R, C)
+    size = max(1, BLOCK // max(S, *(right[0].size for right in rights)))
     means = [[] for _ in groups]
     for start in range(0, resamples, size):
         count = min(size, resamples - start)
-        # how often each speaker, (B, S)
-        drawn = rng.multinomial(S, np.full(S, 1 / S), size=count).astype(float)
+        # how often each speaker, (S, B)
+        drawn = rng.multinomial(S, np.full(S, 1 / S), size=count).T.astype(float, order="C")
+        in_all = _sum_over_speakers(drawn, total)
         for found, right in zip(means, rights):
-            found.append(_mean_uar(drawn @ right, drawn @ total))
+            found.append(_mean_uar(_sum_over_speakers(drawn, right), in_all))
     return [np.concatenate(found) for found in means]
 
 
+def _sum_over_speakers(drawn, counts):
+    """Counts (S, R, C) of the speakers drawn so often (S, B), summed: (B, R, C).
+
+    One class at a time, over the speakers who have any: the product of whole matrices would take S * C steps
+    a draw, however few clips there are. The sums are of whole numbers, so their order changes no bit.
+    """
+    sums = np.empty((drawn.shape[1], *counts.shape[1:]))
+    for c in range(counts.shape[2]):
+        having = np.flatnonzero(counts[:, :, c].any(axis=1))
+        sums[:, :, c] = drawn[having].T @ counts[having, :, c]
+    return sums
+
+
 def _mean_uar(right, total):
-    """Mean over runs of the UAR (B,): so many clips right (B, R * C) of so many in all (B, C)."""
-    right = right.reshape(len(total), -1, total.shape[1])
-    share = np.divide(right, total[:, None], out=np.full(right.shape, np.nan), where=total[:, None] > 0)
+    """Mean over runs of the UAR (B,): so many clips right (B, R, C) of so many in all (B, 1, C)."""
+    share = np.divide(right, total, out=np.full(right.shape, np.nan), where=total > 0)
     return np.nanmean(share, axis=2).mean(axis=1)
 
 

@@ -71,7 +71,8 @@ class Recipe:
         held out in, as the paper's code does: for comparison only.
     trim_db : float or None
         Leading and trailing silence is cut where it is this many dB below the clip's loudest frame. None:
-        nothing is cut. Causal features are never cut. Settings and files may say 0 for None.
+        nothing is cut; networks hear RAVDESS much better with its silence (docs/notebook/ladder.md). Causal
+        features are never cut. Settings and files may say 0 for None.
     """
 
     epochs: int = 100
@@ -104,7 +105,7 @@ class Recipe:
     padding: str = "masked"
     keep: str = "last"
     statistics: str = "training"
-    trim_db: float | None = 30.0
+    trim_db: float | None = None
 
     def __post_init__(self):
         self._check_choices()
@@ -267,8 +268,8 @@ def _as_text(value):
 
 
 def training_features(name, trim_db=Recipe.trim_db):
-    """The `FeatureConfig` that weights called `name` are trained on: `paper` with its silence trimmed, or
-    `mcu`, or that of a JSON file as it is.
+    """The `FeatureConfig` that weights called `name` are trained on: `paper`, its silence trimmed if
+    `trim_db` says so, or `mcu`, or that of a JSON file as it is.
     """
     from npreslstm.audio.config import FEATURE_CONFIGS, load_config
 

@@ -5,7 +5,9 @@ machine.
 import json
 import os
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +24,23 @@ from npreslstm.training.batches import make_batches, pad
 from npreslstm.training.optimizer import Adam, clip_gradient, learning_rate
 from npreslstm.training.priors import anchor, class_log_prior, class_priors, smoothed_targets
 from npreslstm.training.snapshot import checksum, other_run, require
-from npreslstm.training.vocal_tract import warp_cepstra
+from npreslstm.training.vocal_tract import VocalTract, warp_cepstra
+
+
+class View(NamedTuple):
+    """The clips that are trained on in features of one kind."""
+
+    clips: list  # of each clip its z-scored variants, as `Trainer` takes them
+    tracts: Sequence[VocalTract] = ()  # of these features
+
+
+class _Drawn(NamedTuple):
+    """What was drawn for N clips of a batch."""
+
+    variants: np.ndarray  # (N,) int
+    spans: np.ndarray  # (N, 2), first frame and end of what is kept, as shares of the clip
+    tracts: np.ndarray | None  # (N,) int
+    mixture: augment.Mixture | None
 
 
 class Trainer:
@@ -44,6 +62,9 @@ class Trainer:
         Distillation (Hinton et al. 2015): the target of a batch is not its labels, but what one of these,
         drawn for each batch, makes of the very same distorted clips. On average over batches that is what all
         of them together make of it. Their prior must be the recipe's.
+    views : sequence of (View or None), optional
+        For each teacher the same clips in features of its own; None, or no views at all: it hears what the
+        student hears.
     tracts : sequence of VocalTract, optional
         Each clip of a batch is spoken by one of these, drawn at random.
     corpora : (N,) int array, optional
@@ -78,12 +99,14 @@ class Trainer:
         heard=None,
         start=None,
         opinions=None,
+        views=(),
     ):
         if len(clips) < 2:
             raise InputError(f"{len(clips)} clips to train on; expected at least 2, for the batch statistics")
         keep_freed_memory()
-        self.recipe, self.clips, self.labels, self.seed = recipe, clips, np.asarray(labels), seed
-        self.teachers, self.tracts = teachers, tracts
+        self.recipe, self.labels, self.seed = recipe, np.asarray(labels), seed
+        self.view, self.teachers = View(clips, tracts), teachers
+        self.views = views or [None] * len(teachers)
         self.model = ResLSTM(replace(config, dropout=recipe.dropout), np.random.default_rng([seed, 0]))
         if start is not None:
             self.model.load_state_dict(start.state_dict())
@@ -119,7 +142,7 @@ class Trainer:
         """Numbers of the clips of an epoch in random order: all, or of each corpus its share."""
         shares = self.recipe.corpus_shares
         if not shares:
-            return rng.permutation(len(self.clips))
+            return rng.permutation(len(self.labels))
         unit = np.count_nonzero(self.corpora == 0)
         chosen = []
         for corpus, share in enumerate(shares):
@@ -128,10 +151,11 @@ class Trainer:
         return rng.permutation(np.concatenate(chosen))
 
     def _step(self, batch, lr, rng):
-        x, lengths, targets, priors = self._distorted(batch, rng)
+        drawn = self._draw(batch, rng)
+        x, lengths = self._heard(self.view, batch, drawn, rng)
+        targets, priors = self._targets(batch, drawn)
         if self.teachers:
-            teacher = self.teachers[rng.integers(len(self.teachers))]
-            targets = softmax(teacher.infer(x, lengths, self.recipe.padding)[0] + self.log_prior)
+            targets = self._taught(batch, drawn, (x, lengths), rng)
         logits, cache = self.model.forward(x, lengths, True, self.recipe.padding, rng)
         if priors is not None and not self.teachers:
             logits = logits + np.log(priors)
@@ -143,38 +167,66 @@ class Trainer:
         self._update_average()
         return loss
 
-    def _distorted(self, batch, rng):
-        """One batch with all the recipe's distortions: x (N, T, D), lengths (N,), targets (N, C), priors (N,
-        C) or None.
+    def _draw(self, batch, rng):
+        """What is done to the clips of a batch, whatever their features are."""
+        recipe, N = self.recipe, len(batch)
+        variants = self._variants(N, rng)
+        spans = np.tile([0.0, 1.0], (N, 1))
+        if recipe.crop:
+            T = [len(self.view.clips[n][variant]) for n, variant in zip(batch, variants)]
+            spans = np.array([augment.crop(frames, recipe.crop, rng) for frames in T]) / np.array(T)[:, None]
+        tracts = rng.integers(len(self.view.tracts), size=N) if self.view.tracts else None
+        mixture = augment.mixup(N, recipe.mixup, rng) if recipe.mixup else None
+        return _Drawn(variants, spans, tracts, mixture)
+
+    def _heard(self, view, batch, drawn, rng):
+        """The clips of a batch in the features of a view, as they were drawn, with noise and masks: x
+        (N, T, D) and lengths (N,).
         """
         recipe = self.recipe
-        chosen = self._variants(len(batch), rng)
-        clips = [self.clips[n][variant] for n, variant in zip(batch, chosen)]
-        if recipe.crop:
-            clips = [augment.crop(frames, recipe.crop, rng) for frames in clips]
-        if self.tracts:
-            clips = [
-                warp_cepstra(frames, self.tracts[k])
-                for frames, k in zip(clips, rng.integers(len(self.tracts), size=len(clips)))
-            ]
+        clips = [view.clips[n][variant] for n, variant in zip(batch, drawn.variants)]
+        clips = [
+            frames[round(a * len(frames)) : round(b * len(frames))]
+            for frames, (a, b) in zip(clips, drawn.spans)
+        ]
+        if drawn.tracts is not None:
+            clips = [warp_cepstra(frames, view.tracts[k]) for frames, k in zip(clips, drawn.tracts)]
         x, lengths = pad(clips)
-        targets = one_hot(self.labels[batch], self.model.config.num_classes, x.dtype, recipe.label_smoothing)
-        priors = None
-        if self.priors is not None:
-            priors = self.priors[self.corpora[batch]]
-            targets = smoothed_targets(self.labels[batch], priors, recipe.label_smoothing)
-        if self.opinions is not None:
-            log_prior = self.log_prior if priors is None else np.log(priors)
-            anchor(targets, softmax(self.opinions[batch] + log_prior), recipe.anchor)
-        if recipe.mixup:
-            x, targets, priors = augment.mixup(x, targets, recipe.mixup, rng, priors)
+        if drawn.mixture is not None:
+            x = drawn.mixture.of(x)
         if recipe.noise:
             augment.add_noise(x, recipe.noise, rng)
         if recipe.offset:
             augment.add_offset(x, recipe.offset, rng)
         augment.mask_time(x, lengths, recipe.time_masks, recipe.longest_mask, rng)
         augment.mask_columns(x, recipe.column_masks, recipe.widest_mask, rng)
-        return x, lengths, targets, priors
+        return x, lengths
+
+    def _targets(self, batch, drawn):
+        """Targets (N, C) of a batch by its labels, and priors (N, C) or None."""
+        recipe = self.recipe
+        C, dtype = self.model.config.num_classes, self.model.vector.dtype
+        targets, priors = one_hot(self.labels[batch], C, dtype, recipe.label_smoothing), None
+        if self.priors is not None:
+            priors = self.priors[self.corpora[batch]]
+            targets = smoothed_targets(self.labels[batch], priors, recipe.label_smoothing)
+        if self.opinions is not None:
+            log_prior = self.log_prior if priors is None else np.log(priors)
+            anchor(targets, softmax(self.opinions[batch] + log_prior), recipe.anchor)
+        if drawn.mixture is not None:
+            targets = drawn.mixture.of(targets)
+            priors = None if priors is None else drawn.mixture.of(priors)
+        return targets, priors
+
+    def _taught(self, batch, drawn, heard, rng):
+        """Targets (N, C) by a teacher, who hears what the student hears, or the same clips in features of its
+        own; these have noise and masks of their own.
+        """
+        k = rng.integers(len(self.teachers))
+        if self.views[k] is not None:
+            heard = self._heard(self.views[k], batch, drawn, rng)
+        logits, _ = self.teachers[k].infer(*heard, self.recipe.padding)
+        return softmax(logits + self.log_prior)
 
     def _variants(self, N, rng):
         """The variant of each of N clips: one of the speeds, or one of the conditions."""
@@ -256,10 +308,11 @@ class Trainer:
         return arrays
 
     def _identity(self):
-        clips = checksum(variant for clip in self.clips for variant in clip)
+        clips = _checksum_of(self.view)
         teachers = [zlib.crc32(teacher.vector) for teacher in self.teachers]
         several = [] if self.priors is None else [self.corpora.tolist(), self.priors.tolist()]
         several += [] if self.opinions is None else [checksum([self.opinions])]
+        several += [_checksum_of(view) for view in self.views if view is not None]
         return [
             self.recipe.to_dict(),
             self.model.config.to_dict(),
@@ -269,3 +322,7 @@ class Trainer:
             teachers,
             *several,
         ]
+
+
+def _checksum_of(view):
+    return checksum(variant for clip in view.clips for variant in clip)

@@ -46,6 +46,7 @@ def test_features_in_the_order_given(clips, jobs):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_bad_file_does_not_spoil_the_rest(clips, tmp_path, jobs):
+    pytest.importorskip("soundfile")  # without it, what is no PCM WAV is refused for that alone
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"no sound")
     paths = [clips[0], str(bad), str(tmp_path / "none.wav"), clips[1]]

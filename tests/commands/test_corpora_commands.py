@@ -16,18 +16,7 @@ from npreslstm.report.model_card import TERMS, model_card
 from npreslstm.training.dataset import RAVDESS, load_dataset
 from npreslstm.training.merging import merge
 
-FEW = [
-    "--features",
-    "mcu",
-    "--hidden",
-    "4",
-    "--set",
-    "epochs=2",
-    "--set",
-    "speeds=1",
-    "--set",
-    "batch_size=4",
-]
+FEW = "--features mcu --hidden 4 --set epochs=2 --set speeds=1 --set batch_size=4".split()
 
 
 def make_corpus(folder, name, labels, seed):
@@ -143,23 +132,18 @@ def test_without_a_corpus_it_says_what_to_give(command, capsys):
     assert "DATA (a RAVDESS folder or a manifest CSV)" in error and "several --corpus" in error
 
 
+def uar_of_corpus(entries, name, classes):
+    """Mean share of the clips of each class that were recognised, of the speakers of one corpus."""
+    mine = [np.char.startswith(entry.speakers, name) for entry in entries]
+    labels = np.concatenate([entry.labels[of] for entry, of in zip(entries, mine)])
+    predicted = np.concatenate([entry.predicted[of] for entry, of in zip(entries, mine)])
+    return np.mean([(predicted[labels == k] == k).mean() for k in classes])
+
+
 def test_crossval_scores_each_corpus_over_its_own_classes(made, both, tmp_path, capsys):
     out = tmp_path / "out"
-    arguments = [
-        "crossval",
-        *both,
-        *FEW,
-        "--folds",
-        "3",
-        "--runs",
-        "2",
-        "--workers",
-        "1",
-        "--cache",
-        str(made / "cache"),
-        "--out",
-        str(out),
-    ]
+    folds = "--folds 3 --runs 2 --workers 1".split()
+    arguments = ["crossval", *both, *FEW, *folds, "--cache", str(made / "cache"), "--out", str(out)]
     assert main(arguments) == 0
     printed = capsys.readouterr()
     assert (
@@ -170,26 +154,14 @@ def test_crossval_scores_each_corpus_over_its_own_classes(made, both, tmp_path, 
     assert journal.config["corpora"] == {"a.csv": ["angry", "calm", "sad"], "b.csv": ["angry", "sad"]}
     entries = journal.entries()
     for (_, fold), entry in entries.items():
-        assert (
-            set(entry.speakers) == set(journal.config["folds"][fold]["test"])
-            and len(set(entry.speakers)) == 2
-        )
-        notes = load_checkpoint(out / "weights" / f"run-00-fold-{fold}.npz").notes
-        assert len(notes["speakers trained on"]) == 4 and not set(notes["speakers trained on"]) & set(
-            entry.speakers
-        )
+        tested = set(entry.speakers)
+        assert tested == set(journal.config["folds"][fold]["test"]) and len(tested) == 2
+        heard = load_checkpoint(out / "weights" / f"run-00-fold-{fold}.npz").notes["speakers trained on"]
+        assert len(heard) == 4 and not set(heard) & tested
     for number, (name, own) in enumerate(journal.config["corpora"].items()):
         for run in range(2):
-            mine = [[entry.labels, entry.predicted] for (r, _), entry in entries.items() if r == run]
-            chosen = [
-                np.char.startswith(entry.speakers, name) for (r, _), entry in entries.items() if r == run
-            ]
-            labels, predicted = (
-                np.concatenate([pair[k][of] for pair, of in zip(mine, chosen)]) for k in (0, 1)
-            )
-            expected = np.mean(
-                [(predicted[labels == k] == k).mean() for k in range(3) if ["angry", "calm", "sad"][k] in own]
-            )
+            of_run = [entry for (r, _), entry in entries.items() if r == run]
+            expected = uar_of_corpus(of_run, name, [("angry", "calm", "sad").index(label) for label in own])
             assert abs(summary["corpora"][name]["UAR by run"][run] - expected) < 1e-15  # achieved 0
         assert summary["corpora"][name]["clips"] == (18, 12)[number]
     # in the first line, and in the table
@@ -200,19 +172,9 @@ def test_crossval_scores_each_corpus_over_its_own_classes(made, both, tmp_path, 
 
 
 def test_leaving_one_corpus_out(made, both, tmp_path, capsys):
-    arguments = [
-        "crossval",
-        *both,
-        *FEW,
-        "--folds",
-        "corpus",
-        "--workers",
-        "1",
-        "--cache",
-        str(made / "cache"),
-        "--out",
-        str(tmp_path / "out"),
-    ]
+    folds = "--folds corpus --workers 1".split()
+    places = ["--cache", str(made / "cache"), "--out", str(tmp_path / "out")]
+    arguments = ["crossval", *both, *FEW, *folds, *places]
     assert main(arguments) == 2  # only a.csv has it
     remedy = (
         "fold 0: nobody but the speakers held out of training speaks calm; hold out others, or leave these"
@@ -242,69 +204,17 @@ def test_leaving_one_corpus_out(made, both, tmp_path, capsys):
 def test_a_map_of_labels_says_the_same(made, tmp_path, capsys):
     (tmp_path / "map.csv").write_text("corpus,label,class\nb.csv,anger,angry\n,calm,-\n")
     paths = ["--corpus", str(made / "a/a.csv"), "--corpus", str(made / "b/b.csv")]
-    options = [*FEW, "--cache", str(made / "cache"), "--test", "a.csv/ann"]
-    assert (
-        main(
-            [
-                "train",
-                *paths,
-                *options,
-                "--labels",
-                str(tmp_path / "map.csv"),
-                "--out",
-                str(tmp_path / "1.npz"),
-            ]
-        )
-        == 0
-    )
-    assert (
-        main(
-            [
-                "train",
-                *paths,
-                *options,
-                "--label",
-                "anger=angry",
-                "--label",
-                "calm=-",
-                "--out",
-                str(tmp_path / "2.npz"),
-            ]
-        )
-        == 0
-    )
+    train = ["train", *paths, *FEW, "--cache", str(made / "cache"), "--test", "a.csv/ann"]
+    by_map = [*train, "--labels", str(tmp_path / "map.csv"), "--out"]
+    by_labels = [*train, *"--label anger=angry --label calm=-".split(), "--out"]
+    assert main([*by_map, str(tmp_path / "1.npz")]) == 0
+    assert main([*by_labels, str(tmp_path / "2.npz")]) == 0
     assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "2.npz").read_bytes()
     assert load_checkpoint(tmp_path / "1.npz").classes == ("angry", "sad")
-    assert (
-        main(
-            [
-                "train",
-                *paths,
-                *options,
-                "--labels",
-                str(tmp_path / "map.csv"),
-                "--out",
-                str(tmp_path / "map.csv"),
-            ]
-        )
-        == 2
-    )
+    assert main([*by_map, str(tmp_path / "map.csv")]) == 2
     assert "which is also to be read" in capsys.readouterr().err
     (tmp_path / "map.csv").write_text("label,class\n")
-    assert (
-        main(
-            [
-                "train",
-                *paths,
-                *options,
-                "--labels",
-                str(tmp_path / "map.csv"),
-                "--out",
-                str(tmp_path / "3.npz"),
-            ]
-        )
-        == 2
-    )
+    assert main([*by_map, str(tmp_path / "3.npz")]) == 2
     assert "map.csv lists no labels; expected one a line, with its class" in capsys.readouterr().err
 
 

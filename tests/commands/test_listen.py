@@ -148,6 +148,25 @@ class TestPipe:
         assert rate == 16000 and err[0].endswith(f"0 overruns; recorded: {path}")
         np.testing.assert_array_equal(samples, PCM[:20000])
 
+    def test_windows_that_overlap(self, listen, weights, tmp_path):
+        """The events of `Listener`, in lines of the same form; the recording is what was heard."""
+        pcm, path = as_pcm(np.resize(voice(2.5, seed=1), 13 * 16000)), tmp_path / "out.wav"
+        listener = Listener(load_checkpoint(weights), 16000, overlap=4.96)
+        told = [event for event in [*listener.push(pcm), *listener.finish()] if event.label is not None]
+        options, content = ("-", "--format", "jsonl"), pcm.astype("<i2").tobytes()
+        status, out, err = listen(*options, "--overlap", "4.96", "--record", path, content=content)
+        _, apart, _ = listen(*options, content=content)
+        lines, others = ([json.loads(line) for line in text.splitlines()] for text in (out, apart))
+        found = [event for line in lines for event in line["events"] if "probabilities" in event]
+        assert status == 0 and "1 utterance, 0 overruns; recorded: " in err[0]
+        for one, event in zip(found, told, strict=True):
+            assert one["time"] == round(event.hop * 0.032, 3) and one["predicted"] == event.label
+            values = list(one["probabilities"].values())
+            np.testing.assert_allclose(values, event.probabilities, rtol=0, atol=5.1e-7)  # six decimals
+        np.testing.assert_array_equal(samples_of(path)[1], pcm)
+        assert lines[:10] == others[:10] and lines[11] != others[11]  # a window is 9.92 s
+        assert [list(line) for line in lines] == [list(line) for line in others]
+
     @pytest.mark.parametrize(
         ("options", "words"),
         [
@@ -159,6 +178,9 @@ class TestPipe:
             (["-", "--rate", "22050"], "rate of a stream is 22050; expected 16000, 44100, 48000"),
             (["-", "--rate", "0"], "--rate is 0"),
             (["-", "--seconds", "0"], "--seconds is 0"),
+            (["-", "--overlap", "9.92"], "--overlap is 9.92; expected seconds from 0 to less than 9.92"),
+            (["-", "--overlap", "-1"], "--overlap is -1"),
+            (["-", "--overlap", "nan"], "--overlap is nan"),
             (["-", "--device", "2"], "--device is for the microphone"),
             (["--rate", "16000"], "for sound from a pipe"),
             (["-", "--record", "out.mp3"], "--record is out.mp3; expected .* .wav"),

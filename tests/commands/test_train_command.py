@@ -1,11 +1,13 @@
 """npreslstm train, through the command line."""
 
+import json
 import sys
 import wave
 
 import numpy as np
 import pytest
 
+from npreslstm.audio.config import load_config
 from npreslstm.checkpoint import is_native, load_checkpoint, save_checkpoint
 from npreslstm.cli import main
 
@@ -96,6 +98,12 @@ def test_a_student_of_two_teachers(corpus, tmp_path, capsys):
     assert load_checkpoint(tmp_path / "student.npz").notes["teachers"] == [
         load_checkpoint(path).sha256 for path in teachers
     ]
+    slower = load_config("mcu").to_dict() | {"hop_length": 1024}
+    (tmp_path / "slower.json").write_text(json.dumps(slower))
+    student[student.index("mcu")] = str(tmp_path / "slower.json")  # those of the teachers are made beside
+    assert main(student) == 0
+    made = load_checkpoint(tmp_path / "student.npz")
+    assert made.features.hop_length == 1024 and len(made.notes["teachers"]) == 2
     capsys.readouterr()
     assert main([*student[:-1], str(tmp_path / "other.npz"), "--test", "s2"]) == 2
     assert (

@@ -56,7 +56,11 @@ def test_the_row_is_what_the_predictions_give(name):
         assert f"    {name}: " + " ".join(f"{value:.4f}" for value in summary["UAR by run"]) + "\n" in page
     steps = (NOTEBOOK / "recipe.md").read_text(encoding="utf-8")
     assert f"(`{name}`) | {with_spread(summary['UAR'])} | {len(summary['runs'])} |" in steps
-    assert journal.summary["UAR"] == summary["UAR"]
+    stored, again = journal.summary["UAR"], summary["UAR"]
+    assert stored.keys() == again.keys()
+    # another machine adds in another order or to more bits; achieved on i386: 6e-15. None, of one run, is NaN
+    stored, again = (np.array(list(scores.values()), float) for scores in (stored, again))
+    assert np.allclose(stored, again, rtol=5e-14, atol=0, equal_nan=True)
 
 
 def test_the_folds_of_robust_are_what_the_predictions_give():

@@ -19,6 +19,7 @@ from crossval_runs import (
     small_model,
 )
 
+from npreslstm.audio.config import FeatureConfig
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
 from npreslstm.errors import InputError
@@ -266,3 +267,18 @@ def test_networks_go_on_from_those_of_another_cross_validation(corpus, whole, tm
     capsys.readouterr()
     assert main(command(corpus, whole, tmp_path / "other", "--start", str(tmp_path))) == 2
     assert "has no networks of fold 0" in capsys.readouterr().err
+
+
+def test_teachers_may_hear_other_features(corpus, whole, tmp_path):
+    """Here the students hear frames twice as long; the teachers' features are made beside theirs."""
+    features = tmp_path / "slow.json"
+    features.write_text(json.dumps(FeatureConfig.named("mcu").to_dict() | {"hop_length": 1024}))
+    run = command(corpus, whole, tmp_path / "out", "--teachers", str(whole), "--workers", "1")
+    run[run.index("--features") + 1] = str(features)
+    run[run.index("--cache") + 1] = str(tmp_path / "cache")
+    assert main(run) == 0
+    journal = Journal(str(tmp_path / "out"))
+    assert journal.config["features"]["hop_length"] == 1024
+    student = load_checkpoint(tmp_path / "out" / "weights" / "run-01-fold-2.npz")
+    teacher = load_checkpoint(whole / "weights" / "run-01-fold-2.npz")
+    assert teacher.sha256 in student.notes["teachers"] and teacher.features != student.features

@@ -27,8 +27,8 @@ async function listen(rate, file) {
   const events = [];
   const clips = [];
   const voice = {
-    begin() {
-      const data = { ...own, frames: [], cuts: [] };
+    begin(hop, frames) {
+      const data = { ...own, frames: [...frames], cuts: [] };
       clips.push([page.noChanges(), CHANGES].map((changes) => new page.GrowingClip(data, changes)));
     },
     hear(frame) {

@@ -50,6 +50,7 @@ const KEEP = `
   const { hear } = voice;
   voice.hear = (frame) => {
     hear(frame);
+    kept.begun ??= Math.round(live.clip.data.header.start / live.clip.data.header.hop);
     if (live.clip.taken === 12) {
       find("forget").value = "1 f0";
       find("forget").dispatchEvent(new Event("change"));
@@ -83,7 +84,11 @@ const KEEP = `
     if (event.kind === "end") {
       const { logits, p, alpha } = page.base;
       const altered = [...page.result.logits];
-      kept.clips.push({ logits: [...logits], p: [...p], alpha: [...alpha], altered, title: document.title });
+      const { header, sound } = page.data;
+      const first = HOP * Math.round(header.start / header.hop);
+      const played = sound.every((value, k) => value === kept.pcm[first + k] / 32768);
+      const heard = { start: header.start, played, title: document.title };
+      kept.clips.push({ logits: [...logits], p: [...p], alpha: [...alpha], altered, ...heard });
     }
   };`;
 
@@ -97,11 +102,11 @@ async function listenAt(rate) {
   await page.click("#listen");
   await page.waitForFunction(() => live.stop === null);
   report.stopped = await page.textContent("#listen");
-  Object.assign(report, await page.evaluate("kept"), heard);
+  Object.assign(report, JSON.parse(await page.evaluate("JSON.stringify(kept)")), heard); // long: as one string
   report.clicked = await page.evaluate("pickFrame(3); find('frame-title').textContent");
   report.list = await page.$$eval("#utterance-list button", (found) => found.map((e) => e.textContent));
   await page.evaluate("page.controls.set(noChanges())");
-  await page.click("#utterance-list button");
+  await page.click("#utterance-list li:last-child button");
   report.shown = await page.evaluate(
     `({ logits: [...page.result.logits], follows: find("follow").checked, subtitle: find("subtitle").textContent,
         pressed: document.querySelector("#utterance-list [aria-pressed=true]")?.textContent })`,

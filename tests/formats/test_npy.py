@@ -268,6 +268,22 @@ def test_archives_that_numpy_does_not_write_are_refused(tmp_path):
             read_npz(tmp_path / f"{name}.npz", "", inflate=1000)
 
 
+@pytest.mark.parametrize("at", ["first", "second", "directory"])
+def test_members_that_overlap_are_refused(tmp_path, at):
+    """Also where they begin at the same byte, of which Python 3.14 only warns."""
+    path = zipped(tmp_path / "x.npz", {"a": npy(fields()), "b": npy(fields())})
+    with zipfile.ZipFile(path) as archive:
+        first, second = (member.header_offset for member in archive.infolist())
+        directory = archive.start_dir
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"PK\x01\x02", directory + 1) if at == "first" else directory
+    place = {"first": first, "second": second, "directory": directory}[at]
+    content[entry + 42 : entry + 46] = struct.pack("<I", place)  # where the member begins
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="x.npz is not a readable .* runs into what follows it"):
+        read_npz(path, "")
+
+
 def test_a_bomb_in_a_member_is_not_inflated_beyond_what_it_says(tmp_path):
     path = zipped(
         tmp_path / "bomb.npz",

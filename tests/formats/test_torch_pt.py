@@ -1,17 +1,13 @@
-"""Reading and writing .pt files: against files that PyTorch wrote, live PyTorch where it is installed, and
-hand-made old and foreign files.
+"""Reading .pt files: those that PyTorch wrote, live PyTorch where it is installed, and hand-made old and
+foreign files.
 """
 
 import io
 import math
-import pickletools
-import re
 import struct
 import subprocess
 import sys
 import tarfile
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,36 +22,10 @@ from torch_files import (
     torch_records,
     zip_bytes,
 )
+from torch_goldens import GOLDENS, assert_same, expected, write
 
 from npreslstm.errors import InputError
-from npreslstm.formats import closed_pickle, plain_data, state_dicts, torch_pt, torch_tensors, torch_zip
-from npreslstm.formats.torch_pt import read_state_dict, read_torch, write_state_dict
-
-GOLDENS = Path(__file__).parents[1] / "goldens"
-DTYPES = "float64 float32 float16 complex64 complex128 bool uint8 int8 int16 int32 int64".split()
-DTYPES += ["uint16", "uint32", "uint64"]
-
-
-def expected(file):
-    """What torch.load makes of a golden file."""
-    with np.load(GOLDENS / "torch_values.npz", allow_pickle=False) as values:
-        return {key.split("/", 1)[1]: values[key] for key in values.files if key.startswith(file + "/")}
-
-
-def assert_same(found, wanted):
-    """Equal names in equal order, and bit-equal arrays."""
-    assert list(found) == list(wanted)
-    for key, array in wanted.items():
-        assert type(found[key]) is np.ndarray
-        assert (found[key].dtype, found[key].shape) == (array.dtype, array.shape), key
-        assert found[key].tobytes() == array.tobytes(), key
-
-
-def write(tmp_path, data):
-    path = tmp_path / "file.pt"
-    path.write_bytes(data)
-    return path
-
+from npreslstm.formats.torch_pt import read_state_dict, read_torch
 
 # --- files that PyTorch wrote ---
 
@@ -259,97 +229,12 @@ def test_no_damaged_byte_changes_the_weights_silently(tmp_path):
     assert refused > 100
 
 
-# --- reading state dicts and writing them ---
-
-
 def test_the_error_of_read_state_dict_names_the_file(tmp_path):
     with pytest.raises(InputError, match=r"file\.pt: no state dict"):
         read_state_dict(write(tmp_path, torch_file(dictionary({"note": text("x")}))))
 
 
-def awkward_state():
-    """Arrays of every dtype, shape and layout."""
-    state = {name: np.arange(6).reshape(2, 3).astype(name) for name in DTYPES}
-    state |= {
-        "big_endian": np.arange(3, dtype=">f8"),
-        "transposed": np.arange(6.0).reshape(2, 3).T,
-        "steps": np.arange(10.0)[::-3],
-    }
-    state |= {
-        "scalar": np.array(2.5),
-        "numpy scalar": np.int64(7),
-        "empty": np.zeros((0, 4), np.float32),
-        "na\u00efve \U0001f3a4": np.ones(1),
-    }
-    # NaN payloads, -0, a subnormal
-    state["special"] = np.array([0x7FC12345, 0xFF800001, 0x80000000, 1], np.uint32).view(np.float32)
-    return state
-
-
-def native(state):
-    return {name: np.array(value, value.dtype.newbyteorder("="), order="C") for name, value in state.items()}
-
-
-def test_what_is_written_is_read_back_bit_equal(tmp_path):
-    write_state_dict(tmp_path / "w.pt", awkward_state())
-    assert_same(read_torch(tmp_path / "w.pt"), native(awkward_state()))
-
-
-def test_golden_weights_survive_reading_writing_and_reading(tmp_path):
-    write_state_dict(tmp_path / "w.pt", expected("torch_state"))
-    assert_same(read_state_dict(tmp_path / "w.pt"), expected("torch_state"))
-
-
-def test_equal_weights_give_equal_files_with_aligned_storages(tmp_path):
-    for name in ("a.pt", "b.pt"):
-        write_state_dict(tmp_path / name, {"w": np.full(100, 1.25, np.float32), "v": np.full(3, 2.5)})
-    data = (tmp_path / "a.pt").read_bytes()
-    assert data == (tmp_path / "b.pt").read_bytes()
-    assert (
-        data.index(np.full(100, 1.25, np.float32).tobytes()) % 64 == 0
-        and data.index(np.full(3, 2.5).tobytes()) % 64 == 0
-    )
-
-
-@pytest.mark.parametrize(
-    "state, message",
-    [
-        ({1: np.ones(2)}, "1 is a int; the names in a state dict are str"),
-        ({"w": [1.0, 2.0]}, r"'w' is a list; expected a NumPy array: np\.asarray\(value\)"),
-        ({"w": np.array(["a"])}, r"'w' has the dtype <U1, which PyTorch lacks"),
-        ({"w": np.array([None])}, "dtype object"),
-        ({"w": np.zeros(2, "M8[s]")}, "dtype datetime64"),
-    ],
-)
-def test_what_cannot_be_written_leaves_the_old_file(tmp_path, state, message):
-    path = write(tmp_path, b"old")
-    with pytest.raises(InputError, match=message):
-        write_state_dict(path, state)
-    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
-
-
 # --- live PyTorch ---
-
-
-@pytest.mark.oracle
-@pytest.mark.parametrize("mmap", [False, True])
-def test_torch_reads_what_is_written_bit_equal(tmp_path, mmap):
-    torch = pytest.importorskip("torch")
-    write_state_dict(tmp_path / "w.pt", awkward_state())
-    loaded = torch.load(tmp_path / "w.pt", weights_only=True, mmap=mmap)
-    assert_same({name: value.numpy() for name, value in loaded.items()}, native(awkward_state()))
-
-
-@pytest.mark.oracle
-def test_torch_loads_the_written_weights_into_a_module_and_saves_them_back_bit_equal(tmp_path):
-    torch = pytest.importorskip("torch")
-    rng = np.random.default_rng(5)
-    state = {"weight": rng.standard_normal((3, 4), np.float32), "bias": rng.standard_normal(3, np.float32)}
-    write_state_dict(tmp_path / "w.pt", state)
-    module = torch.nn.Linear(4, 3)
-    module.load_state_dict(torch.load(tmp_path / "w.pt", weights_only=True))
-    torch.save(module.state_dict(), tmp_path / "back.pt")
-    assert_same(read_state_dict(tmp_path / "back.pt"), state)
 
 
 @pytest.mark.oracle
@@ -417,35 +302,3 @@ def test_the_test_helper_makes_an_honest_file(tmp_path):
     found = read_torch(write(tmp_path, data))
     assert_same({"w": found["w"]}, {"w": np.arange(6, dtype="f4").reshape(2, 3)})
     assert found["n"] == (1, 2**40)
-
-
-# --- docs/formats.md ---
-
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
-
-
-def test_the_example_in_the_document_prints_what_it_says(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
-    exec(code, {})
-    assert capsys.readouterr().out.strip() == code.rsplit("# ", 1)[1].strip()
-
-
-def test_the_document_states_the_limits_and_names_that_the_code_has():
-    limits = [
-        torch_zip.MAX_FILE_BYTES,
-        torch_zip.MAX_RECORDS,
-        closed_pickle.MAX_PROGRAM_BYTES,
-        closed_pickle.MAX_OPCODES,
-    ]
-    limits += [plain_data.MAX_DEPTH, torch_tensors.MAX_DIMENSIONS, torch_pt.ALLOWANCE]
-    table = DOCUMENT[DOCUMENT.index("| limit |") : DOCUMENT.index("A checkpoint of this model")]
-    assert all(f" {limit:,} " in table for limit in limits) and f"{torch_pt.EXPANSION} times" in table
-    assert f"{len(closed_pickle._OPCODES) + 1} of the 68 opcodes" in DOCUMENT  # and PROTO, which comes first
-    assert all(f"`{key}`" in DOCUMENT for key in state_dicts.MODEL_KEYS)
-
-
-def test_a_checkpoint_of_the_original_model_has_the_opcodes_that_the_document_says(golden):
-    with zipfile.ZipFile(golden / "reslstm_sa_h64_checkpoint.pt") as archive:
-        program = archive.read("reslstm_sa_h64_checkpoint/data.pkl")
-    assert f"uses {sum(1 for _ in pickletools.genops(program)):,} opcodes" in DOCUMENT

@@ -121,6 +121,7 @@ def test_the_readme_tells_its_size(c, folder, tmp_path):
     (tmp_path / "size.c").write_text(code)
     subprocess.run(["cc", f"-I{folder}/src", tmp_path / "size.c", "-o", tmp_path / "size"], check=True)
     size = int(subprocess.run([tmp_path / "size"], capture_output=True, check=True).stdout)
+    size = -(-size // 8) * 8  # i386 puts 64-bit integers at multiples of 4, all boards at multiples of 8
     assert f"| `npr_activity` | {size:,} |" in (folder / "README.md").read_text()
 
 

@@ -32,13 +32,13 @@ def event_of(c):
 class Stream:
     """npr_stream of a `CLibrary`."""
 
-    def __init__(self, c, rate, ring=RING):
+    def __init__(self, c, rate, ring=RING, init="npr_stream_init"):
         self.lib, self.event = c.lib, event_of(c)
         self.lib.npr_stream_room.restype = ctypes.c_size_t
-        self.memory, self.ring = ctypes.create_string_buffer(40_000), np.zeros(ring, np.int16)
+        self.memory, self.ring = ctypes.create_string_buffer(80_000), np.zeros(ring, np.int16)
         rate = ctypes.byref(ctypes.c_char.in_dll(c.lib, f"npr_rate_{rate}"))
         ring_at = ctypes.c_void_p(self.ring.ctypes.data)
-        self.begun = self.lib.npr_stream_init(self.memory, c.model, rate, ring_at, ctypes.c_size_t(ring))
+        self.begun = getattr(self.lib, init)(self.memory, c.model, rate, ring_at, ctypes.c_size_t(ring))
 
     def write(self, pcm):
         return self.lib.npr_stream_write(
@@ -117,6 +117,47 @@ def test_every_event_is_pythons(made, arithmetic, rate):
     again = Stream(c, rate).hear(pcm, [0, 1, 511, 7, 0, 4001, 513])
     assert [row[:3] for row in heard] == [row[:3] for row in again]
     assert all(np.array_equal(a[3], b[3]) for a, b in zip(heard, again))
+
+
+@pytest.mark.parametrize(("arithmetic", "rate"), list(zip(TOLERANCES, RATES)))
+def test_windows_that_overlap(tmp_path, arithmetic, rate):
+    """Compiled with half a window of overlap: in integers the same bits, across two new windows."""
+    model, pcm = checkpoint("h32"), recording(rate, (1.3, 16.2, 0.4))
+    way = {"type": "int8", "frontend": "integer"} if arithmetic == "integer" else {"type": arithmetic}
+    c = library(model, folder=tmp_path, cflags=f"-O2 -DNPR_STREAM_OVERLAP={WINDOW // 2}", **way)
+    ears = [Listener(model, rate, arithmetic, overlap) for overlap in (WINDOW // 2 * 0.032, 0.0)]
+    expected, apart = ([*ear.push(pcm), *ear.finish()] for ear in ears)
+    assert_equal_events(
+        Stream(c, rate, init="npr_stream_init_overlap").hear(pcm, [RING, 700]),
+        expected,
+        TOLERANCES[arithmetic],
+    )
+    changed = [k for k, event in enumerate(expected) if not np.array_equal(event[3], apart[k][3])]
+    assert len(changed) > (16 - 10) and {expected[k].kind for k in changed} == {
+        EventKind.RESULT,
+        EventKind.END,
+    }
+    assert not hasattr(c.lib, "npr_stream_init")  # so a program compiled without it does not link
+
+
+SIZES = '#include <stdio.h>\n#include "npr_stream.h"\nint main(void) { printf("%zu", sizeof(npr_stream)); }'
+
+
+@pytest.mark.parametrize(
+    ("arithmetic", "larger"), [("int8", 13_528), ("integer", 13_528), ("float32", 27_048)]
+)
+def test_what_overlaps_makes_a_stream_larger(made, tmp_path, arithmetic, larger):
+    """docs/c-port.md; 8 hops are kept in any case."""
+    needs("gcc")
+    (tmp_path / "sizes.c").write_text(SIZES, encoding="utf-8")
+
+    def size(*flags):
+        command = ["gcc", *flags, f"-I{made(arithmetic)[2]}/src", "sizes.c", "-o", "sizes"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+        return int(subprocess.run([tmp_path / "sizes"], capture_output=True, check=True).stdout)
+
+    assert size("-DNPR_STREAM_OVERLAP=155") - size() == larger
+    assert size("-DNPR_STREAM_OVERLAP=8") == size()
 
 
 def test_a_listener_is_the_same_however_the_samples_are_cut():

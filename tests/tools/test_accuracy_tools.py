@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from samples import voice, write_wav
 
+from npreslstm.audio.config import load_config
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
 from npreslstm.conditions.condition import Condition
@@ -41,35 +42,12 @@ def test_networks_that_the_ladder_kept_are_teachers(tmp_path, capsys):
         write_wav(tmp_path / f"{k}.wav", voice(0.3, seed=k))
         rows.append(f"{k}.wav,{'ab'[k % 2]},{k // 4 + 1}")
     (tmp_path / "corpus.csv").write_text("\n".join(rows))
-    run = [
-        str(tmp_path / "corpus.csv"),
-        "--cache",
-        str(tmp_path / "cache"),
-        "--set",
-        "epochs=2",
-        "--set",
-        "speeds=1",
-        "--workers",
-        "1",
-    ]
+    few = [str(tmp_path / "corpus.csv"), "--cache", str(tmp_path / "cache")]
+    few += "--workers 1 --set epochs=2".split()
+    run = [*few, "--set", "speeds=1"]
     ladder.main([*run, "--seed", "1", "--keep", str(tmp_path / "T")])
     ladder.main([*run, "--teachers", str(tmp_path / "T"), "--keep", str(tmp_path / "S")])
-    ladder.main(
-        [
-            *run[:4],
-            "epochs=2",
-            "--set",
-            "speeds=1,0.8",
-            "--workers",
-            "1",
-            "--seed",
-            "1",
-            "--speeds",
-            "1",
-            "--speeds",
-            "1,0.8",
-        ]
-    )
+    ladder.main([*few, *"--set speeds=1,0.8 --seed 1 --speeds 1 --speeds 1,0.8".split()])
     first, second, again, once, twice = capsys.readouterr().out.splitlines()
     assert (
         once == again + " at 1"
@@ -80,11 +58,15 @@ def test_networks_that_the_ladder_kept_are_teachers(tmp_path, capsys):
         "mcu seed 0 default epochs=2 speeds=1 teachers"
     )
     for k in range(ladder.GROUPS):
-        teacher, student = (
-            load_checkpoint(tmp_path / "T" / f"group-{k}-seed-1.npz"),
-            load_checkpoint(tmp_path / "S" / f"group-{k}-seed-0.npz"),
-        )
+        teacher = load_checkpoint(tmp_path / "T" / f"group-{k}-seed-1.npz")
+        student = load_checkpoint(tmp_path / "S" / f"group-{k}-seed-0.npz")
         assert student.notes["teachers"] == [teacher.sha256]
+    slower = load_config("mcu").to_dict() | {"hop_length": 1024}
+    (tmp_path / "slower.json").write_text(json.dumps(slower))
+    both = ["--teachers", str(tmp_path / "T"), "--teachers", str(tmp_path / "S")]
+    ladder.main([*run, *both, "--features", str(tmp_path / "slower.json"), "--keep", str(tmp_path / "P")])
+    assert len(load_checkpoint(tmp_path / "P" / "group-3-seed-0.npz").notes["teachers"]) == 2
+    capsys.readouterr()
     with pytest.raises(SystemExit):
         ladder.main([*run, "--speeds", "1,0.7"])
     assert "--speeds has 0.7, which the recipe lacks" in capsys.readouterr().err

@@ -86,3 +86,22 @@ def test_a_page_is_written_anew_and_then_stays(tmp_path):
     assert "npreslstm 0.0.0" not in first and ">>> k + 1\n3\n" in first
     weights_figures.write_examples(page)
     assert page.read_text() == first
+
+
+def test_a_block_is_put_in_the_place_of_the_old_one_or_refused(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text("It prints:\n\n    old 1\n    old 2\n\nThe rest\n")
+    monkeypatch.setattr(weights_figures, "PORT", page)
+    weights_figures._put_block("It prints:\n\n", ["new 1"])
+    assert page.read_text() == "It prints:\n\n    new 1\n\nThe rest\n"
+    with pytest.raises(RuntimeError, match="'It says:' 0 times; expected once"):
+        weights_figures._put_block("It says:\n\n", ["new"])
+
+
+def test_without_an_emulator_a_figure_is_left_as_it_is(monkeypatch, capsys):
+    marked = []
+    monkeypatch.setattr(weights_figures, "mark", marked.extend)
+    monkeypatch.setattr(weights_figures.shutil, "which", lambda program: None)
+    monkeypatch.setattr(weights_figures, "FIGURES", {"a": (lambda: 1 / 0, ("qemu",)), "b": (print, ())})
+    weights_figures.regenerate()
+    assert marked == ["b"] and "a is left as it is: qemu is not installed" in capsys.readouterr().err

@@ -75,7 +75,7 @@ def test_an_anchor_holds_the_targets_to_what_the_network_said(begun):
     labels = data.labels[split.train]
     trainer = Trainer(begun.config, recipe, clips, labels, 0, start=begun.model(), opinions=said)
     batch = np.array([3, 0, 7])
-    *_, targets, _ = trainer._distorted(batch, np.random.default_rng(0))
+    targets, _ = trainer._targets(batch, trainer._draw(batch, np.random.default_rng(0)))
     expected = 0.75 * np.eye(4)[labels[batch]] + 0.25 * softmax(said[batch] + trainer.log_prior)
     assert targets == pytest.approx(expected, abs=1e-6)
 

@@ -187,7 +187,8 @@ def test_classes_that_a_corpus_lacks_have_no_say():
     trainer._step(np.arange(20, 28), 1e-2, np.random.default_rng(0))
     moved = trainer.model.state_dict()["fc.bias"] - before
     assert np.abs(moved[2:]).max() < 1e-6 < np.abs(moved[:2]).max()
-    x, lengths, targets, priors = trainer._distorted(np.arange(20, 28), np.random.default_rng(1))
+    batch = np.arange(20, 28)
+    targets, priors = trainer._targets(batch, trainer._draw(batch, np.random.default_rng(1)))
     assert (
         targets.sum(axis=1) == pytest.approx(1, abs=1e-6)
         and not targets[:, 2:].any()
@@ -206,7 +207,8 @@ def test_mixed_clips_of_two_corpora_have_mixed_priors():
         corpora=TWO,
         heard=HEARD,
     )
-    *_, targets, priors = trainer._distorted(np.arange(12, 28), np.random.default_rng(1))
+    batch = np.arange(12, 28)
+    targets, priors = trainer._targets(batch, trainer._draw(batch, np.random.default_rng(1)))
     assert targets.sum(axis=1) == pytest.approx(1, abs=1e-5) and priors.sum(axis=1) == pytest.approx(
         1, abs=1e-5
     )

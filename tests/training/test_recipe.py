@@ -33,7 +33,8 @@ def test_settings_change_the_recipe():
 
 
 def test_bundled_features():
-    assert training_features("paper").trim_db == 30.0 and training_features("mcu").trim_db is None
+    assert training_features("paper").trim_db is None and training_features("mcu").trim_db is None
+    assert training_features("paper", 30.0).trim_db == 30.0 and training_features("mcu", 30.0).trim_db is None
     assert training_features("paper").n_features == training_features("mcu").n_features == 46
 
 
@@ -44,7 +45,6 @@ def test_nothing_trimmed_is_none_and_written_as_zero():
     assert Recipe.from_dict(original.to_dict()) == original
     for text in ("0", "0.0", "none", "None"):
         assert with_settings(Recipe(), [f"trim_db={text}"]).trim_db is None
-    assert training_features("paper", None).trim_db is None
     for value in (0.0, -1.0, float("inf")):
         with pytest.raises(InputError, match="trim_db is .*; expected above 0 and finite, or None"):
             replace(Recipe(), trim_db=value)

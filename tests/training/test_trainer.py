@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from npreslstm.audio.config import FeatureConfig
 from npreslstm.errors import InputError
 from npreslstm.integer.calibration import calibrate
 from npreslstm.schema import ModelConfig
@@ -13,7 +14,7 @@ from npreslstm.training.examples import Examples, split_by_speaker
 from npreslstm.training.fit import fit, score
 from npreslstm.training.loop import train
 from npreslstm.training.recipe import Recipe
-from npreslstm.training.trainer import Trainer
+from npreslstm.training.trainer import Trainer, View
 from npreslstm.training.vocal_tract import VocalTract
 
 QUICK = Recipe(
@@ -192,6 +193,50 @@ def test_a_student_of_a_good_teacher_is_good():
     assert score(student, unseen, truth, ("down", "up"))["uar"] > 0.9  # achieved 0.975 to 1
 
 
+def test_a_teacher_of_other_features_hears_the_same_clips():
+    """At the same speeds, cut and mixed alike; here its frames are half as long."""
+    recipe = replace(QUICK, batch_size=40, crop=0.5, noise=0.0, offset=0.0, time_masks=0, column_masks=0)
+    T = np.random.default_rng(0).integers(10, 30, 40)
+    marked = [[np.full((frames, 3), 2 * n + k, np.float32) for k in range(2)] for n, frames in enumerate(T)]
+    finer = [[np.repeat(variant[:, :2], 2, axis=0) for variant in variants] for variants in marked]
+    trainer, batch, rng = (
+        Trainer(SMALL, recipe, marked, [0, 1] * 20, 0),
+        np.arange(40),
+        np.random.default_rng(1),
+    )
+    drawn = trainer._draw(batch, rng)
+    x, lengths = trainer._heard(trainer.view, batch, drawn, rng)
+    its_x, its_lengths = trainer._heard(View(finer), batch, drawn, rng)
+    np.testing.assert_array_equal(its_x[:, 0, 0], x[:, 0, 0])
+    np.testing.assert_array_equal(its_lengths, 2 * lengths)
+    assert len(np.unique(x[:, 0, 0] % 1)) > 10 and (lengths < T).any()
+
+
+def in_other_features(examples):
+    """The same clips in two columns, at half the rate of frames."""
+    variants = [[frames[::2, :2] for frames in clip] for clip in examples.variants]
+    return examples._replace(config=FeatureConfig(n_mfcc=1, n_chroma=1), variants=variants)
+
+
+def test_a_student_of_teachers_with_other_features():
+    clips, labels = toy_clips(12)
+    speakers = np.repeat(["a", "b", "c"], 4)
+    examples = Examples("toy", ("down", "up"), None, clips, labels, speakers)
+    other, split = in_other_features(examples), split_by_speaker(speakers, test=["c"])
+    its = fit(other, split, SMALL, QUICK, 0)
+    own = fit(examples, split, SMALL, QUICK, 0)
+    of_both = fit(examples, split, SMALL, QUICK, 1, teachers=[its, own], others=[other])
+    assert of_both.notes["teachers"] == [its.sha256, own.sha256] and of_both.config.input_size == 3
+    with pytest.raises(InputError, match="does not fit the training: features is .* there and null here"):
+        fit(examples, split, SMALL, QUICK, 1, teachers=[its])
+    turned = other._replace(speakers=speakers[::-1])
+    with pytest.raises(InputError, match="a teacher's features are not those of the student's"):
+        fit(examples, split, SMALL, QUICK, 1, teachers=[its], others=[turned])
+    louder = other._replace(variants=[[frames + 1 for frames in clip] for clip in other.variants])
+    with pytest.raises(InputError, match="has heard another corpus"):
+        fit(examples, split, SMALL, QUICK, 1, teachers=[its], others=[louder])
+
+
 def test_a_teacher_that_heard_others_is_refused():
     clips, labels = toy_clips(12)
     speakers = np.repeat(["a", "b", "c"], 4)
@@ -296,7 +341,8 @@ def test_each_clip_of_a_batch_is_spoken_by_one_of_the_tracts():
     clips, labels = toy_clips(40)
     tracts = [VocalTract(np.eye(2, dtype=np.float32) * factor, np.ones(2, np.float32)) for factor in (2, 3)]
     trainer, batch = Trainer(SMALL, recipe, clips, labels, 0, tracts=tracts), np.arange(40)
-    x, lengths, *_ = trainer._distorted(batch, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    x, lengths = trainer._heard(trainer.view, batch, trainer._draw(batch, rng), rng)
     plain, _ = pad([clip[0] for clip in clips])
     factors = [round(float((x[n, 0, 0] - 1) / plain[n, 0, 0])) for n in batch]
     assert set(factors) == {2, 3}

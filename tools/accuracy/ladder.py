@@ -25,11 +25,12 @@ from pathlib import Path
 
 import numpy as np
 
-from npreslstm.checkpoint import save_checkpoint
+from npreslstm.checkpoint import load_checkpoint, save_checkpoint
 from npreslstm.cli import guarded
 from npreslstm.commands.arguments import (
     add_background_argument,
     add_corpus_arguments,
+    add_recipe_arguments,
     background_files,
     load_training_data,
     parse_speeds,
@@ -52,8 +53,10 @@ from npreslstm.training.recipe import load_recipe, training_features, with_setti
 GROUPS = 4
 
 
-def tasks(speakers, store, model, recipe, seed, teachers=None, start=None):
-    """A training for each group; `speakers` (N,) str, `teachers` and `start` folders of --keep."""
+def tasks(speakers, store, model, recipe, seed, teachers=(), start=None, others=()):
+    """A training for each group; `speakers` (N,) str, `teachers` and `start` folders of --keep, `others`
+    stores of the features of teachers.
+    """
     actors = np.array([name.removeprefix(f"{RAVDESS}/") for name in speakers])
     of_others = np.char.find(speakers.astype(str), "/") >= 0
     of_others &= actors == speakers  # of another corpus, by its name
@@ -73,9 +76,8 @@ def tasks(speakers, store, model, recipe, seed, teachers=None, start=None):
         train = (np.isin(actors, allowed) | of_others) & ~scored
         split = Split(np.flatnonzero(train), nobody, np.flatnonzero(scored))
         begun = kept(start, k)[0] if start else None
-        yield FoldTask(
-            0, k, seed, store, split, model, recipe, None, kept(teachers, k) if teachers else (), begun
-        )
+        taught = tuple(path for folder in teachers for path in kept(folder, k))
+        yield FoldTask(0, k, seed, store, split, model, recipe, None, taught, begun, others)
 
 
 def kept(folder, k):
@@ -98,19 +100,7 @@ def arguments():
         "--hidden", type=int, default=64, metavar="H", help="hidden units of the last LSTM (default 64)"
     )
     parser.add_argument("--features", default="mcu", help="mcu (default), paper or a JSON file")
-    parser.add_argument(
-        "--recipe",
-        default="default",
-        metavar="R",
-        help="default, student, robust, original or a JSON file of fields",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="change a field of the recipe; repeatable",
-    )
+    add_recipe_arguments(parser, default="default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=available_cores(), help="processes")
     parser.add_argument("--cache", required=True, help="folder that keeps features")
@@ -124,8 +114,11 @@ def arguments():
     )
     parser.add_argument(
         "--teachers",
+        action="append",
+        default=[],
         metavar="DIR",
-        help="learn from the networks that --keep saved there, in place of the labels",
+        help="learn from the networks that --keep saved there, in place of the labels; repeatable, and of any"
+        " features",
     )
     parser.add_argument("--start", metavar="DIR", help="go on from the networks that --keep saved there")
     temperature = "write the temperature that fits the groups best there, for tools/train_weights.py"
@@ -156,12 +149,18 @@ def main(argv=None):
         parser.error(f"--speeds has {min(absent)}, which the recipe lacks: {recipe.speeds}")
     dataset, features = load_training_data(args), training_features(args.features, recipe.trim_db)
     how = args.workers, ClipLine(), recipe.conditions, background_files(args)
-    store = store_examples(args.cache, dataset, corpus_digest(dataset), features, recipe.speeds, *how)
+    digest = corpus_digest(dataset)
+    store = store_examples(args.cache, dataset, digest, features, recipe.speeds, *how)
+    heard = {load_checkpoint(path).features for folder in args.teachers for path in kept(folder, 0)}
+    others = tuple(
+        store_examples(args.cache, dataset, digest, other, recipe.speeds, *how)
+        for other in heard - {features}
+    )
     model = ModelConfig(
         hidden_size=args.hidden, num_classes=len(dataset.classes), input_size=features.n_features
     )
     speakers = np.array([clip.speaker for clip in dataset.clips])
-    trainings = list(tasks(speakers, store, model, recipe, args.seed, args.teachers, args.start))
+    trainings = list(tasks(speakers, store, model, recipe, args.seed, args.teachers, args.start, others))
     results = {task.fold: result for task, result in run_all(run_fold, trainings, args.workers)}
     if args.keep:
         keep(args.keep, results, args.seed)

@@ -5,11 +5,12 @@
     python tools/release/weights_figures.py --seen NAME      a page that was brought up to date by hand
     python tools/release/weights_figures.py --list           which figure is of which weights
 
-Written are the model card, the examples in README.md, docs/explain.md and docs/listen.md, and the ledger and
-the self-test in docs/c-port.md. The last two need arm-none-eabi-gcc and qemu-system-arm, and are left as they
-are if there are none. tools/release/weights_figures.json keeps, for each, the SHA-256 of the weights that it
-was made of; a test compares them with the bundled files. What needs a corpus, MicroPython or a browser is
-listed with its command.
+Written are the model card, the examples in README.md, docs/explain.md and docs/listen.md, and the ledger, the
+self-test and the cycles in docs/c-port.md. The last three need arm-none-eabi-gcc and qemu-system-arm, the
+ledger also riscv64-unknown-elf-gcc and qemu-system-riscv32; without them they are left as they are.
+tools/release/weights_figures.json keeps, for each, the SHA-256 of the weights that it was made of; a test
+compares them with the bundled files. What needs a corpus, MicroPython or a browser is listed with its
+command.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main as npreslstm
 from npreslstm.files import atomic_write
 from npreslstm.ports.c_export import export_c
-from tools.release import size_ledger
+from tools.release import cycles, size_ledger
 from tools.train_weights import write_card
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +46,6 @@ EXAMPLES = ("README.md", "docs/explain.md", "docs/listen.md")  # pages with comm
 BY_HAND = {
     "docs/c-port.md, accuracy": "python tools/accuracy/c_parity.py RAVDESS (mcu and paper, float32 and int8)",
     "docs/c-port.md, integer frontend": "python tools/accuracy/integer_frontend.py RAVDESS (mcu, robust)",
-    "docs/c-port.md, cycles": "python tools/release/cycles.py",
     "docs/c-port.md, listening": "python tools/accuracy/listening.py RAVDESS",
     "docs/accuracy.md, robustness": "python tools/accuracy/robustness.py RAVDESS --update docs/accuracy.md",
     "docs/micropython.md, tables": "python tools/release/micropython_table.py",
@@ -142,10 +142,25 @@ def write_selftest():
         export_c(load_checkpoint("mcu"), folder, "int8")
         command = ["make", "-s", "-C", f"{folder}/extras/qemu", "CORE=m4f", "test"]
         printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    lines = "".join(f"    {line}\n" for line in printed.splitlines()[-9:])
-    head = "    $ make -C mcu_c/extras/qemu CORE=m4f test\n"
+    _put_block("    $ make -C mcu_c/extras/qemu CORE=m4f test\n", printed.splitlines()[-9:])
+
+
+def write_cycles():
+    """What `cycles.py` prints of the bundled mcu."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        cycles.main([])
+    _put_block("a multiplier that takes one cycle:\n\n", printed.getvalue().splitlines())
+
+
+def _put_block(head, lines):
+    """Put lines in the place of the indented ones that follow `head` in docs/c-port.md."""
     page = PORT.read_text(encoding="utf-8")
-    _write(PORT, re.sub(re.escape(head) + r"(?:    .*\n)*", lambda _: head + lines, page))
+    block = head + "".join(f"    {line}\n" for line in lines)
+    page, found = re.subn(re.escape(head) + r"(?:    .*\n)*", lambda _: block, page)
+    if found != 1:
+        raise RuntimeError(f"{PORT} has {head.strip()!r} {found} times; expected once")
+    _write(PORT, page)
 
 
 def _write(path, text):
@@ -154,11 +169,13 @@ def _write(path, text):
 
 
 EMULATED = ("arm-none-eabi-gcc", "qemu-system-arm", "make")
+RISC_V = ("riscv64-unknown-elf-gcc", "qemu-system-riscv32")
 FIGURES = {  # name: (what writes it, programs that it needs)
     "weights/README.md": (lambda: write_card(ROOT / "weights"), ()),
     **{f"{page}, examples": (partial(write_examples, ROOT / page), ()) for page in EXAMPLES},
-    "docs/c-port.md, ledger": (write_ledger, EMULATED),
+    "docs/c-port.md, ledger": (write_ledger, EMULATED + RISC_V),
     "docs/c-port.md, self-test": (write_selftest, EMULATED),
+    "docs/c-port.md, cycles": (write_cycles, EMULATED),
 }
 
 

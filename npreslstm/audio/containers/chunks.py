@@ -137,8 +137,9 @@ def chunked(
     begin: int,
     size: int,
     name: bytes,
-    patches: tuple = (),
-    **part: object,
+    endless: bool,
+    patches: tuple[tuple[int, bytes], ...] = (),
+    pcm: Pcm | None = None,
 ) -> Part:
     """The part whose sound chunk is found; what follows belongs to it as long as it is chunks.
 
@@ -149,7 +150,7 @@ def chunked(
     further = tuple((offset, b"JUNK") for other, offset in chunks if other[:4] == name)
     if further:
         data.remarks.append("it has several chunks of sound, of which the first is read")
-    return Part(start, min(stop, data.size), patches=patches + further, **part)
+    return Part(start, min(stop, data.size), endless, patches + further, pcm=pcm)
 
 
 def wave(data: Data, start: int) -> Part | None:
@@ -176,7 +177,7 @@ def wave(data: Data, start: int) -> Part | None:
     if endless:
         patches = ((field, _field(data, size, width, grammar)),)
     pcm = pcm._replace(start=begin, stop=begin + size)
-    return chunked(data, start, grammar, begin, size, b"data", endless=endless, patches=patches, pcm=pcm)
+    return chunked(data, start, grammar, begin, size, b"data", endless, patches, pcm)
 
 
 def _mpeg(data: Data, start: int, begin: int, declared: int, width: int) -> Part | None:
@@ -221,7 +222,7 @@ def w64(data: Data, start: int) -> Part | None:
     frame = _format(data, before[b"fmt "], W64).frame
     size, endless = extent(data, begin, size, 8, frame, W64, W64_RIFF)
     patches = ((begin - 8, _field(data, size + 24, 8, W64)),) if endless else ()
-    part = chunked(data, start, W64, begin, size, b"data", endless=endless, patches=patches)
+    part = chunked(data, start, W64, begin, size, b"data", endless, patches)
     # libsndfile reads sound up to the end of a W64 file, whatever chunks follow it
     return part if part.stop == begin + size else part._replace(shown=begin + size)
 
@@ -251,7 +252,7 @@ def aiff(data: Data, start: int) -> Part | None:
             (begin - 4, _field(data, size + 8, 4, RIFX)),
             (common + 2, (size // frame).to_bytes(4, "big")),
         )
-    return chunked(data, start, RIFX, begin, size + 8, b"SSND", endless=endless, patches=patches)
+    return chunked(data, start, RIFX, begin, size + 8, b"SSND", endless, patches)
 
 
 def caf(data: Data, start: int) -> Part | None:
@@ -263,7 +264,7 @@ def caf(data: Data, start: int) -> Part | None:
     # 4 bytes of an edit count come first
     size, endless = extent(data, begin + 4, max(size - 4, 0), 8, frame, CAF, b"caff\0\1\0\0desc")
     patches = ((begin - 8, _field(data, size + 4, 8, CAF)),) if endless else ()
-    return chunked(data, start, CAF, begin, size + 4, b"data", endless=endless, patches=patches)
+    return chunked(data, start, CAF, begin, size + 4, b"data", endless, patches)
 
 
 # of a sample, by encoding; others are counted in bytes

@@ -4,7 +4,8 @@
 const LEAD = 8; // frames before the first one of speech
 const HANGOVER = 16; // frames after the last one
 const PERIOD = 31; // frames between two results
-const WINDOW = 10 * PERIOD; // frames after which the network begins anew
+const WINDOW = 10 * PERIOD; // frames after which the network begins anew,
+const OVERLAP = WINDOW / 2; // with the last ones of them
 
 // Weights of each bin of the spectrum in the pitch classes, one bin after the other, as chroma_filter_bank of
 // npreslstm/audio/chroma.py has them. Of bin k they are kept for `count[k]` classes from `start[k]` on.
@@ -79,8 +80,9 @@ class Ears {
 }
 
 // Finds utterances among frames, and tells what `Listener` tells: {kind, hop, p}, `kind` being "start",
-// "result" or "end", and `hop` a number of a frame. `voice` is the network: it is told to begin(hop), is
-// given frames by hear(frame), and has the probabilities `p` of what it has heard since it began.
+// "result" or "end", and `hop` a number of a frame. `voice` is the network: it is told to begin(hop, frames)
+// with frames that it may have heard before, is given more by hear(frame), and has the probabilities `p` of
+// what it has heard since it began.
 class Utterances {
   constructor(voice, tell) {
     Object.assign(this, { voice, tell, undecided: [], lead: [], decided: 0, quiet: 0, speaking: false });
@@ -111,22 +113,22 @@ class Utterances {
   }
 
   begin(hop) {
-    Object.assign(this, { speaking: true, whole: true, heard: 0, since: 0, smoothed: null });
+    Object.assign(this, { speaking: true, whole: true, window: [], since: 0, smoothed: null });
     this.tell({ kind: "start", hop });
     this.lead.forEach((frame, k) => this.hear(frame, hop - this.lead.length + k));
     this.lead = [];
   }
 
   hear(frame, hop) {
-    if (this.heard === WINDOW) {
-      this.heard = 0;
+    if (this.window.length === WINDOW) {
+      this.window = this.window.slice(WINDOW - OVERLAP);
       this.whole = false;
-    }
-    if (this.heard === 0) {
-      this.voice.begin(hop);
+      this.voice.begin(hop - OVERLAP, this.window);
+    } else if (this.window.length === 0) {
+      this.voice.begin(hop, []);
     }
     this.voice.hear(frame);
-    this.heard += 1;
+    this.window.push(frame);
     this.since += 1;
     if (this.since === PERIOD) {
       this.result("result", hop);

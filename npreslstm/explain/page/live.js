@@ -19,6 +19,7 @@ const live = {
   answer: null, // the newest probabilities of an utterance
   due: false, // gradients are
   drawing: false,
+  isNew: false, // the clip has not been shown
 };
 
 // The microphone as a stream of blocks of samples; throws what a reader can do something about. `gone` is
@@ -63,10 +64,17 @@ async function openMicrophone(onBlock) {
 const toInt16 = (block) =>
   Int16Array.from(block, (value) => Math.max(-32768, Math.min(32767, Math.round(32768 * value))));
 
+// One more of the clip that grows.
+function addFrame(frame) {
+  const { sound, frames } = live.clip.data;
+  frame.pcm.forEach((value, k) => (sound[HOP * frames.length + k] = value / 32768));
+  frames.push(frame);
+}
+
 const voice = {
-  begin(hop) {
+  begin(hop, frames) {
     if (live.clip) {
-      keepClip(); // ten seconds of an utterance that goes on
+      keepClip(); // a window of an utterance that goes on
     }
     const { header } = page.own;
     const total = WINDOW;
@@ -87,14 +95,15 @@ const voice = {
     };
     live.clip = new GrowingClip(data, noChanges());
     live.altered = live.clip;
+    live.isNew = true;
+    frames.forEach(addFrame);
   },
 
   hear(frame) {
-    const { data } = live.clip;
-    frame.pcm.forEach((value, k) => (data.sound[HOP * data.frames.length + k] = value / 32768));
-    data.frames.push(frame);
+    addFrame(frame);
     live.clip.catchUp();
-    if (data.frames.length === 1) {
+    if (live.isNew) {
+      live.isNew = false;
       showGrowing();
     }
   },

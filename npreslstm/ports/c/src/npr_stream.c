@@ -32,6 +32,7 @@ static void store_release(volatile uint32_t *pointer, uint32_t value) {
 #endif
 
 NPR_REQUIRE(a_frame_for_each_decision, NPR_HOP == NPR_ACTIVITY_HOP && NPR_SAMPLE_RATE == 16000);
+NPR_REQUIRE(an_overlap_within_a_window, NPR_STREAM_OVERLAP >= 0 && NPR_STREAM_OVERLAP < NPR_STREAM_WINDOW);
 
 npr_status npr_stream_init(npr_stream *stream, const npr_model *model, const npr_rate *rate, int16_t *ring,
                            size_t samples) {
@@ -123,6 +124,10 @@ static npr_status hear(npr_stream *stream) {
     if (stream->state.frames == NPR_STREAM_WINDOW) {
         npr_reset(stream->model, &stream->state);
         stream->renewed = 1;
+        for (uint32_t k = NPR_STREAM_OVERLAP; k > 0; k--) { /* what fails here fails below as well */
+            const npr_value *again = stream->kept[(stream->heard - k) % NPR_STREAM_KEPT];
+            (void)npr_push_values(stream->model, &stream->state, again, NPR_INPUTS);
+        }
     }
     stream->heard++;
     stream->since++;

@@ -30,8 +30,18 @@ extern "C" {
 #define NPR_STREAM_HANGOVER 16                     /* hops after speech; more of it within them goes on */
 #define NPR_STREAM_PERIOD 31                       /* hops between two results: a second */
 #define NPR_STREAM_WINDOW (10 * NPR_STREAM_PERIOD) /* hops after which the network begins anew: 10 s */
-#define NPR_STREAM_KEPT (NPR_ACTIVITY_DELAY + 1 + NPR_STREAM_LEAD) /* frames that wait for the gate */
-#define NPR_TAPS 64                                                /* products for one sample at 16 kHz */
+
+/* -DNPR_STREAM_OVERLAP=155, for the whole program: so many hops at the end of a window are heard once more in
+ * the next one. They are kept, so npr_stream is larger, and has another name for the linker. */
+#ifdef NPR_STREAM_OVERLAP
+#define npr_stream_init npr_stream_init_overlap
+#else
+#define NPR_STREAM_OVERLAP 0
+#endif
+#define NPR_STREAM_BEFORE (NPR_STREAM_OVERLAP > NPR_STREAM_LEAD ? NPR_STREAM_OVERLAP : NPR_STREAM_LEAD)
+#define NPR_STREAM_KEPT (NPR_ACTIVITY_DELAY + 1 + NPR_STREAM_BEFORE) /* frames that wait, or are kept */
+
+#define NPR_TAPS 64 /* products for one sample at 16 kHz */
 
 /* How samples come to 16 kHz: audio/decimation.py. Only the tables of rates that a program names are linked
  * into it. */
