@@ -3,7 +3,7 @@
 import numpy as np
 
 from npreslstm.annotations import FloatArray
-from npreslstm.audio.bandwidth import UPPER, lacks_upper_band
+from npreslstm.audio.bandwidth import UPPER, lost_above
 from npreslstm.audio.config import FeatureConfig
 
 FAINTEST = 1e-4  # root mean square about the mean, of full scale: -80 dB, below the noise of any microphone
@@ -15,9 +15,9 @@ def oddity(y: FloatArray, config: FeatureConfig) -> str | None:
         return "silent"
     if len(y) < config.n_fft:
         return f"shorter than a frame ({1000 * config.n_fft / config.sample_rate:.0f} ms)"
-    if config.upper_hz >= UPPER[1] and lacks_upper_band(y, config.sample_rate):
+    if config.upper_hz >= UPPER[0].high and (lost := lost_above(y, config.sample_rate)):
         return (
-            f"without sound above {UPPER[0] / 1000:g} kHz, while these weights listen up to"
+            f"without sound above {lost / 1000:g} kHz, while these weights listen up to"
             f" {config.upper_hz / 1000:g} kHz (bundled weights for the speech band are robust and mcu)"
         )
     return None
