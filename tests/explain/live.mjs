@@ -39,7 +39,7 @@ const atRate = (rate) => `
 // While the utterance grows, its twelfth frame makes a change and picks a weight; the twentieth holds the
 // page there, and lets it go on.
 const KEEP = `
-  globalThis.kept = { raw: [], pcm: [], growing: 0, clips: [], level: 0, events: [], whileItGrows: null, newest: [] };
+  globalThis.kept = { raw: [], pcm: [], growing: 0, clips: [], level: 0, events: [], whileItGrows: null };
   const push = Ears.prototype.push;
   Ears.prototype.push = function (samples) {
     const frames = push.call(this, samples);
@@ -51,6 +51,10 @@ const KEEP = `
   voice.hear = (frame) => {
     hear(frame);
     kept.begun ??= Math.round(live.clip.data.header.start / live.clip.data.header.hop);
+    if (kept.taken === 310) { // a new window
+      kept.turned = { index: page.index, total: page.base.frames.length };
+    }
+    kept.taken = live.clip.taken;
     if (live.clip.taken === 12) {
       find("forget").value = "1 f0";
       find("forget").dispatchEvent(new Event("change"));
@@ -71,13 +75,7 @@ const KEEP = `
     }
   };
   const draw = drawGrowing;
-  globalThis.drawGrowing = (due) => {
-    draw(due);
-    kept.growing += 1;
-    if (page.base.frames.length >= 156 && live.clip.data.header.start > 4) {
-      kept.newest.push(page.index - page.base.frames.length); // of the second window
-    }
-  };
+  globalThis.drawGrowing = (due) => { draw(due); kept.growing += 1; };
   const show = showLevel;
   globalThis.showLevel = (...told) => {
     show(...told);

@@ -4,8 +4,8 @@
 const LEAD = 8; // frames before the first one of speech
 const HANGOVER = 16; // frames after the last one
 const PERIOD = 31; // frames between two results
-const WINDOW = 10 * PERIOD; // frames after which the network begins anew,
-const OVERLAP = WINDOW / 2; // with the last ones of them
+const WINDOW = 10 * PERIOD; // frames after which the network begins anew
+const OVERLAP = WINDOW / 2; // frames at the end of a window that the next one begins with
 
 // Weights of each bin of the spectrum in the pitch classes, one bin after the other, as chroma_filter_bank of
 // npreslstm/audio/chroma.py has them. Of bin k they are kept for `count[k]` classes from `start[k]` on.
