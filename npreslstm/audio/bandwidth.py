@@ -10,7 +10,9 @@ BLOCK = 4096  # samples
 
 
 class Band(NamedTuple):
-    """From `low` to `high` Hz, a recording has more than `limit` dB against the speech, or it was taken away."""
+    """From `low` to `high` Hz, a recording has more than `limit` dB against the speech, or that was taken
+    away.
+    """
 
     low: float
     high: float
