@@ -10,9 +10,7 @@ BLOCK = 4096  # samples
 
 
 class Band(NamedTuple):
-    """From `low` to `high` Hz, a recording has more than `limit` dB against the speech, or that was taken
-    away.
-    """
+    """From `low` to `high` Hz; below `limit` dB against the speech, it was taken away."""
 
     low: float
     high: float

@@ -109,13 +109,21 @@ class Condition:
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
-            if value is not None and not all(low <= part <= high for part in np.atleast_1d(value)):
+            if value is not None and not all(_is_within(part, low, high) for part in np.atleast_1d(value)):
                 raise InputError(f"condition: {name} is {value}; expected {low:g} to {high:g}")
+        for name, parts in (
+            ("room", "seconds and dB"),
+            ("codec", "a name and kbit/s"),
+            ("pad", "seconds twice"),
+        ):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, (tuple, list)) and len(value) == 2):
+                raise InputError(f"condition: {name} is {value!r}; expected {parts}")
         if self.room is not None:
             _check_room(*self.room)
         for name, allowed in (("noise", KINDS), ("telephone", COMPANDING), ("codec", tuple(CODECS))):
             value = getattr(self, name)
-            chosen = value[0] if isinstance(value, tuple) else value
+            chosen = value[0] if isinstance(value, (tuple, list)) else value
             if chosen is not None and chosen not in allowed:
                 raise InputError(f"condition: {name} is {chosen!r}; expected one of {', '.join(allowed)}")
 
@@ -141,8 +149,13 @@ RANGES = {
 }
 
 
+def _is_within(value: object, low: float, high: float) -> bool:
+    """Whether it is a number from `low` to `high`."""
+    return isinstance(value, (int, float, np.number)) and bool(low <= value <= high)
+
+
 def _check_room(seconds: float, direct_db: float) -> None:
-    if not (0.05 <= seconds <= 3 and -20 <= direct_db <= 40):
+    if not (_is_within(seconds, 0.05, 3) and _is_within(direct_db, -20, 40)):
         raise InputError(
             f"condition: room is {seconds} s, {direct_db} dB; expected 0.05 to 3 s and -20 to 40 dB"
         )

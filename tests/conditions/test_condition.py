@@ -221,6 +221,11 @@ def test_other_bad_values_are_named():
         ({"telephone": "pcm"}, "telephone is 'pcm'"),
         ({"codec": ("aac", 32)}, "codec is 'aac'"),
         ({"room": (5, 0)}, "room is 5 s"),
+        ({"room": 0.5}, "room is 0.5; expected seconds and dB"),
+        ({"room": ("large", 0)}, "room is large s"),
+        ({"codec": "mp3"}, "codec is 'mp3'; expected a name and kbit/s"),
+        ({"gain_db": "loud"}, "gain_db is loud; expected -60 to 60"),
+        ({"pad": 1}, "pad is 1; expected seconds twice"),
     ):
         with pytest.raises(InputError, match=text):
             Condition(**fields)

@@ -190,7 +190,7 @@ def _mpeg(data: Data, start: int, begin: int, declared: int, width: int) -> Part
     size, _ = extent(data, begin, declared, width, None, RIFF)
     if part.stop < begin + size:
         data.remarks.append(f"{begin + size - part.stop} bytes of its sound are no MPEG frames")
-    whole = chunked(data, start, RIFF, begin, size, b"data")
+    whole = chunked(data, start, RIFF, begin, size, b"data", endless=False)
     return part._replace(endless=False, stop=whole.stop, shown=part.stop)
 
 

@@ -65,7 +65,7 @@ def svx(data: Data, start: int) -> Part | None:
         return None
     _, begin, size = found
     size, _ = extent(data, begin, size, 4, None, RIFX)
-    return chunked(data, start, RIFX, begin, size, b"BODY")
+    return chunked(data, start, RIFX, begin, size, b"BODY", endless=False)
 
 
 def wve(data: Data, start: int) -> Part | None:
