@@ -85,7 +85,7 @@ def test_the_readme_tells_the_size_of_the_frontend(exported, tmp_path):
 
 
 def test_labels_survive_any_text(tmp_path):
-    names = ('quo"te', "back\\slash", "trigraph??/", "naïve", "new\nline", "f", "g", "9")
+    names = ('quo"te', "back\\slash", "trigraph??/", "naïve", "%s", "f", "g", "9")
     made = dataclasses.replace(checkpoint("h32"), classes=names)
     library(made, "int8", tmp_path, cflags="-O0")
     program = (
