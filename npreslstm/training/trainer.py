@@ -30,7 +30,7 @@ from npreslstm.training.vocal_tract import VocalTract, warp_cepstra
 class View(NamedTuple):
     """The clips that are trained on in features of one kind."""
 
-    clips: list  # of each clip its z-scored variants, as `Trainer` takes them
+    clips: Sequence[Sequence[np.ndarray]]  # of each clip its z-scored variants, as `Trainer` takes them
     tracts: Sequence[VocalTract] = ()  # of these features
 
 
