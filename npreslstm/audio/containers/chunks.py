@@ -137,7 +137,7 @@ def chunked(
     begin: int,
     size: int,
     name: bytes,
-    endless: bool,
+    endless: bool = False,
     patches: tuple[tuple[int, bytes], ...] = (),
     pcm: Pcm | None = None,
 ) -> Part:
