@@ -104,6 +104,28 @@ def test_differences_run_by_run():
         assert stated == f"{difference.mean():.4f} ± {difference.std(ddof=1):.4f}"
 
 
+def test_what_silence_is_worth_to_the_features_of_the_paper():
+    """The same runs, trimmed and not."""
+    untrimmed, trimmed = (committed(name) for name in ("paper-untrimmed", "paper-teachers"))
+    runs = untrimmed.summary["UAR by run"]
+    assert len(runs) == 3 and untrimmed.config["recipe"]["trim_db"] == 0.0
+    assert trimmed.config["recipe"] == untrimmed.config["recipe"] | {"trim_db": 30.0}
+    assert trimmed.config["seed"] == untrimmed.config["seed"]
+    difference = np.subtract(runs, trimmed.summary["UAR by run"][:3])
+    stated = f"It lies {difference.mean():.4f} ± {difference.std(ddof=1):.4f} above those three."
+    assert stated in (NOTEBOOK / "folds.md").read_text(encoding="utf-8")
+
+
+def test_what_two_teachers_of_other_features_add():
+    """The same student with and without them."""
+    both, alone = (committed(name) for name in ("mcu-two-features", "mcu-two-teachers"))
+    assert both.config["recipe"] == alone.config["recipe"] and both.config["seed"] == alone.config["seed"]
+    for more, less in zip(both.config["teachers"], alone.config["teachers"]):
+        assert less == more[:2] and len(more) == 4
+    gain = both.summary["UAR"]["mean"] - alone.summary["UAR"]["mean"]
+    assert f"It lies {gain:.4f} above it" in (NOTEBOOK / "folds.md").read_text(encoding="utf-8")
+
+
 def test_what_the_four_teachers_know_together():
     journal = committed("mcu-labels")
     four = {key: entry for key, entry in journal.entries().items() if key[0] in (6, 7, 8, 9)}
