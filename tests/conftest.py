@@ -20,7 +20,8 @@ import hypothesis
 import numpy as np
 import pytest
 
-hypothesis.settings.register_profile("npreslstm", deadline=None)  # a slow machine is not a failure
+# a slow machine is not a failure, and the same examples everywhere: what fails is the code, not the day
+hypothesis.settings.register_profile("npreslstm", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("npreslstm")
 
 

@@ -23,6 +23,9 @@ from npreslstm.audio.signal import to_mono, trim_bounds, trim_energies
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "frontend.npz"
 MFCC_TOLERANCE = {np.float32: 5e-4, np.float64: 1e-11}
+# of random sounds: where top_db sets all bands, the last digits of the loudest one count n_mels ** 0.5 times;
+# achieved 6.1e-4
+RANDOM_MFCC_TOLERANCE = MFCC_TOLERANCE | {np.float32: 2e-3}
 CHROMA_TOLERANCE = {np.float32: 4e-6, np.float64: 1e-14}  # achieved 2.9e-6 with Debian's BLAS
 
 
@@ -31,10 +34,10 @@ def golden_cases():
         return [name.removesuffix("/config") for name in file.files if name.endswith("/config")]
 
 
-def assert_equal_features(ours, theirs, config, dtype):
+def assert_equal_features(ours, theirs, config, dtype, tolerance=MFCC_TOLERANCE):
     assert ours.shape == theirs.shape and ours.dtype == dtype
     np.testing.assert_allclose(
-        ours[:, : config.n_mfcc], theirs[:, : config.n_mfcc], rtol=0, atol=MFCC_TOLERANCE[dtype]
+        ours[:, : config.n_mfcc], theirs[:, : config.n_mfcc], rtol=0, atol=tolerance[dtype]
     )
     np.testing.assert_allclose(
         ours[:, config.n_mfcc :], theirs[:, config.n_mfcc :], rtol=0, atol=CHROMA_TOLERANCE[dtype]
@@ -122,7 +125,7 @@ def test_any_configuration_and_sound(librosa_features, config, sound, dtype):
         warnings.filterwarnings("ignore", message=".*mel bands are narrower than a bin")
         warnings.filterwarnings("ignore", message=".*of another scale than")
         ours = extract_features(y, config.sample_rate, config, dtype)
-    assert_equal_features(ours, librosa_features(y, config), config, dtype)
+    assert_equal_features(ours, librosa_features(y, config), config, dtype, RANDOM_MFCC_TOLERANCE)
 
 
 @pytest.mark.oracle
