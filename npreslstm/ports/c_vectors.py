@@ -97,7 +97,7 @@ def noise_as_loud_as(loudness):
     for k in range(noise.size):
         state = (1664525 * state + 1013904223) % 2**32
         noise.flat[k] = (state >> 16) - 32768
-    return np.fix(noise * np.array(loudness)[:, None] / 256).astype(np.int16).reshape(-1)
+    return np.trunc(noise * np.array(loudness)[:, None] / 256).astype(np.int16).reshape(-1)
 
 
 def activity_vectors():
