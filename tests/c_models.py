@@ -1,5 +1,6 @@
 """Checkpoints for the tests of the C port: every kind of model, random weights of a trained model's size."""
 
+import ctypes
 import shutil
 
 import numpy as np
@@ -59,6 +60,12 @@ def needs(*tools):
     for tool in tools:
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
+
+
+def needs_aligned_integers():
+    """Skip the test where 64-bit integers lie at multiples of 4, as on 32-bit x86; on all boards it is 8."""
+    if ctypes.alignment(ctypes.c_int64) != 8:
+        pytest.skip("64-bit integers lie at multiples of 4 here; the sizes of the pages are those of boards")
 
 
 def library(made, type, folder, frontend="float", **options):

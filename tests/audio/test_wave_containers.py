@@ -102,6 +102,7 @@ class TestMpegInWav:
 
     @pytest.fixture
     def mp3(self):
+        pytest.importorskip("soundfile", "0.13")  # older ones read MP3 without its length otherwise
         content = encode("MP3", "MPEG_LAYER_III")
         return content[content.index(content[:2], 48) :]  # without the frame of information
 

@@ -7,7 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from c_models import checkpoint, libraries, library, needs
+from c_models import checkpoint, libraries, library, needs, needs_aligned_integers
 
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
@@ -67,6 +67,7 @@ def test_generated_files_name_the_weights_and_the_licence(exported):
     [("h64", "float32"), ("h64", "int8"), ("size one", "int8"), ("two layers, two vectors", "float32")],
 )
 def test_the_readme_tells_the_size_of_the_state(exported, name, type):
+    needs_aligned_integers()
     _, c, folder = exported(name, type)
     assert f"| `npr_state` | {ctypes.sizeof(c.state):,} |" in (folder / "README.md").read_text()
 
