@@ -37,7 +37,7 @@ _NAMES = [str]
 NOTES = {  # what the package itself looks for in notes, and what it must be; any other note is for people
     "data": str, "corpora": {str: _NAMES}, "history": {str: [float]},
     "speakers trained on": _NAMES, "speakers of validation": _NAMES, "speakers held out": _NAMES,
-    "epoch chosen by": _NAMES,
+    "epoch chosen by": _NAMES, "corpora of ancestors": _NAMES,
 }  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from npreslstm.files import atomic_write
 from npreslstm.report.model_card import model_card
 from npreslstm.schema import ModelConfig
 from npreslstm.terminal import ClipLine, EpochLine
+from npreslstm.training.ancestors import corpora_of
 from npreslstm.training.calibration import calibrated
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.examples import prepare_examples, split_by_speaker
@@ -130,8 +131,8 @@ def with_origin(checkpoint, args):
     options += [f"--recipe {args.recipe}"] if args.recipe != "default" else []
     options += [*(f"--set {setting}" for setting in args.set), *("--teachers DIR" for _ in args.teachers)]
     command = " ".join([f"python tools/train_weights.py RAVDESS {args.name} --seed {args.seed}", *options])
-    corpora = checkpoint.notes.get("corpora", [RAVDESS])
-    licence = LICENCE.format(corpora=", ".join(AUTHORS.get(name, name) for name in corpora))
+    corpora = ", ".join(AUTHORS.get(name, name) for name in corpora_of(checkpoint))
+    licence = LICENCE.format(corpora=corpora)
     return dataclasses.replace(checkpoint, notes=checkpoint.notes | {"command": command, "licence": licence})
 
 

@@ -110,6 +110,7 @@ def execute(args):
 def _warning(checkpoint, dataset, speakers):
     """What is to be said about speakers that the weights know; None if they know none."""
     from npreslstm.experiments.evaluate import knows_corpus, seen_speakers
+    from npreslstm.training.ancestors import ANCESTORS
 
     seen = seen_speakers(checkpoint, dataset)
     if seen is None:
@@ -117,7 +118,14 @@ def _warning(checkpoint, dataset, speakers):
             "the weights do not say whom they were trained on; the scores may be of speakers that they know"
         )
     warnings = []
-    if others := [part.name for part in dataset.parts if not knows_corpus(checkpoint, part.name)]:
+    unknown_to_it = [part.name for part in dataset.parts if not knows_corpus(checkpoint, part.name)]
+    of_teachers = checkpoint.noted(ANCESTORS, ())
+    if taught := [name for name in unknown_to_it if name in of_teachers]:
+        warnings.append(
+            f"teachers of the weights learnt from {' and '.join(taught)}: these scores may be of speakers"
+            " that they know"
+        )
+    if others := [name for name in unknown_to_it if name not in of_teachers]:
         trained_on, unknown = checkpoint.noted("data"), " and ".join(others)
         warnings.append(
             f"the weights were trained on {trained_on}; whether they know speakers of {unknown} cannot be"

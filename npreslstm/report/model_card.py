@@ -5,6 +5,7 @@ their recipe say.
 from dataclasses import replace
 
 from npreslstm.audio.config import FEATURE_CONFIGS
+from npreslstm.training.ancestors import ANCESTORS, corpora_of
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.recipe import Recipe
 
@@ -107,11 +108,12 @@ def _terms(checkpoints):
     """The terms of every corpus of the weights that learnt from several."""
     text = ""
     for name, checkpoint in checkpoints.items():
-        if corpora := checkpoint.notes.get("corpora"):
+        corpora = corpora_of(checkpoint)
+        if len(corpora) > 1:
+            how = ", some of them through its teachers" if checkpoint.noted(ANCESTORS) else ""
             lines = [f"- {corpus}: {TERMS.get(corpus, 'not stated')}" for corpus in corpora]
-            text += f"\n\n`{name}.npz` learnt from several corpora, whose terms hold together:\n" + "\n".join(
-                lines
-            )
+            text += f"\n\n`{name}.npz` learnt from several corpora{how}, whose terms hold together:\n"
+            text += "\n".join(lines)
     return text
 
 

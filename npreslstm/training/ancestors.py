@@ -10,6 +10,7 @@ from npreslstm.formats.plain_data import differences
 from npreslstm.training.batches import predict
 from npreslstm.training.examples import speaker_names
 
+ANCESTORS = "corpora of ancestors"  # the note of the corpora that only teachers and beginnings heard
 SIZES = ("kind", "hidden_size", "num_layers", "attention_vectors")  # that a network to start from must have
 
 
@@ -79,13 +80,15 @@ def check_others(examples, others):
 
 
 def check_teacher(teacher, examples, split, recipe, mean, std):
-    """Raise InputError if a teacher heard other speakers, which it could tell the student about, or does not
-    fit otherwise; `examples` are in its features, of `mean` and `std`.
+    """Raise InputError if a teacher heard other speakers of these corpora, which it could tell the student
+    about, or does not fit otherwise; `examples` are in its features, of `mean` and `std`.
+
+    It may have heard further corpora, whose names `further_corpora` keeps.
     """
     which = f"a teacher ({teacher.sha256[:16]})"
     theirs = {"features": teacher.features and teacher.features.to_dict(), "classes": teacher.classes}
     theirs |= {
-        "speakers trained on": teacher.noted("speakers trained on"),
+        "speakers trained on": _heard_here(teacher, examples),
         "prior": teacher.recipe.get("prior", "training"),
     }
     theirs |= {"statistics": teacher.recipe.get("statistics")}
@@ -109,6 +112,30 @@ def check_teacher(teacher, examples, split, recipe, mean, std):
             f"{which} owes its epoch to speaker {', '.join(held_out)}, held out here; expected one that keeps"
             " its last epoch"
         )
+
+
+def _heard_here(teacher, examples):
+    """Speakers that a teacher was trained on; those of the examples' corpus alone if it heard several and the
+    student hears one.
+    """
+    names = teacher.noted("speakers trained on")
+    if teacher.noted("corpora") is None or examples.corpus_names:
+        return names
+    own = f"{examples.name}/"
+    return [name.removeprefix(own) for name in names or () if name.startswith(own)]
+
+
+def corpora_of(checkpoint):
+    """Names of the corpora that a network learnt from, itself or through its teachers and beginnings."""
+    data = checkpoint.noted("data")
+    own = checkpoint.noted("corpora", [] if data is None else [data])
+    return [*own, *checkpoint.noted(ANCESTORS, ())]
+
+
+def further_corpora(ancestors, examples):
+    """Sorted names of corpora that ancestors of a network learnt from and that it does not hear itself."""
+    heard = {name for network in ancestors for name in corpora_of(network)}
+    return sorted(heard - {*(examples.corpus_names or [examples.name])})
 
 
 def chosen_by(checkpoint):

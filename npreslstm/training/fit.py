@@ -8,10 +8,12 @@ from npreslstm.errors import InputError
 from npreslstm.integer.calibration import calibrate
 from npreslstm.schema import ModelConfig
 from npreslstm.training.ancestors import (
+    ANCESTORS,
     check_others,
     check_start,
     check_teacher,
     chosen_by,
+    further_corpora,
     heard_before,
     opinions_of,
 )
@@ -160,6 +162,8 @@ def _origin(examples, split, recipe, seed, teachers, start):
         "seed": seed,
         "recipe": recipe.to_dict(),
     }
+    if further := further_corpora([*teachers, *([start] if start else [])], examples):
+        notes[ANCESTORS] = further
     if teachers:
         notes["teachers"] = [teacher.sha256 for teacher in teachers]
     if start is not None:

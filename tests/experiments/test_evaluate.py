@@ -221,6 +221,23 @@ def test_who_is_chosen_and_who_is_known(ravdess_like):
         choose_speakers(weights, data._replace(clips=tuple(data.of({"1", "2"}))))
 
 
+def test_a_corpus_that_teachers_heard_has_nobody_who_is_unknown(ravdess_like, tmp_path, capsys):
+    taught = {**NOTES, "corpora of ancestors": ["mine.csv"]}
+    weights = replace(checkpoint(classes=RAVDESS_CLASSES), notes=taught)
+    data = load_dataset(ravdess_like)
+    assert choose_speakers(weights, data) == ["2", "5"]
+    with pytest.raises(InputError, match="hold out nobody of mine.csv; name some with --speakers"):
+        choose_speakers(weights, data._replace(name="mine.csv"))
+    save_checkpoint(tmp_path / "w.npz", replace(weights, notes={**taught, "data": "another"}))
+    asked = ravdess_like, "--weights", tmp_path / "w.npz", "--speakers", "all"
+    assert "were trained on another; whether they know speakers of RAVDESS" in run(capsys, *asked).err
+    teachers = {**taught, "data": "another", "corpora of ancestors": [data.name]}
+    save_checkpoint(tmp_path / "w.npz", replace(weights, notes=teachers))
+    said = run(capsys, *asked).err
+    assert f"teachers of the weights learnt from {data.name}: these scores may be of speakers" in said
+    assert "whether they know" not in said
+
+
 def test_weights_that_do_not_say_who_was_trained_on(ravdess_like, tmp_path, capsys):
     save_checkpoint(tmp_path / "w.npz", replace(checkpoint(classes=RAVDESS_CLASSES), notes={}))
     assert (

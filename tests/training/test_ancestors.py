@@ -13,7 +13,7 @@ from npreslstm.cli import main
 from npreslstm.errors import InputError
 from npreslstm.layers.activations import softmax
 from npreslstm.schema import ModelConfig
-from npreslstm.training.ancestors import opinions_of
+from npreslstm.training.ancestors import ANCESTORS, corpora_of, opinions_of
 from npreslstm.training.batches import predict
 from npreslstm.training.examples import Examples, split_by_speaker
 from npreslstm.training.fit import fit
@@ -34,6 +34,17 @@ def corpus(name="ours.csv", speakers=5, seed=3):
     return Examples(
         name, tuple("abcd"), FEATURES, clips, labels, np.array([f"s{k % speakers}" for k in range(40)])
     )
+
+
+def two_corpora():
+    """The clips of ours.csv and of theirs.csv, as one set."""
+    one, two = corpus(), corpus("theirs.csv", seed=4)
+    speakers = [f"ours.csv/{s}" for s in one.speakers] + [f"theirs.csv/{s}" for s in two.speakers]
+    return Examples(
+        "ours.csv + theirs.csv", one.classes, FEATURES, one.variants + two.variants,
+        np.concatenate([one.labels, two.labels]), np.array(speakers), np.repeat([0, 1], 40),
+        np.ones((2, 4), bool), ("ours.csv", "theirs.csv"),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +92,7 @@ def test_an_anchor_holds_the_targets_to_what_the_network_said(begun):
 
 
 def test_corpora_that_it_does_not_know_have_labels_alone(begun):
-    one, two = corpus(), corpus("theirs.csv", seed=4)
-    both = Examples(
-        "ours.csv + theirs.csv", one.classes, FEATURES, one.variants + two.variants,
-        np.concatenate([one.labels, two.labels]),
-        np.array([f"ours.csv/{s}" for s in one.speakers] + [f"theirs.csv/{s}" for s in two.speakers]),
-        np.repeat([0, 1], 40), np.ones((2, 4), bool), ("ours.csv", "theirs.csv"),
-    )  # fmt: skip
+    both = two_corpora()
     split = split_by_speaker(both.speakers, test=("ours.csv/s0",))
     said = opinions_of(
         begun, both, split, [both.variants[n] for n in split.train], with_settings(RECIPE, ["anchor=0.5"])
@@ -146,3 +151,39 @@ def test_the_command_goes_on(tmp_path, capsys):
     assert main([*run, "--calibrate", "2"]) == 2 and "--start has heard" in capsys.readouterr().err
     save_checkpoint(first, replace(load_checkpoint(first), classes=None))
     assert main(run) == 2
+
+
+@pytest.fixture(scope="module")
+def far(begun):
+    """A network that went on from `begun` with another corpus beside."""
+    both = two_corpora()
+    return fit(both, split_by_speaker(both.speakers, test=("ours.csv/s0",)), SMALL, RECIPE, 0, start=begun)
+
+
+def learn_from(teachers, data=None, test=("s0",)):
+    data = data or corpus()
+    return fit(data, split_by_speaker(data.speakers, test=test), SMALL, RECIPE, 1, teachers=teachers)
+
+
+def test_a_teacher_may_have_heard_a_corpus_more(begun, far):
+    student = learn_from([far, begun])
+    assert student.notes["speakers trained on"] == ["s1", "s2", "s3", "s4"]
+    assert student.notes[ANCESTORS] == ["theirs.csv"]
+    assert corpora_of(student) == ["ours.csv", "theirs.csv"] and corpora_of(begun) == ["ours.csv"]
+    assert learn_from([student]).notes[ANCESTORS] == ["theirs.csv"]  # from its teachers' teachers too
+    assert go_on(student).notes[ANCESTORS] == ["theirs.csv"]
+    assert ANCESTORS not in learn_from([begun]).notes and ANCESTORS not in far.notes
+
+
+def test_a_teacher_of_several_corpora_must_have_heard_the_same_speakers_of_this_one(far):
+    with pytest.raises(InputError, match="a teacher .* does not fit the training: speakers trained on"):
+        learn_from([far], test=("s1",))
+    with pytest.raises(InputError, match="speakers trained on is .* there and .* here"):
+        learn_from([far], corpus("a third.csv"))
+    names = [name for name in far.notes["speakers trained on"] if name != "ours.csv/s2"]
+    less = replace(far, notes={**far.notes, "speakers trained on": names})
+    with pytest.raises(InputError, match="a teacher .* does not fit the training: speakers trained on"):
+        learn_from([less])
+    other = replace(far, mean=far.mean + far.std)
+    with pytest.raises(InputError, match="its mean and std are not those of the speakers here"):
+        learn_from([other])

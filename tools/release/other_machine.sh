@@ -6,7 +6,8 @@
 #   tools/release/other_machine.sh s390x /tmp/s390x tests/test_npy.py        a big-endian one
 #
 # amd64 and i386 run as they are, for which it must be root; armhf, arm64, s390x and others through QEMU, an order of magnitude slower. For armhf it
-# must be root too, and tests that start a process fail: proot does not know the call by which its C library asks about files. It needs
+# must be root too, since proot does not know the call by which its C library asks about files; tests that start a process pass there if the kernel
+# knows what to do with a program for ARM (binfmt_misc, which Debian's qemu-user-static registers at its installation where systemd runs). It needs
 # debootstrap and, for those, proot and qemu-user-static; nothing is installed outside FOLDER, which is kept for the next time. The tests are those
 # of the last commit.
 set -euo pipefail
