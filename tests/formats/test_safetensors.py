@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from awkward_tensors import awkward_state, native
 
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.errors import InputError
@@ -18,24 +19,6 @@ DTYPES = "float64 float32 float16 bool uint8 int8 int16 int32 int64 uint16 uint3
 @pytest.fixture
 def library():
     return pytest.importorskip("safetensors.numpy")
-
-
-def awkward_state():
-    """Arrays of every dtype, shape and layout."""
-    state = {name: np.arange(6).reshape(2, 3).astype(name) for name in DTYPES}
-    state |= {
-        "big_endian": np.arange(3, dtype=">f8"),
-        "transposed": np.arange(6.0).reshape(2, 3).T,
-        "steps": np.arange(10.0)[::-3],
-    }
-    state |= {"scalar": np.array(2.5), "numpy scalar": np.int64(7), "empty": np.zeros((0, 4), np.float32)}
-    # NaN payloads, -0, a subnormal
-    state["special"] = np.array([0x7FC12345, 0xFF800001, 0x80000000, 1], np.uint32).view(np.float32)
-    return state
-
-
-def native(state):
-    return {name: np.array(value, value.dtype.newbyteorder("="), order="C") for name, value in state.items()}
 
 
 def assert_same(found, wanted):
@@ -54,9 +37,9 @@ def raw_file(path, header, data=b""):
 
 @pytest.mark.oracle
 def test_what_is_written_is_read_back_bit_equal(library, tmp_path):
-    ours.write_state_dict(tmp_path / "w.safetensors", awkward_state())
+    ours.write_state_dict(tmp_path / "w.safetensors", awkward_state(DTYPES))
     found = ours.read_state_dict(tmp_path / "w.safetensors")
-    assert_same(found, native(awkward_state()))
+    assert_same(found, native(awkward_state(DTYPES)))
     assert all(array.flags.c_contiguous and array.flags.writeable for array in found.values())
 
 
@@ -69,10 +52,10 @@ def test_an_ending_in_capitals(library, tmp_path):
 
 @pytest.mark.oracle
 def test_the_library_and_we_read_each_other(library, tmp_path):
-    ours.write_state_dict(tmp_path / "a.safetensors", awkward_state())
-    assert_same(library.load_file(tmp_path / "a.safetensors"), native(awkward_state()))
-    library.save_file(native(awkward_state()), tmp_path / "b.safetensors")
-    assert_same(ours.read_state_dict(tmp_path / "b.safetensors"), native(awkward_state()))
+    ours.write_state_dict(tmp_path / "a.safetensors", awkward_state(DTYPES))
+    assert_same(library.load_file(tmp_path / "a.safetensors"), native(awkward_state(DTYPES)))
+    library.save_file(native(awkward_state(DTYPES)), tmp_path / "b.safetensors")
+    assert_same(ours.read_state_dict(tmp_path / "b.safetensors"), native(awkward_state(DTYPES)))
 
 
 @pytest.mark.oracle

@@ -2,43 +2,19 @@
 
 import numpy as np
 import pytest
+from awkward_tensors import awkward_state, native
 from torch_goldens import assert_same, expected, write
 
 from npreslstm.errors import InputError
 from npreslstm.formats.torch_pt import read_state_dict, read_torch, write_state_dict
 
-DTYPES = "float64 float32 float16 complex64 complex128 bool uint8 int8 int16 int32 int64".split()
-
-
-DTYPES += ["uint16", "uint32", "uint64"]
-
-
-def awkward_state():
-    """Arrays of every dtype, shape and layout."""
-    state = {name: np.arange(6).reshape(2, 3).astype(name) for name in DTYPES}
-    state |= {
-        "big_endian": np.arange(3, dtype=">f8"),
-        "transposed": np.arange(6.0).reshape(2, 3).T,
-        "steps": np.arange(10.0)[::-3],
-    }
-    state |= {
-        "scalar": np.array(2.5),
-        "numpy scalar": np.int64(7),
-        "empty": np.zeros((0, 4), np.float32),
-        "na\u00efve \U0001f3a4": np.ones(1),
-    }
-    # NaN payloads, -0, a subnormal
-    state["special"] = np.array([0x7FC12345, 0xFF800001, 0x80000000, 1], np.uint32).view(np.float32)
-    return state
-
-
-def native(state):
-    return {name: np.array(value, value.dtype.newbyteorder("="), order="C") for name, value in state.items()}
+INTEGERS = "int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
+DTYPES = ["float64", "float32", "float16", "complex64", "complex128", "bool", *INTEGERS]
 
 
 def test_what_is_written_is_read_back_bit_equal(tmp_path):
-    write_state_dict(tmp_path / "w.pt", awkward_state())
-    assert_same(read_torch(tmp_path / "w.pt"), native(awkward_state()))
+    write_state_dict(tmp_path / "w.pt", awkward_state(DTYPES))
+    assert_same(read_torch(tmp_path / "w.pt"), native(awkward_state(DTYPES)))
 
 
 def test_golden_weights_survive_reading_writing_and_reading(tmp_path):
@@ -81,9 +57,9 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path, state, message):
 @pytest.mark.parametrize("mmap", [False, True])
 def test_torch_reads_what_is_written_bit_equal(tmp_path, mmap):
     torch = pytest.importorskip("torch")
-    write_state_dict(tmp_path / "w.pt", awkward_state())
+    write_state_dict(tmp_path / "w.pt", awkward_state(DTYPES))
     loaded = torch.load(tmp_path / "w.pt", weights_only=True, mmap=mmap)
-    assert_same({name: value.numpy() for name, value in loaded.items()}, native(awkward_state()))
+    assert_same({name: value.numpy() for name, value in loaded.items()}, native(awkward_state(DTYPES)))
 
 
 @pytest.mark.oracle

@@ -9,35 +9,12 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from c_models import checkpoint, needs
-from c_programs import BOARDS, STRICT, label_of, run, sound_source, speech, write_program
+from c_models import needs
+from c_programs import BOARDS, STRICT, run, sound_source, write_program
 
 from npreslstm.ports.c_export import export_c
 
 ARM = ["-mcpu=cortex-m3", "-mthumb", "-O2", "-ffunction-sections", "-fdata-sections"]
-
-
-@pytest.fixture(scope="module")
-def model():
-    return checkpoint("h32")
-
-
-@pytest.fixture(scope="module")
-def folder(model, tmp_path_factory):
-    """An int8 export with all names as they are."""
-    made = tmp_path_factory.mktemp("export")
-    export_c(model, made, "int8")
-    return made
-
-
-@pytest.fixture(scope="module")
-def sound():
-    return speech()
-
-
-@pytest.fixture(scope="module")
-def label(model, sound):
-    return label_of(model, sound)
 
 
 def test_the_library_has_no_main_and_src_is_all_of_it(folder):

@@ -5,33 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from c_models import checkpoint, needs
-from c_programs import BOARDS, STRICT, label_of, run, sound_source, speech
-
-from npreslstm.ports.c_export import export_c
-
-
-@pytest.fixture(scope="module")
-def model():
-    return checkpoint("h32")
-
-
-@pytest.fixture(scope="module")
-def folder(model, tmp_path_factory):
-    """An int8 export with all names as they are."""
-    made = tmp_path_factory.mktemp("export")
-    export_c(model, made, "int8")
-    return made
-
-
-@pytest.fixture(scope="module")
-def sound():
-    return speech()
-
-
-@pytest.fixture(scope="module")
-def label(model, sound):
-    return label_of(model, sound)
+from c_models import needs
+from c_programs import BOARDS, STRICT, run, sound_source
 
 
 @pytest.mark.parametrize(
