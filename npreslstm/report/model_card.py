@@ -169,16 +169,21 @@ def _crossval(summaries):
 
 
 def _teachers(checkpoints):
+    """How many networks taught which files, and what else these had heard."""
     found = {
-        name: len(checkpoint.notes["teachers"])
+        name: (len(checkpoint.notes["teachers"]), tuple(checkpoint.noted(ANCESTORS, ())))
         for name, checkpoint in checkpoints.items()
         if "teachers" in checkpoint.notes
     }
-    return "".join(
-        f"\n{_files(names)} did not learn the labels, but what {count} networks that were trained on the same"
-        " speakers make of\nthe distorted clips (distillation; docs/notebook/recipe.md says what that gives)."
-        for count, names in _by_value(found).items()
-    )
+    text = ""
+    for (count, corpora), names in _by_value(found).items():
+        further = f", some of them on {' and '.join(corpora)} too," if corpora else ""
+        text += (
+            f"\n{_files(names)} did not learn the labels, but what {count} networks that were trained on the"
+            f" same speakers{further}\nmake of the distorted clips (distillation; docs/notebook/recipe.md"
+            " says what that gives)."
+        )
+    return text
 
 
 def _starts(checkpoints):

@@ -9,6 +9,8 @@ import pytest
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.experiments.packed import FILES, open_results
 from npreslstm.experiments.summary import pooled_uar, summarise
+from npreslstm.training.dataset import RAVDESS
+from npreslstm.training.metrics import confusion_matrix, uar
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 NOTEBOOK = DOCS / "notebook"
@@ -124,6 +126,46 @@ def test_what_two_teachers_of_other_features_add():
         assert less == more[:2] and len(more) == 4
     gain = both.summary["UAR"]["mean"] - alone.summary["UAR"]["mean"]
     assert f"It lies {gain:.4f} above it" in (NOTEBOOK / "folds.md").read_text(encoding="utf-8")
+
+
+def of_ravdess(name):
+    """{clip: (label, [probabilities of each run])} of the clips of RAVDESS."""
+    found = {}
+    for entry in committed(name).entries().values():
+        for file, label, probabilities in zip(entry.files, entry.labels, entry.probabilities):
+            corpus, _, clip = file.rpartition("/")
+            if corpus in ("", RAVDESS):
+                found.setdefault(clip, (label, []))[1].append(probabilities)
+    return found
+
+
+def uar_together(names, speakers):
+    """UAR of all runs of some results together, over the clips of some speakers."""
+    each = [of_ravdess(name) for name in names]
+    clips = [clip for clip in each[0] if int(clip[-2:]) in speakers]
+    labels = [each[0][clip][0] for clip in clips]
+    means = [np.mean(sum((found[clip][1] for found in each), []), axis=0) for clip in clips]
+    return uar(confusion_matrix(labels, np.argmax(means, axis=1), 8))
+
+
+def test_what_unlike_teachers_know_together():
+    """All six, and either three; on all folds, and without the speakers of the bundled files."""
+    held_out = {2, 5, 14, 15, 16}
+    page = " ".join((NOTEBOOK / "folds.md").read_text(encoding="utf-8").split())
+    for speakers, words in (
+        (range(1, 25), "Together the six have"),
+        ({*range(1, 25)} - held_out, "On folds 1 to 4 alone"),
+    ):
+        all_six, robust, paper = (
+            uar_together(names, speakers)
+            for names in (("robust", "paper-untrimmed"), ("robust",), ("paper-untrimmed",))
+        )
+        assert (
+            f"{words} {all_six:.4f}, those of `robust` {robust:.4f}, those of `paper-untrimmed` {paper:.4f}"
+            in page
+        )
+    teachers = committed("paper").config["teachers"]
+    assert [len(of_fold) for of_fold in teachers] == [6] * 5
 
 
 def test_what_the_four_teachers_know_together():

@@ -131,7 +131,15 @@ def test_bundled_weights_may_be_exported_with_the_name_of_their_features(tmp_pat
         file.read_bytes() == (tmp_path / "without" / "src" / file.name).read_bytes()
         for file in (tmp_path / "with").glob("src/npr*")
     )
-    assert ("NPR_TRIM_RATIO" in (tmp_path / "with" / "src" / "npr_sizes.h").read_text()) == (name == "paper")
+
+
+def test_silence_is_trimmed_where_the_features_say_so(tmp_path):
+    for trim_db in (None, 30.0):
+        made = checkpoint("h32", "paper")
+        export_c(
+            dataclasses.replace(made, features=dataclasses.replace(made.features, trim_db=trim_db)), tmp_path
+        )
+        assert ("NPR_TRIM_RATIO" in (tmp_path / "src" / "npr_sizes.h").read_text()) == (trim_db is not None)
 
 
 def test_an_export_takes_the_place_of_another(tmp_path):

@@ -47,7 +47,7 @@ def mono(path, rate):
 
 def compare_float(checkpoint, paths, c):
     """Differences of C from NumPy over the clips: {what: figures}."""
-    model, features, rows = checkpoint.model(), checkpoint.features, []
+    model, features, rows, answers = checkpoint.model(), checkpoint.features, [], []
     for path in paths:
         pcm = np.clip(np.rint(32768 * mono(path, features.sample_rate)), -32768, 32767).astype(np.int16)
         expected, got = extract_features(pcm, features.sample_rate, features), c.features(pcm)
@@ -64,6 +64,7 @@ def compare_float(checkpoint, paths, c):
                 np.abs(from_pcm - logits).max(),
             )
         )
+        answers.append((logits, from_pcm))
         show(len(rows), len(paths))
     figures = {"clips": len(rows)}
     for (name, target), differences in zip(TARGETS.items(), np.array(rows).T):
@@ -72,6 +73,9 @@ def compare_float(checkpoint, paths, c):
         figures[name] = (
             f"largest {differences.max():.1e}, median of the clips {np.median(differences):.1e}{beyond}"
         )
+    ours, theirs = softmax(np.array(answers, np.float64)).swapaxes(0, 1)  # (N, C)
+    figures["clips with the same label"] = int((ours.argmax(axis=1) == theirs.argmax(axis=1)).sum())
+    figures["largest change of a probability"] = f"{np.abs(ours - theirs).max():.1e}"
     return figures
 
 
