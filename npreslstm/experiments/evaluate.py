@@ -12,6 +12,7 @@ from npreslstm.experiments.corpora import corpus_classes, corpus_scores
 from npreslstm.experiments.journal import Predictions
 from npreslstm.experiments.store import clip_names
 from npreslstm.layers.activations import softmax
+from npreslstm.training.ancestors import ANCESTORS
 from npreslstm.training.batches import pad, predict
 from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
 from npreslstm.training.dataset import LEFT_OUT, RAVDESS, Dataset, bare_name
@@ -95,7 +96,7 @@ def _held_out(checkpoint, part):
     """Speakers of a single corpus that the weights did not hear: those held out, or all if the corpus is
     another one; nobody if teachers of the weights heard it, since the notes do not say whom.
     """
-    if part.name in checkpoint.noted("corpora of ancestors", ()):
+    if part.name in checkpoint.noted(ANCESTORS, ()):
         return []
     if not knows_corpus(checkpoint, part.name):
         return part.speakers
