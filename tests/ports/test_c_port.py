@@ -180,7 +180,8 @@ def test_symbols_are_prefixed_and_nothing_is_allocated(exported, type):
     defined = [words[2] for words in symbols if len(words) == 3 and words[1] in "TDRB"]
     needed = {words[1].split("@")[0] for words in symbols if words[0] == "U"}
     assert defined and all(name.startswith("npr_") for name in defined)
-    assert needed <= {"memcpy", "memset", "memmove", "__stack_chk_fail"}
+    # `raise` is of libgcc's division on Linux for 32-bit ARM, for a divisor of 0, which there is none of
+    assert needed <= {"memcpy", "memset", "memmove", "__stack_chk_fail", "raise"}
     writable = [words for words in symbols if len(words) == 3 and words[1] in "DB"]
     relocated = {"npr_weights", "npr_rate_44100", "npr_rate_48000"}  # pointers of a shared library
     assert {words[2] for words in writable} <= relocated
