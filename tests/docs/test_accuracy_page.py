@@ -16,7 +16,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 NOTEBOOK = DOCS / "notebook"
 SEVERAL = "robust"  # of several corpora; the pages have what it says on RAVDESS
 RESULTS = sorted(path.name for path in DOCS.glob("results/*") if path.name != SEVERAL)
-FINAL = ("original", "paper", "paper-three-speeds", "mcu", "mcu-three-speeds", "emobox")  # rows of the accuracy page itself
+# rows of the accuracy page itself
+FINAL = ("original", "paper", "paper-three-speeds", "mcu", "mcu-three-speeds", "emobox")
 
 pytestmark = pytest.mark.skipif(
     not RESULTS, reason="docs/results is in the repository, not in the source distribution"
