@@ -109,28 +109,14 @@ def execute(args):
 
 def _warning(checkpoint, dataset, speakers):
     """What is to be said about speakers that the weights know; None if they know none."""
-    from npreslstm.experiments.evaluate import knows_corpus, seen_speakers
-    from npreslstm.training.ancestors import ANCESTORS
+    from npreslstm.experiments.evaluate import seen_speakers
 
     seen = seen_speakers(checkpoint, dataset)
     if seen is None:
         return (
             "the weights do not say whom they were trained on; the scores may be of speakers that they know"
         )
-    warnings = []
-    unknown_to_it = [part.name for part in dataset.parts if not knows_corpus(checkpoint, part.name)]
-    of_teachers = checkpoint.noted(ANCESTORS, ())
-    if taught := [name for name in unknown_to_it if name in of_teachers]:
-        warnings.append(
-            f"teachers of the weights learnt from {' and '.join(taught)}: these scores may be of speakers"
-            " that they know"
-        )
-    if others := [name for name in unknown_to_it if name not in of_teachers]:
-        trained_on, unknown = checkpoint.noted("data"), " and ".join(others)
-        warnings.append(
-            f"the weights were trained on {trained_on}; whether they know speakers of {unknown} cannot be"
-            " told"
-        )
+    warnings = _other_corpora(checkpoint, dataset)
     if known := [speaker for speaker in speakers if speaker in seen]:
         warnings.append(
             f"the weights were trained on speaker {', '.join(known)}: these scores are NOT those of unseen"
@@ -140,6 +126,29 @@ def _warning(checkpoint, dataset, speakers):
     if silent := [part.name for part in dataset.parts if part.name not in scored]:
         warnings.append(f"nobody of {' and '.join(silent)} is scored")
     return "; ".join(warnings) or None
+
+
+def _other_corpora(checkpoint, dataset):
+    """What is to be said about corpora that the weights were not trained on, though their teachers may have
+    been.
+    """
+    from npreslstm.experiments.evaluate import knows_corpus
+    from npreslstm.training.ancestors import ANCESTORS
+
+    warnings, of_teachers = [], checkpoint.noted(ANCESTORS, ())
+    names = [part.name for part in dataset.parts if not knows_corpus(checkpoint, part.name)]
+    if taught := [name for name in names if name in of_teachers]:
+        warnings.append(
+            f"teachers of the weights learnt from {' and '.join(taught)}: these scores may be of speakers"
+            " that they know"
+        )
+    if others := [name for name in names if name not in of_teachers]:
+        trained_on, unknown = checkpoint.noted("data"), " and ".join(others)
+        warnings.append(
+            f"the weights were trained on {trained_on}; whether they know speakers of {unknown} cannot be"
+            " told"
+        )
+    return warnings
 
 
 def _progress():

@@ -73,10 +73,19 @@ def compare_float(checkpoint, paths, c):
         figures[name] = (
             f"largest {differences.max():.1e}, median of the clips {np.median(differences):.1e}{beyond}"
         )
+    return figures | compare_answers(answers)
+
+
+def compare_answers(answers):
+    """What differences from samples to logits make of labels and probabilities; `answers` are (logits,
+    logits) of each clip.
+    """
     ours, theirs = softmax(np.array(answers, np.float64)).swapaxes(0, 1)  # (N, C)
-    figures["clips with the same label"] = int((ours.argmax(axis=1) == theirs.argmax(axis=1)).sum())
-    figures["largest change of a probability"] = f"{np.abs(ours - theirs).max():.1e}"
-    return figures
+    same = ours.argmax(axis=1) == theirs.argmax(axis=1)
+    return {
+        "clips with the same label": int(same.sum()),
+        "largest change of a probability": f"{np.abs(ours - theirs).max():.1e}",
+    }
 
 
 def compare_int8(checkpoint, paths, c):
