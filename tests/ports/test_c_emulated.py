@@ -158,11 +158,13 @@ def test_the_page_shows_what_the_bundled_weights_print(tmp_path):
     )
     shown = [line.strip() for line in ("sound" + shown).splitlines()]
     words, figures = zip(*map(without_largest, shown))
-    found, largest = zip(*map(without_largest, printed[-9:]))
-    assert words == found
+    printed_words, largest = zip(*map(without_largest, printed[-9:]))
+    assert words == printed_words
     # NumPy's own features, which C is compared with, round as its BLAS does: chroma 7.7e-07 with one kernel,
     # 8.9e-07 and 3.6e-07 with others.
-    np.testing.assert_allclose(largest, figures, rtol=0.1, atol=6e-7)
+    found, stated = np.array(largest), np.array(figures)
+    room = np.where(stated == 0, 0, 0.1 * stated + 6e-7)  # none for integers, which are exact
+    assert (np.abs(found - stated) <= room).all()
 
 
 def without_largest(line):
