@@ -41,7 +41,7 @@ class IntegerRecognizer(Recognizer):
     --------
     >>> from npreslstm.assets import demo_clip_path
     >>> IntegerRecognizer("mcu").process_file(demo_clip_path()).label
-    'angry'
+    'disgust'
     """
 
     def __init__(self, weights: StrPath | Checkpoint | None = None, speeds: Sequence[float] = (1.0,)) -> None:

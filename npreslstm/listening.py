@@ -269,7 +269,7 @@ class Listener:
     START 3 None
     RESULT 30 fear
     RESULT 61 fear
-    END 80 angry
+    END 80 fear
     """
 
     def __init__(

@@ -61,7 +61,7 @@ class Recognizer:
     >>> from npreslstm.assets import demo_clip_path
     >>> p = Recognizer().process_file(demo_clip_path())
     >>> p.label
-    'angry'
+    'fear'
     >>> list(p.probabilities)
     ['neutral', 'calm', 'happy', 'sad', 'angry', 'fear', 'disgust', 'surprised']
     >>> round(float(p.attention.sum()), 6), len(p.attention) == len(p.times)
@@ -128,7 +128,7 @@ class Recognizer:
         >>> from npreslstm.assets import demo_clip_path
         >>> from npreslstm.audio.reader import read_audio
         >>> Recognizer().process_signal(*read_audio(demo_clip_path())).label
-        'angry'
+        'fear'
         """
         from npreslstm.audio.windows import check_windows, signal_windows
 
@@ -238,7 +238,7 @@ class Recognizer:
         >>> good, bad = Recognizer().process_files([demo_clip_path(), "gone.wav"], on_error=failed)
         gone.wav: no such file
         >>> good.label, bad
-        ('angry', None)
+        ('fear', None)
         """
         from npreslstm.audio.finding import listed
         from npreslstm.audio.sources import source_name
@@ -315,7 +315,7 @@ class Recognizer:
         --------
         >>> from npreslstm.assets import demo_clip_path
         >>> [p.label for p in Recognizer().process_folder(os.path.dirname(demo_clip_path()))]
-        ['angry']
+        ['fear']
         """
         from npreslstm.audio.reader import find_audio
 

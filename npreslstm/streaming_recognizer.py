@@ -89,7 +89,7 @@ class StreamingRecognizer:
     ...     print(f"{second.end:.2f} {second.speech} {second.level:.1f} dB {second.label}")
     1.00 True -27.6 dB None
     2.00 True -22.1 dB fear
-    2.58 True -33.2 dB angry
+    2.58 True -33.2 dB fear
     """
 
     def __init__(

@@ -53,8 +53,9 @@ class View(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         count = min(len(buffer), self._stop - self._at)
         if count <= 0:
-            # where libsndfile looks for a tag at the end
-            zeros = bytes(len(buffer) if self._at > FOREVER // 2 else 0)
+            # where libsndfile looks for a tag at the end of what seems to have none
+            beyond = self._size == FOREVER and self._at > FOREVER // 2
+            zeros = bytes(len(buffer) if beyond else 0)
             buffer[: len(zeros)] = zeros
             return len(zeros)
         start = self._part.start + self._at

@@ -9,6 +9,9 @@ from npreslstm.conditions.condition import Condition
 GAINS = (-24.0, 20.0)  # dB about LEVEL
 LEVEL = -26.0  # dB of full scale, of the active speech: ITU-T P.56's usual level
 RATES = (8000, 11025, 12000, 16000, 22050)  # Hz; higher ones leave all that 16 kHz features hear
+NOISY = 0.7  # share of draws with a noise
+BABBLE = 0.4  # share of noises that are other voices, the hardest to tell from the one that is meant
+NOISE = (0.0, 35.0)  # dB below the active speech
 # Kbit/s, at 16 kHz:
 MP3 = (16, 24, 40)
 OPUS = (8, 10, 12, 20, 24)
@@ -40,13 +43,21 @@ def draw(
     chosen |= _ends(rng)
     if rng.random() < 0.35:
         chosen["room"] = (float(rng.uniform(0.1, 1.0)), float(rng.uniform(-3, 15)))
-    if rng.random() < 0.6:
-        chosen |= {"noise": str(rng.choice(kinds)), "noise_db": float(rng.uniform(3, 40))}
+    if rng.random() < NOISY:
+        chosen |= {"noise": _kind(rng, kinds), "noise_db": float(rng.uniform(*NOISE))}
     chosen |= _microphone(rng)
     chosen |= _line(rng)
     if rng.random() < 0.1:
         chosen["offset"] = float(rng.uniform(-0.02, 0.02))
     return Condition(**chosen)
+
+
+def _kind(rng, kinds):
+    """A kind of noise: babble in a share of its own, the others alike."""
+    others = [kind for kind in kinds if kind != "babble"]
+    if "babble" in kinds and (not others or rng.random() < BABBLE):
+        return "babble"
+    return str(rng.choice(others))
 
 
 def _ends(rng):

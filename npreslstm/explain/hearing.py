@@ -150,7 +150,7 @@ def hear(
     >>> from npreslstm.assets import demo_clip_path
     >>> heard = hear(demo_clip_path(), "mcu")
     >>> heard.label, heard.x.shape, round(float(heard.attention.sum()), 9)
-    ('angry', (81, 46), 1.0)
+    ('disgust', (81, 46), 1.0)
     """
     checkpoint = Recognizer(weights).checkpoint  # which refuses weights that lack something
     config = checkpoint.features

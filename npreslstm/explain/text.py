@@ -44,7 +44,7 @@ def explain_text(heard: Hearing, unit: Unit, blocks: bool = True) -> str:
     >>> heard = hear(demo_clip_path())
     >>> lines = explain_text(heard, find_unit(heard)).split("\\n")
     >>> lines[0], max(map(len, lines))
-    ('demo.wav  0.00-2.58 s  angry 0.348  (robust)', 59)
+    ('demo.wav  0.00-2.58 s  fear 0.340  (robust)', 59)
     """
     running = heard.running_probabilities()  # (T, C)
     labels = running.argmax(axis=1)  # (T,)

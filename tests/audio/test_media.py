@@ -2,6 +2,7 @@
 the remedy.
 """
 
+import io
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from samples import write_weights
 
 from npreslstm import cli
+from npreslstm.audio.containers import Data, Part
+from npreslstm.audio.decoders import View
 from npreslstm.audio.reader import LengthWarning, open_audio, read_audio, read_blocks
 from npreslstm.errors import InputError
 
@@ -106,3 +109,24 @@ class TestWithPyAV:
             (tmp_path / "a.mp4").write_bytes(content)
             with pytest.raises(InputError, match="not a sound file that can be read|broken sound file"):
                 read_audio(tmp_path / "a.mp4")
+
+
+def test_nothing_is_beyond_the_end_of_what_has_one(tmp_path):
+    """A chunk that claims 6 exabytes sends FFmpeg there; zeros without end would keep it there."""
+    pytest.importorskip("av")
+    path = tmp_path / "a.caf"
+    chunk = b"JKGD" + (6 << 60).to_bytes(8, "big")
+    description = b"desc" + (32).to_bytes(8, "big") + np.float64(16000).astype(">f8").tobytes() + b"ulaw"
+    description += bytes(4) + b"".join(n.to_bytes(4, "big") for n in (1, 1, 1, 8))
+    path.write_bytes(b"caff\0\1\0\0" + description + chunk + bytes(1000))
+    with pytest.raises(InputError):
+        read_audio(path)
+
+
+def test_a_view_ends_where_its_part_ends():
+    data = Data(io.BytesIO(b"0123456789"), "a.bin")
+    for endless, beyond in ((False, b""), (True, bytes(4))):
+        view = View(data, Part(2, 6), endless)
+        assert view.read() == b"2345"
+        view.seek(6 << 60)
+        assert view.read(4) == beyond

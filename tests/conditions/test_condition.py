@@ -180,6 +180,19 @@ def test_draws_cover_the_ranges_and_none_is_of_the_table():
     assert not set(drawn) & set(TABLE.values())
 
 
+def test_draws_are_noisy_as_often_as_the_page_says():
+    """Of 2,000 draws; 4 standard deviations of a share are 0.042 and 0.053."""
+    noisy = [c for c in (draw(rng(k)) for k in range(2000)) if c.noise]
+    assert abs(len(noisy) / 2000 - 0.7) < 0.042
+    assert abs(np.mean([c.noise == "babble" for c in noisy]) - 0.4) < 0.053
+    assert min(c.noise_db for c in noisy) < 1 and 34 < max(c.noise_db for c in noisy) <= 35
+
+
+def test_draws_without_voices_have_other_noises_and_babble_alone_is_all_babble():
+    assert "babble" not in {draw(rng(k), ("white", "pink")).noise for k in range(100)}
+    assert {draw(rng(k), ("babble",)).noise for k in range(100)} == {None, "babble"}
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_drawn_conditions_stay_in_range(seed):
     condition = draw(rng(seed))
