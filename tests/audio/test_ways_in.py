@@ -137,6 +137,14 @@ def test_nothing_is_lost_in_silence(kind, subtype):
         np.testing.assert_array_equal(got, expected, what)
 
 
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind, subtype", formats())
+def test_nothing_is_lost_by_ffmpeg_either(kind, subtype):
+    """It is asked for what libsndfile refuses."""
+    pytest.importorskip("av")
+    test_nothing_is_lost_in_silence(kind, subtype)
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind, subtype", formats())
 def test_the_same_by_every_way_in(kind, subtype, way, tmp_path):
