@@ -48,9 +48,11 @@ weights-figures: $(VENV)/.test ## regenerate what is derived from the bundled we
 bench: $(VENV)/.oracle ## print speed as ratios to the peers, measured in the same run
 	@for name in $(BENCHES); do echo; echo "$$name"; $(bin)/python tools/bench $$name || exit; done
 
-# atheris has wheels for some versions of Python; without it the inputs are mutated by a generator of this project
+# atheris has wheels for some versions of Python; without it the inputs are mutated by a generator of this project. Without PyAV no
+# input reaches FFmpeg.
 fuzz: $(VENV)/.test ## fuzz every reader and every C entry for MINUTES (5)
 	@$(bin)/python -c 'import atheris' 2>/dev/null || $(pip) --only-binary=:all: atheris || echo "no atheris for this Python" >&2
+	@$(bin)/python -c 'import av' 2>/dev/null || $(pip) --only-binary=:all: 'av>=12' || echo "no PyAV for this Python" >&2
 	$(bin)/python tools/fuzz/campaign.py --minutes $(MINUTES)
 
 faults: $(VENV)/.test ## kill commands, race them and flip bits: what docs/reliability.md counts; half an hour

@@ -148,7 +148,7 @@ def test_text_shows_where_things_are(heard):
     lines = {line[:12].strip(): line[12:50] for line in explain_text(heard, Unit("lstm2", 0, 17)).split("\n")}
     peak = heard.attention.argmax() / len(heard.x)
     assert abs(lines["attention"].index("█") / 38 - peak) < 0.05
-    assert lines["label"][-1] == "a" and "lstm2 unit 1" in lines
+    assert lines["label"][-1] == heard.label[0] and "lstm2 unit 1" in lines
 
 
 def test_units(heard):
