@@ -9,6 +9,7 @@ import pytest
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.experiments.packed import FILES, open_results
 from npreslstm.experiments.summary import pooled_uar, summarise
+from npreslstm.training.calibration import expected_calibration_error
 from npreslstm.training.dataset import RAVDESS
 from npreslstm.training.metrics import confusion_matrix, uar
 
@@ -139,6 +140,30 @@ def of_ravdess(name):
             if corpus in ("", RAVDESS):
                 found.setdefault(clip, (label, []))[1].append(probabilities)
     return found
+
+
+def probabilities_of_runs(name):
+    """Labels (N,) of the clips of RAVDESS, and probabilities (runs, N, C)."""
+    labels, probabilities = zip(*of_ravdess(name).values())
+    return np.array(labels), np.array(probabilities).transpose(1, 0, 2)
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_the_calibration_error_of_robust_is_what_the_predictions_give(name):
+    labels, runs = probabilities_of_runs(name)
+    errors = [expected_calibration_error(probabilities, labels) for probabilities in runs]
+    score = {"mean": np.mean(errors), "std": np.std(errors, ddof=1) if len(errors) > 1 else None}
+    page = (DOCS / "accuracy.md").read_text(encoding="utf-8")
+    assert re.search(rf"\n\| `{name}` \|.* \| {re.escape(with_spread(score))} \|\n", page)
+
+
+def test_what_the_temperature_of_the_bundled_file_does_to_that_of_the_folds():
+    labels, (probabilities,) = probabilities_of_runs("robust")
+    tempered = probabilities ** (1 / load_checkpoint("robust").notes["temperature"]["value"])
+    tempered /= tempered.sum(axis=1, keepdims=True)
+    before, after = (expected_calibration_error(p, labels) for p in (probabilities, tempered))
+    page = " ".join((DOCS / "accuracy.md").read_text(encoding="utf-8").split())
+    assert f"That of the bundled file takes {before:.4f} to {after:.4f}." in page
 
 
 def uar_together(names, speakers):
