@@ -177,8 +177,9 @@ LATER = {"conditions": 0, "conditioned": 0.5, "corpus_shares": (), "anchor": 0.0
 # pay and less dropout will do (docs/notebook/ladder.md).
 STUDENT = Recipe(epochs=200, lr=8e-3, ema=0.99975, warp=0.12, dropout=0.2)
 
-# For recordings as people have them: a network that knows the studio goes on, half of the clips heard under
-# drawn conditions, and half of a target what it made of the clip as recorded (docs/conditions.md).
+# For recordings as people have them: a network that knows the studio goes on. Three quarters of the clips are
+# heard under drawn conditions, and half of a target is what it made of the clip as recorded
+# (docs/conditions.md).
 ROBUST = Recipe(epochs=150, dropout=0.2, warp=0.12, conditions=12, conditioned=0.75, anchor=0.5)
 
 SYNTHETIC = Recipe(
