@@ -24,6 +24,8 @@ examples:
   npreslstm crossval corpus.csv --folds 5 --features mcu --out results/
   npreslstm crossval ravdess/ --teachers results/ --recipe student --out students/
       each learns from all runs of results/
+  npreslstm crossval ravdess/ --teachers results/ --teachers-by-run --runs 3 --recipe student --out own/
+      run 0 learns from run 0 of results/, run 1 from run 1, run 2 from run 2
   npreslstm crossval ravdess/ --features mcu --start results/ --recipe robust --out robust/
       each goes on from its own fold's
   npreslstm crossval --corpus ravdess/ --corpus nemo.csv --labels map.csv --features mcu --out both/
@@ -78,6 +80,11 @@ def _add_others(parser):
     teachers = "learn from the networks of another cross-validation, fold by fold (distillation); repeatable"
     parser.add_argument("--teachers", action="append", default=[], metavar="DIR", help=teachers)
     parser.add_argument(
+        "--teachers-by-run",
+        action="store_true",
+        help="each run learns from the networks of the same run alone, so that no two runs share a teacher",
+    )
+    parser.add_argument(
         "--start", metavar="DIR", help="go on from the networks of another cross-validation, fold by fold"
     )
     parser.add_argument(
@@ -127,6 +134,7 @@ def _train(args):
         inner=args.inner,
         hold_validation=args.validation,
         teachers=tuple(args.teachers),
+        teachers_by_run=args.teachers_by_run,
         start=args.start,
     )
     workers = available_cores() if args.workers is None else args.workers

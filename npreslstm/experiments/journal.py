@@ -40,7 +40,7 @@ CONFIG = {  # what is looked at in config.json, see `misfit`
     "data": str, "classes": _NAMES, "clips": {str: int}, "scored speakers": [_NAMES],
     "validation speakers": str, "seed": int, "folds": [{"test": _NAMES, "validation": _NAMES}],
     "model": {"kind": str, "hidden_size": int}, "features": dict, "recipe": {"statistics": str, "keep": str},
-    "teachers": ([_NAMES], None), "heard at": ([float], None),
+    "teachers": ([_NAMES], None), "teachers by run": (bool, None), "heard at": ([float], None),
 }  # fmt: skip
 HISTORY = {"seed": int, "seconds": float, "loss": ([float], None), "validation UAR": ([float], None)}
 

@@ -46,6 +46,8 @@ class Plan:
     teachers : sequence of str
         Folders of cross-validations of the same folds, whose networks are the teachers of those of this one,
         fold by fold.
+    teachers_by_run : bool
+        A run learns from the networks of the same run alone, so that no two runs share a teacher.
     backgrounds : sequence of str
         Sound files without speech, for conditions with noise; see `conditioned.Draws`.
     start : str, optional
@@ -62,6 +64,7 @@ class Plan:
     inner: bool = False
     hold_validation: bool = False
     teachers: tuple[str, ...] = ()
+    teachers_by_run: bool = False
     backgrounds: tuple[str, ...] = ()
     start: str | None = None
 
@@ -78,6 +81,8 @@ class Plan:
     def __post_init__(self):
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}; expected 0 or more")
+        if self.teachers_by_run and not self.teachers:
+            raise InputError("each run is to learn from teachers of its own, but there are none; give --teachers")
         for k, fold in enumerate(self.folds):
             if set(self.dataset.speakers) <= {*fold.test, *self.validation(fold)}:
                 more = "take more folds, or give more corpora" if self.dataset.several else "take more folds"
@@ -98,8 +103,29 @@ class Plan:
         there = _networks(self.start, k)
         return there[run % len(there)]
 
-    def teachers_of(self, k):
-        """Weights files of the teachers of fold k."""
+    def teachers_of(self, run, k):
+        """Weights files of the teachers of a run in fold k.
+
+        Raises
+        ------
+        InputError
+            If a run is to have teachers of its own, and a folder has no network of it.
+        """
+        if not self.teachers_by_run:
+            return self._teachers_in(k)
+        own = []
+        for folder in self.teachers:
+            there = _networks(folder, k, run)
+            if not there:
+                raise InputError(
+                    f"{folder} has no network of run {run}, fold {k}, from which that run is to learn; expected"
+                    " as many runs there as here"
+                )
+            own += there
+        return own
+
+    def _teachers_in(self, k):
+        """Weights files of the teachers of fold k, of all runs."""
         return [path for folder in self.teachers for path in _networks(folder, k)]
 
     @property
@@ -138,7 +164,7 @@ class Plan:
 
     def features_of_teachers(self):
         """Other features than the plan's that its teachers hear, each once."""
-        found = dict.fromkeys(load_checkpoint(path).features for path in self.teachers_of(0))
+        found = dict.fromkeys(load_checkpoint(path).features for path in self._teachers_in(0))
         return [features for features in found if features not in (None, self.features)]
 
     def config(self, digest):
@@ -166,13 +192,16 @@ class Plan:
             config["started from"] = [[load_checkpoint(path).sha256 for path in paths] for paths in there]
         if self.teachers:
             config["teachers"] = [
-                [load_checkpoint(path).sha256 for path in self.teachers_of(k)] for k in range(len(self.folds))
+                [load_checkpoint(path).sha256 for path in self._teachers_in(k)] for k in range(len(self.folds))
             ]
+        if self.teachers_by_run:
+            config["teachers by run"] = True
         return config
 
 
-def _networks(folder, k):
-    """Weights files of fold k in a folder of results."""
+def _networks(folder, k, run=None):
+    """Weights files of fold k in a folder of results: of all runs, or of one."""
+    which = "*" if run is None else f"{run:02}"
     return sorted(
-        glob.glob(os.path.join(glob.escape(os.path.abspath(folder)), "weights", f"run-*-fold-{k}.npz"))
+        glob.glob(os.path.join(glob.escape(os.path.abspath(folder)), "weights", f"run-{which}-fold-{k}.npz"))
     )

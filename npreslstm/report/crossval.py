@@ -52,7 +52,9 @@ def _what(config, summary, seconds):
         lines.append(f"the {len(seconds)} trainings took {duration(sum(seconds))} of one process")
     if config.get("teachers"):
         counts = " ".join(str(len(fold)) for fold in config["teachers"])
-        lines.append(f"learnt from networks of the same folds: {counts} of folds 0 to {len(folds) - 1}")
+        line = f"learnt from networks of the same folds: {counts} of folds 0 to {len(folds) - 1}"
+        alone = ", each run from those of the same run alone" if config.get("teachers by run") else ""
+        lines.append(line + alone)
     if config.get("heard at"):
         lines.append(
             f"each clip heard at the speeds {', '.join(f'{speed:g}' for speed in config['heard at'])}, the"
