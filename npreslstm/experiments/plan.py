@@ -82,7 +82,7 @@ class Plan:
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}; expected 0 or more")
         if self.teachers_by_run and not self.teachers:
-            raise InputError("each run is to learn from teachers of its own, but there are none; give --teachers")
+            raise InputError("runs are to have teachers of their own, but there are none; give --teachers")
         for k, fold in enumerate(self.folds):
             if set(self.dataset.speakers) <= {*fold.test, *self.validation(fold)}:
                 more = "take more folds, or give more corpora" if self.dataset.several else "take more folds"
@@ -118,8 +118,8 @@ class Plan:
             there = _networks(folder, k, run)
             if not there:
                 raise InputError(
-                    f"{folder} has no network of run {run}, fold {k}, from which that run is to learn; expected"
-                    " as many runs there as here"
+                    f"{folder} has no network of run {run}, fold {k}, from which that run is to learn;"
+                    " take fewer runs"
                 )
             own += there
         return own
@@ -192,7 +192,8 @@ class Plan:
             config["started from"] = [[load_checkpoint(path).sha256 for path in paths] for paths in there]
         if self.teachers:
             config["teachers"] = [
-                [load_checkpoint(path).sha256 for path in self._teachers_in(k)] for k in range(len(self.folds))
+                [load_checkpoint(path).sha256 for path in self._teachers_in(k)]
+                for k in range(len(self.folds))
             ]
         if self.teachers_by_run:
             config["teachers by run"] = True
