@@ -342,7 +342,9 @@ def checked(path: StrPath, checkpoint: Checkpoint) -> Checkpoint:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if not all(np.isfinite(tensor).all() for tensor in model.tensors.values()):
-        raise InputError(f"{path} holds NaN or infinite weights; expected finite ones")
+        raise InputError(
+            f"{path} holds weights that are NaN, infinite or too large for float32; expected finite ones"
+        )
     if wrong := [
         name for name, tensor in model.tensors.items() if name.endswith(".running_var") and (tensor < 0).any()
     ]:

@@ -248,7 +248,7 @@ class Listener:
         Of the features and of the network, as of C: floats; floats and the integer network; integers.
     overlap : float
         Seconds, to the nearest hop: how much of an utterance the network hears once more when it begins anew,
-        after 9.92 s of it. Less than that; C as exported has 0.
+        after 9.92 s of it. Less than 9.92; C that is exported without an option has 0.
 
     Raises
     ------
@@ -323,6 +323,11 @@ class Listener:
         Returns
         -------
         list of Event
+
+        Raises
+        ------
+        InputError
+            If the samples are of another type or shape.
 
         Examples
         --------

@@ -120,8 +120,9 @@ class Parameters:
                 raise InputError(
                     f"{name} is {np.shape(state[name])}; the configuration expects {tensor.shape}"
                 )
-        for name, tensor in self.tensors.items():
-            tensor[...] = state[name]
+        with np.errstate(over="ignore"):  # what is too large for the type becomes infinite
+            for name, tensor in self.tensors.items():
+                tensor[...] = state[name]
 
 
 class _Tensors(dict[str, Array]):

@@ -343,7 +343,7 @@ class Recognizer:
             (0, len(y)) if config.trim_db is None else trim_bounds(*trim_energies([y]), config.trim_db)
         )
         x = self._inputs(y[first:last])
-        return x, (first + _frame_middles(len(x), config)) / config.sample_rate, oddity(y, config)
+        return x, (first + _frame_middles(len(x), config)) / config.sample_rate, oddity(y, config, signal)
 
     def _inputs(self, y: FloatArray) -> FloatArray:
         """Z-scored features (T, D) float32 of samples (n,) at the rate of the features, trimmed."""

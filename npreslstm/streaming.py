@@ -114,6 +114,11 @@ class StreamingResLSTM:
     def context(self) -> FloatArray:
         """Attention's weighted mean of the hidden states so far: (H,) (A3).
 
+        Raises
+        ------
+        InputError
+            Before the first frame.
+
         Examples
         --------
         >>> from npreslstm import load_model

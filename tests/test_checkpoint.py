@@ -202,7 +202,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path):
     state = make_checkpoint().state
     state["fc.bias"] = np.full(3, np.nan, np.float32)
     resave(tmp_path / "w.npz", state=state)
-    with pytest.raises(InputError, match="holds NaN or infinite weights"):
+    with pytest.raises(InputError, match="holds weights that are NaN, infinite or too large for float32"):
         load_checkpoint(tmp_path / "w.npz")
 
 

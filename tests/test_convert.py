@@ -221,7 +221,10 @@ REFUSED = {
     ),
     "a tensor too many": ({**SMALL, "fc2.bias": np.ones(3, np.float32)}, r"unexpected fc2\.bias"),
     "a tensor missing": ({name: w for name, w in SMALL.items() if name != "bn.bias"}, r"lacks bn\.bias"),
-    "NaN": ({**SMALL, "fc.bias": np.full(8, np.nan, np.float32)}, "NaN or infinite weights"),
+    "NaN": (
+        {**SMALL, "fc.bias": np.full(8, np.nan, np.float32)},
+        "weights that are NaN, infinite or too large",
+    ),
 }
 
 

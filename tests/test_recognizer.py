@@ -152,9 +152,12 @@ class TestOddSounds:
         [np.zeros(16000), np.full(16000, 0.5), np.full(16000, -1.0), 5e-5 * np.ones(16000)],
         ids=["0", "dc", "-1", "tiny"],
     )
-    def test_silence_and_dc(self, rec, y):
+    @pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
+    @pytest.mark.filterwarnings("ignore:audio at 8000 Hz is resampled")
+    def test_silence_and_dc(self, rec, y, rate):
+        """At every rate: a constant that is resampled rings where it begins and ends."""
         with pytest.warns(RecognitionWarning, match="the signal is silent: the label means little"):
-            p = rec.process_signal(y.astype(np.float32), 16000)
+            p = rec.process_signal(y.astype(np.float32), rate)
         assert p.label in CLASSES and np.isfinite(values(p)).all() and abs(p.attention.sum() - 1) < 1e-6
 
     @pytest.mark.parametrize("n", [1, 2, 511, 1023])

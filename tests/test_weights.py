@@ -73,10 +73,10 @@ def test_the_card_says_whose_probabilities_are_calibrated():
     record = {"clips": 1140, "speakers": ["1", "3"], "ECE before": 0.13, "ECE after": 0.04}
     made = calibrated(checkpoints["mcu"], 1.25, record)
     card = model_card(checkpoints | {"mcu": made}, summaries)
-    said = "those of `mcu.npz` by the temperature 1.250, fitted on 1,140 clips of 2 training speakers"
-    assert (
-        f"probabilities are calibrated: {said} (expected calibration error 0.130 before, 0.040 after)" in card
+    said = (
+        "of `mcu.npz` are calibrated by the temperature 1.250, fitted on 1,140 clips of 2 training speakers"
     )
+    assert f"the probabilities {said} (expected calibration error 0.130 before, 0.040 after)" in card
     assert "; those of `paper.npz` are not." in card and "not calibrated" not in card
 
 

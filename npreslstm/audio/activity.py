@@ -189,7 +189,7 @@ def speech_spans(signal: ArrayLike, sample_rate: int) -> list[tuple[float, float
     -------
     list of (float, float)
         Start and end of each stretch of speech, in seconds, in order. The last one ends with the signal if
-        the last hop has speech. Nothing for a signal of less than a hop.
+        the last hop has speech. An empty list for a signal shorter than a hop.
 
     Raises
     ------

@@ -38,10 +38,11 @@ class FeatureConfig:
         Samples in a frame (even), and from one frame to the next (at most n_fft).
     n_mels, n_mfcc, n_chroma : int
         Mel bands, cepstral coefficients (at most n_mels), pitch classes.
-    fmin, fmax : float
+    fmin : float
+    fmax : float or None
         Hz, the range of the mel bands; fmax None means half the sample rate.
     top_db : float or None
-        Mel bands are not taken below the clip's loudest less this, in dB. None: no such floor.
+        Mel bands are raised to at least the clip's loudest minus this, in dB. None: no such floor.
     floor_db : float
         Absolute floor of a mel band, in dB: 0 dB is a band power of 1, see docs/frontend.md.
     tuning : float or None
@@ -269,6 +270,11 @@ class FeatureConfig:
     @classmethod
     def named(cls, name: str) -> "FeatureConfig":
         """The configuration ``paper`` or ``mcu``.
+
+        Raises
+        ------
+        InputError
+            If there is none of that name.
 
         Examples
         --------

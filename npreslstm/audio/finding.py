@@ -36,9 +36,9 @@ def place_of(path: str) -> str:
 def find_audio(paths: Iterable[StrPath]) -> list[str]:
     """Sound files behind files, folders (searched through and through) and glob patterns.
 
-    In folders and behind patterns, hidden files and folders and ``__MACOSX`` are passed over; of a folder, so
-    are files whose ending is neither in AUDIO_SUFFIXES nor in MEDIA_SUFFIXES. Whether a file can be read
-    shows when it is.
+    In folders and behind patterns, hidden files and folders, ``__MACOSX``, pipes and devices are passed over;
+    of a folder, so are files whose ending is neither in AUDIO_SUFFIXES nor in MEDIA_SUFFIXES. Whether a file
+    can be read shows when it is.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def _expand(path: str) -> list[str]:
             os.path.join(folder, name)
             for folder, names in walk(path)
             for name in names
-            if is_audio_name(name)
+            if is_audio_name(name) and not _is_pipe(os.path.join(folder, name))
         ]
         matches = sorted(inside)
         if not matches:
@@ -107,6 +107,11 @@ def _expand(path: str) -> list[str]:
     if not matches:
         raise InputError(f"{path}: no file matches this pattern")
     return matches
+
+
+def _is_pipe(path: str) -> bool:
+    """Whether it is there, but no file: who reads a pipe may wait for ever."""
+    return os.path.exists(path) and not os.path.isfile(path)
 
 
 def _in_hidden(name: str, pattern: str) -> bool:

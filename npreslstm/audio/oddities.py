@@ -9,9 +9,18 @@ from npreslstm.audio.config import FeatureConfig
 FAINTEST = 1e-4  # root mean square about the mean, of full scale: -80 dB, below the noise of any microphone
 
 
-def oddity(y: FloatArray, config: FeatureConfig) -> str | None:
-    """Why the result of a window means little, or None."""
-    if np.std(y, dtype=np.float64) < FAINTEST and len(y) > 1:
+def is_silent(signal: FloatArray) -> bool:
+    """Whether samples (n,) are all but constant. They are best asked at their own rate: resampled, a constant
+    rings where it begins and ends.
+    """
+    return len(signal) > 1 and bool(np.std(signal, dtype=np.float64) < FAINTEST)
+
+
+def oddity(y: FloatArray, config: FeatureConfig, signal: FloatArray) -> str | None:
+    """Why the result of a window means little, or None: `y` is what is heard, `signal` what it was before
+    resampling.
+    """
+    if is_silent(signal) or is_silent(y):
         return "silent"
     if len(y) < config.n_fft:
         return f"shorter than a frame ({1000 * config.n_fft / config.sample_rate:.0f} ms)"

@@ -70,7 +70,9 @@ def check_samples(signal: FloatArray, name: str = "audio") -> float:
         raise InputError(f"{name}: no samples")
     peak = max(signal.max(), -signal.min())
     if not np.isfinite(peak):
-        raise InputError(f"{name}: NaN or infinite samples; expected finite values in [-1, 1]")
+        raise InputError(
+            f"{name}: NaN or infinite samples, or too large for float32; expected finite values in [-1, 1]"
+        )
     if peak > MAX_PEAK:
         raise InputError(
             f"{name}: samples up to {peak:.6g}; expected floats in [-1, 1]: divide by the full scale (32768"

@@ -67,6 +67,11 @@ class StreamingFeatures:
         np.ndarray [shape=(m, n_mfcc + n_chroma)]
             m may be 0.
 
+        Raises
+        ------
+        InputError
+            If a sample is NaN or infinite, or the array has another shape.
+
         Examples
         --------
         >>> StreamingFeatures().push(np.zeros(1600, np.int16)).shape

@@ -122,7 +122,7 @@ def label_mapping(args):
 
     pairs = _pairs_of(args.labels) if args.labels else []
     for text in args.label:
-        label, sign, name = text.partition("=")
+        label, sign, name = text.rpartition("=")
         if not sign or not label.strip():
             raise InputError(f"--label is {text!r}; expected LABEL=CLASS, e.g. anger=angry")
         pairs.append((label.strip(), name.strip()))
@@ -170,7 +170,7 @@ def _add_protocol(parser):
 def add_recipe_arguments(parser, default=None):
     """How the network is trained."""
     recipe = (
-        "default, student or robust (where there are teachers), original (the paper's settings) or a JSON"
+        "default, student (with --teachers), robust (with --start), original (the paper's settings) or a JSON"
         " file of fields"
     )
     parser.add_argument("--recipe", default=default, metavar="R", help=recipe)

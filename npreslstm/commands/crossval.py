@@ -75,7 +75,8 @@ def _add_others(parser):
     parser.add_argument(
         "--inner",
         action="store_true",
-        help="score the validation speakers; the test speakers have no part in anything",
+        help="score the validation speakers; the test speakers have no part in anything (but the feature"
+        " statistics, if the recipe says statistics=all)",
     )
     teachers = "learn from the networks of another cross-validation, fold by fold (distillation); repeatable"
     parser.add_argument("--teachers", action="append", default=[], metavar="DIR", help=teachers)

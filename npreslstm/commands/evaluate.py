@@ -84,6 +84,8 @@ def execute(args):
     from npreslstm.files import check_output
     from npreslstm.recognizer import Recognizer
 
+    if args.jobs < 1:
+        raise InputError(f"--jobs is {args.jobs}; expected at least 1")
     check_plots(args)
     _check_conditions(args)
     if not corpus_paths(args):

@@ -1,5 +1,7 @@
 """`npreslstm export`: the model in other forms. Each form is a subcommand with its own two functions here."""
 
+import shlex
+
 from npreslstm.commands.arguments import add_features_argument, add_key_argument
 from npreslstm.terminal import Progress, printable, show
 
@@ -87,10 +89,8 @@ def _export_c(args):
     checkpoint = load_checkpoint(args.weights, args.key)
     options = args.type, args.features, args.frontend, args.prefix, args.where
     files = export_c(checkpoint, args.out, *options)
-    show(
-        f"{printable(args.out)}: {len(files)} files; `make -C {printable(args.out)} test` builds and runs the"
-        " self-test"
-    )
+    command = f"make -C {shlex.quote(printable(args.out))} test"
+    show(f"{printable(args.out)}: {len(files)} files; `{command}` builds and runs the self-test")
 
 
 def _add_micropython(parser):

@@ -163,7 +163,7 @@ class _Heard:
         self._samples += len(pcm)
         if self._record:
             self._record.write(pcm)
-        self._tell(self._recognizer.push(pcm))
+        self._tell(self._recognizer.push(block))  # which warns of floats of another scale
         self._form.level(level_of(pcm))
 
     def _tell(self, seconds):

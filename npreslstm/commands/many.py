@@ -16,6 +16,7 @@ from npreslstm.terminal import Progress
 
 # a task: enough clips for one batch, but a long recording by itself
 FILES_AT_ONCE, BYTES_AT_ONCE = 8, 4_000_000
+SOUND_HEAD = 8192  # bytes by which a sound file is known
 
 OUTPUT_EXAMPLES = """\
 Rows leave as they are done, in the order of the files. With --output OUT they lie in OUT.partial until all
@@ -76,6 +77,7 @@ def names_in_list(path):
     """The names in a list: one a line, blank lines passed over; or, as of ``find -print0``, each followed by
     a zero byte. UTF-8, or UTF-16 with its mark.
     """
+    from npreslstm.audio.containers import starts_file
     from npreslstm.audio.sources import standard_input
     from npreslstm.errors import InputError
 
@@ -90,6 +92,8 @@ def names_in_list(path):
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is damaged: it is no UTF-16 ({error.reason})") from None
     content = content.removeprefix(b"\xef\xbb\xbf")
+    if starts_file(content[:SOUND_HEAD]):
+        raise InputError(f"{path} is a sound file, not a list of names; give it without --files")
     if b"\0" in content:
         names = content.split(b"\0")
     else:

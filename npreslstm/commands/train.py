@@ -258,7 +258,9 @@ def _check_groups(args, speakers, labels, classes, split, recipe):
 
 
 def _speakers(text):
-    return tuple(name for name in text.split(",") if name)
+    from npreslstm.training.dataset import speaker_names
+
+    return tuple(speaker_names(text))
 
 
 def _report(paths, notes):

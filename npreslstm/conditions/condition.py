@@ -64,7 +64,8 @@ class Condition:
     file_rate : int or None
         Hz at which the file is kept, 4000 to 192000.
     codec : (str, float) or None
-        'mp3', 'vorbis' or 'opus', and kbit/s.
+        'mp3', 'vorbis' or 'opus', and kbit/s. Which bit rates there are depends on the sample rate of the
+        sound, so `apply` checks them.
     level_db : float or None
         Active speech level is set to this, -80 to 20 dB of full scale.
     gain_db : float
@@ -193,7 +194,8 @@ def apply(
     Raises
     ------
     InputError
-        If a noise needs sources that there are not, or libsndfile lacks the codec.
+        If a noise needs sources that there are not, or libsndfile lacks the codec, or the codec lacks the bit
+        rate at this sample rate.
 
     Examples
     --------

@@ -15,7 +15,7 @@ from npreslstm.layers.activations import softmax
 from npreslstm.training.ancestors import ANCESTORS
 from npreslstm.training.batches import pad, predict
 from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
-from npreslstm.training.dataset import LEFT_OUT, RAVDESS, Dataset, bare_name
+from npreslstm.training.dataset import LEFT_OUT, RAVDESS, Dataset, bare_name, speaker_names
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare
 
@@ -71,7 +71,7 @@ def choose_speakers(checkpoint, dataset, wanted="held-out"):
     if wanted == "all":
         return dataset.speakers
     if wanted != "held-out":
-        names = [name for name in wanted.split(",") if name]
+        names = speaker_names(wanted)
         if not names:
             raise InputError(f"speakers are {wanted!r}; expected held-out, all, or names with commas")
         if unknown := [name for name in names if name not in dataset.speakers]:

@@ -33,6 +33,8 @@ LOCK = "lock"  # a file that stays, and is empty
 KINDS = ("predictions", "history", "weights", "snapshots")
 LONGEST = 1e12  # seconds of a training
 REMEDY = "delete it, or fetch it again"
+CONFIG_REMEDY = "fetch it again, or choose another folder"  # without it nobody knows what the rest is of
+ROUNDED = 1e-5  # by as much as this a probability of five decimals may be off
 FIRST_COLUMNS = ("file", "speaker", "true", "predicted")
 
 _NAMES = [str]
@@ -86,7 +88,7 @@ class Journal:
                 os.makedirs(os.path.join(folder, name), exist_ok=True)
         elif not os.path.exists(path):
             raise FileNotFoundError(f"{folder} holds no cross-validation: there is no config.json in it")
-        self.config = read_json(path, REMEDY)
+        self.config = read_json(path, CONFIG_REMEDY)
         if not is_config(self.config):
             raise InputError(
                 f"{path} is not that of a cross-validation; expected a folder that npreslstm crossval --out"
@@ -193,18 +195,29 @@ def _among(own, classes):
 
 
 def settle_config(folder, config):
-    """Write config.json into a folder, made if needed; if one is there already, it must say the same."""
+    """Write config.json into a folder, made if needed; if one is there already, it must say the same, and if
+    none is there, nothing else may be.
+    """
     path = os.path.join(folder, "config.json")
     refuse_packed(folder)
     os.makedirs(folder, exist_ok=True)
     if not os.path.exists(path):
+        if any(map(ENTRY.fullmatch, _names_in(os.path.join(folder, "predictions")))):
+            raise InputError(
+                f"{folder} has results, but no config.json that says what they are of: {CONFIG_REMEDY}"
+            )
         write_json(path, config)
-    if changed := differences(read_json(path, REMEDY), json.loads(json.dumps(config))):
+    if changed := differences(read_json(path, CONFIG_REMEDY), json.loads(json.dumps(config))):
         more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
         raise InputError(
             f"{folder} holds results of another configuration: {'; '.join(changed[:5])}{more}; choose another"
             " folder"
         )
+
+
+def _names_in(folder):
+    """Names of the files in a folder, which need not be there."""
+    return os.listdir(folder) if os.path.isdir(folder) else []
 
 
 def refuse_packed(folder):
@@ -261,6 +274,12 @@ def parse_predictions(header, rows, classes):
     probabilities = np.array([[float(p) for p in row[4:]] for row in rows]).reshape(len(rows), len(classes))
     if not np.isfinite(probabilities).all():
         raise ValueError("a probability is no number")
+    if (probabilities < 0).any() or (probabilities > 1).any():
+        raise ValueError("a probability is below 0 or above 1")
+    if (
+        probabilities[np.arange(len(rows)), predicted] < probabilities.max(axis=1, initial=0) - ROUNDED
+    ).any():
+        raise ValueError("the class that was predicted is not the likeliest")
     return Predictions(
         tuple(row[0] for row in rows), np.array([row[1] for row in rows]), labels, predicted, probabilities
     )

@@ -39,8 +39,8 @@ class Plan:
     folds : tuple of Fold
     seed : int
     inner : bool
-        Score the validation speakers in place of the test speakers, who then have no part in anything: for
-        choosing between recipes.
+        Score the validation speakers in place of the test speakers, who then have no part in anything but the
+        feature statistics of a recipe with ``statistics='all'``: for choosing between recipes.
     hold_validation : bool
         Keep the validation speakers out of training even if the recipe chooses no epoch by them.
     teachers : sequence of str

@@ -10,10 +10,10 @@ import warnings
 import numpy as np
 
 from npreslstm.audio.features import prepare_signal
-from npreslstm.audio.oddities import FAINTEST, oddity
+from npreslstm.audio.oddities import is_silent, oddity
 from npreslstm.audio.reader import open_audio, read_blocks
 from npreslstm.audio.resampling import resample
-from npreslstm.audio.signal import trim_bounds, trim_energies
+from npreslstm.audio.signal import to_mono, trim_bounds, trim_energies
 from npreslstm.audio.sources import source_name
 from npreslstm.checkpoint import Checkpoint
 from npreslstm.errors import InputError
@@ -157,7 +157,7 @@ def hear(
     name = os.path.basename(source_name(path))
     signal, rate = read_part(path, start, seconds)
     samples = prepare_signal(signal, rate, config, warn=rate < config.sample_rate)
-    if np.std(samples, dtype=np.float64) < FAINTEST:
+    if is_silent(to_mono(signal)) or is_silent(samples):
         raise InputError(
             f"{name} is silent from {start:g} s on: choose a part with sound by --start, --seconds"
         )
@@ -168,7 +168,7 @@ def hear(
         "duration": len(samples) / config.sample_rate,
         "sound": resample(samples, config.sample_rate, PLAYED),
         "samples": samples,
-        "note": _note(name, samples, config),
+        "note": _note(name, samples, config, to_mono(signal)),
     }
     return Hearing(checkpoint=checkpoint, **clip, **_run(samples, checkpoint))
 
@@ -262,9 +262,9 @@ def _middles(T, config):
     return (t + 1) * config.hop_length - config.n_fft // 2
 
 
-def _note(name, samples, config):
+def _note(name, samples, config, signal):
     """What is odd about the clip, in words and as a warning."""
-    odd = oddity(samples, config)
+    odd = oddity(samples, config, signal)
     if odd is None:
         return ""
     note = f"{name} is {odd}: the label means little"

@@ -7,6 +7,7 @@ README; every one of them names the weights by their SHA-256.
 """
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 
@@ -46,6 +47,7 @@ NAME = re.compile(
 )  # what begins with the prefix
 NUMBERS = "npr_weights.c", "npr_vectors.c"  # the weights, and what they compute
 LIST = "exported.txt"  # names of the exported files
+FORMS = {"in C": "Makefile", "for MicroPython": "selftest.py"}  # a file that only exports of this form have
 
 
 def export_c(checkpoint, folder, type="float32", config=None, frontend="float", prefix="npr", weights="c"):
@@ -55,8 +57,8 @@ def export_c(checkpoint, folder, type="float32", config=None, frontend="float", 
     ----------
     checkpoint : Checkpoint
     folder : str or os.PathLike
-        Made if it is not there. Files of an earlier export are replaced, and removed where they have no place
-        any more.
+        Made if it is not there. Files of an earlier export in C are replaced, and removed where they have no
+        place any more; files of others are never replaced.
     type : {'float32', 'int8'}
         'int8' is the integer model of `quantize`.
     config : {'paper', 'mcu'}, optional
@@ -163,10 +165,17 @@ def _prefixed(text, prefix):
 
 
 def write_files(folder, files):
-    """Write {name: text or bytes}, and remove what an earlier export wrote and this one does not."""
+    """Write {name: text or bytes}, and remove what an earlier export wrote and this one does not.
+
+    Raises
+    ------
+    InputError
+        If that would replace a file that no export has written, or an export of another form.
+    """
     files[LIST] = "\n".join(sorted({*files, LIST})) + "\n"
-    before = Path(folder, LIST)
+    before = Path(_folder_to_write(folder), LIST)
     old = before.read_text(encoding="utf-8").splitlines() if before.is_file() else ()
+    _check_replaced(folder, files, old)
     for name in set(old) - files.keys():
         if re.fullmatch(r"[\w/.-]+", name) and not {"..", ""} & set(name.split("/")):
             Path(folder, name).unlink(missing_ok=True)
@@ -178,6 +187,29 @@ def write_files(folder, files):
         with atomic_write(path, "wb") as file:
             file.write(content)
     return sorted(files)
+
+
+def _folder_to_write(folder):
+    """`folder`, if it is one or can become one."""
+    path = os.fspath(folder)
+    if not path:
+        raise InputError(f"the folder to write is {path!r}; expected its name")
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise InputError(f"{path} is no folder; expected one to write, or a name that is not there yet")
+    return folder
+
+
+def _check_replaced(folder, files, old):
+    """Raise InputError if files that no earlier export has listed are in the way, or one of another form."""
+    foreign = sorted(name for name in files.keys() - {*old} if os.path.lexists(os.path.join(folder, name)))
+    if foreign:
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        raise InputError(
+            f"{folder} has {', '.join(foreign[:3])}{more}, which no export has written; choose another folder"
+        )
+    for form, name in FORMS.items():
+        if name in old and name not in files:
+            raise InputError(f"{folder} holds an export {form}; choose another folder, or delete it first")
 
 
 def with_features(checkpoint, config):

@@ -111,6 +111,11 @@ def read_vectors(folder):
 
 def _read_manifest(folder):
     path = os.path.join(folder, MANIFEST)
+    if not os.path.exists(path):
+        raise FileNotFoundError(
+            f"{folder} holds no golden vectors: there is no {MANIFEST} in it; expected a folder of npreslstm"
+            " export vectors"
+        )
     manifest = read_json(path, REMEDY, ABOUT)
     if (manifest["format"], manifest["version"]) != (FORMAT, VERSION):
         version = shown(manifest["version"])

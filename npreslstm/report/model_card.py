@@ -50,10 +50,10 @@ statistics, classes, speakers, recipe and scores.
 The recipe is the default of `npreslstm.training.recipe.Recipe`{changes}.{teachers}{starts} The speakers that
 were held out had no part in training or in the feature statistics, and there is no choice of an epoch: the
 weights are the moving average at the last one. docs/notebook/recipe.md says how the recipe was decided on,
-and that the other speakers alone lead to the same choice. The numbers above are those of the very files;
-`tests/test_weights.py` computes them again where the corpus is at hand. The same code on the same machine
-makes the same bits; where sums are taken in another order, training ends with other weights, as different as
-those of another seed.
+and which one choice for `robust` was made on its held-out speakers. The numbers above are those of the very
+files; `tests/test_weights.py` computes them again where the corpus is at hand. The same code on the same
+machine makes the same bits; where sums are taken in another order, training ends with other weights, as
+different as those of another seed.
 
 ## Licence
 RAVDESS is CC BY-NC-SA 4.0. Weights trained on it are offered under the same terms: attribution, no commercial
@@ -177,11 +177,11 @@ def _teachers(checkpoints):
     }
     text = ""
     for (count, corpora), names in _by_value(found).items():
-        further = f", some of them on {' and '.join(corpora)} too," if corpora else ""
+        further = f", some of them also on {' and '.join(corpora)}" if corpora else ""
         text += (
-            f"\n{_files(names)} did not learn the labels, but what {count} networks that were trained on the"
-            f" same speakers{further}\nmake of the distorted clips (distillation; docs/notebook/recipe.md"
-            " says what that gives)."
+            f"\n{_files(names)} learnt not from labels but from the answers that {count} networks give to"
+            "\nthe distorted clips (distillation; docs/notebook/recipe.md says what that gives). All of these"
+            f" were\ntrained on the same speakers{further}."
         )
     return text
 
@@ -203,7 +203,7 @@ def _starts(checkpoints):
 
 
 def _probabilities(checkpoints):
-    """Whose probabilities are calibrated, as the rest of a sentence."""
+    """Whose probabilities are calibrated, as a clause."""
     temperatures = {name: checkpoint.notes.get("temperature") for name, checkpoint in checkpoints.items()}
     plain = [name for name, temperature in temperatures.items() if temperature is None]
     if len(plain) == len(temperatures):
@@ -213,10 +213,10 @@ def _probabilities(checkpoints):
         if found is not None:
             change = f"{found['ECE before']:.3f} before, {found['ECE after']:.3f} after"
             whom = f"{found['clips']:,} clips of {len(found['speakers'])} training speakers"
-            how = f"by the temperature {found['value']:.3f}, fitted on {whom}"
+            how = f"are calibrated by the temperature {found['value']:.3f}, fitted on {whom}"
             said.append(f"of {_files([name])} {how} (expected calibration error {change})")
-    others = f"; those of {_files(plain)} are not" if plain else ""
-    return f"probabilities are calibrated: those {', those '.join(said)}{others}"
+    others = f"; those of {_files(plain)} are as trained" if plain else ""
+    return f"the probabilities {', those '.join(said)}{others}"
 
 
 def _changes(checkpoints):
@@ -228,9 +228,10 @@ def _changes(checkpoints):
             for field, value in checkpoint.notes["recipe"].items()
             if (field, value) not in default
         )
-    return "".join(
-        f", for {_files(names)} with {changed}" for changed, names in _by_value(changes).items() if changed
+    listed = "; ".join(
+        f"for {_files(names)} {changed}" for changed, names in _by_value(changes).items() if changed
     )
+    return f" with these changes: {listed}" if listed else ""
 
 
 def _files(names):

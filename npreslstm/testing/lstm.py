@@ -33,7 +33,7 @@ def assert_lstm_equal(
     ----------
     framework_output : y, or (y, (h_n, c_n))
         What torch.nn.LSTM(batch_first=True) returns: y (N, T, directions * H), and perhaps the final states
-        (L, N, H).
+        (L, N, H), L layers times directions.
     weights : mapping of str to array
         Under torch.nn.LSTM's names (``net.state_dict()``); `from_keras` and `from_onnx` make them of other
         layouts.

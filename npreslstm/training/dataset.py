@@ -2,6 +2,7 @@
 together.
 """
 
+import csv
 import os
 import re
 import unicodedata
@@ -264,3 +265,14 @@ def _natural(speaker):
         (0, int(part), "") if part.isdecimal() and len(part) < 19 else (1, 0, part)
         for part in re.findall(r"\d+|\D+", speaker)
     ]
+
+
+def speaker_names(text: str) -> list[str]:
+    """The names in a list with commas; one that has a comma itself stands in quotation marks, as in CSV.
+
+    Examples
+    --------
+    >>> speaker_names('S001,"x,S002"')
+    ['S001', 'x,S002']
+    """
+    return [name for name in next(csv.reader([text]), []) if name]

@@ -215,7 +215,7 @@ CONTRADICTIONS = {
     unknown_feature: "unknown field 'sound'",
     change_mean: "mean is not a finite vector of 46",
     zero_std: "std is not a finite vector of 46 numbers (positive",
-    nan_weight: "NaN or infinite weights",
+    nan_weight: "weights that are NaN, infinite or too large",
 }
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import types
@@ -114,6 +115,15 @@ class TestPipe:
             status, _, err = listen("-", content=given)
             assert status == 0 and "1.0 s at 16000 Hz" in err[-1]
             assert len(err) == 1 if words is None else (len(err) == 2 and words in err[0])
+
+    def test_floats_of_another_scale_are_said(self, listen):
+        values = (50 * SIGNAL).astype("<f4")
+        content = struct.pack(
+            "<4sI8sIHHIIHH", b"RIFF", 36 + values.nbytes, b"WAVEfmt ", 16, 3, 1, 16000, 64000, 4, 32
+        )
+        content += struct.pack("<4sI", b"data", values.nbytes)
+        status, _, err = listen("-", content=content + values.tobytes())
+        assert status == 0 and "of another scale than [-1, 1]: divide by their full scale" in err[0]
 
     def test_sound_files_of_other_kinds_are_refused(self, listen):
         for name in ("complete.mp3", "joined.mp3", "cut.w64", "a.aac", "a.amr", "a.m4a", "chained.ogg"):

@@ -257,6 +257,16 @@ class TestLists:
         rows = capsys.readouterr().out.splitlines()[1:]
         assert [row.split(",")[0] for row in rows] == ["clips/01.wav", "clips/03.wav", "clips/*.wav"]
 
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_a_pipe_in_a_folder_is_not_waited_for(self, run, clips, tmp_path):
+        folder = tmp_path / "with a pipe"
+        folder.mkdir()
+        shutil.copy(clips / "01.wav", folder)
+        os.mkfifo(folder / "02.wav")
+        assert run("predict csv", "out", paths=[str(folder)])[0] == 0
+        rows = Path("out.csv").read_text().splitlines()[1:]
+        assert len(rows) == 1 and "01.wav" in rows[0]
+
     def test_bad_lists(self, run, clips):
         Path("blank").write_text("\n \n")
         Path("odd").write_bytes(b"\xff\xfea")
@@ -264,6 +274,7 @@ class TestLists:
             ("blank", "blank: no file is named in it"),
             ("odd", "odd is damaged: it is no UTF-16"),
             ("none", "none: No such file"),
+            (str(clips / "01.wav"), "01.wav is a sound file, not a list of names; give it without --files"),
         ]:
             status, err = run("predict csv", "out", "--files", name, paths=())
             assert status == 2 and words in err and err.count("\n") == 1

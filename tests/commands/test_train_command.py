@@ -34,6 +34,14 @@ def corpus(tmp_path):
     return tmp_path / "corpus.csv"
 
 
+def test_a_speaker_with_a_comma_in_the_name_can_be_held_out(corpus, tmp_path):
+    text = corpus.read_text()
+    corpus.write_text(text.replace(",s3", ',"s,3"'))
+    out = tmp_path / "w.npz"
+    assert main(["train", str(corpus), *FEW, "--test", '"s,3"', "--out", str(out)]) == 0
+    assert load_checkpoint(out).notes["speakers held out"] == ["s,3"]
+
+
 def test_own_corpus_from_manifest_to_weights(corpus, tmp_path, capsys):
     out = tmp_path / "mine.npz"
     arguments = [

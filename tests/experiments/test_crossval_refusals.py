@@ -8,6 +8,7 @@ from crossval_runs import (
     FOLDS,
     RUNS,
     SMALL,
+    command,
     finished,
 )
 from samples import voice, write_wav
@@ -55,6 +56,13 @@ def test_a_clip_that_changed_is_another_configuration(corpus, tmp_path):
     ]
 
 
+def with_others_predicted(text):
+    """The text of an entry of two classes, a and b, with the other class as what was predicted."""
+    header, *rows = (line.split(",") for line in text.splitlines())
+    others = [[*row[:3], {"a": "b", "b": "a"}[row[3]], *row[4:]] for row in rows]
+    return "\n".join(map(",".join, [header, *others])) + "\n"
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -68,6 +76,9 @@ def test_a_clip_that_changed_is_another_configuration(corpus, tmp_path):
             "is not of the speakers .* with all their clips: delete it, and run again",
         ),
         (lambda text: text.replace(",a,", ",z,"), "is damaged"),
+        (lambda text: text.replace(",0.", ",-0.", 1), "is damaged .a probability is below 0 or above 1"),
+        (lambda text: text.replace(",0.", ",7.", 1), "is damaged .a probability is below 0 or above 1"),
+        (with_others_predicted, "is damaged .the class that was predicted is not the likeliest"),
     ],
 )
 def test_a_damaged_entry_is_named(whole, tmp_path, change, message):
@@ -77,6 +88,20 @@ def test_a_damaged_entry_is_named(whole, tmp_path, change, message):
     entry.write_text(change(entry.read_text()))
     with pytest.raises(InputError, match=f"run-01-fold-0.csv {message}"):
         Journal(str(tmp_path)).entries()
+
+
+def test_results_without_their_configuration_are_not_taken_over(corpus, whole, tmp_path, capsys):
+    """Whose they are nobody knows, so another configuration must not call them its own."""
+    other = command(corpus, whole, tmp_path / "out", "--seed", "9")
+    shutil.copytree(whole, tmp_path / "out")
+    config = tmp_path / "out" / "config.json"
+    config.write_text("{")
+    assert main(other) == 2
+    error = capsys.readouterr().err
+    assert "config.json is damaged" in error and "fetch it again, or choose another folder" in error
+    config.unlink()
+    assert main(other) == 2 and not config.exists()
+    assert "has results, but no config.json that says what they are of" in capsys.readouterr().err
 
 
 def test_bad_input_is_one_line_before_any_work(corpus, tmp_path, capsys):

@@ -15,6 +15,7 @@ from npreslstm.errors import InputError
 from npreslstm.ports import c_text
 from npreslstm.ports.c_export import SOURCES, export_c
 from npreslstm.ports.c_library import build
+from npreslstm.ports.micropython_export import export_micropython
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +151,33 @@ def test_an_export_takes_the_place_of_another(tmp_path):
         and not (tmp_path / "src" / "npr_float.c").exists()
         and not (tmp_path / "src" / "npr_clip.c").exists()
     )
+
+
+@pytest.mark.parametrize("export", [export_c, export_micropython])
+def test_files_of_others_are_never_replaced(tmp_path, export):
+    model = checkpoint("h32")
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(InputError, match="has README.md, which no export has written; choose another folder"):
+        export(model, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    assert (tmp_path / "README.md").read_text() == "mine"
+    with pytest.raises(InputError, match="README.md is no folder; expected one to write"):
+        export(model, tmp_path / "README.md")
+    with pytest.raises(InputError, match="the folder to write is ''; expected its name"):
+        export(model, "")
+
+
+def test_one_form_does_not_take_the_place_of_another(tmp_path):
+    model = checkpoint("h32")
+    for made, refused, form in (
+        (export_c, export_micropython, "in C"),
+        (export_micropython, export_c, "for"),
+    ):
+        folder = tmp_path / made.__name__
+        files = made(model, folder)
+        with pytest.raises(InputError, match=f"holds an export {form}.*; choose another folder, or delete"):
+            refused(model, folder)
+        assert all((folder / name).is_file() for name in files)
 
 
 def test_cmake_builds_and_tests_it(tmp_path):
