@@ -25,7 +25,7 @@ examples:
   npreslstm crossval ravdess/ --teachers results/ --recipe student --out students/
       each learns from all runs of results/
   npreslstm crossval ravdess/ --teachers results/ --teachers-by-run --runs 3 --recipe student --out own/
-      run 0 learns from run 0 of results/, run 1 from run 1, run 2 from run 2
+      no two of these runs share a teacher
   npreslstm crossval ravdess/ --features mcu --start results/ --recipe robust --out robust/
       each goes on from its own fold's
   npreslstm crossval --corpus ravdess/ --corpus nemo.csv --labels map.csv --features mcu --out both/
@@ -83,7 +83,8 @@ def _add_others(parser):
     parser.add_argument(
         "--teachers-by-run",
         action="store_true",
-        help="each run learns from the networks of the same run alone, so that no two runs share a teacher",
+        help="run 0 learns from run 0 of each folder alone, run 1 from run 1, and so on; beyond the last run"
+        " of a folder, from its first again",
     )
     parser.add_argument(
         "--start", metavar="DIR", help="go on from the networks of another cross-validation, fold by fold"

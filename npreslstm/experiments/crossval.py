@@ -128,21 +128,19 @@ def crossval(plan, runs, folder, cache=None, workers=1, dask=None, on_clip=None,
     Raises
     ------
     InputError
-        If clips cannot be read, a run has no teachers of its own, or the folder holds results of another
-        configuration, or another process works on it.
+        If clips cannot be read, or the folder holds results of another configuration, or another process
+        works on it.
     """
     for name, value in (("runs", runs), ("workers", workers)):
         if value < 1:
             raise InputError(f"{name} is {value}; expected at least 1")
-    keys = [(run, fold) for run in range(runs) for fold in range(len(plan.folds))]
-    for key in keys:
-        plan.teachers_of(*key)  # raises, before anything is written
     digest, folder = corpus_digest(plan.dataset), os.path.abspath(folder)
     config = plan.config(digest)
     with lock_folder(folder):
         journal = Journal(folder, config)
         journal.clear()
         entries = journal.entries()
+        keys = [(run, fold) for run in range(runs) for fold in range(len(plan.folds))]
         if missing := [key for key in keys if key not in entries]:
             if dask:
                 check_cluster(dask)

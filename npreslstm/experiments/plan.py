@@ -47,7 +47,8 @@ class Plan:
         Folders of cross-validations of the same folds, whose networks are the teachers of those of this one,
         fold by fold.
     teachers_by_run : bool
-        A run learns from the networks of the same run alone, so that no two runs share a teacher.
+        A run learns from the networks of the same run alone; beyond the last run of a folder, from those of
+        its first again.
     backgrounds : sequence of str
         Sound files without speech, for conditions with noise; see `conditioned.Draws`.
     start : str, optional
@@ -100,29 +101,18 @@ class Plan:
         """Weights file that a run goes on from in fold k; None for random weights."""
         if self.start is None:
             return None
-        there = _networks(self.start, k)
-        return there[run % len(there)]
+        return self._in_turn(self.start, run, k)
 
     def teachers_of(self, run, k):
-        """Weights files of the teachers of a run in fold k.
-
-        Raises
-        ------
-        InputError
-            If a run is to have teachers of its own, and a folder has no network of it.
-        """
+        """Weights files of the teachers of a run in fold k."""
         if not self.teachers_by_run:
             return self._teachers_in(k)
-        own = []
-        for folder in self.teachers:
-            there = _networks(folder, k, run)
-            if not there:
-                raise InputError(
-                    f"{folder} has no network of run {run}, fold {k}, from which that run is to learn;"
-                    " take fewer runs"
-                )
-            own += there
-        return own
+        return [self._in_turn(folder, run, k) for folder in self.teachers]
+
+    def _in_turn(self, folder, run, k):
+        """The weights file of fold k and the same run; beyond the last run, of the first again."""
+        there = _networks(folder, k)
+        return there[run % len(there)]
 
     def _teachers_in(self, k):
         """Weights files of the teachers of fold k, of all runs."""
@@ -200,9 +190,8 @@ class Plan:
         return config
 
 
-def _networks(folder, k, run=None):
-    """Weights files of fold k in a folder of results: of all runs, or of one."""
-    which = "*" if run is None else f"{run:02}"
+def _networks(folder, k):
+    """Weights files of fold k in a folder of results."""
     return sorted(
-        glob.glob(os.path.join(glob.escape(os.path.abspath(folder)), "weights", f"run-{which}-fold-{k}.npz"))
+        glob.glob(os.path.join(glob.escape(os.path.abspath(folder)), "weights", f"run-*-fold-{k}.npz"))
     )

@@ -53,7 +53,7 @@ def _what(config, summary, seconds):
     if config.get("teachers"):
         counts = " ".join(str(len(fold)) for fold in config["teachers"])
         line = f"learnt from networks of the same folds: {counts} of folds 0 to {len(folds) - 1}"
-        alone = ", each run from those of the same run alone" if config.get("teachers by run") else ""
+        alone = ", each run from those of one run there, in turn" if config.get("teachers by run") else ""
         lines.append(line + alone)
     if config.get("heard at"):
         lines.append(
