@@ -18,7 +18,8 @@ NOTEBOOK = DOCS / "notebook"
 SEVERAL = ("robust", "robust-first")  # of several corpora; the pages have what they say on RAVDESS
 RESULTS = sorted(path.name for path in DOCS.glob("results/*") if path.name not in SEVERAL)
 # rows of the accuracy page itself
-FINAL = ("original", "paper", "paper-three-speeds", "mcu", "mcu-three-speeds", "emobox")
+FINAL = ("original", "paper", "mcu", "mcu-own-teachers", "emobox")
+FINAL += ("paper-three-speeds", "mcu-three-speeds", "mcu-own-teachers-three-speeds")
 
 pytestmark = pytest.mark.skipif(
     not RESULTS, reason="docs/results is in the repository, not in the source distribution"
@@ -196,6 +197,25 @@ def test_what_unlike_teachers_know_together():
     assert f"Its runs lie {first:.4f} and {second:.4f} below those." in page
 
 
+def test_runs_that_share_no_teacher():
+    """The same six teachers as `mcu` in pairs, one of either kind, run by run."""
+    own, mcu = (committed(name) for name in ("mcu-own-teachers", "mcu"))
+    runs = own.summary["runs"]
+    assert own.config["teachers by run"] is True and own.config["teachers"] == mcu.config["teachers"]
+    assert own.config["recipe"] == mcu.config["recipe"] and own.config["features"] == mcu.config["features"]
+    assert len(mcu.config["teachers"][0]) == 2 * len(runs)  # so no pair came twice
+    robust, untrimmed = (of_ravdess(name) for name in ("robust-first", "paper-untrimmed"))
+    labels = [label for label, _ in robust.values()]
+    pairs = []
+    for run in runs:
+        likeliest = [np.argmax(robust[clip][1][run] + untrimmed[clip][1][run]) for clip in robust]
+        pairs.append(uar(confusion_matrix(labels, likeliest, 8)))
+    gain = own.summary["UAR"]["mean"] - mcu.summary["UAR"]["mean"]
+    page = " ".join((NOTEBOOK / "folds.md").read_text(encoding="utf-8").split())
+    assert "which together have {:.4f}, {:.4f} and {:.4f}.".format(*pairs) in page
+    assert f"The mean lies {gain:.4f} above that of `mcu`" in page
+
+
 def test_what_the_four_teachers_know_together():
     journal = committed("mcu-labels")
     four = {key: entry for key, entry in journal.entries().items() if key[0] in (6, 7, 8, 9)}
@@ -230,11 +250,13 @@ def test_the_readme_has_the_same_figures():
         uar = f"{load_checkpoint(name).notes['scores held out']['uar']:.4f}"
         assert re.search(rf"\| `{name}`[^|]*\|[^|]*\| {uar} \| {over_conditions[name]} \|", readme), name
         assert re.search(rf"\| `{name}\.npz`.*\| {uar} \|", page) and as_recorded[name] == uar
-    scores = {
-        name: open_results(str(DOCS / "results" / name)).summary["UAR"]
-        for name in ("paper", "paper-three-speeds", "mcu", "mcu-three-speeds")
-    }
-    means = {name: with_spread(score) for name, score in scores.items()}
-    assert f"recipe gives {means['paper']} with `paper` and {means['mcu']} with `mcu`" in readme
-    both = f"{means['paper-three-speeds']} and {means['mcu-three-speeds']}"
-    assert f"hearing each clip at three speeds raises them to {both}" in readme
+    paper, mcu, paper_three, mcu_three = (
+        with_spread(committed(name + speeds).summary["UAR"])
+        for speeds in ("", "-three-speeds")
+        for name in ("paper", "mcu-own-teachers")
+    )
+    assert (
+        f"recipe gives {paper} with `paper` (mean and standard deviation of two runs) and {mcu} with"
+        in readme
+    )
+    assert f"Hearing each clip at three speeds raises them to {paper_three} and {mcu_three}." in readme
