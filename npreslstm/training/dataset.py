@@ -275,4 +275,5 @@ def speaker_names(text: str) -> list[str]:
     >>> speaker_names('S001,"x,S002"')
     ['S001', 'x,S002']
     """
-    return [name for name in next(csv.reader([text]), []) if name]
+    names = next(csv.reader([text]), []) if '"' in text and text.isprintable() else text.split(",")
+    return [name for name in names if name]
