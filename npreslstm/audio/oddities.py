@@ -13,7 +13,10 @@ def is_silent(signal: FloatArray) -> bool:
     """Whether samples (n,) are all but constant. They are best asked at their own rate: resampled, a constant
     rings where it begins and ends.
     """
-    return len(signal) > 1 and bool(np.std(signal, dtype=np.float64) < FAINTEST)
+    if len(signal) < 2:
+        return False
+    deviations = signal - np.mean(signal)
+    return bool(np.dot(deviations, deviations) < len(signal) * FAINTEST**2)
 
 
 def oddity(y: FloatArray, config: FeatureConfig, signal: FloatArray) -> str | None:

@@ -157,7 +157,8 @@ def hear(
     name = os.path.basename(source_name(path))
     signal, rate = read_part(path, start, seconds)
     samples = prepare_signal(signal, rate, config, warn=rate < config.sample_rate)
-    if is_silent(to_mono(signal)) or is_silent(samples):
+    recorded = to_mono(signal)
+    if is_silent(recorded) or is_silent(samples):
         raise InputError(
             f"{name} is silent from {start:g} s on: choose a part with sound by --start, --seconds"
         )
@@ -168,7 +169,7 @@ def hear(
         "duration": len(samples) / config.sample_rate,
         "sound": resample(samples, config.sample_rate, PLAYED),
         "samples": samples,
-        "note": _note(name, samples, config, to_mono(signal)),
+        "note": _note(name, samples, config, recorded),
     }
     return Hearing(checkpoint=checkpoint, **clip, **_run(samples, checkpoint))
 

@@ -172,7 +172,8 @@ def write_files(folder, files):
     InputError
         If that would replace a file that no export has written, or an export of another form.
     """
-    files[LIST] = "\n".join(sorted({*files, LIST})) + "\n"
+    listed = "\n".join(sorted({*files, LIST})) + "\n"
+    files = {LIST: listed, **files}  # first, so that an export that was killed may be repeated
     before = Path(_folder_to_write(folder), LIST)
     old = before.read_text(encoding="utf-8").splitlines() if before.is_file() else ()
     _check_replaced(folder, files, old)

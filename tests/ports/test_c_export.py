@@ -12,7 +12,8 @@ from c_models import checkpoint, libraries, library, needs, needs_aligned_intege
 from npreslstm.checkpoint import load_checkpoint
 from npreslstm.cli import main
 from npreslstm.errors import InputError
-from npreslstm.ports import c_text
+from npreslstm.files import atomic_write
+from npreslstm.ports import c_export, c_text
 from npreslstm.ports.c_export import SOURCES, export_c
 from npreslstm.ports.c_library import build
 from npreslstm.ports.micropython_export import export_micropython
@@ -165,6 +166,24 @@ def test_files_of_others_are_never_replaced(tmp_path, export):
         export(model, tmp_path / "README.md")
     with pytest.raises(InputError, match="the folder to write is ''; expected its name"):
         export(model, "")
+
+
+def test_an_export_that_was_killed_may_be_repeated(tmp_path, monkeypatch):
+    """What it had written is in its list, which is written first."""
+
+    def killed(path, *options):
+        if path.name == "README.md":
+            raise KeyboardInterrupt
+        return atomic_write(path, *options)
+
+    model = checkpoint("h32")
+    with monkeypatch.context() as patched:
+        patched.setattr(c_export, "atomic_write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            export_c(model, tmp_path)
+    assert (tmp_path / "exported.txt").is_file() and not (tmp_path / "README.md").exists()
+    files = export_c(model, tmp_path)
+    assert all((tmp_path / name).is_file() for name in files)
 
 
 def test_one_form_does_not_take_the_place_of_another(tmp_path):
