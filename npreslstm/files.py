@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import tempfile
+import threading
 
 from npreslstm.errors import InputError
 
@@ -187,6 +188,7 @@ def _replacing(folder, name, mode="wb", **open_options):
 
 
 _unfinished = set()  # temporary files of this process
+_creating = threading.Lock()  # held while one is made, and by who is about to end the process
 
 
 def _create(temporary, folder):
@@ -194,7 +196,8 @@ def _create(temporary, folder):
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     while True:
         try:
-            descriptor = os.open(temporary, flags, 0o600)
+            with _creating:
+                descriptor = os.open(temporary, flags, 0o600)
         except FileExistsError:  # the one of below, which is about to go
             continue
         except OSError as error:
@@ -218,7 +221,8 @@ def _lock(descriptor):
 
 
 def remove_unfinished():
-    """Remove the temporary files of this process: for who is about to end it at once."""
+    """Remove the temporary files of this process, which makes no more: for who is about to end it at once."""
+    _creating.acquire()  # and never released, or one might be made anew in the moment that is left
     for temporary in list(_unfinished):
         with contextlib.suppress(OSError):
             os.unlink(temporary)
