@@ -154,6 +154,13 @@ def save_checkpoint(path: StrPath, checkpoint: Checkpoint) -> None:
     path : str or os.PathLike
     checkpoint : Checkpoint
 
+    Raises
+    ------
+    OSError
+        If the folder does not exist or cannot be written.
+    InputError
+        If a name of a class cannot be kept.
+
     Examples
     --------
     >>> import os, tempfile
@@ -196,7 +203,8 @@ def load_checkpoint(path: StrPath | None = None, key: str | None = None) -> Chec
     FileNotFoundError
         If there is no such file.
     InputError
-        If the file is damaged, newer than this version, or not weights of this model.
+        If the file is damaged, newer than this version, or not weights of this model, or if a key is given
+        for a file that holds one network.
 
     Examples
     --------

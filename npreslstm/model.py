@@ -194,6 +194,11 @@ class ResLSTM(Parameters):
         alpha : (N, max(lengths)) array
             Attention weights; 0 past a clip's length when masked.
 
+        Raises
+        ------
+        InputError
+            If a shape contradicts the configuration, or a value of a valid frame is not finite.
+
         Examples
         --------
         >>> model = ResLSTM(ModelConfig(hidden_size=8), np.random.default_rng(0))

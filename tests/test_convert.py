@@ -221,6 +221,10 @@ REFUSED = {
     ),
     "a tensor too many": ({**SMALL, "fc2.bias": np.ones(3, np.float32)}, r"unexpected fc2\.bias"),
     "a tensor missing": ({name: w for name, w in SMALL.items() if name != "bn.bias"}, r"lacks bn\.bias"),
+    "too large for float32": (
+        {**SMALL, "fc.bias": np.full(8, 1e200)},
+        "weights that are NaN, infinite or too large",
+    ),
     "NaN": (
         {**SMALL, "fc.bias": np.full(8, np.nan, np.float32)},
         "weights that are NaN, infinite or too large",

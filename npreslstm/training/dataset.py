@@ -275,5 +275,8 @@ def speaker_names(text: str) -> list[str]:
     >>> speaker_names('S001,"x,S002"')
     ['S001', 'x,S002']
     """
-    names = next(csv.reader([text]), []) if '"' in text and text.isprintable() else text.split(",")
+    if '"' in text and text.isprintable():  # a row of CSV has no line end
+        names = next(csv.reader([text]))
+    else:
+        names = text.split(",")
     return [name for name in names if name]

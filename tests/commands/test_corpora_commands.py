@@ -60,6 +60,13 @@ def weights(made, both):
     return path
 
 
+@pytest.mark.parametrize("options", [[], ["--conditions"]])
+def test_no_processes_are_refused_before_any_work(weights, made, capsys, options):
+    capsys.readouterr()
+    assert main(["evaluate", str(made / "a/a.csv"), "--weights", str(weights), "--jobs", "0", *options]) == 2
+    assert capsys.readouterr().err == "npreslstm: error: --jobs is 0; expected at least 1\n"
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -79,6 +86,10 @@ def weights(made, both):
         (
             ["A", "--corpus", "B", "--label", "angr=angry"],
             "no corpus has the label angr; a.csv has angry, calm, sad; b.csv has anger, sad",
+        ),
+        (
+            ["A", "--corpus", "B", "--label", "a=b=angry"],
+            "no corpus has the label a=b; a.csv has",
         ),
         (
             ["A", "--corpus", "B", "--label", "anger"],

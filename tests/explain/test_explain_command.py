@@ -213,8 +213,9 @@ def test_ten_minutes_say_how_to_choose(tmp_path, capsys):
     assert "--start 0 --seconds 10" in error
 
 
-def test_silence_is_one_line(tmp_path, capsys):
-    path = write_wav(tmp_path / "silence.wav", np.zeros(16000, np.float32))
+@pytest.mark.parametrize(("level", "rate"), [(0, 16000), (0.5, 16000), (0.5, 44100)])
+def test_silence_is_one_line(tmp_path, capsys, level, rate):
+    path = write_wav(tmp_path / "silence.wav", np.full(rate, level, np.float32), rate)
     out = tmp_path / "silence.html"
     assert explain(path, "--out", out) == 2
     error = capsys.readouterr().err

@@ -223,11 +223,11 @@ def test_the_command_exports_and_says_so(tmp_path, capsys):
 
     save_checkpoint(tmp_path / "w.npz", checkpoint("h32"))
     assert (
-        main(["export", "c", str(tmp_path / "w.npz"), "--out", str(tmp_path / "out"), "--type", "int8"]) == 0
+        main(["export", "c", str(tmp_path / "w.npz"), "--out", str(tmp_path / "my c"), "--type", "int8"]) == 0
     )
-    assert "make -C" in capsys.readouterr().out
-    assert (tmp_path / "out" / "src" / "npr_int8.c").is_file() and not (
-        tmp_path / "out" / "src" / "npr_float.c"
+    assert f"`make -C '{tmp_path / 'my c'}' test`" in capsys.readouterr().out
+    assert (tmp_path / "my c" / "src" / "npr_int8.c").is_file() and not (
+        tmp_path / "my c" / "src" / "npr_float.c"
     ).exists()
     assert main(["export", "c", str(tmp_path / "absent.npz"), "--out", str(tmp_path / "x")]) == 2
     assert capsys.readouterr().err.count("\n") == 1

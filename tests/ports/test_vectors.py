@@ -143,6 +143,12 @@ def test_a_c_compiler_reads_the_headers(folder, tmp_path):
     )
 
 
+def test_a_folder_without_vectors_is_named(tmp_path, capsys):
+    assert main(["export", "vectors", "--check", str(tmp_path)]) == 2
+    expected = f"{tmp_path} holds no golden vectors: there is no manifest.json in it; expected a folder of"
+    assert expected in capsys.readouterr().err
+
+
 def test_the_manifest(folder, weights):
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["weights"]["sha256"] == weights.sha256 == load_checkpoint(folder / "weights.npz").sha256
