@@ -47,7 +47,10 @@ def add_arguments(parser):
         "--weights", metavar="W", help=".npz, or the name of bundled weights (default robust)"
     )
     parser.add_argument(
-        "--speakers", default="held-out", metavar="WHO", help="held-out (default), all, or names with commas"
+        "--speakers",
+        default="held-out",
+        metavar="WHO",
+        help="held-out (default), all, or names with commas; one that has a comma itself in quotation marks",
     )
     add_speeds_argument(parser)
     conditions = (

@@ -155,8 +155,8 @@ static void stream_step(npr_stream *stream) {
     const uint32_t range = 1 + draw(65536);
     for (size_t k = 0; k < samples; k++) { pcm[k] = (int16_t)((int)draw(range) - (int)(range / 2)); }
     const npr_status written = npr_stream_write(stream, samples > 0 ? pcm : NULL, samples);
-    require(written == (samples > room ? NPR_ERROR_OVERRUN : NPR_OK), "write");
     const npr_status expected = stream->finished ? NPR_ERROR_STATE : NPR_OK;
+    require(written == (expected == NPR_OK && samples > room ? NPR_ERROR_OVERRUN : expected), "write");
     npr_status status = npr_stream_poll(stream, &event);
     require(status == expected, "poll");
     require(status != NPR_OK || written == NPR_OK || event.kind == NPR_OVERRUN,

@@ -230,7 +230,10 @@ def test_misuse_of_a_stream_is_a_status(made):
     assert memory.raw == begun and event.kind == 7
     assert lib.npr_stream_finish(memory, ctypes.byref(event)) == 0 and event.kind == NOTHING
     assert lib.npr_stream_finish(memory, ctypes.byref(event)) == 0 and event.kind == NOTHING
+    ended = memory.raw
     assert lib.npr_stream_poll(memory, ctypes.byref(event)) == STATE
+    assert lib.npr_stream_write(memory, at, ctypes.c_size_t(8)) == STATE  # nobody would ever read it
+    assert memory.raw == ended
 
 
 def test_a_writer_in_another_thread_needs_no_lock(made, tmp_path):

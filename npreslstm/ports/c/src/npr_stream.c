@@ -58,7 +58,7 @@ size_t npr_stream_room(const npr_stream *stream) {
 
 npr_status npr_stream_write(npr_stream *stream, const int16_t *pcm, size_t samples) {
     if (stream == NULL || (pcm == NULL && samples > 0)) { return NPR_ERROR_NULL; }
-    if (stream->ring == NULL) { return NPR_ERROR_STATE; }
+    if (stream->ring == NULL || stream->finished) { return NPR_ERROR_STATE; }
     const size_t room = npr_stream_room(stream), taken = samples < room ? samples : room;
     const size_t start = stream->written & stream->mask, end = stream->mask + 1u - start;
     const size_t first = taken < end ? taken : end;

@@ -108,7 +108,7 @@ npr_status npr_stream_init(npr_stream *stream, const npr_model *model, const npr
                            size_t samples);
 
 /* The writer: take in any number of samples. What the ring has no room for is lost: NPR_ERROR_OVERRUN, and an
- * event tells the reader. */
+ * event tells the reader. Of a recording that has ended nothing is taken: NPR_ERROR_STATE. */
 npr_status npr_stream_write(npr_stream *stream, const int16_t *pcm, size_t samples);
 
 /* How many samples a write would take: for writers that can wait. */
