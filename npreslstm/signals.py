@@ -64,23 +64,25 @@ def _called_by_c(frame):
 
 
 def until_interrupted(items):
-    """The items of an iterator until Ctrl-C: it ends the wait for the next one at once, and lets what is done
-    with the last one come to its end. A second one is a KeyboardInterrupt.
+    """The items of an iterator until Ctrl-C or SIGTERM: it ends the wait for the next one at once, and lets
+    what is done with the last one come to its end. Then Ctrl-C is an end like any other, and SIGTERM
+    SystemExit (143). A second one is KeyboardInterrupt or SystemExit at once.
     """
-    asked = waiting = False
+    asked, waiting = [], False
 
     def note(number, frame):
-        nonlocal asked
         if asked or waiting:
-            raise KeyboardInterrupt
-        asked = True
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+        asked.append(number)
 
     if threading.current_thread() is not threading.main_thread():
         yield from items
         return
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, note)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, note)
     try:
         while not asked:
             waiting = True
@@ -92,4 +94,7 @@ def until_interrupted(items):
                 waiting = False
             yield item
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if signal.SIGTERM in asked:
+        sys.exit(128 + signal.SIGTERM)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from npreslstm.annotations import StrPath
 from npreslstm.audio.activity import as_pcm
-from npreslstm.audio.signal import warn_of_scale
+from npreslstm.audio.signal import as_float, warn_of_samples
 from npreslstm.checkpoint import Checkpoint, load_checkpoint
 from npreslstm.errors import InputError
 from npreslstm.listening import Event, EventKind, Listener
@@ -101,7 +101,7 @@ class StreamingRecognizer:
         self.classes = checkpoint.classes
         self._listener = Listener(checkpoint, rate, overlap=overlap)
         self.rate = int(rate)
-        self._scale_warned = False
+        self._warned = False
         self._forget()
 
     def reset(self) -> None:
@@ -143,9 +143,9 @@ class StreamingRecognizer:
         x = np.asarray(samples)
         if x.size == 0:
             return []
-        if x.dtype.kind == "f" and not self._scale_warned:
-            self._scale_warned = warn_of_scale(x)
         pcm, seconds = as_pcm(x), list[Second]()
+        if not self._warned and (x.dtype.kind == "f" or x.ndim == 2):
+            self._warned = warn_of_samples(as_float(x))
         while len(pcm) >= self.rate - self._count:
             part, pcm = np.split(pcm, [self.rate - self._count])
             self._hear(part)

@@ -178,8 +178,13 @@ class TestOddSounds:
     def test_clipping(self, rec):
         assert np.isfinite(values(self.quiet(rec, np.clip(100 * voice(), -1, 1)))).all()
 
-    def test_dc_offset(self, rec):
-        assert np.isfinite(values(self.quiet(rec, voice() + 0.3))).all()
+    @pytest.mark.parametrize("shift", [0.03, -0.3])
+    def test_dc_offset(self, rec, shift):
+        centred = voice() - voice().mean()
+        with pytest.warns(RecognitionWarning, match="the signal is shifted by a constant of more than 2 % "):
+            p = rec.process_signal(centred + np.float32(shift), 16000)
+        assert np.isfinite(values(p)).all()
+        self.quiet(rec, centred + np.float32(0.015))
 
     def test_silent_windows_are_counted(self, rec):
         y = np.concatenate([voice(4), np.zeros(7 * 16000)]).astype(np.float32)

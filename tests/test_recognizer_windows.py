@@ -93,6 +93,7 @@ class TestWindows:
             (0, None, "window is 0; expected seconds above 0"),
             (float("nan"), None, "window is nan"),
             (2, -1, "hop is -1"),
+            ("4", None, "window is '4'; expected a number of seconds"),
             (2, 3, "hop is 3 s; expected at most the window of 2 s"),
             (None, 1, "hop is 1 without a window"),
         ],

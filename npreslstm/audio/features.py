@@ -18,7 +18,7 @@ from npreslstm.audio.signal import (
     trim_bounds,
     trim_energies,
     trim_silence,
-    warn_of_scale,
+    warn_of_samples,
 )
 
 __all__ = ["FeatureConfig", "extract_features", "extract_file"]
@@ -61,6 +61,8 @@ def extract_features(
     -----
     ScaleWarning
         If the samples look like integers, or are of another scale than [-1, 1].
+    ChannelWarning
+        If the channels cancel each other.
 
     Examples
     --------
@@ -73,7 +75,7 @@ def extract_features(
     """
     check_sample_rate(sample_rate)
     y = as_float(signal, dtype)
-    warn_of_scale(y)
+    warn_of_samples(y)
     return features_of_signal(y, sample_rate, config, stacklevel=3)
 
 

@@ -6,6 +6,7 @@ from npreslstm.annotations import FloatArray
 from npreslstm.audio.bandwidth import UPPER, lost_above
 from npreslstm.audio.config import FeatureConfig
 
+OFFSET = 0.02  # mean of full scale: more than recordings of a healthy sound card have, or training draws
 FAINTEST = 1e-4  # root mean square about the mean, of full scale: -80 dB, below the noise of any microphone
 
 
@@ -27,6 +28,11 @@ def oddity(y: FloatArray, config: FeatureConfig, signal: FloatArray) -> str | No
         return "silent"
     if len(y) < config.n_fft:
         return f"shorter than a frame ({1000 * config.n_fft / config.sample_rate:.0f} ms)"
+    if abs(np.mean(signal)) > OFFSET:
+        return (
+            f"shifted by a constant of more than {100 * OFFSET:g} % of full scale (ffmpeg -af highpass=f=20"
+            " takes it out)"
+        )
     if config.upper_hz >= UPPER[0].high and (lost := lost_above(y, config.sample_rate)):
         return (
             f"without sound above {lost / 1000:g} kHz, while these weights listen up to"

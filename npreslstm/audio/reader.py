@@ -12,7 +12,7 @@ from npreslstm.audio.containers import Data, Part, find_parts
 from npreslstm.audio.decoders import open_part
 from npreslstm.audio.finding import find_audio
 from npreslstm.audio.resampling import resample
-from npreslstm.audio.signal import check_memory, check_sample_rate, check_samples, to_mono, warn_of_scale
+from npreslstm.audio.signal import check_memory, check_sample_rate, check_samples, to_mono, warn_of_samples
 from npreslstm.audio.sources import content_of, source_name
 from npreslstm.audio.suffixes import AUDIO_SUFFIXES, MEDIA_SUFFIXES
 from npreslstm.errors import InputError
@@ -83,6 +83,8 @@ def read_audio(path: Source) -> tuple[Array, int]:
         If the file does not say how long it is, and so may have been cut, or goes on after its end.
     ScaleWarning
         If its samples look like integers, or are of another scale than [-1, 1].
+    ChannelWarning
+        If its channels cancel each other.
 
     Examples
     --------
@@ -151,7 +153,7 @@ class Sound:
         self._data, self._parts, self._path = data, parts, path if len(parts) == 1 else None
         self._file: Any = None  # the decoder of the part that is open
         self._next = 0
-        self.scale_warned = False
+        self.warned = False  # by `warn_of_samples`
         self._measure()
 
     def _measure(self) -> None:
@@ -232,8 +234,8 @@ def read_blocks(file: Sound, size: int) -> Iterator[Array]:
         block = file.read(min(size, left))
         fits = file.integer and block.ndim == 1  # finite, and in [-1, 1)
         peak = 1.0 if fits else check_samples(block, file.name)
-        if peak > 1 and not file.scale_warned:
-            file.scale_warned = warn_of_scale(block, file.name, stacklevel=3)
+        if not file.warned and (peak > 1 or block.ndim == 2):
+            file.warned = warn_of_samples(block, file.name, stacklevel=3)
         left -= len(block)
         yield block
 

@@ -18,10 +18,16 @@ MAX_CHANNELS = 64  # more are samples, of an array that has its axes the other w
 TRIM_FRAME = 2048  # samples, of the loudness that trimming goes by
 TRIM_HOP = 512
 QUIETEST = 1e-10  # mean square of full scale below which trimming tells no differences
+TELLING = 1000  # samples by which channels are compared
+CANCELLED = 0.01  # of the channels' energy is left in their mean: 1/64 is where one of MAX_CHANNELS has sound
 
 
 class ScaleWarning(UserWarning):
     """Samples that look like integers, or like another scale than [-1, 1]."""
+
+
+class ChannelWarning(UserWarning):
+    """Channels of which next to nothing is left where they are averaged."""
 
 
 def check_sample_rate(sample_rate: float, name: str = "audio") -> None:
@@ -96,6 +102,33 @@ def warn_of_scale(signal: Array, name: str = "audio", stacklevel: int = 2) -> bo
         return False
     warnings.warn(f"{name}: samples up to {peak:.6g}, {what}", ScaleWarning, stacklevel=stacklevel + 1)
     return True
+
+
+def warn_of_cancelling(signal: FloatArray, name: str = "audio", stacklevel: int = 2) -> bool:
+    """Warn if `to_mono` would leave next to nothing of samples (n, channels); returns whether it would.
+
+    So it is where one channel is the other one upside down, as of a balanced line that was recorded as
+    stereo. A few samples may do so by chance, and tell nothing.
+    """
+    if signal.ndim == 1 or len(signal) < TELLING:
+        return False
+    mean = to_mono(signal)
+    energy = float(np.vdot(signal, signal)) / signal.shape[1]  # mean over the channels
+    if energy <= len(signal) * QUIETEST or float(np.vdot(mean, mean)) >= CANCELLED * energy:
+        return False
+    warnings.warn(
+        f"{name}: the channels cancel each other where they are averaged; give one of them: ffmpeg -i IN -af"
+        " 'pan=mono|c0=c0' OUT.wav",
+        ChannelWarning,
+        stacklevel=stacklevel + 1,
+    )
+    return True
+
+
+def warn_of_samples(signal: FloatArray, name: str = "audio", stacklevel: int = 2) -> bool:
+    """`warn_of_scale` or `warn_of_cancelling`; returns whether one of them did."""
+    warned = warn_of_scale(signal, name, stacklevel + 1)
+    return warned or warn_of_cancelling(signal, name, stacklevel + 1)
 
 
 def as_float(signal: ArrayLike, dtype: DTypeLike = np.float32) -> FloatArray:

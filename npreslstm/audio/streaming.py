@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from npreslstm.annotations import FloatArray
 from npreslstm.audio import chroma, mfcc, spectrum
 from npreslstm.audio.config import FEATURE_CONFIGS, FeatureConfig
-from npreslstm.audio.signal import as_float, to_mono, warn_of_scale
+from npreslstm.audio.signal import as_float, to_mono, warn_of_samples
 from npreslstm.errors import InputError
 
 
@@ -51,7 +51,7 @@ class StreamingFeatures:
             )
         self.config = config
         self._dtype = dtype
-        self._scale_warned = False
+        self._warned = False
         self._framer = spectrum.Framer(config.n_fft, config.hop_length, config.framing, dtype)
 
     def push(self, samples: ArrayLike) -> FloatArray:
@@ -81,7 +81,7 @@ class StreamingFeatures:
         if samples.size == 0:
             return self._features(())
         samples = as_float(samples, self._dtype)
-        self._scale_warned = self._scale_warned or warn_of_scale(samples)
+        self._warned = self._warned or warn_of_samples(samples)
         return self._features(self._framer.push(to_mono(samples)))
 
     def flush(self) -> FloatArray:

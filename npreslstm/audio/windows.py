@@ -12,8 +12,8 @@ import numpy as np
 
 from npreslstm.audio.activity import spans_of_blocks, speech_spans
 from npreslstm.audio.reader import open_audio, read_blocks
-from npreslstm.audio.signal import as_float, check_sample_rate, to_mono, warn_of_scale
-from npreslstm.errors import InputError
+from npreslstm.audio.signal import as_float, check_sample_rate, to_mono, warn_of_samples
+from npreslstm.errors import InputError, shown
 
 WHOLE = 10.0  # seconds up to which a recording is one window by default
 WINDOW, HOP = 4.0, 2.0  # seconds, beyond that
@@ -47,6 +47,8 @@ def check_windows(window, hop, smooth=0.0):
             raise InputError(f"hop is {hop} without a window; expected both, in seconds")
         return
     for name, value in (("window", window), ("hop", window if hop is None else hop)):
+        if not isinstance(value, (int, float, np.integer, np.floating)):
+            raise InputError(f"{name} is {shown(value)}; expected a number of seconds")
         if not 0 < value <= LONGEST:
             raise InputError(f"{name} is {value}; expected seconds above 0 and up to {LONGEST:,.0f}")
     if hop is not None and hop > window:
@@ -163,7 +165,7 @@ def signal_windows(signal, sample_rate, window=None, hop=None, gate=False):
     """
     check_sample_rate(sample_rate)
     y = as_float(signal)
-    warn_of_scale(y)
+    warn_of_samples(y)
     y = to_mono(y)
     spans = functools.partial(speech_spans, y, sample_rate)
     for start, stop, heard in _parts(len(y), sample_rate, window, hop, spans if gate else None):

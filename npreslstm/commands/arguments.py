@@ -50,11 +50,15 @@ def add_background_argument(parser):
     parser.add_argument("--background", metavar="DIR", help=background)
 
 
-def background_files(args):
-    """Sound files of --background; none without it."""
+def background_files(args, recipe):
+    """Sound files of --background; none without it. Says so if the recipe has no use for them."""
     from npreslstm.audio.reader import find_audio
 
-    return tuple(find_audio([args.background])) if args.background else ()
+    if not args.background:
+        return ()
+    if not recipe.conditions:
+        say("warning: --background has no part in this: the recipe draws no conditions (--set conditions=12)")
+    return tuple(find_audio([args.background]))
 
 
 def corpus_paths(args):
@@ -223,7 +227,7 @@ def make_plan(args, **options):
     recipe = with_settings(load_recipe(args.recipe), args.set)
     dataset = load_training_data(args)
     model = ModelConfig(args.model, hidden_size=args.hidden, num_layers=args.layers)
-    options["backgrounds"] = background_files(args)
+    options["backgrounds"] = background_files(args, recipe)
     plan = Plan.make(
         dataset,
         args.folds,

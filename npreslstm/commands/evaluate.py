@@ -1,5 +1,6 @@
 """``npreslstm evaluate``: how well weights do on a corpus."""
 
+import os
 import sys
 
 from npreslstm.assets import DEFAULT_WEIGHTS
@@ -36,7 +37,8 @@ examples:
 Speakers that the weights were trained on are only scored if you ask for them, and then it says so. UAR is the
 mean recall of the classes; its interval is of a bootstrap over speakers. Strong intensity has no neutral
 clips, so its UAR is of seven classes. The expected calibration error is the mean distance between the largest
-probability of clips and how often they are labelled rightly, in 15 bins of it.
+probability of clips and how often they are labelled rightly, in 15 bins of it. Each clip is heard whole, as
+in training, however long it is; `npreslstm predict` hears more than 10 s in windows.
 """
 
 
@@ -67,8 +69,7 @@ def _add_output(parser):
     parser.add_argument(
         "--format",
         choices=("text", "json", "csv"),
-        default="text",
-        help="scores as text (default) or JSON, or predictions as CSV",
+        help="scores as text or JSON, or predictions as CSV (default: by the ending of --output, else text)",
     )
     parser.add_argument(
         "--output", metavar="FILE", help="write there, whole or not at all, instead of standard output"
@@ -87,6 +88,7 @@ def execute(args):
     from npreslstm.files import check_output
     from npreslstm.recognizer import Recognizer
 
+    args.format = args.format or _format_of(args.output)
     if args.jobs < 1:
         raise InputError(f"--jobs is {args.jobs}; expected at least 1")
     check_plots(args)
@@ -110,6 +112,11 @@ def execute(args):
     _write(args, _report(args, evaluation, warning))
     if args.plots:
         _plot(args, evaluation)
+
+
+def _format_of(output):
+    """What the ending of a file asks for."""
+    return {".csv": "csv", ".json": "json"}.get(os.path.splitext(output or "")[1].lower(), "text")
 
 
 def _warning(checkpoint, dataset, speakers):

@@ -21,7 +21,7 @@ Through a pipe comes WAV, or samples of 16 bits, little-endian, without a header
 and nothing is kept without --record.
 
 exit status: 0 at the end of the sound, after --seconds, or after Ctrl-C; 2 bad use, bad input, or a
-microphone that gives no more sound
+microphone that gives no more sound; 143 after SIGTERM. Whatever ends it, all that was heard is told first.
 """
 
 
@@ -130,9 +130,27 @@ class _Heard:
     def __init__(self, source, recognizer, form, record):
         self._source, self._recognizer, self._form, self._record = source, recognizer, form, record
         self._samples = self._utterances = 0
+        self._within = False  # a block
 
     def until_the_end(self, seconds):
         """Hear all, or as much as that; what went wrong, after all that was heard is told and recorded."""
+        try:
+            failure = self._hear_all(seconds)
+            if not self._within:
+                self._tell(self._recognizer.finish())
+                self._form.close()
+        except KeyboardInterrupt:  # a second one, or one that comes now
+            return None
+        except SystemExit as ended:
+            return ended
+        except OSError as error:
+            if self._record and error.filename:  # the recording itself
+                raise
+            return error
+        return failure
+
+    def _hear_all(self, seconds):
+        """Hear as `until_the_end`; what was wrong with the sound or its source, or SIGTERM, or None."""
         from npreslstm.errors import InputError
         from npreslstm.signals import until_interrupted
 
@@ -143,15 +161,7 @@ class _Heard:
                     self._hear(block if most is None else block[: most - self._samples])
                     if self._samples == most:
                         break
-            self._tell(self._recognizer.finish())
-            self._form.close()
-        except KeyboardInterrupt:  # between two blocks, or a second one
-            return None
         except (InputError, SystemExit) as failure:
-            return failure
-        except OSError as failure:
-            if self._record and failure.filename:  # the recording itself
-                raise
             return failure
         return None
 
@@ -160,11 +170,13 @@ class _Heard:
         from npreslstm.streaming_recognizer import level_of
 
         pcm = as_pcm(block)
+        self._within = True
         self._samples += len(pcm)
         if self._record:
             self._record.write(pcm)
         self._tell(self._recognizer.push(block))  # which warns of floats of another scale
         self._form.level(level_of(pcm))
+        self._within = False
 
     def _tell(self, seconds):
         for second in seconds:

@@ -243,7 +243,7 @@ def _corpus(args, recipe, teachers):
     check_classes(dataset, {*validation, *test})
     labels = [clip.label for clip in dataset.clips]
     _check_groups(args, [clip.speaker for clip in dataset.clips], labels, dataset.classes, split, recipe)
-    arguments = args.jobs, args.cache, ClipLine(), recipe.conditions, background_files(args)
+    arguments = args.jobs, args.cache, ClipLine(), recipe.conditions, background_files(args, recipe)
     kinds = dict.fromkeys([config, *(teacher.features for teacher in teachers if teacher.features)])
     examples, *others = [prepare_examples(dataset, kind, recipe.speeds, *arguments) for kind in kinds]
     return examples, split, *others

@@ -2,8 +2,9 @@
 
 from npreslstm.conditions.condition import Condition
 
+AS_RECORDED = "as recorded"
 TABLE = {
-    "as recorded": Condition(),
+    AS_RECORDED: Condition(),
     "peak at 0.9": Condition(peak=0.9),
     "20 dB louder": Condition(gain_db=20),
     "20 dB fainter": Condition(gain_db=-20),

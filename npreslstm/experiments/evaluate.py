@@ -16,6 +16,7 @@ from npreslstm.training.ancestors import ANCESTORS
 from npreslstm.training.batches import pad, predict
 from npreslstm.training.calibration import expected_calibration_error, negative_log_likelihood
 from npreslstm.training.dataset import LEFT_OUT, RAVDESS, Dataset, bare_name, speaker_names
+from npreslstm.training.inspection import warn_of_silence
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, recalls, uar
 from npreslstm.training.prepare import prepare
 
@@ -177,6 +178,7 @@ def evaluate(
     variants = prepare(
         [clip.path for clip in dataset.clips], checkpoint.features, speeds, jobs, cache, progress
     )
+    warn_of_silence([clip.path for clip in dataset.clips], [frames for frames, *_ in variants])
     by_speed = z_scored(checkpoint, variants)
     contexts, attention = _run(checkpoint.model(), by_speed[0])
     probabilities = class_probabilities(checkpoint, by_speed).mean(axis=0)  # (N, C)

@@ -14,7 +14,7 @@ from npreslstm.audio.reader import read_audio
 from npreslstm.audio.signal import to_mono
 from npreslstm.checkpoint import Checkpoint
 from npreslstm.conditions.condition import Condition, Sources, apply
-from npreslstm.conditions.table import TABLE
+from npreslstm.conditions.table import AS_RECORDED, TABLE
 from npreslstm.errors import InputError
 from npreslstm.experiments.evaluate import in_classes_of
 from npreslstm.layers.activations import softmax
@@ -23,6 +23,7 @@ from npreslstm.training.batches import predict
 from npreslstm.training.calibration import expected_calibration_error
 from npreslstm.training.conditioned import entropy_of, entry_digest, load_entry, store_entry, voices_at
 from npreslstm.training.dataset import Dataset
+from npreslstm.training.inspection import warn_of_silence
 from npreslstm.training.metrics import bootstrap_uar, confusion_matrix, uar
 
 SEED = 1  # of noises and rooms; training draws from seed 0
@@ -96,6 +97,9 @@ def robustness(
         in_classes_of(checkpoint, dataset)
     configs = tuple(dict.fromkeys(checkpoint.features for checkpoint in checkpoints.values()))
     features = features_under(dataset, configs, tuple(table.values()), seed, jobs, cache, progress)
+    if AS_RECORDED in table:
+        clips = [heard[list(table).index(AS_RECORDED)] for heard in features[0]]
+        warn_of_silence([clip.path for clip in dataset.clips], clips)
     return {
         name: _hearings(
             checkpoint,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from npreslstm.audio.config import FeatureConfig
 from npreslstm.audio.features import extract_features
 from npreslstm.audio.folder import open_cache
+from npreslstm.audio.oddities import is_silent
 from npreslstm.audio.reader import read_audio
 from npreslstm.audio.resampling import resample
 from npreslstm.audio.signal import to_mono, trim_silence
@@ -166,7 +167,12 @@ def _trimmed(paths, rate):
 
 @functools.lru_cache(maxsize=1)
 def _backgrounds(paths, rate):
-    return [read_at(path, rate) for path in paths]
+    """The sounds; InputError if one is silent, since what is drawn as noisy would be clean."""
+    sounds = [read_at(path, rate) for path in paths]
+    for path, y in zip(paths, sounds):
+        if is_silent(y):
+            raise InputError(f"{path} is silent; expected sounds to lay behind clips: take it out")
+    return sounds
 
 
 def read_at(path: str, rate: int) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from npreslstm.formats.plain_data import read_json
 from npreslstm.training.optimizer import OPTIMIZERS, SCHEDULES
 
 LARGEST = 10**9  # of any count: beyond use
+MOST_CONDITIONS = 1000  # of a clip, whose features are all in memory
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,9 @@ class Recipe:
         for name, least in smallest.items():
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; expected an integer of at least {least}")
-            if getattr(self, name) > LARGEST:
-                raise InputError(f"{name} is {shown(getattr(self, name))}; expected at most {LARGEST}")
+            most = MOST_CONDITIONS if name == "conditions" else LARGEST
+            if getattr(self, name) > most:
+                raise InputError(f"{name} is {shown(getattr(self, name))}; expected at most {most}")
 
     def _check_numbers(self):
         for name in ("dropout", "label_smoothing", "ema", "crop"):

@@ -52,6 +52,38 @@ def both(made):
     ]
 
 
+def test_a_background_without_conditions_is_said(made, both, tmp_path, capsys):
+    options = [
+        "--background",
+        str(made / "a"),
+        "--cache",
+        str(made / "cache"),
+        "--out",
+        str(tmp_path / "x.npz"),
+    ]
+    assert main(["train", *both, *FEW, "--test", "a.csv/ann,b.csv/ann", *options]) == 0
+    assert "--background has no part in this: the recipe draws no conditions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [[], ["--conditions"]])
+def test_silent_clips_are_said(made, weights, tmp_path, capsys, options):
+    write_wav(tmp_path / "still.wav", np.zeros(4800))
+    write_wav(tmp_path / "voice.wav", voice(0.3))
+    (tmp_path / "c.csv").write_text("file,label,speaker\nstill.wav,sad,eve\nvoice.wav,calm,ben\n")
+    choice = ["--weights", str(weights), "--speakers", "all", *options]
+    assert main(["evaluate", str(tmp_path / "c.csv"), *choice]) == 0
+    err = capsys.readouterr().err
+    assert "1 clip is silent: " in err and "still.wav; take them out" in err and "voice.wav" not in err
+
+
+@pytest.mark.parametrize("ending, begins", [("json", "{"), ("CSV", "file,"), ("txt", "a.csv, speakers ")])
+def test_the_ending_of_an_output_says_its_form(made, weights, tmp_path, ending, begins):
+    path = tmp_path / f"out.{ending}"
+    choice = ["--weights", str(weights), "--speakers", "all", "--output", str(path)]
+    assert main(["evaluate", str(made / "a/a.csv"), *choice]) == 0
+    assert path.read_text(encoding="utf-8").startswith(begins)
+
+
 @pytest.fixture(scope="module")
 def weights(made, both):
     path = made / "w.npz"

@@ -57,6 +57,15 @@ def wav_bytes(folder, signal, rate=16000):
     return write_wav(folder / "sound.wav", signal, rate).read_bytes()
 
 
+def float_wav(signal):
+    """A WAV of 32-bit floats (n,) or (n, channels)."""
+    values = np.asarray(signal, "<f4")
+    channels = 1 if values.ndim == 1 else values.shape[1]
+    form = (16, 3, channels, 16000, 64000 * channels, 4 * channels, 32)
+    head = struct.pack("<4sI8sIHHIIHH", b"RIFF", 36 + values.nbytes, b"WAVEfmt ", *form)
+    return head + struct.pack("<4sI", b"data", values.nbytes) + values.tobytes()
+
+
 def samples_of(path):
     with wave.open(str(path)) as file:
         assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
@@ -116,14 +125,25 @@ class TestPipe:
             assert status == 0 and "1.0 s at 16000 Hz" in err[-1]
             assert len(err) == 1 if words is None else (len(err) == 2 and words in err[0])
 
+    def test_all_that_was_heard_before_a_bad_sample_is_told(self, listen, weights):
+        """The utterance that it breaks off ends as at the end of the sound."""
+        bad = np.append(SIGNAL[:40000], np.float32(np.nan))
+        status, out, err = listen("-", "--format", "jsonl", content=float_wav(bad))
+        lines = [json.loads(line) for line in out.splitlines()]
+        heard = round(lines[-1]["end"] * 16000)
+        listener = Listener(load_checkpoint(weights), 16000)
+        whole = [*listener.push(PCM[:heard]), *listener.finish()]
+        found = [event["kind"].upper() for line in lines for event in line["events"]]
+        assert found == [event.kind.name for event in whole] and found[-1] == "END"
+        assert status == 2 and "NaN or infinite" in err[-1] and err[-2].endswith("1 utterance, 0 overruns")
+
     def test_floats_of_another_scale_are_said(self, listen):
-        values = (50 * SIGNAL).astype("<f4")
-        content = struct.pack(
-            "<4sI8sIHHIIHH", b"RIFF", 36 + values.nbytes, b"WAVEfmt ", 16, 3, 1, 16000, 64000, 4, 32
-        )
-        content += struct.pack("<4sI", b"data", values.nbytes)
-        status, _, err = listen("-", content=content + values.tobytes())
+        status, _, err = listen("-", content=float_wav(50 * SIGNAL))
         assert status == 0 and "of another scale than [-1, 1]: divide by their full scale" in err[0]
+
+    def test_channels_that_cancel_are_said(self, listen):
+        status, _, err = listen("-", content=float_wav(np.stack([SIGNAL, -SIGNAL], axis=1)))
+        assert status == 0 and "the channels cancel each other" in err[0] and err[1].endswith("0 overruns")
 
     def test_sound_files_of_other_kinds_are_refused(self, listen):
         for name in ("complete.mp3", "joined.mp3", "cut.w64", "a.aac", "a.amr", "a.m4a", "chained.ogg"):
@@ -220,7 +240,8 @@ class TestPipe:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are others there")
-def test_ctrl_c_ends_cleanly(weights, tmp_path):
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_a_signal_ends_cleanly(weights, tmp_path, number, status):
     path = tmp_path / "out.wav"
     command = [sys.executable, "-m", "npreslstm", "listen", "-", "--weights", weights, "--record", str(path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -228,9 +249,9 @@ def test_ctrl_c_ends_cleanly(weights, tmp_path):
         process.stdin.write(PCM[:40000].tobytes())
         process.stdin.flush()
         lines = [process.stdout.readline() for _ in range(3)]  # the header, and two seconds
-        process.send_signal(signal.SIGINT)  # while it waits for more
+        process.send_signal(number)  # while it waits for more
         out, err = process.communicate(timeout=60)
-    assert process.returncode == 0 and lines[2].startswith(b"1.000,2.000,speech,")
+    assert process.returncode == status and lines[2].startswith(b"1.000,2.000,speech,")
     assert out.startswith(b"2.000,2.") and out.count(b"\n") == 1
     assert b"Traceback" not in err and b"; recorded: " in err
     samples = samples_of(path)[1]
@@ -323,7 +344,8 @@ class TestMicrophone:
         self.use(monkeypatch, fails_after=16)
         path = tmp_path / "out.wav"
         status, out, err = listen("--record", path)
-        assert status == 2 and out.count("\n") == 2 and len(err) == 2
+        assert status == 2 and out.count("\n") == 3 and len(err) == 2  # the header, a second, and half of one
+        assert out.splitlines()[-1].startswith("1.000,1.500,speech,")
         assert err[1] == "npreslstm: error: Desk microphone gives no sound: Device unavailable"
         np.testing.assert_array_equal(samples_of(path)[1], PCM[:24000])
 

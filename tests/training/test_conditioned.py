@@ -46,6 +46,15 @@ def test_the_same_clips_give_the_same_features_wherever_and_however(clips, tmp_p
     assert all(same(a, b) and same(a, c) for a, b, c in zip(here, there, again))
 
 
+def test_a_silent_background_is_refused(clips, tmp_path):
+    """What is drawn as noisy would be clean."""
+    paths, speakers = clips
+    still = str(write_wav(tmp_path / "still.wav", np.zeros(3200)))
+    draws = DRAWS._replace(backgrounds=(paths[0], still))
+    with pytest.raises(InputError, match=r"still\.wav is silent; expected sounds to lay behind clips"):
+        prepare_conditioned(paths, speakers, draws)
+
+
 def test_fewer_conditions_are_the_first_of_more(clips, tmp_path, monkeypatch):
     paths, speakers = clips
     cache = str(tmp_path)
@@ -242,7 +251,8 @@ def test_recipes_of_before_read_the_same():
 
 
 @pytest.mark.parametrize(
-    "setting", ["conditions=-1", "conditioned=1.5", "corpus_shares=1,0", "corpus_shares=1,x"]
+    "setting",
+    ["conditions=-1", "conditions=1001", "conditioned=1.5", "corpus_shares=1,0", "corpus_shares=1,x"],
 )
 def test_bad_settings_are_named(setting):
     with pytest.raises(InputError, match=setting.split("=")[0]):
