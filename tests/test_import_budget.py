@@ -60,7 +60,7 @@ def test_a_clip_takes_little_address_space(weights):
     """Of a machine with words of 32 bits 64 MB with Python, NumPy and all; elsewhere 28 MB beyond NumPy."""
     code = f"""
 import resource, sys, numpy
-numpy.ones((64, 64)) @ numpy.ones((64, 64))  # a BLAS takes its memory at the first product
+numpy.ones((256, 256)) @ numpy.ones((256, 256))  # a BLAS takes its memory at the first one of this size
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = 64 << 20 if sys.maxsize < 1 << 32 else pages * resource.getpagesize() + (28 << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
