@@ -87,7 +87,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     recipe = with_settings(load_recipe(args.recipe), args.set)
     features, dataset = training_features(FEATURES[args.name], recipe.trim_db), load_training_data(args)
-    how = args.jobs, args.cache, ClipLine(), recipe.conditions, background_files(args)
+    how = args.jobs, args.cache, ClipLine(), recipe.conditions, background_files(args, recipe)
     path = weights_folder() / f"{args.name}.npz"
     own = [name for name in dataset.speakers if name.removeprefix(f"{RAVDESS}/") in HELD_OUT]
     for folder in args.teachers:

@@ -15,7 +15,8 @@ from npreslstm.training.metrics import confusion_matrix, uar
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 NOTEBOOK = DOCS / "notebook"
-SEVERAL = ("robust", "robust-first")  # of several corpora; the pages have what they say on RAVDESS
+ROBUST = ("robust", "robust-first")
+SEVERAL = (*ROBUST, "emobox-robust")  # of several corpora; the pages have what they say on RAVDESS
 RESULTS = sorted(path.name for path in DOCS.glob("results/*") if path.name not in SEVERAL)
 # rows of the accuracy page itself
 FINAL = ("original", "paper", "mcu", "mcu-own-teachers", "emobox")
@@ -68,7 +69,7 @@ def test_the_row_is_what_the_predictions_give(name):
     assert np.allclose(stored, again, rtol=5e-14, atol=0, equal_nan=True)
 
 
-@pytest.mark.parametrize("name", SEVERAL)
+@pytest.mark.parametrize("name", ROBUST)
 def test_the_folds_of_robust_are_what_the_predictions_give(name):
     journal = committed(name)
     found = summarise(journal.config, journal.entries())["corpora"][RAVDESS]
@@ -149,7 +150,7 @@ def probabilities_of_runs(name):
     return np.array(labels), np.array(probabilities).transpose(1, 0, 2)
 
 
-@pytest.mark.parametrize("name", SEVERAL)
+@pytest.mark.parametrize("name", ROBUST)
 def test_the_calibration_error_of_robust_is_what_the_predictions_give(name):
     labels, runs = probabilities_of_runs(name)
     errors = [expected_calibration_error(probabilities, labels) for probabilities in runs]
@@ -195,6 +196,31 @@ def test_what_unlike_teachers_know_together():
     assert paper["seed"] == mcu["seed"] and paper["recipe"] == mcu["recipe"]
     first, second = np.subtract(*(committed(name).summary["UAR by run"] for name in ("paper", "mcu")))
     assert f"Its runs lie {first:.4f} and {second:.4f} below those." in page
+
+
+def test_what_the_teachers_of_emobox_know():
+    """Two of either kind, and the first of either, on the clips of RAVDESS."""
+    robust, untrimmed = (of_ravdess(name) for name in ("emobox-robust", "emobox-untrimmed"))
+    labels = [label for label, _ in robust.values()]
+
+    def together(kinds, runs):
+        likeliest = [np.argmax(sum(kind[clip][1][run] for kind in kinds for run in runs)) for clip in robust]
+        return uar(confusion_matrix(labels, likeliest, 8))
+
+    page = " ".join((NOTEBOOK / "folds.md").read_text(encoding="utf-8").split())
+    alone = [together([robust], [run]) for run in (0, 1)]
+    assert "`emobox-robust` have {:.4f} and {:.4f} on the clips of RAVDESS".format(*alone) in page
+    assert f"together the four know {together([robust, untrimmed], [0, 1]):.4f}." in page
+    assert f"which together know {together([robust, untrimmed], [0]):.4f}." in page
+    four, first, alike = (committed(name) for name in ("emobox", "emobox-unlike", "emobox-alike"))
+    assert {len(of_fold) for of_fold in four.config["teachers"]} == {
+        4
+    } and "teachers by run" not in four.config
+    assert [of_fold[::2] for of_fold in four.config["teachers"]] == first.config[
+        "teachers"
+    ]  # run 0 of either
+    gain = four.summary["UAR"]["mean"] - alike.summary["UAR"]["mean"]
+    assert f"The mean lies {gain:.4f} above that of `emobox-alike`." in page
 
 
 def test_runs_that_share_no_teacher():

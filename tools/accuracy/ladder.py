@@ -148,7 +148,7 @@ def main(argv=None):
     if absent := {speed for speeds in heard_at.values() for speed in speeds} - set(recipe.speeds):
         parser.error(f"--speeds has {min(absent)}, which the recipe lacks: {recipe.speeds}")
     dataset, features = load_training_data(args), training_features(args.features, recipe.trim_db)
-    how = args.workers, ClipLine(), recipe.conditions, background_files(args)
+    how = args.workers, ClipLine(), recipe.conditions, background_files(args, recipe)
     digest = corpus_digest(dataset)
     store = store_examples(args.cache, dataset, digest, features, recipe.speeds, *how)
     heard = {load_checkpoint(path).features for folder in args.teachers for path in kept(folder, 0)}
