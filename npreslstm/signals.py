@@ -78,8 +78,7 @@ def until_interrupted(items):
     if threading.current_thread() is not threading.main_thread():
         yield from items
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, note)

@@ -83,18 +83,12 @@ def _add_output(parser):
 
 def execute(args):
     from npreslstm.checkpoint import find_weights
-    from npreslstm.errors import InputError
     from npreslstm.experiments.evaluate import choose_speakers, evaluate
     from npreslstm.files import check_output
     from npreslstm.recognizer import Recognizer
 
     args.format = args.format or _format_of(args.output)
-    if args.jobs < 1:
-        raise InputError(f"--jobs is {args.jobs}; expected at least 1")
-    check_plots(args)
-    _check_conditions(args)
-    if not corpus_paths(args):
-        raise InputError("give DATA (a RAVDESS folder or a manifest CSV) or several --corpus")
+    _check(args)
     speeds = parse_speeds(args.speeds)
     checkpoint = Recognizer(args.weights).checkpoint
     dataset = load_data(args, checkpoint.classes)
@@ -188,10 +182,15 @@ def _under_conditions(args, checkpoint, dataset, speakers):
     return robustness_text(found)
 
 
-def _check_conditions(args):
-    """Options that --conditions leaves no room for."""
+def _check(args):
+    """Refuse what cannot be done, and options that --conditions leaves no room for."""
     from npreslstm.errors import InputError
 
+    if args.jobs < 1:
+        raise InputError(f"--jobs is {args.jobs}; expected at least 1")
+    check_plots(args)
+    if not corpus_paths(args):
+        raise InputError("give DATA (a RAVDESS folder or a manifest CSV) or several --corpus")
     others = {
         "--plots": args.plots,
         "--format csv": args.format == "csv",
