@@ -35,14 +35,18 @@ def as_array(value: Any, what: str = "the tensor under test") -> Array:
             "the output is a PackedSequence; expected a padded batch: pad_packed_sequence(output,"
             " batch_first=True)[0]"
         )
-    if hasattr(value, "detach"):  # a tensor of PyTorch, perhaps on another device
-        value = value.detach().cpu()
-        value = value.float() if _is_bfloat16(value) else value
     try:
+        if hasattr(value, "detach"):  # a tensor of PyTorch, perhaps on another device
+            value = value.detach().cpu()
+            value = value.float() if _is_bfloat16(value) else value
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # NumPy before 1.24 makes objects of ragged lists
             array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError):  # ragged, or of a type that NumPy does not have
+        if getattr(value, "is_meta", False):
+            raise InputError(f"{what} is a tensor without data (device meta); expected numbers") from None
+        if getattr(value, "is_sparse", False):
+            raise InputError(f"{what} is a sparse tensor; expected a dense one: to_dense()") from None
         raise InputError(
             f"{what} is {getattr(value, 'dtype', shown(value))}; expected {TYPES}, of one shape"
         ) from None

@@ -134,6 +134,15 @@ def _read_manifest(folder):
     return manifest
 
 
+def _case(stored, checkpoint):
+    """What a case computes from: its sound, or where the weights do not say how features are made of it, what
+    they hear of it.
+    """
+    if "pcm" in stored and has_sound(checkpoint):
+        return Case("", stored["pcm"])
+    return Case("", x=stored["input"], lengths=stored["lengths"])
+
+
 def check_vectors(folder, checkpoint=None):
     """Compute a folder's vectors again and compare.
 
@@ -164,12 +173,8 @@ def check_vectors(folder, checkpoint=None):
             f" {vectors.manifest['weights']['sha256']}"
         )
     for name, stored in vectors.cases.items():
-        case = (
-            Case("", stored["pcm"])
-            if "pcm" in stored
-            else Case("", x=stored["input"], lengths=stored["lengths"])
-        )
         try:
+            case = _case(stored, checkpoint)
             problem = first_deviation(compute(checkpoint, case)[1], stored, RECOMPUTED)
         except InputError as error:  # weights for other features, or of other sizes
             problem = error

@@ -155,6 +155,8 @@ class BackwardCall:
                 f"the gradients are {shown(grads)}; expected a mapping of names to arrays: dx, dh0, dc0 and"
                 " the weights' names"
             )
+        if not len(grads):
+            raise InputError(f"there is nothing to compare; expected some of {', '.join(reference)}")
         scales = scales_of(self)
         found = {}
         for name, value in grads.items():

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from npreslstm.annotations import Array, IntArray
+from npreslstm.errors import InputError, shown
 from npreslstm.schema import LSTM_TENSORS
 
 
@@ -66,11 +67,20 @@ def lstm_cases(
         last is in the loss; and as many inputs as units, where a transposition keeps the shapes. All biases
         and states are random, so that none can be lost unseen.
 
+    Raises
+    ------
+    InputError
+        If there is no layer, or the type is not of floating-point numbers.
+
     Examples
     --------
     >>> [str(case) for case in lstm_cases()]
     ['one frame', 'three clips', 'lengths', 'saturated', 'last frame', 'square']
     """
+    if isinstance(layers, bool) or not isinstance(layers, (int, np.integer)) or layers < 1:
+        raise InputError(f"layers is {shown(layers)}; expected an integer of at least 1")
+    if not np.issubdtype(np.dtype(dtype), np.floating):  # integers would be zeros for the most part
+        raise InputError(f"dtype is {np.dtype(dtype)}; expected a floating-point type")
     rng = np.random.default_rng(seed)
 
     def case(name: str, lengths: list[int], D: int, H: int, spread: float = 0.5) -> LSTMCase:

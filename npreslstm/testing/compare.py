@@ -72,7 +72,10 @@ def assert_tensors_equal(
     AssertionError: logit deviates first at clip 0, class 0: 0.5, npreslstm has 0; ...
     """
     expected = as_arrays(expected, "the reference tensors")
-    for name in as_arrays(found, "the tensors under test"):
+    found = as_arrays(found, "the tensors under test")
+    if not found:
+        raise InputError(f"there is nothing to compare; expected some of {', '.join(expected)}")
+    for name in found:
         if name not in expected:
             raise InputError(
                 f"{name!r} is not a tensor of the reference; expected some of {', '.join(expected)}"
@@ -229,7 +232,7 @@ def rounding(
     if isinstance(tolerance, str) and kind not in table:
         raise InputError(f"tolerance is {shown(tolerance)}; expected a number, or {', '.join(table)}")
     if tolerance is not None and not isinstance(tolerance, str):
-        real = isinstance(tolerance, numbers.Real)
+        real = isinstance(tolerance, numbers.Real) and not isinstance(tolerance, bool)
         if not real or not 0 <= tolerance < 1e300:
             raise InputError(f"tolerance is {shown(tolerance)}; expected a number of 0 or more, and finite")
         return kind, float(tolerance)

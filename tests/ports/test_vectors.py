@@ -228,6 +228,16 @@ def test_weights_for_other_features_are_named(folder):
     assert re.match("speech: [a-z_]+ is .*; expected", problems[1])
 
 
+def test_weights_without_features_are_compared_from_what_they_hear(folder, tmp_path, capsys):
+    """As those of a .pt file are."""
+    bare = checkpoint(seed=1, features=None)
+    save_checkpoint(tmp_path / "bare.npz", bare)
+    assert main(["export", "vectors", str(tmp_path / "bare.npz"), "--check", str(folder)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("the weights have SHA-256 ") and len(lines) == 9
+    assert lines[1].startswith("speech: lstm1.l0.i deviates first at clip 0, frame 0, unit ")
+
+
 @pytest.mark.parametrize(
     "sizes", [{"kind": "lstm-sa"}, {"num_layers": 2, "attention_vectors": 2, "head_combine": True}]
 )

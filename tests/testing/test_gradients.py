@@ -173,6 +173,8 @@ REFUSED = [
     ({"lengths": [5, 5]}, "lengths"),
     ({"tolerance": "float8"}, "tolerance is 'float8'; expected a number, or float64, float32"),
     ({"tolerance": -1}, "tolerance is -1; expected a number of 0 or more"),
+    ({"tolerance": True}, "tolerance is True; expected a number of 0 or more"),
+    ({"grads": {}}, "there is nothing to compare; expected some of weight_ih_l0, "),
 ]
 
 

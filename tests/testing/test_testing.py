@@ -23,6 +23,7 @@ from npreslstm.testing import (
     from_keras,
     from_onnx,
     gradients_from_keras,
+    lstm_cases,
     trace,
     trace_lstm,
     trace_lstm_gradients,
@@ -274,3 +275,29 @@ def test_importing_it_loads_numpy_alone():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "[]\n"
     )
+
+
+def test_nothing_is_no_success():
+    """A filter that matches no tensor must not pass."""
+    rng = np.random.default_rng(0)
+    model, x = (
+        ResLSTM(ModelConfig(input_size=4, hidden_size=8, num_classes=3), rng),
+        rng.normal(size=(2, 5, 4)),
+    )
+    for compare in (lambda: assert_tensors_equal({}, {"y": x}), lambda: assert_trace_equal({}, model, x)):
+        with pytest.raises(InputError, match="there is nothing to compare; expected some of "):
+            compare()
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"layers": 0}, "layers is 0; expected an integer of at least 1"),
+        ({"layers": True}, "layers is True"),
+        ({"layers": 1.5}, "layers is 1.5"),
+        ({"dtype": "int8"}, "dtype is int8; expected a floating-point type"),
+    ],
+)
+def test_cases_that_would_hold_nothing_are_refused(options, words):
+    with pytest.raises(InputError, match=words):
+        lstm_cases(**options)
