@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shlex
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def convert(source, target, like=None, features=None, classes=None, mean_std=Non
     given = _of_other(like, checkpoint) if like is not None else _of_options(features, classes, mean_std)
     checkpoint = checked(os.fspath(source), dataclasses.replace(checkpoint, **given))
     write_weights(target, checkpoint)
-    return checkpoint, _notices(os.fspath(source), target, checkpoint)
+    return checkpoint, _notices(os.fspath(source), target, checkpoint, bool(given))
 
 
 def check_format(path):
@@ -157,14 +158,14 @@ def _missing(checkpoint):
     return [words for name, words in PARTS.items() if getattr(checkpoint, name) is None]
 
 
-def _notices(source, target, checkpoint):
+def _notices(source, target, checkpoint, completed):
+    """What the file lacks; `completed` says whether parts came from elsewhere than the source."""
     absent = _missing(checkpoint)
     if holds_tensors_alone(target) and len(absent) < len(PARTS):
         kept = [words for words in PARTS.values() if words not in absent] + ["notes"]
-        return [
-            f"{target} holds tensors alone; {', '.join(kept)} stay behind: keep them with `npreslstm convert"
-            f" {target} OUT.npz --like {source}`"
-        ]
+        later = f"`npreslstm convert {shlex.quote(target)} OUT.npz --like {shlex.quote(source)}`"
+        remedy = "the same command and an OUT.npz" if completed else later
+        return [f"{target} holds tensors alone; {', '.join(kept)} stay behind: keep them with {remedy}"]
     if absent:
         remedy = "--like OTHER.npz, or --features, --classes and --mean-std, and an OUT.npz"
         return [

@@ -119,6 +119,17 @@ def test_every_format_from_the_native_one_and_back(tmp_path, capsys, ending):
     assert all(tensor.tobytes() == last.state[key].tobytes() for key, tensor in first.state.items())
 
 
+def test_parts_that_stay_behind_are_kept_by_the_same_command(tmp_path, capsys):
+    """The source has not what --like gave."""
+    other = write_weights(tmp_path / "other.npz")
+    plain, target = tmp_path / "plain.pt", tmp_path / "b c.pt"
+    assert run(capsys, other, plain)[0] == 0
+    status, _, err = run(capsys, plain, target, "--like", other)
+    assert status == 0 and err.endswith("stay behind: keep them with the same command and an OUT.npz\n")
+    status, _, err = run(capsys, other, target)
+    assert status == 0 and err.endswith(f"`npreslstm convert '{target}' OUT.npz --like {other}`\n")
+
+
 @pytest.mark.oracle
 def test_torch_reads_what_is_written(tmp_path, capsys):
     torch = pytest.importorskip("torch")

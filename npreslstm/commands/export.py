@@ -116,16 +116,19 @@ def _add_onnx(parser):
         metavar="WEIGHTS",
         help="weights file (.npz, .pt, .safetensors) or the name of bundled ones",
     )
-    parser.add_argument("--out", metavar="FILE", required=True, help="file to write")
+    parser.add_argument("--out", metavar="FILE.onnx", required=True, help="file to write")
     add_key_argument(parser)
 
 
 def _export_onnx(args):
     from npreslstm.checkpoint import find_weights, load_checkpoint
+    from npreslstm.errors import InputError
     from npreslstm.files import check_output
     from npreslstm.formats.onnx import export_onnx
 
     check_output("--out", args.out, [find_weights(args.weights)])
+    if not args.out.lower().endswith(".onnx"):
+        raise InputError(f"--out {args.out} does not end in .onnx; weights: npreslstm convert")
     checkpoint = load_checkpoint(args.weights, args.key)
     export_onnx(checkpoint, args.out)
     D, C = checkpoint.config.input_size, checkpoint.config.num_classes

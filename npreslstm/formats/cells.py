@@ -36,6 +36,7 @@ def check_cells(state):
             raise InputError(
                 f"{name} is a peephole connection; expected an LSTM without, as torch.nn.LSTM is"
             )
+    for name, tensor in state.items():  # last: a projection changes these shapes too
         if ".weight_hh_l" in f".{name}" and np.ndim(tensor) == 2:
             _check_gates(name, *np.shape(tensor))
 

@@ -170,7 +170,7 @@ REFUSED = {
         r"'lstm\.weight_ih_l0' is not a weight of torch\.nn\.LSTM",
     ),
     "projections": (
-        {**SMALL, "weight_hr_l0": np.ones((2, 3))},
+        {**SMALL, "weight_hh_l0": np.ones((12, 2)), "weight_hr_l0": np.ones((2, 3))},  # as torch orders them
         r"weight_hr_l0 is a projection \(proj_size=2\)",
     ),
     "a GRU": (
