@@ -320,12 +320,6 @@ class TestOutput:
         options = "--weights", path, "--speakers", "all", "--output", tmp_path / name
         assert "which is also to be read" in refused("evaluate", corpus, *options)
 
-    def test_onnx_goes_into_no_other_file(self, refused, tmp_path):
-        path, other = write_weights(tmp_path / "w.npz"), write_weights(tmp_path / "other.npz", seed=1)
-        before = other.read_bytes()
-        assert "does not end in .onnx" in refused("export", "onnx", path, "--out", other)
-        assert other.read_bytes() == before
-
     @pytest.mark.parametrize("command", [["convert"], ["export", "onnx", "--out"]])
     def test_weights_are_not_replaced_by_themselves(self, refused, tmp_path, command):
         path = write_weights(tmp_path / "w.npz")

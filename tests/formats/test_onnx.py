@@ -123,3 +123,13 @@ def test_without_the_library(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"needs the onnx library: pip install npreslstm\[onnx\]"):
         export_onnx(checkpoint(), tmp_path / "a.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_weights_are_not_replaced_by_an_onnx_file(tmp_path, capsys):
+    """The ending says what is meant."""
+    for name in ("w.npz", "other.npz"):
+        write_weights(tmp_path / name)
+    before = (tmp_path / "other.npz").read_bytes()
+    assert main(["export", "onnx", str(tmp_path / "w.npz"), "--out", str(tmp_path / "other.npz")]) == 2
+    assert "other.npz does not end in .onnx; weights: npreslstm convert" in capsys.readouterr().err
+    assert (tmp_path / "other.npz").read_bytes() == before
