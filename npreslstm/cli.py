@@ -15,7 +15,7 @@ from npreslstm import __version__
 from npreslstm.errors import InputError
 from npreslstm.files import FULL
 from npreslstm.signals import ended_by_exceptions
-from npreslstm.terminal import FILE_NAMES, reason, say
+from npreslstm.terminal import reason, say
 
 # The modules of npreslstm.commands, in the order of --help.
 COMMANDS = (
@@ -122,8 +122,7 @@ def guarded(main, *arguments):
 
 def _execute(argv):
     if hasattr(sys.stdout, "reconfigure"):
-        # File names need not fit the encoding: people see escapes, programs get the bytes that --output has.
-        sys.stdout.reconfigure(errors="backslashreplace" if sys.stdout.isatty() else FILE_NAMES)
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not fit the terminal's encoding
     parser = _parser()
     if not argv:
         parser.print_help()

@@ -1,6 +1,5 @@
 """What programs say on a terminal: text that does nothing else to it, messages, reasons, progress."""
 
-import codecs
 import contextlib
 import re
 import shutil
@@ -10,21 +9,6 @@ import time
 CLEAR_LINE = "\r\x1b[K"
 # Controls, line and paragraph separators, and what turns the direction of writing: file names may hold them.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def _byte_or_escape(error):
-    """For an encoder, of a character that it lacks: the byte that Python took from a file's name, or an
-    escape.
-    """
-    byte, after = ord(error.object[error.start]) - 0xDC00, error.start + 1
-    if 0x80 <= byte <= 0xFF:
-        return bytes([byte]), after
-    error.end = after
-    return codecs.backslashreplace_errors(error)
-
-
-FILE_NAMES = "npreslstm.file-names"
-codecs.register_error(FILE_NAMES, _byte_or_escape)
 
 
 def printable(text):
