@@ -28,7 +28,9 @@ def oddity(y: FloatArray, config: FeatureConfig, signal: FloatArray) -> str | No
         return "silent"
     if len(y) < config.n_fft:
         return f"shorter than a frame ({1000 * config.n_fft / config.sample_rate:.0f} ms)"
-    if abs(np.mean(signal)) > OFFSET:
+    if abs(np.mean(signal)) > max(
+        OFFSET, np.std(signal) / 4
+    ):  # a clipped voice has a mean, but is far louder
         return (
             f"shifted by a constant of more than {100 * OFFSET:g} % of full scale (ffmpeg -af highpass=f=20"
             " takes it out)"
