@@ -28,9 +28,10 @@ def oddity(y: FloatArray, config: FeatureConfig, signal: FloatArray) -> str | No
         return "silent"
     if len(y) < config.n_fft:
         return f"shorter than a frame ({1000 * config.n_fft / config.sample_rate:.0f} ms)"
-    if abs(np.mean(signal)) > max(
-        OFFSET, np.std(signal) / 4
-    ):  # a clipped voice has a mean, but is far louder
+    constant = abs(float(np.mean(signal)))
+    if constant > OFFSET and 4 * constant > float(
+        np.std(signal)
+    ):  # clipped voices have a mean, but are louder
         return (
             f"shifted by a constant of more than {100 * OFFSET:g} % of full scale (ffmpeg -af highpass=f=20"
             " takes it out)"
