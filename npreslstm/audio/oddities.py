@@ -28,10 +28,8 @@ def oddity(y: FloatArray, config: FeatureConfig, signal: FloatArray) -> str | No
         return "silent"
     if len(y) < config.n_fft:
         return f"shorter than a frame ({1000 * config.n_fft / config.sample_rate:.0f} ms)"
-    constant = abs(float(np.mean(signal)))
-    if constant > OFFSET and 4 * constant > float(
-        np.std(signal)
-    ):  # clipped voices have a mean, but are louder
+    constant, loudness = abs(float(np.mean(signal))), float(np.std(signal))
+    if constant > max(OFFSET, loudness / 4):  # clipped voices have a mean, but are far louder
         return (
             f"shifted by a constant of more than {100 * OFFSET:g} % of full scale (ffmpeg -af highpass=f=20"
             " takes it out)"

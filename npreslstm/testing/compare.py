@@ -181,8 +181,11 @@ def _differences(
     _, allowed = rounding(given, tolerance)
     axes = _AXES.get(name.rpartition(".")[2], _FRAMES)[: expected.ndim]
     expected, found = _cut(name, found, expected, axes, lengths)
-    limit = allowed * np.maximum(1, np.abs(expected))
-    difference = np.abs(found - expected.astype(np.float64))
+    finite = np.isfinite(expected)  # masked scores are -inf, to which nothing but -inf is near
+    limit = allowed * np.maximum(1, np.abs(np.where(finite, expected, 0)))
+    with np.errstate(invalid="ignore"):  # inf - inf
+        difference = np.abs(found - expected.astype(np.float64))
+    difference = np.where(found == expected, 0, difference)
     return axes, found, expected, difference, limit, _valid(expected.shape, axes, lengths)
 
 

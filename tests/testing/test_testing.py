@@ -301,3 +301,12 @@ def test_nothing_is_no_success():
 def test_cases_that_would_hold_nothing_are_refused(options, words):
     with pytest.raises(InputError, match=words):
         lstm_cases(**options)
+
+
+def test_infinity_is_near_nothing_else():
+    """Scores that are masked are -inf."""
+    masked = {"score": np.array([[1.0, -np.inf]])}
+    assert_tensors_equal(masked, masked)
+    for other in (123.0, np.inf, np.nan):
+        with pytest.raises(AssertionError, match="score deviates first at clip 0, frame 1"):
+            assert_tensors_equal({"score": np.array([[1.0, other]])}, masked)
